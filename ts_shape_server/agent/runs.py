@@ -1,0 +1,145 @@
+"""Rebuilds a run from the JSON contract: the module from `init`, its inputs from `example` or `second`.
+
+This is the one way from a report back to tensors; inference, TorchScript, export and verification all use it, so that
+what is shown is what was run. It knows the contract's spelling of values and nothing of how they were found.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+SEED = 0
+
+_INTEGER = {"uint8", "int8", "int16", "int32", "int64"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A class with the constructor arguments and inputs for which it is known to run.
+
+    `second` holds inputs of another allowed size, None where the size is fixed.
+    """
+
+    cls: type[nn.Module]
+    namespace: Mapping[str, Any]
+    init: Mapping[str, str]
+    example: Mapping[str, Any]
+    second: Mapping[str, Any] | None
+
+    def build(self) -> nn.Module:
+        """A fresh instance on the CPU, in `eval` mode, the same weights each time. Raises what the constructor raises."""
+        seed()
+        return build(self.cls, self.init, self.namespace).eval()
+
+    def inputs(self, second: bool = False) -> dict[str, Any]:
+        """Fresh tensors by parameter name, the same values each time. ValueError if there is no second size."""
+        chosen = self.second if second else self.example
+        if chosen is None:
+            raise ValueError("the input has one size only")
+        seed()
+        return {name: value(item, self.namespace) for name, item in chosen.items()}
+
+    def call(self, module: Any, second: bool = False) -> Any:
+        """`module` on the inputs, without gradients."""
+        arguments, keywords = self.arguments(second)
+        with torch.no_grad():
+            return module(*arguments, **keywords)
+
+    def arguments(self, second: bool = False) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The inputs as a call of `forward` takes them: by position as far as its signature allows."""
+        return positional(self.cls, self.inputs(second))
+
+
+def from_report(cls: type[nn.Module], namespace: Mapping[str, Any], report: Mapping[str, Any]) -> Run:
+    """The run that `report` (the JSON contract's object) describes."""
+    init = {name: item["expr"] for name, item in (report.get("init") or {}).get("args", {}).items()}
+    return Run(cls, namespace, init, report.get("example") or {}, report.get("second"))
+
+
+def build(cls: type[nn.Module], init: Mapping[str, str], namespace: Mapping[str, Any]) -> nn.Module:
+    """`cls` called with the expressions of `init`. A name that starts with ``*`` is spread into the positions."""
+    arguments: list[Any] = []
+    keywords: dict[str, Any] = {}
+    for name, expression in init.items():
+        evaluated = evaluate(expression, namespace)
+        if name.startswith("**"):
+            keywords.update(evaluated)
+        elif name.startswith("*"):
+            arguments.extend(evaluated)
+        else:
+            keywords[name] = evaluated
+    if arguments:
+        leading = []
+        for parameter in inspect.signature(cls.__init__).parameters.values():
+            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.name in keywords:
+                leading.append(keywords.pop(parameter.name))
+        arguments = [*leading, *arguments]
+    return cls(*arguments, **keywords)
+
+
+def evaluate(expression: str, namespace: Mapping[str, Any]) -> Any:
+    """The value of a Python expression in the module's namespace, with `torch` and `nn` at hand."""
+    return eval(expression, {"torch": torch, "nn": nn, **namespace})
+
+
+def value(item: Any, namespace: Mapping[str, Any]) -> Any:
+    """A fresh value from the contract's nested form. ValueError for a form that is none."""
+    if not isinstance(item, Mapping) or not item:
+        raise ValueError(f"not a value of the contract: {item!r}")
+    if "tensor" in item:
+        return tensor(item)
+    if "list" in item:
+        return [value(element, namespace) for element in item["list"]]
+    if "tuple" in item:
+        return tuple(value(element, namespace) for element in item["tuple"])
+    if "dict" in item:
+        return {key: value(element, namespace) for key, element in item["dict"].items()}
+    if "expr" in item:
+        return evaluate(item["expr"], namespace)
+    raise ValueError(f"not a value of the contract: {item!r}")
+
+
+def tensor(item: Mapping[str, Any]) -> torch.Tensor:
+    """Random values of the given dims and dtype; integers lie in ``low`` … ``high`` (inclusive, 0 … 1 if absent)."""
+    dims = item["tensor"]
+    name = item.get("dtype", "float32")
+    dtype = getattr(torch, name)
+    if dtype is torch.bool:
+        return torch.ones(dims, dtype=torch.bool)
+    if name in _INTEGER:
+        return torch.randint(item.get("low", 0), item.get("high", 1) + 1, dims, dtype=dtype)
+    return torch.randn(dims, dtype=dtype)
+
+
+def positional(cls: type[nn.Module], inputs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Split values by parameter name into the positional and keyword arguments of `cls.forward`."""
+    remaining = dict(inputs)
+    arguments: list[Any] = []
+    try:
+        parameters = list(inspect.signature(cls.forward).parameters.values())[1:]
+    except (TypeError, ValueError):
+        return tuple(remaining.values()), {}
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            arguments.extend(remaining.pop("*" + parameter.name, ()))
+        elif parameter.kind is parameter.KEYWORD_ONLY or parameter.name not in remaining:
+            break
+        else:
+            arguments.append(remaining.pop(parameter.name))
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_KEYWORD:
+            remaining.update(remaining.pop("**" + parameter.name, {}))
+    return tuple(arguments), remaining
+
+
+def seed() -> None:
+    """Make everything random that follows the same each time."""
+    random.seed(SEED)
+    torch.manual_seed(SEED)
