@@ -3,7 +3,7 @@
 A `Report` is the JSON contract of `show --json` as an object; `Report.from_json` and `Report.to_json` are its only
 spelling. This module knows nothing of LSP, torch, processes or files, and imports the standard library alone.
 
-Positions count as `ast` does with one difference: lines start at 1, columns start at 0 and count code points, not bytes.
+Positions count as `ast` does but for one thing: lines start at 1, columns start at 0 and count code points, not bytes.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class TextEdit:
 class ValueSpec:
     """The type of a value and, where it holds tensors, their dtype and dims.
 
-    `type` is the spelling TorchScript takes (``Tensor``, ``List[Tensor]``, ``Optional[int]``). `items` holds one spec that
-    every element of a list fits, one per position of a tuple, or one per key of a dict (`keys`). `minimum` and
+    `type` is the spelling TorchScript takes (``Tensor``, ``List[Tensor]``, ``Optional[int]``). `items` holds one spec
+    that every element of a list fits, one per position of a tuple, or one per key of a dict (`keys`). `minimum` and
     `maximum` bound the *values* of an integer tensor (an index) where they are known, inclusively.
     """
 
@@ -131,7 +131,7 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class Symbol:
-    """The values a free dim may take: at least `minimum`, at most `maximum` (None: unbounded), multiples of `multiple_of`."""
+    """What a free dim may be: at least `minimum`, at most `maximum` (None: unbounded), a multiple of `multiple_of`."""
 
     minimum: int = 1
     maximum: int | None = None
@@ -323,8 +323,8 @@ class Argument:
 class Report:
     """Everything known of one class at one version of its source: one line of ``show --json``.
 
-    `example` and `second` map parameter names to values in the contract's nested form (``{"tensor": [2, 3], "dtype": …}``,
-    ``{"list": …}``, ``{"tuple": …}``, ``{"dict": …}``, ``{"expr": …}``); `second` is another size that the claim
+    `example` and `second` map parameter names to values in the contract's nested form (``{"tensor": [2, 3]}``,
+    ``{"list": …}``, ``{"tuple": …}``, ``{"dict": …}``, ``{"expr": …}``). `second` is another size that the claim
     allows and that ran, None when the input is fixed. `evidence` lists what decided, strongest first.
     """
 
@@ -412,5 +412,3 @@ class Report:
 def without_report(path: str, name: str, line: int, status: Status, reason: Failure) -> Report:
     """The report of a class that has none: nothing is known but why."""
     return Report(path=path, name=name, line=line, status=status, reason=reason)
-
-

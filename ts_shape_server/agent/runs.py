@@ -34,7 +34,10 @@ class Run:
     second: Mapping[str, Any] | None
 
     def build(self) -> nn.Module:
-        """A fresh instance on the CPU, in `eval` mode, the same weights each time. Raises what the constructor raises."""
+        """A fresh instance on the CPU, in `eval` mode, with the same weights each time.
+
+        Raises what the constructor raises.
+        """
         seed()
         return build(self.cls, self.init, self.namespace).eval()
 
@@ -76,11 +79,12 @@ def build(cls: type[nn.Module], init: Mapping[str, str], namespace: Mapping[str,
         else:
             keywords[name] = evaluated
     if arguments:
-        leading = []
-        for parameter in inspect.signature(cls.__init__).parameters.values():
-            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.name in keywords:
-                leading.append(keywords.pop(parameter.name))
-        arguments = [*leading, *arguments]
+        named = [
+            parameter.name
+            for parameter in inspect.signature(cls.__init__).parameters.values()
+            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.name in keywords
+        ]
+        arguments = [*(keywords.pop(name) for name in named), *arguments]
     return cls(*arguments, **keywords)
 
 
