@@ -1,0 +1,465 @@
+"""Constructor arguments for a class nobody constructs: from defaults, names, use in the body, and repair from errors.
+
+A plan maps parameters to Python expressions in the module's own namespace, as the contract wants them. Integer sizes come
+from a *profile*: the first gives each role a value of its own, later ones make sizes agree. Builds nothing itself.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from ts_shape_server.agent.infer.source import function_tree
+
+MAXIMUM_REPAIRS = 24
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Sizes for the integer arguments. `sizes` are handed out in order of the parameters; the last one repeats."""
+
+    name: str
+    sizes: tuple[int, ...]
+    heads: int = 4
+    classes: int = 10
+
+
+PROFILES = (
+    Profile("distinct", (16, 32, 48, 64, 24, 40, 56, 72, 80, 96)),
+    Profile("equal", (64,), heads=4),
+    Profile("small", (4,), heads=4, classes=4),
+    Profile("wide", (256,), heads=8),
+    Profile("one", (1,), heads=1, classes=2),
+)
+
+_NUMBERS: tuple[tuple[str, str], ...] = (
+    (r"kernel|ksize|^k$|^ks$|filter_size|window_length", "3"),
+    (
+        r"stride|dilation|groups?$|^s$|^d$|group_num|expan(d|sion)|multiplier|mult$|mlp_ratio|ratio$|reps$|cardinality",
+        "1",
+    ),
+    (r"^p(ad|adding)?$|padding|^pad", "1"),
+    (r"drop|^p$|prob|keep_rate|noise", "0.1"),
+    (
+        r"momentum|eps|epsilon|alpha|beta|gamma|temperature|temp$|lambd|weight_decay|slope|smooth|margin|theta|sigma|tau|"
+        r"^lr$|learning_rate|init_values?|threshold|std$|mean$|decay|gain",
+        "0.1",
+    ),
+    (r"scale|upscale|factor|reduction|^r$|squeeze|downsample_rate|pool_size", "2"),
+    (
+        r"layers?$|depth|num_block|n_block|blocks?$|repeat|^n$|iters?$|iterations|steps?$|num_stage|stages?$|levels?$|"
+        r"num_scales|n_layer|nlayer|hops?$|^t$|^l$",
+        "2",
+    ),
+    (r"vocab|ntoken|num_embeddings|n_token|num_tokens|dict_size|num_words|n_words|num_users|num_items|n_entit", "100"),
+    (r"max_len|max_seq|seq_len|max_position|block_size|sequence_length|context_length|n_ctx|maxlen", "32"),
+    (r"(img|image|input)_?(size|res|resolution|dim)$|^resolution|crop_size|^img$|^size$", "32"),
+    (r"patch|window", "4"),
+    (r"pad(ding)?_idx|pad_token|blank|dim$(?<=^dim)|axis", "0"),
+)
+_FLAGS = re.compile(
+    r"^(use|is|with|has|do|enable|return|no|should|if|need|apply|add|learn|output|share|train|causal|bidirectional|residual|"
+    r"bias|bn|norm|affine|batch_first|batch_norm|pretrained|inplace|last|deep_supervision|aux|debug|verbose|downsample|"
+    r"upsample|shortcut|skip|attention|bilinear)(_|$)|_flag$|_on$"
+)
+_CLASSES = re.compile(
+    r"num_class|n_class|nclass|classes$|num_label|n_out|out_dim|num_outputs?|output_dim|output_size|nb_class"
+)
+_HEADS = re.compile(r"heads?$|^h$|n_?heads?|num_?heads?")
+_NORMS = re.compile(r"norm(_layer|_fn|_class|_type|_func)?$|^bn$")
+_ACTIVATIONS = re.compile(r"act(ivation)?(_layer|_fn|_func|_class|_type)?$|nonlinear|non_linear|relu$")
+_MODULES = re.compile(
+    r"model|backbone|encoder|decoder|net$|network|module|submodule|fn$|layer$|block$|head$|generator|discriminator|"
+    r"extractor|body$|trunk|core$|cell$|attn$|attention$|features$|embed(ding)?s?$|classifier|stem|neck|pool$|sublayer|^f$|^g$"
+)
+_CONFIGS = re.compile(
+    r"^(cfg|config|conf|args|opt|opts|options|hparams|params|hps|hp|configs|arg|c|flags)$|_(cfg|config|args|opt|params)$"
+)
+_SEQUENCES = re.compile(
+    r"channels$|planes$|filters$|dims$|sizes$|layers$|blocks$|widths$|depths$|hidden_dims|features$|list$|units$|strides$|"
+    r"dilations$|kernels$|ratios$|scales$|bins$|num_channels|shape$|config$"
+)
+
+
+@dataclass
+class Use:
+    """How a constructor's body uses one parameter."""
+
+    called: bool = False
+    indexed: bool = False
+    iterated: bool = False
+    ranged: bool = False
+    attributes: set[str] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
+    strings: list[str] = field(default_factory=list)
+    stored: set[str] = field(default_factory=set)
+    numeric: bool = False
+    spread: bool = False
+
+
+Plan = dict[str, str]
+"""Expressions by parameter name, in the order of the signature."""
+
+
+def required(cls: type) -> list[inspect.Parameter]:
+    """The constructor's parameters without default, self and variadic ones left out."""
+    try:
+        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]  # read, not called
+    except (TypeError, ValueError):
+        return []
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [item for item in parameters if item.default is item.empty and item.kind not in variadic]
+
+
+def plan(cls: type, given: Mapping[str, str], profile: Profile, namespace: Mapping[str, Any]) -> Plan:
+    """Expressions for all that `cls` needs; `given` wins."""
+    uses = _uses(cls)
+    sizes = _Sizes(profile)
+    result: Plan = {}
+    for parameter in required(cls):
+        name = parameter.name
+        if name in given:
+            result[name] = given[name]
+        else:
+            result[name] = _expression(parameter, uses.get(name, Use()), sizes, namespace)
+    result.update({name: expression for name, expression in given.items() if name not in result})
+    return result
+
+
+class _Sizes:
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self._next = 0
+
+    def take(self) -> int:
+        sizes = self.profile.sizes
+        value = sizes[min(self._next, len(sizes) - 1)]
+        self._next += 1
+        return value
+
+
+def _expression(parameter: inspect.Parameter, use: Use, sizes: _Sizes, namespace: Mapping[str, Any]) -> str:
+    name = parameter.name.lower()
+    annotated = _by_annotation(parameter.annotation, name, sizes)
+    if annotated is not None:
+        return annotated
+    if use.strings:
+        return repr(use.strings[0])
+    if use.called:
+        return _callable(name, use)
+    if use.attributes or (_CONFIGS.search(name) and not use.numeric):
+        return namespace_expression(sorted(use.attributes), sizes.profile)
+    if use.keys:
+        return "{" + ", ".join(f"{key!r}: {by_name(key, sizes)}" for key in sorted(use.keys)) + "}"
+    if _is_module(parameter.name, name, use):
+        return "nn.Identity()"
+    if use.spread:
+        return "[nn.Identity()]"
+    if (use.iterated or use.indexed) and not use.ranged:
+        return _list(name, sizes)
+    return by_name(name, sizes)
+
+
+def _is_module(original: str, name: str, use: Use) -> bool:
+    return bool(use.stored & {"called"}) or (bool(_MODULES.search(name)) and not use.numeric and not use.ranged)
+
+
+def _callable(name: str, use: Use) -> str:
+    if _NORMS.search(name):
+        return "nn.BatchNorm2d"
+    if _ACTIVATIONS.search(name):
+        return "nn.ReLU"
+    if "conv" in name:
+        return "nn.Conv2d"
+    return "nn.Identity"
+
+
+def _list(name: str, sizes: _Sizes) -> str:
+    if re.search(r"layers$|blocks$|depths$|num_units", name):
+        return "[2, 2, 2, 2]"
+    if re.search(r"strides?$|dilations?$|groups$", name):
+        return "[1, 1, 1, 1]"
+    if re.search(r"kernels?(_sizes?)?$", name):
+        return "[3, 3, 3, 3]"
+    if re.search(r"scales|ratios|bins", name):
+        return "[1, 2, 3, 6]"
+    if re.search(r"shape$|img|image|resolution", name):
+        return "(3, 32, 32)"
+    size = sizes.take()
+    return f"[{size}, {size}, {size}, {size}]"
+
+
+def by_name(name: str, sizes: _Sizes) -> str:
+    """A number, flag or object that a name suggests."""
+    name = name.lower()
+    if name == "device":
+        return "'cpu'"
+    if _FLAGS.search(name) and not re.search(r"size|dim|num|channels|planes", name):
+        return "True" if re.search(r"bias|affine|batch_first", name) else "False"
+    if _CLASSES.search(name):
+        return str(sizes.profile.classes)
+    if _HEADS.search(name):
+        return str(sizes.profile.heads)
+    for pattern, value in _NUMBERS:
+        if re.search(pattern, name):
+            if sizes.profile.name == "one" and value in ("2", "4"):
+                return "1"
+            return value
+    if _NORMS.search(name):
+        return "nn.BatchNorm2d"
+    if _ACTIVATIONS.search(name):
+        return "nn.ReLU()"
+    if (
+        _SEQUENCES.search(name)
+        and re.search(r"s$|list$", name)
+        and not re.search(r"channels$|planes$|filters$|features$|units$", name)
+    ):
+        return _list(name, sizes)
+    return str(sizes.take())
+
+
+def _by_annotation(annotation: Any, name: str, sizes: _Sizes) -> str | None:
+    if annotation is inspect.Parameter.empty:
+        return None
+    text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
+    text = text.replace("typing.", "").replace("torch.nn.modules.module.", "")
+    if annotation is int or text == "int":
+        value = by_name(name, sizes)
+        return value if re.fullmatch(r"\d+", value) else str(sizes.take())
+    if annotation is float or text == "float":
+        return "0.1"
+    if annotation is bool or text == "bool":
+        return "False"
+    if (text.startswith(("Optional[", "Union[")) and "None" in text) or text.startswith("Optional["):
+        return "None"
+    if (isinstance(annotation, type) and issubclass(annotation, nn.Module)) or text.endswith(("nn.Module", "Module")):
+        return "nn.Identity()"
+    if re.match(r"(List|Sequence|list|Iterable)\[(int|float)\]", text) or re.match(
+        r"(Tuple|tuple)\[int, \.\.\.\]", text
+    ):
+        return _list(name, sizes)
+    match = re.match(r"(?:Tuple|tuple)\[((?:int(?:, )?)+)\]$", text)
+    if match:
+        return "(" + "".join(f"{by_name(name, sizes)}, " for _ in match.group(1).split(",")) + ")"
+    return None
+
+
+def namespace_expression(attributes: list[str], profile: Profile) -> str:
+    """A stand-in for a config object with these attributes."""
+    sizes = _Sizes(profile)
+    inner = ", ".join(f"{name}={by_name(name, sizes)}" for name in attributes if name.isidentifier())
+    return f"__import__('types').SimpleNamespace({inner})"
+
+
+class _Uses(ast.NodeVisitor):
+    def __init__(self, names: list[str]) -> None:
+        self.uses = {name: Use() for name in names}
+        self.attributes: dict[str, str] = {}
+
+    def _of(self, node: ast.AST) -> Use | None:
+        return self.uses.get(node.id) if isinstance(node, ast.Name) else None
+
+    def visit_Call(self, node: ast.Call) -> None:
+        use = self._of(node.func)
+        if use is not None:
+            use.called = True
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        for argument in node.args:
+            inner = self._of(argument.value if isinstance(argument, ast.Starred) else argument)
+            if inner is None:
+                continue
+            if isinstance(argument, ast.Starred):
+                inner.spread = True
+            elif name == "range":
+                inner.ranged = True
+            elif name in (
+                "Linear",
+                "Conv1d",
+                "Conv2d",
+                "Conv3d",
+                "BatchNorm2d",
+                "Embedding",
+                "LSTM",
+                "GRU",
+                "LayerNorm",
+            ):
+                inner.numeric = True
+            elif name in ("len", "enumerate", "zip", "list", "tuple", "sum"):
+                inner.iterated = True
+        self.generic_visit(node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        use = self._of(node.value)
+        if use is not None:
+            if node.attr in ("keys", "items", "values"):
+                use.keys.add("x")
+            elif node.attr in ("lower", "upper", "split", "startswith"):
+                use.strings.append("relu")
+            elif node.attr not in ("append", "copy", "index"):
+                use.attributes.add(node.attr)
+        self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        use = self._of(node.value)
+        if use is not None:
+            if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+                use.keys.add(node.slice.value)
+            else:
+                use.indexed = True
+        index = self._of(node.slice)
+        if index is not None and isinstance(node.value, ast.Dict):
+            index.strings += [
+                key.value for key in node.value.keys if isinstance(key, ast.Constant) and type(key.value) is str
+            ]
+        self.generic_visit(node)
+
+    def visit_For(self, node: ast.For) -> None:
+        use = self._of(node.iter)
+        if use is not None:
+            use.iterated = True
+        self.generic_visit(node)
+
+    def visit_comprehension(self, node: ast.comprehension) -> None:
+        use = self._of(node.iter)
+        if use is not None:
+            use.iterated = True
+        self.generic_visit(node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> None:
+        for side in (node.left, node.right):
+            use = self._of(side)
+            if use is not None:
+                use.numeric = True
+        self.generic_visit(node)
+
+    def visit_Compare(self, node: ast.Compare) -> None:
+        use = self._of(node.left)
+        if use is not None:
+            for other in node.comparators:
+                parts = other.elts if isinstance(other, (ast.List, ast.Tuple, ast.Set)) else [other]
+                use.strings += [
+                    part.value for part in parts if isinstance(part, ast.Constant) and type(part.value) is str
+                ]
+        self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        for target in node.targets:
+            if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "self":
+                if isinstance(node.value, ast.Name) and node.value.id in self.uses:
+                    self.attributes[target.attr] = node.value.id
+        self.generic_visit(node)
+
+
+def _uses(cls: type) -> dict[str, Use]:
+    tree = function_tree(cls.__init__)  # type: ignore[misc]  # read, not called
+    names = [parameter.name for parameter in required(cls)]
+    reader = _Uses(names)
+    if tree is None:
+        return reader.uses
+    for statement in tree.body:
+        reader.visit(statement)
+    for name, function in vars(cls).items():
+        if inspect.isfunction(function) and name != "__init__":
+            _stored_uses(function_tree(function), reader)
+    return reader.uses
+
+
+def _stored_uses(tree: ast.FunctionDef | None, reader: _Uses) -> None:
+    """How methods use the attributes that hold a parameter."""
+    if tree is None:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = _own_attribute(node.func)
+            if name in reader.attributes:
+                reader.uses[reader.attributes[name]].stored.add("called")
+        elif isinstance(node, ast.Attribute):
+            name = _own_attribute(node.value)
+            if name in reader.attributes:
+                reader.uses[reader.attributes[name]].attributes.add(node.attr)
+        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and type(node.slice.value) is str:
+            name = _own_attribute(node.value)
+            if name in reader.attributes:
+                reader.uses[reader.attributes[name]].keys.add(node.slice.value)
+
+
+def _own_attribute(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+        return node.attr
+    return ""
+
+
+def repaired(
+    current: Plan, given: Mapping[str, str], error: BaseException, blamed: frozenset[str], profile: Profile
+) -> Iterator[Plan]:
+    """Other plans that may avoid `error`. `blamed` are the names in the failing line of the constructor."""
+    text = str(error)[:1000]
+    open_names = [name for name in current if name not in given]
+    ordered = sorted(open_names, key=lambda name: name not in blamed)
+    missing = re.search(r"SimpleNamespace' object has no attribute '(\w+)'", text)
+    if missing is not None:
+        attribute = missing.group(1)
+        for name in ordered:
+            if "SimpleNamespace(" in current[name] and f"{attribute}=" not in current[name]:
+                head, inner = current[name].split("SimpleNamespace(", 1)
+                added = f"{attribute}={by_name(attribute, _Sizes(profile))}"
+                yield {**current, name: f"{head}SimpleNamespace({added}{', ' if inner != ')' else ''}{inner}"}
+        return
+    key = re.fullmatch(r"'(\w+)'", text)
+    if isinstance(error, KeyError) and key is not None:
+        for name in ordered:
+            if current[name].startswith("{"):
+                added = f"{key.group(1)!r}: {by_name(key.group(1), _Sizes(profile))}"
+                yield {**current, name: "{" + added + ", " + current[name][1:]}
+    for name in ordered:
+        for expression in _alternatives(name, current[name], text, profile):
+            if expression != current[name]:
+                yield {**current, name: expression}
+
+
+def _alternatives(name: str, expression: str, text: str, profile: Profile) -> Iterator[str]:
+    size = profile.sizes[0]
+    if re.search(r"not iterable|no len\(\)|not subscriptable|must be an iterable|cannot unpack", text):
+        yield _list(name.lower(), _Sizes(profile))
+        yield f"({size}, {size})"
+        yield f"({size}, {size}, {size})"
+    if (
+        re.search(r"list index out of range|tuple index out of range|not enough values", text)
+        and expression[:1] in "[("
+    ):
+        yield f"[{', '.join([str(size)] * 8)}]"
+        yield f"[{', '.join([str(size)] * 3)}]"
+    if "too many values to unpack" in text:
+        yield f"({size}, {size})"
+        yield f"({size}, {size}, {size})"
+    if "not callable" in text:
+        yield "nn.Identity"
+        yield "nn.ReLU"
+        yield "(lambda *args, **kwargs: nn.Identity())"
+    attribute = re.search(r"'(?:int|float|str|list|NoneType|Identity|bool)' object has no attribute '(\w+)'", text)
+    if attribute is not None:
+        yield namespace_expression([attribute.group(1)], profile)
+    if re.search(r"is not a Module subclass|not an? (?:nn\.)?Module", text):
+        yield "nn.Identity()"
+        yield "[nn.Identity()]"
+    if re.search(
+        r"'(?:list|tuple|Identity|SimpleNamespace|type|str|NoneType|bool|float)' object cannot be interpreted|"
+        r"unsupported operand|must be (?:int|float|tuple of ints)|empty\(\)|not supported between|can't multiply|"
+        r"must be real number|bad operand",
+        text,
+    ):
+        yield str(size)
+        yield "0.1"
+    if re.search(r"expected str|must be str|has no attribute '(?:lower|upper|split)'|startswith", text):
+        yield "'relu'"
+
+
+def int_arguments(current: Plan) -> dict[str, int]:
+    """The arguments that are plain integers."""
+    return {name: int(expression) for name, expression in current.items() if re.fullmatch(r"\d+", expression)}

@@ -1,0 +1,121 @@
+"""Builds instances: in a fake mode without memory where the constructor allows, else on real memory left uninitialised.
+
+Tries plans of constructor arguments, repairing them from the errors, and hands out a `Session` for one that builds.
+Knows nothing of inputs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from ts_shape_server.agent import runs
+from ts_shape_server.agent.infer import arguments, source, symbolic
+from ts_shape_server.agent.infer.session import Session, innermost_line
+
+_RANDOM = frozenset(
+    [
+        "normal_",
+        "uniform_",
+        "trunc_normal_",
+        "kaiming_normal_",
+        "kaiming_uniform_",
+        "xavier_normal_",
+        "xavier_uniform_",
+        "orthogonal_",
+        "_no_grad_normal_",
+        "_no_grad_uniform_",
+        "_no_grad_trunc_normal_",
+        "sparse_",
+    ]
+)
+_LARGE = 1 << 14
+
+
+class SkipInitialisation(TorchFunctionMode):
+    """Leaves large tensors as they were allocated: their pages are never touched, so they cost no memory."""
+
+    def __torch_function__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        keywords = keywords or {}
+        tensor = arguments[0] if arguments else keywords.get("tensor")
+        name = getattr(function, "__name__", "")
+        if name in _RANDOM and isinstance(tensor, torch.Tensor) and tensor.numel() > _LARGE:
+            return tensor
+        return function(*arguments, **keywords)
+
+
+@dataclass(frozen=True)
+class Built:
+    """A session for constructor arguments that build."""
+
+    session: Session
+    plan: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class NotBuilt:
+    """The first error and the plan that raised it."""
+
+    error: BaseException
+    plan: Mapping[str, str]
+
+
+def build(cls: type[nn.Module], plan: Mapping[str, str], namespace: Mapping[str, Any], fake: bool) -> Session:
+    """A session for `cls` with these arguments. Raises what the constructor raises."""
+
+    def make_real() -> nn.Module:
+        runs.seed()
+        return runs.build(cls, plan, namespace).eval()
+
+    if fake:
+        mode = symbolic.new_mode()
+        try:
+            with mode, torch.no_grad():
+                runs.seed()
+                return Session(cls, namespace, mode, runs.build(cls, plan, namespace).eval(), make_real)
+        except Exception:
+            runs.seed()
+            with SkipInitialisation(), torch.no_grad():
+                instance = runs.build(cls, plan, namespace).eval()
+            return Session(cls, namespace, mode, instance, make_real)
+    return Session(cls, namespace, None, None, make_real)
+
+
+def first_that_builds(
+    cls: type[nn.Module],
+    given: Mapping[str, str],
+    profile: arguments.Profile,
+    namespace: Mapping[str, Any],
+    path: str,
+    lines: Mapping[int, str],
+    fake: bool,
+    deadline: float,
+) -> Built | NotBuilt:
+    """A session for the profile's plan, or for one that repairs it."""
+    queue: list[arguments.Plan] = [arguments.plan(cls, given, profile, namespace)]
+    seen: list[arguments.Plan] = []
+    first: NotBuilt | None = None
+    while queue and len(seen) < arguments.MAXIMUM_REPAIRS and (not seen or time.monotonic() < deadline):
+        plan = queue.pop(0)
+        if plan in seen:
+            continue
+        seen.append(plan)
+        try:
+            return Built(build(cls, plan, namespace, fake), plan)
+        except Exception as error:
+            first = first or NotBuilt(error, plan)
+            line = innermost_line(error, path)
+            blamed = source.names_in_line(lines, line) if line is not None else frozenset()
+            fixes = list(arguments.repaired(plan, given, error, blamed, profile))
+            if "SimpleNamespace' object has no attribute" in str(error):
+                queue[:0] = fixes
+            else:
+                queue.extend(fixes[:6])
+    assert first is not None
+    return first

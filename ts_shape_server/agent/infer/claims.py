@@ -1,0 +1,375 @@
+"""From one run that works to all sizes that do: which dims are free, which move together, by what condition.
+
+Torch's guards propose, runs decide. Every dim is moved alone and with those it is tied to; a guard becomes a constraint only
+if it separates the sizes that ran from those that did not. What no guard explains narrows the claim. The same procedure
+works without guards, with plainer claims. Knows nothing of names.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ts_shape_server.agent.infer import expressions, values
+from ts_shape_server.agent.infer.session import Outcome, Session
+from ts_shape_server.agent.infer.symbolic import Guard
+from ts_shape_server.agent.infer.values import Inputs
+
+LARGE = (256, 2048)
+Sizes = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A guard that must hold, compiled over all sizes. `slots` are the places of its symbols."""
+
+    expression: Any
+    slots: tuple[int, ...]
+    holds: Callable[[Sequence[int]], bool]
+
+
+@dataclass(frozen=True)
+class Free:
+    """Dims that move together. `maximum` None: no bound was met. `members` are places in the sizes."""
+
+    members: tuple[int, ...]
+    minimum: int
+    maximum: int | None
+    multiple_of: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the module accepts around `base`: every place is in one of `free`, or has its base value."""
+
+    base: Sizes
+    free: tuple[Free, ...]
+    conditions: tuple[Condition, ...]
+    second: Sizes | None
+
+    def allows(self, sizes: Sizes) -> bool:
+        """Whether the claim covers these sizes."""
+        covered = {member for item in self.free for member in item.members}
+        if any(sizes[slot] != self.base[slot] for slot in range(len(sizes)) if slot not in covered):
+            return False
+        for item in self.free:
+            value = sizes[item.members[0]]
+            if any(sizes[member] != value for member in item.members) or value < item.minimum:
+                return False
+            if value % item.multiple_of or (item.maximum is not None and value > item.maximum):
+                return False
+        return all(condition.holds(sizes) for condition in self.conditions)
+
+
+@dataclass
+class Trials:
+    """Runs at other sizes, remembered. A run counts as good if it ran and gave the rows and rank that the first gave."""
+
+    session: Session
+    inputs: Inputs
+    outcome: Outcome
+    deadline: float
+    known: dict[Sizes, bool] = field(default_factory=dict)
+    shapes: dict[Sizes, list[Sizes]] = field(default_factory=dict)
+    _rows_are_batch: bool | None = None
+
+    def good(self, sizes: Sizes) -> bool:
+        """Whether these sizes run. False once time is up: what was not seen is not claimed."""
+        if sizes in self.known:
+            return self.known[sizes]
+        if time.monotonic() > self.deadline or min(sizes, default=1) < 1:
+            return False
+        outcome = self.session.concrete(values.with_sizes(self.inputs, sizes))
+        result = outcome.ok and _same_ranks(self.outcome, outcome)
+        if result and self.rows_are_batch:
+            result = _rows(outcome) == sizes[0]
+        self.known[sizes] = result
+        if result:
+            self.shapes[sizes] = output_shapes(outcome)
+        return result
+
+    @property
+    def rows_are_batch(self) -> bool:
+        """Whether the first output has a row for each item of the first input, here and for one item more.
+
+        Then other sizes that give other rows are no inputs: a `view` has moved items between rows.
+        """
+        if self._rows_are_batch is None:
+            tensors = values.all_tensors(self.inputs)
+            self._rows_are_batch = False
+            if tensors and len(tensors[0].dims) >= 2 and _rows(self.outcome) == self.base[0]:
+                joined = [slot for slot in _first_axes(self.inputs) if self.base[slot] == self.base[0]]
+                for slots in ((0,), tuple(joined)):
+                    more = self.moved(slots, self.base[0] + 1)
+                    outcome = self.session.concrete(values.with_sizes(self.inputs, more))
+                    if outcome.ok:
+                        self._rows_are_batch = _rows(outcome) == more[0]
+                        break
+        return self._rows_are_batch
+
+    @property
+    def base(self) -> Sizes:
+        return values.sizes(self.inputs)
+
+    def moved(self, slots: Iterable[int], value: int) -> Sizes:
+        chosen = set(slots)
+        return tuple(value if slot in chosen else size for slot, size in enumerate(self.base))
+
+
+def _same_ranks(first: Outcome, second: Outcome) -> bool:
+    left, right = list(leaves(first.output)), list(leaves(second.output))
+    return len(left) == len(right) and all(
+        getattr(a, "ndim", None) == getattr(b, "ndim", None) for a, b in zip(left, right)
+    )
+
+
+def _rows(outcome: Outcome) -> int | None:
+    """The first size of the first output, if that is a tensor of two dims or more."""
+    output = next(leaves(outcome.output), None)
+    return int(output.shape[0]) if getattr(output, "ndim", 0) >= 2 else None
+
+
+def output_shapes(outcome: Outcome) -> list[Sizes]:
+    """The sizes of every tensor in the output of a run on numbers."""
+    return [tuple(int(size) for size in leaf.shape) for leaf in leaves(outcome.output) if hasattr(leaf, "shape")]
+
+
+def _first_axes(inputs: Inputs) -> Iterator[int]:
+    offset = 0
+    for tensor in values.all_tensors(inputs):
+        if tensor.dims:
+            yield offset
+        offset += len(tensor.dims)
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """The parts of a nested output that are no containers, from left to right."""
+    if isinstance(value, dict):
+        for part in value.values():
+            yield from leaves(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from leaves(part)
+    else:
+        yield value
+
+
+def generalise(trials: Trials, guards: Sequence[Guard]) -> Claim:
+    """All that the module accepts around the found sizes, as far as the time allows to see."""
+    base = trials.base
+    conditions = [item for item in map(_condition, guards) if item is not None and item.holds(base)]
+    free: list[Free] = []
+    for members in _ties(trials, conditions):
+        found = _freedom(trials, members, conditions)
+        if found is not None:
+            free.append(found)
+    _move_pairs(trials, free, conditions)
+    kept = _needed(trials, free, conditions)
+    claim = Claim(base, tuple(free), tuple(kept), None)
+    return _verified(trials, claim, conditions)
+
+
+def _condition(guard: Guard) -> Condition | None:
+    names = sorted(expressions.symbol_names(guard.expression), key=lambda name: int(name[1:]))
+    slots = tuple(int(name[1:]) for name in names)
+    try:
+        truth = expressions.compiled(guard.expression, names)
+    except (expressions.Untranslatable, SyntaxError, TypeError, RecursionError):
+        return None
+    wanted = guard.value
+
+    def holds(sizes: Sequence[int]) -> bool:
+        try:
+            return bool(truth(*(sizes[slot] for slot in slots))) is wanted
+        except (ZeroDivisionError, OverflowError):
+            return False
+
+    expression = guard.expression
+    if not wanted:
+        import sympy
+
+        expression = sympy.Not(expression)
+    return Condition(expression, slots, holds)
+
+
+def _ties(trials: Trials, conditions: Sequence[Condition]) -> list[tuple[int, ...]]:
+    """Places grouped by what has to move together: equal by a guard, or equal at the same axis, and not movable alone."""
+    base = trials.base
+    parent = list(range(len(base)))
+
+    def root(slot: int) -> int:
+        while parent[slot] != slot:
+            slot = parent[slot]
+        return slot
+
+    for condition in conditions:
+        if type(condition.expression).__name__ == "Equality" and len(condition.slots) == 2:
+            left, right = condition.expression.args
+            if left.is_Symbol and right.is_Symbol:
+                parent[root(condition.slots[0])] = root(condition.slots[1])
+    axes = [axis for tensor in values.all_tensors(trials.inputs) for axis in range(len(tensor.dims))]
+    grouped: dict[int, list[int]] = {}
+    for slot in range(len(base)):
+        if not _movable(trials, (slot,)):
+            alike = [other for other in grouped if axes[other] == axes[slot] and base[other] == base[slot]]
+            same = [other for other in grouped if root(other) == root(slot)]
+            together = next((other for other in [*same, *alike] if _joins(trials, grouped[other], slot)), None)
+            if together is not None:
+                grouped[together].append(slot)
+                continue
+        grouped[slot] = [slot]
+    return [tuple(members) for members in grouped.values()]
+
+
+def _joins(trials: Trials, members: list[int], slot: int) -> bool:
+    """Whether `slot` moves with `members`, which do not move without it."""
+    return not _movable(trials, tuple(members)) and _movable(trials, (*members, slot))
+
+
+def _movable(trials: Trials, members: tuple[int, ...]) -> bool:
+    start = trials.base[members[0]]
+    return any(trials.good(trials.moved(members, value)) for value in (start + 1, start * 2, start - 1) if value > 1)
+
+
+def _freedom(trials: Trials, members: tuple[int, ...], conditions: Sequence[Condition]) -> Free | None:
+    start = trials.base[members[0]]
+
+    def good(value: int) -> bool:
+        return trials.good(trials.moved(members, value))
+
+    if good(start + 1):
+        step = 1
+    else:
+        divisors = [step for step in range(2, min(start, 256) + 1) if start % step == 0]
+        steps = (step for step in divisors if good(start + step) and good(start + 3 * step))
+        found = next(steps, 1 if good(start - 1) else None)
+        if found is None:
+            return None
+        step = found
+    minimum = _lowest(good, start, step)
+    return Free(members, minimum, _highest(good, start, step), step)
+
+
+def _lowest(good: Callable[[int], bool], start: int, step: int) -> int:
+    """The smallest value that runs, if those that run are an interval in steps."""
+    low, high = step, start
+    if good(low):
+        return low
+    while high - low > step:
+        middle = (low + high) // 2 // step * step
+        if middle <= low:
+            break
+        if good(middle):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _highest(good: Callable[[int], bool], start: int, step: int) -> int | None:
+    """The largest value that runs; None if a large one does."""
+    low = start
+    for value in LARGE:
+        rounded = max(value, 2 * start) // step * step
+        if good(rounded):
+            low = rounded
+            continue
+        high = rounded
+        while high - low > step:
+            middle = (low + high) // 2 // step * step
+            if middle <= low:
+                break
+            if good(middle):
+                low = middle
+            else:
+                high = middle
+        return low
+    return None
+
+
+def _move_pairs(trials: Trials, free: list[Free], conditions: Sequence[Condition]) -> None:
+    """Free the places that only move two at a time (the sides of an image whose area is bound)."""
+    covered = {member for item in free for member in item.members}
+    offset = 0
+    for tensor in values.all_tensors(trials.inputs):
+        inner = [offset + axis for axis in range(2, len(tensor.dims)) if offset + axis not in covered]
+        offset += len(tensor.dims)
+        if len(inner) >= 2:
+            members = tuple(inner)
+            if len({trials.base[slot] for slot in members}) == 1:
+                found = _freedom(trials, members, conditions)
+                if found is not None:
+                    free.append(found)
+
+
+def _needed(trials: Trials, free: list[Free], conditions: Sequence[Condition]) -> list[Condition]:
+    """The conditions that separate what ran from what did not.
+
+    An equation between sizes is kept even where the ranges alone say as much: it is the reason for the ranges.
+    """
+    good = [sizes for sizes, ran in trials.known.items() if ran]
+    open_conditions = [item for item in conditions if all(item.holds(sizes) for sizes in good)]
+    open_conditions.sort(key=_plainness)
+    places = {item.members[0] for item in free}
+    unbounded = [Free(item.members, 1, None, item.multiple_of) for item in free]
+    claim, wide = Claim(trials.base, tuple(free), (), None), Claim(trials.base, tuple(unbounded), (), None)
+    kept: list[Condition] = []
+    for sizes, ran in trials.known.items():
+        if ran or not wide.allows(sizes) or not all(item.holds(sizes) for item in kept):
+            continue
+        for item in open_conditions:
+            equation = type(item.expression).__name__ == "Equality" and len(places & set(item.slots)) > 1
+            if not item.holds(sizes) and (equation or claim.allows(sizes)):
+                kept.append(item)
+                break
+    return kept
+
+
+def _plainness(condition: Condition) -> tuple[int, int, int]:
+    kind = {"Equality": 0, "Unequality": 2}.get(type(condition.expression).__name__, 1)
+    text = str(condition.expression)
+    return kind, text.count("Mod"), len(text)
+
+
+def _verified(trials: Trials, claim: Claim, conditions: Sequence[Condition]) -> Claim:
+    """`claim` after draws from it ran; a free dim that made a draw fail is narrowed to its base value."""
+    for _ in range(4):
+        draws = list(_draws(claim))
+        failed = next((sizes for sizes in draws if not trials.good(sizes)), None)
+        if failed is None:
+            second = next((sizes for sizes in draws if sizes != claim.base), None)
+            return Claim(claim.base, claim.free, claim.conditions, second)
+        kept = _needed(trials, list(claim.free), conditions)
+        if len(kept) > len(claim.conditions):
+            claim = Claim(claim.base, claim.free, tuple(kept), None)
+            continue
+        moved = [item for item in claim.free if failed[item.members[0]] != claim.base[item.members[0]]]
+        guilty = max(moved, key=lambda item: min(item.members), default=None)
+        claim = Claim(claim.base, tuple(item for item in claim.free if item is not guilty), claim.conditions, None)
+    return Claim(claim.base, (), (), None)
+
+
+def _draws(claim: Claim) -> Iterator[Sizes]:
+    """A few sizes that the claim allows, the same ones each time: all larger, mixed, all as small as may be."""
+    for pattern in ((1, 1, 1), (1, 2, 3), (3, 1, 2), (0, 2, 1), (-1, -1, -1)):
+        sizes = list(claim.base)
+        for order, item in enumerate(claim.free):
+            shift = pattern[order % 3]
+            value = item.minimum if shift < 0 else sizes[item.members[0]] + shift * item.multiple_of
+            if item.maximum is not None:
+                value = min(value, item.maximum)
+            for member in item.members:
+                sizes[member] = value
+        drawn = tuple(sizes)
+        if claim.allows(drawn):
+            yield drawn
+            continue
+        for item in claim.free:
+            for shift in (1, 2, -1):
+                single = list(claim.base)
+                for member in item.members:
+                    single[member] += shift * item.multiple_of
+                if claim.allows(tuple(single)):
+                    yield tuple(single)

@@ -1,0 +1,178 @@
+"""Turns what inference found into the objects of the JSON contract. Decides nothing, runs nothing."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from ts_shape_server.agent.infer import values
+from ts_shape_server.agent.infer.recording import LayerCall, Local, Shape, shapes
+from ts_shape_server.agent.infer.source import function_tree
+
+SCHEMA = 1
+Dims = Callable[[Any], Any]
+"""From a size of a run to its spelling."""
+
+
+def type_of(guess: values.Guess) -> str:
+    """The TorchScript type of a guess."""
+    if isinstance(guess, values.TensorGuess):
+        return "Tensor"
+    if isinstance(guess, values.SequenceGuess):
+        inner = [type_of(item) for item in guess.items]
+        if guess.kind == "tuple":
+            return f"Tuple[{', '.join(inner)}]" if inner else "Tuple[()]"
+        return f"List[{inner[0] if inner else 'Tensor'}]"
+    if isinstance(guess, values.DictGuess):
+        return f"Dict[str, {type_of(guess.items[0][1]) if guess.items else 'Tensor'}]"
+    return guess.type
+
+
+def input_specs(inputs: values.Inputs, omitted: values.Inputs, dim: Callable[[int], Any]) -> list[dict[str, Any]]:
+    """One spec a parameter; `dim` spells the size at a place."""
+    counter = iter(range(1_000_000))
+
+    def spec(guess: values.Guess) -> dict[str, Any]:
+        data: dict[str, Any] = {"type": type_of(guess)}
+        if isinstance(guess, values.TensorGuess):
+            data.update(dtype=guess.dtype, dims=[dim(next(counter)) for _ in guess.dims])
+            if "int" in guess.dtype and guess.high >= 1:
+                data["values"] = {"min": guess.low, "max": guess.high}
+        elif isinstance(guess, values.SequenceGuess):
+            items = [spec(item) for item in guess.items]
+            alike = guess.kind == "list" and len({_form(item) for item in items}) == 1
+            data["items"] = items[:1] if alike else items
+        elif isinstance(guess, values.DictGuess):
+            data["keys"] = [key for key, _ in guess.items]
+            data["items"] = [spec(item) for _, item in guess.items]
+        return data
+
+    result = [{"name": item.name, **spec(item.guess), "from": item.source} for item in inputs]
+    for item in omitted:
+        kind = type_of(item.guess)
+        constant = isinstance(item.guess, values.ConstantGuess)
+        result.append(
+            {"name": item.name, "type": kind if constant else f"Optional[{kind}]", "from": "default", "optional": True}
+        )
+    return result
+
+
+def _form(spec: Mapping[str, Any]) -> tuple[Any, ...]:
+    return spec["type"], spec.get("dtype"), len(spec.get("dims") or ())
+
+
+def example(inputs: values.Inputs) -> dict[str, Any]:
+    """The contract's values by parameter."""
+    return {item.name: values.to_contract(item.guess) for item in inputs}
+
+
+def spec_of(value: Any, dim: Dims) -> dict[str, Any]:
+    """The spec of a value as `recording.shapes` left it."""
+    if isinstance(value, Shape):
+        return {"type": "Tensor", "dtype": value.dtype, "dims": [dim(size) for size in value.sizes]}
+    if isinstance(value, tuple) and len(value) == 2 and value[0] in ("list", "tuple"):
+        items = [spec_of(item, dim) for item in value[1]]
+        if value[0] == "list":
+            inner = {item["type"] for item in items}
+            return {"type": f"List[{inner.pop() if len(inner) == 1 else 'Any'}]", "items": items}
+        return {"type": f"Tuple[{', '.join(item['type'] for item in items)}]", "items": items}
+    if isinstance(value, tuple) and len(value) == 2 and value[0] == "dict":
+        items = [spec_of(item, dim) for item in value[1].values()]
+        inner = {item["type"] for item in items}
+        return {
+            "type": f"Dict[str, {inner.pop() if len(inner) == 1 else 'Any'}]",
+            "keys": list(value[1]),
+            "items": items,
+        }
+    return {"type": str(value)}
+
+
+def outputs(output: Any, dim: Dims) -> list[dict[str, Any]]:
+    """One spec for each value that `forward` returns."""
+    seen = shapes(output)
+    if isinstance(output, tuple) and isinstance(seen, tuple):
+        return [spec_of(item, dim) for item in seen[1]]
+    return [spec_of(seen, dim)]
+
+
+def layers(calls: Sequence[LayerCall], lines: Mapping[str, int], dim: Dims) -> list[dict[str, Any]]:
+    """The first call of each submodule."""
+    found: dict[str, dict[str, Any]] = {}
+    for call in calls:
+        if call.name in found:
+            continue
+        found[call.name] = {
+            "name": call.name,
+            "type": type(call.module).__name__,
+            "line": lines.get(call.name.split(".")[0]) if "." not in call.name else None,
+            "inputs": [[dim(size) for size in item.sizes] for item in call.inputs],
+            "outputs": [[dim(size) for size in item.sizes] for item in call.outputs],
+            "parameters": sum(parameter.numel() for parameter in call.module.parameters()),
+        }
+    return list(found.values())
+
+
+def variables(locals_: Sequence[Local], dim: Dims) -> list[dict[str, Any]]:
+    """Locals that hold tensors, in the order of their lines."""
+    result = []
+    for item in sorted(locals_, key=lambda item: item.line):
+        data = spec_of(item.value, dim)
+        if "Tensor" in data["type"]:
+            entry = {"name": item.name, "line": item.line, **data}
+            if entry not in result:
+                result.append(entry)
+    return result
+
+
+def layer_lines(cls: type) -> dict[str, int]:
+    """Where the constructor assigns each attribute."""
+    tree = function_tree(cls.__init__)  # type: ignore[misc]  # read, not called
+    found: dict[str, int] = {}
+    for node in ast.walk(tree) if tree is not None else ():
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        for target in targets:
+            if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "self":
+                found.setdefault(target.attr, target.lineno)
+    return found
+
+
+def parameter_counts(module: nn.Module) -> tuple[int, int]:
+    """Numbers of parameters and their bytes. Lazy parameters count as none."""
+    counted = [item for item in module.parameters() if not isinstance(item, nn.parameter.UninitializedParameter)]
+    return sum(item.numel() for item in counted), sum(item.numel() * item.element_size() for item in counted)
+
+
+def failure(
+    code: str,
+    message: str,
+    path: str,
+    place: tuple[int, int, int, int] | None,
+    detail: str = "",
+    related: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """A `reason` of the contract. `place` is line, column, end line, end column."""
+    location = None
+    if place is not None:
+        keys = ("line", "column", "end_line", "end_column")
+        location = {"path": path, "range": dict(zip(keys, place)), "message": ""}
+    return {"code": code, "message": message, "location": location, "detail": detail[:4000], "related": list(related)}
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error's text, at most 200 characters; the type's name where it has none."""
+    try:
+        text = str(error).strip()
+    except Exception:
+        text = ""
+    first = text.splitlines()[0] if text else ""
+    return f"{type(error).__name__}: {first}"[:200] if first else type(error).__name__
+
+
+def dtype_name(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).replace("torch.", "")

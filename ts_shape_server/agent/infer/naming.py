@@ -1,0 +1,70 @@
+"""Names for free dims: what the author wrote first, then the letters of the field.
+
+An axis that `forward` unpacks (``b, t, d = x.shape``) or an annotation names keeps that name; else rank and consumer decide
+between ``B, C, H, W``, ``B, C, L`` and ``B, L``. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ts_shape_server.agent.infer import values
+from ts_shape_server.agent.infer.claims import Claim
+from ts_shape_server.agent.infer.spy import Wish
+
+_BY_RANK: Mapping[int, tuple[str, ...]] = {
+    1: ("L",),
+    2: ("B", "F"),
+    3: ("B", "L", "D"),
+    4: ("B", "C", "H", "W"),
+    5: ("B", "C", "T", "H", "W"),
+}
+_CHANNELS_FIRST = ("B", "C", "L")
+_IGNORED = frozenset({"_", "__", "self"})
+
+
+def conventional(tensor: values.TensorGuess, wish: Wish | None, in_list: bool) -> tuple[str, ...]:
+    """The letters for the axes of a tensor nobody has named."""
+    rank = len(tensor.dims)
+    if rank == 2 and "int" in tensor.dtype:
+        return ("B", "L")
+    if rank == 2 and in_list:
+        return ("L", "D")
+    if rank == 3 and wish is not None and "1d" in wish.consumer:
+        return _CHANNELS_FIRST
+    return _BY_RANK.get(rank, tuple(f"D{axis}" for axis in range(rank)))
+
+
+def name_places(
+    inputs: values.Inputs, claim: Claim, wishes: Mapping[int, Wish], axes: Mapping[str, Sequence[str | None]]
+) -> dict[int, str]:
+    """A name for each free place in the sizes; places that move together share one. `axes` is by parameter."""
+    wanted: dict[int, tuple[str, bool]] = {}
+    slot = index = 0
+    for item in inputs:
+        in_list = isinstance(item.guess, values.SequenceGuess)
+        for tensor in values.tensors(item.guess):
+            letters = conventional(tensor, wishes.get(index), in_list)
+            written = list(tensor.axes) or ([] if in_list else list(axes.get(item.name, ())))
+            if len(written) > len(tensor.dims):
+                written = []
+            for axis in range(len(tensor.dims)):
+                author = written[axis] if axis < len(written) else None
+                own = author is not None and author not in _IGNORED
+                wanted[slot] = (author if own and author is not None else letters[axis], own)
+                slot += 1
+            index += 1
+    names: dict[int, str] = {}
+    used: set[str] = set()
+    for item in claim.free:
+        candidates = sorted((wanted[member] for member in item.members), key=lambda pair: not pair[1])
+        name = _unused(candidates[0][0], used)
+        used.add(name)
+        names.update(dict.fromkeys(item.members, name))
+    return names
+
+
+def _unused(name: str, used: set[str]) -> str:
+    if name not in used:
+        return name
+    return next(f"{name}{number}" for number in range(2, 1000) if f"{name}{number}" not in used)

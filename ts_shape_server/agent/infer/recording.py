@@ -1,0 +1,152 @@
+"""What a run shows of the inside: each layer's inputs and outputs, and each local of the user's methods, line by line.
+
+Layers are watched by hooks, locals by a trace function that follows frames of the user's file alone. Sizes are kept as the
+run had them (numbers or symbols) and spelled by whoever asks.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import nn
+
+MAXIMUM_VARIABLES = 2000
+MAXIMUM_LAYERS = 400
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A tensor's sizes as the run had them, and its dtype without the ``torch.`` before it."""
+
+    sizes: tuple[Any, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class LayerCall:
+    """One call of a submodule: the tensors that went in and came out."""
+
+    name: str
+    module: nn.Module
+    inputs: tuple[Shape, ...]
+    outputs: tuple[Shape, ...]
+
+
+@dataclass(frozen=True)
+class Local:
+    """A local of `function` after `line` ran. `value` nests as the value did, with a `Shape` for each tensor."""
+
+    name: str
+    line: int
+    value: Any
+
+
+def shape(tensor: torch.Tensor) -> Shape:
+    return Shape(tuple(tensor.shape), str(tensor.dtype).replace("torch.", ""))
+
+
+def shapes(value: Any) -> Any:
+    """`value` with tensors replaced by their shapes; what is neither tensor nor container becomes its type's name."""
+    if isinstance(value, torch.Tensor):
+        return shape(value)
+    if isinstance(value, (list, tuple)):
+        return (
+            type(value).__name__
+            if len(value) > 16
+            else ("list" if isinstance(value, list) else "tuple", [shapes(item) for item in value])
+        )
+    if isinstance(value, dict):
+        return ("dict", {str(key): shapes(item) for key, item in list(value.items())[:32]})
+    if isinstance(value, torch.SymInt):
+        return "int"
+    return "None" if value is None else type(value).__name__
+
+
+def flat(value: Any) -> Iterable[Shape]:
+    """The tensors of a nested value, from left to right."""
+    if isinstance(value, torch.Tensor):
+        yield shape(value)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from flat(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from flat(item)
+
+
+class Layers:
+    """Context manager: records the calls of `module`'s submodules while it is active."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+        self._handles: list[Any] = []
+        self.calls: list[LayerCall] = []
+
+    def __enter__(self) -> Layers:
+        for name, part in self._module.named_modules():
+            if name and not isinstance(part, torch.jit.ScriptModule):
+                self._handles.append(part.register_forward_hook(self._hook(name), with_kwargs=True))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def _hook(self, name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, arguments: Any, keywords: Any, output: Any) -> None:
+            if len(self.calls) < MAXIMUM_LAYERS:
+                inputs = tuple(flat([arguments, keywords]))
+                self.calls.append(LayerCall(name, module, inputs, tuple(flat(output))))
+
+        return hook
+
+
+class Locals:
+    """Context manager: records the tensor locals of functions in `path` whose names are in `functions`."""
+
+    def __init__(self, path: str, lines: range) -> None:
+        self._path = path
+        self._lines = lines
+        self._before: Any = None
+        self.found: dict[tuple[str, int, str], Local] = {}
+
+    def __enter__(self) -> Locals:
+        self._before = sys.gettrace()
+        sys.settrace(self._trace)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(self._before)
+
+    def _trace(self, frame: FrameType, event: str, argument: Any) -> Callable[..., Any] | None:
+        code = frame.f_code
+        if code.co_filename != self._path or code.co_firstlineno not in self._lines:
+            return None
+        known: dict[str, int] = dict.fromkeys(frame.f_locals, 0)
+        known.update({name: id(value) for name, value in frame.f_locals.items() if isinstance(value, torch.Tensor)})
+        self._note(frame, frame.f_lineno, dict.fromkeys(known, -1))
+        last = [frame.f_lineno]
+
+        def local(frame: FrameType, event: str, argument: Any) -> Any:
+            if event in ("line", "return"):
+                self._note(frame, last[0], known)
+                last[0] = frame.f_lineno
+            return local
+
+        return local
+
+    def _note(self, frame: FrameType, line: int, known: dict[str, int]) -> None:
+        if len(self.found) > MAXIMUM_VARIABLES:
+            return
+        for name, value in frame.f_locals.items():
+            if known.get(name) == id(value) or name == "self" or name.startswith("."):
+                continue
+            known[name] = id(value)
+            if isinstance(value, (torch.Tensor, list, tuple, dict)):
+                seen = shapes(value)
+                self.found.setdefault((name, line, repr(seen)), Local(name, line, seen))

@@ -1,0 +1,244 @@
+"""From the text of an error to other structures that may avoid it: ranks, dtypes, containers, numbers.
+
+Each rule reads what torch or Python say in words; sizes are not its business (`solving` has those). Runs nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from ts_shape_server.agent.infer import values
+from ts_shape_server.agent.infer.spy import Wish
+from ts_shape_server.agent.infer.starting import default_sizes, tensor
+from ts_shape_server.agent.infer.values import (
+    ConstantGuess,
+    DictGuess,
+    Guess,
+    InputGuess,
+    Inputs,
+    SequenceGuess,
+    TensorGuess,
+)
+
+Child = tuple[int, Inputs]
+"""A priority (less is sooner) and what to try."""
+
+_RANKS = (
+    re.compile(r"[Ee]xpected (\d)D(?: \(unbatched\))?,? or (\d)D(?: \(batched\))?"),
+    re.compile(r"expected (\d)D (?:or (\d)D )?input"),
+    re.compile(r"[Ii]nput must have (\d) dimensions"),
+    re.compile(r"not enough values to unpack \(expected (\d)"),
+    re.compile(r"too many values to unpack \(expected (\d)"),
+    re.compile(r"is not equal to len\(dims\) = (\d)"),
+    re.compile(r"must be a (\d)-?D tensor"),
+    re.compile(r"(\d)-?[dD] (?:\(batched\) )?(?:tensor|input|inputs) expected"),
+    re.compile(r"[Ee]xpected (?:a |input to be )?(\d)-?D(?: tensor)?"),
+    re.compile(r"expected (\d)-dimensional"),
+    re.compile(r"only supported for (\d)-?D"),
+)
+_INTEGER_NEEDED = re.compile(
+    r"scalar types?: Long, Int|expected Long|tensors used as indices must be long|Expected dtype int64|"
+    r"index tensor to have scalar type|'indices' to have|expected scalar type Long|only (?:valid|applicable) to index|"
+    r"one_hot is only applicable to index|IndexTensor|gather\(\): Expected dtype|0D or 1D target tensor expected",
+    re.IGNORECASE,
+)
+_BOOL_NEEDED = re.compile(
+    r"bool(?:ean)? (?:mask|tensor)|expected .*mask.* Bool|only supports boolean masks|dtype bool", re.I
+)
+_FLOAT_NEEDED = re.compile(
+    r"not implemented for '(?:Long|Int|Bool)'|result type Float can't be cast|must be floating point|"
+    r"expected scalar type Float|should be the same|mat1 and mat2 must have the same dtype|"
+    r"got: (?:long|int|bool)|only support floating|can only calculate the mean of floating",
+    re.I,
+)
+_LIST_NEEDED = re.compile(r"must be tuple of Tensors, not Tensor|argument 'tensors'|tuple of Tensors")
+_TENSOR_NEEDED = re.compile(
+    r"must be Tensor, not (?:list|tuple|dict|int|float|bool|str|NoneType)|"
+    r"'(?:list|tuple|dict|int|float|bool|NoneType|str)' object has no attribute|"
+    r"unsupported operand type|'int' object is not (?:iterable|subscriptable)|"
+    r"(?:list|tuple) indices must be integers|not list|not tuple|not dict"
+)
+_NUMBER_NEEDED = re.compile(
+    r"'Tensor' object cannot be interpreted as an integer|only integer tensors of a single element|"
+    r"Boolean value of Tensor with more than one value|must be (?:int|float|bool|SymInt|tuple of ints|Number)|"
+    r"can't convert .* to Scalar|only one element tensors can be converted|"
+    r"a Tensor with \d+ elements cannot be converted to Scalar|unhashable type|indices must be integers or slices, not"
+)
+_DICT_NEEDED = re.compile(r"no attribute '(keys|items|values|get)'|too many indices|new\(\): invalid data type 'str'")
+
+
+def from_wishes(inputs: Inputs, wishes: Mapping[int, Wish], ranks: bool) -> Inputs:
+    """`inputs` in the form that their consumers document. `ranks`: also where other ranks are accepted."""
+    owners = _owners(inputs)
+    groups = values.groups(inputs)
+
+    def change(index: int, guess: TensorGuess) -> Guess:
+        wish = next((wishes[member] for member in groups[index] if member in wishes), None)
+        if wish is None or owners[index].given:
+            return guess
+        if wish.dtype is not None and wish.dtype != guess.dtype:
+            guess = replace(guess, dtype=wish.dtype)
+        wanted = wish.rank
+        if wanted is not None and wish.dtype == "int64" and isinstance(owners[index].guess, SequenceGuess):
+            # Items of a list are samples of their own: an index sequence has no batch there.
+            wanted -= 1
+        if wanted is not None and len(guess.dims) != wanted and (wish.firm or (ranks and not guess.axes)):
+            guess = replace(guess, dims=default_sizes(wanted), axes=())
+        dims = list(guess.dims)
+        for axis, size in wish.axes.items():
+            if -len(dims) <= axis < len(dims):
+                dims[axis] = size
+        return replace(guess, dims=tuple(dims), **_bounds(guess, wish))
+
+    return values.map_tensors(inputs, change)
+
+
+def bounded(inputs: Inputs, wishes: Mapping[int, Wish]) -> Inputs:
+    """`inputs` with the values of integer tensors held below what their consumers index."""
+    groups = values.groups(inputs)
+
+    def change(index: int, guess: TensorGuess) -> Guess:
+        wish = next((wishes[member] for member in groups[index] if member in wishes), None)
+        return guess if wish is None else replace(guess, **_bounds(guess, wish))
+
+    return values.map_tensors(inputs, change)
+
+
+def _bounds(guess: TensorGuess, wish: Wish) -> dict[str, int]:
+    if wish.high is None or "int" not in guess.dtype:
+        return {}
+    return {"high": max(0, wish.high)}
+
+
+def _owners(inputs: Inputs) -> list[InputGuess]:
+    return [item for item in inputs for _ in values.tensors(item.guess)]
+
+
+def from_error(error: BaseException, inputs: Inputs, blamed: frozenset[str]) -> Iterator[Child]:
+    """Other structures to try after `error`. `blamed` are the names in the failing line."""
+    text = str(error)[:2000]
+    for position, item in enumerate(inputs):
+        if item.given:
+            continue
+        distance = 0 if item.name in blamed or not blamed else 4
+        for priority, guess in _other_kinds(item, text):
+            yield distance + priority, _replaced(inputs, position, guess)
+    owners, groups = _owners(inputs), values.groups(inputs)
+    for index, guess in enumerate(values.all_tensors(inputs)):
+        if owners[index].given or groups[index][0] != index:
+            continue
+        distance = 0 if owners[index].name in blamed or not blamed else 4
+        for priority, changed in _other_tensors(guess, text):
+            yield distance + priority, _with(inputs, index, changed)
+
+
+def _with(inputs: Inputs, index: int, guess: TensorGuess) -> Inputs:
+    """The tensor of that index changed, and with it those of its list that had the same form."""
+    group, before = values.groups(inputs)[index], values.all_tensors(inputs)[index]
+
+    def change(position: int, tensor: TensorGuess) -> Guess:
+        alike = len(tensor.dims) == len(before.dims) and tensor.dtype == before.dtype
+        return guess if position == index or (position in group and alike) else tensor
+
+    return values.map_tensors(inputs, change)
+
+
+def _replaced(inputs: Inputs, position: int, guess: Guess) -> Inputs:
+    return tuple(replace(item, guess=guess) if at == position else item for at, item in enumerate(inputs))
+
+
+def _other_tensors(guess: TensorGuess, text: str) -> Iterator[tuple[int, TensorGuess]]:
+    if _INTEGER_NEEDED.search(text) and guess.dtype != "int64":
+        yield 1, replace(guess, dtype="int64")
+        if len(guess.dims) != 2:
+            yield 2, tensor(2, "int64")
+    if _BOOL_NEEDED.search(text) and guess.dtype != "bool":
+        yield 1, replace(guess, dtype="bool")
+    if _FLOAT_NEEDED.search(text) and guess.dtype != "float32":
+        yield 1, replace(guess, dtype="float32")
+    if "complex" in text.lower() and not guess.dtype.startswith("complex"):
+        yield 2, replace(guess, dtype="complex64")
+    if ("out of range" in text or "out of bounds" in text) and "int" in guess.dtype and guess.high > 0:
+        yield 1, replace(guess, high=0)
+    wanted = _wanted_ranks(text)
+    for order, rank in enumerate(wanted):
+        if rank != len(guess.dims) and rank <= 6:
+            yield 1 + order, _ranked(guess, rank)
+    dimension = re.search(r"Dimension out of range \(expected to be in range of \[-\d, \d\], but got (-?\d)", text)
+    if dimension is not None:
+        axis = int(dimension.group(1))
+        yield 1, _ranked(guess, axis + 1 if axis >= 0 else -axis)
+    for order, rank in enumerate((4, 3, 2, 5, 1)):
+        if rank != len(guess.dims):
+            yield 5 + order, _ranked(guess, rank)
+    if guess.dtype == "float32":
+        yield 12, replace(guess, dtype="int64")
+
+
+def _wanted_ranks(text: str) -> list[int]:
+    found: list[int] = []
+    for pattern in _RANKS:
+        match = pattern.search(text)
+        if match is not None:
+            found += [int(rank) for rank in reversed(match.groups()) if rank]
+    return list(dict.fromkeys(found))
+
+
+def _ranked(guess: TensorGuess, rank: int) -> TensorGuess:
+    return replace(guess, dims=default_sizes(rank), axes=())
+
+
+def _other_kinds(item: InputGuess, text: str) -> Iterator[tuple[int, Guess]]:
+    guess = item.guess
+    first = next(iter(values.tensors(guess)), tensor(4))
+    if isinstance(guess, TensorGuess):
+        if _LIST_NEEDED.search(text):
+            yield 1, SequenceGuess((first, first), "list")
+        if _NUMBER_NEEDED.search(text):
+            for order, expression in enumerate(("2", "0", "True", "1.0")):
+                yield 1 + order, ConstantGuess(expression, type(eval(expression)).__name__)
+        if _DICT_NEEDED.search(text):
+            yield 2, DictGuess((("x", first),))
+        if "Tensor' object is not callable" in text:
+            yield 1, ConstantGuess("(lambda x, *args, **kwargs: x)", "Callable")
+        yield 9, SequenceGuess((first, first), "list")
+        yield 14, ConstantGuess("2", "int")
+        yield 15, ConstantGuess("None", "None")
+    elif isinstance(guess, SequenceGuess):
+        yield from _other_lengths(guess, text, first)
+        yield (1 if _TENSOR_NEEDED.search(text) else 8), first
+    elif isinstance(guess, DictGuess):
+        key = re.match(r"^['\"]?([\w.]+)['\"]?$", text)
+        if key is not None and key.group(1) not in dict(guess.items):
+            yield 1, DictGuess((*guess.items, (key.group(1), tensor(4))))
+        yield (2 if _TENSOR_NEEDED.search(text) else 9), first
+    else:
+        yield (1 if _TENSOR_NEEDED.search(text) else 7), tensor(4)
+        if guess.type == "int":
+            for order, expression in enumerate(("0", "1", "4", "16", "64")):
+                if expression != guess.expression:
+                    yield 6 + order, ConstantGuess(expression, "int")
+        elif guess.type == "bool":
+            yield 6, ConstantGuess("True" if guess.expression == "False" else "False", "bool")
+            yield 7, ConstantGuess("2", "int")
+        if guess.type == "NoneType" or guess.type == "None":
+            yield 6, tensor(2)
+
+
+def _other_lengths(guess: SequenceGuess, text: str, first: TensorGuess) -> Iterator[tuple[int, Guess]]:
+    count = len(guess.items)
+    needed = re.search(r"unpack \(expected (\d)", text)
+    if needed is not None and int(needed.group(1)) != count:
+        yield (
+            1,
+            replace(guess, items=tuple(guess.items[0] if guess.items else first for _ in range(int(needed.group(1))))),
+        )
+    if "index out of range" in text and count < 8:
+        yield 1, replace(guess, items=(*guess.items, guess.items[-1] if guess.items else first))
+    if guess.kind == "list" and ("tuple" in text):
+        yield 3, replace(guess, kind="tuple")
+    for order, length in enumerate((1, 3, 4, 5)):
+        if length != count and guess.items:
+            yield 7 + order, replace(guess, items=tuple(guess.items[min(at, count - 1)] for at in range(length)))

@@ -1,0 +1,179 @@
+"""The search for inputs that run: guess, run, read the failure, change one thing, prefer what came furthest.
+
+Sizes change by solving the guards that torch evaluated last (`solving`), structure by what errors and consumers say
+(`repairs`). Bounded by attempts and by a deadline.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+
+from ts_shape_server.agent.infer import repairs, solving, source, values
+from ts_shape_server.agent.infer.session import Outcome, Session, innermost_line
+from ts_shape_server.agent.infer.values import Inputs
+
+ATTEMPTS = 160
+SYMBOLIC_ATTEMPTS = 40
+AFTER_SWALLOWED_BATCH = 12
+
+
+@dataclass(frozen=True)
+class Found:
+    """Inputs that run, and the outcome of that run."""
+
+    inputs: Inputs
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class NotFound:
+    """The attempt that came furthest, and why it failed there. `attempts` counts runs."""
+
+    inputs: Inputs
+    outcome: Outcome
+    attempts: int
+    exhausted: bool
+
+
+@dataclass(order=True)
+class _Entry:
+    key: tuple[int, int, int]
+    inputs: Inputs = field(compare=False)
+
+
+def places(inputs: Inputs) -> solving.Places:
+    """Which sizes are batches, which belong together in space, and which are known from evidence."""
+    batch: set[int] = set()
+    spatial: list[tuple[int, ...]] = []
+    fixed: set[int] = set()
+    slot = 0
+    for item in inputs:
+        for tensor in values.tensors(item.guess):
+            rank = len(tensor.dims)
+            if rank >= 2:
+                batch.add(slot)
+            if rank >= 4:
+                spatial.append(tuple(range(slot + 2, slot + rank)))
+            if item.given:
+                fixed.update(range(slot, slot + rank))
+            slot += rank
+    return solving.Places(frozenset(batch), tuple(spatial), frozenset(fixed))
+
+
+class _Search:
+    def __init__(self, session: Session, path: str, lines: Mapping[int, str], deadline: float) -> None:
+        self._session = session
+        self._path = path
+        self._lines = lines
+        self._deadline = deadline
+        self._queue: list[_Entry] = []
+        self._seen: set[Inputs] = set()
+        self._counter = 0
+        self._symbolic = 0
+        self._best: tuple[Inputs, Outcome] | None = None
+        self._swallowed: Found | None = None
+        self._grace = AFTER_SWALLOWED_BATCH
+        self._first = True
+
+    def push(self, inputs: Inputs, progress: int, priority: int) -> None:
+        if inputs not in self._seen:
+            self._seen.add(inputs)
+            self._counter += 1
+            heapq.heappush(self._queue, _Entry((-progress, priority, self._counter), inputs))
+
+    def run(self) -> Found | NotFound:
+        attempts = 0
+        while self._queue and attempts < ATTEMPTS and time.monotonic() < self._deadline:
+            attempts += 1
+            inputs = heapq.heappop(self._queue).inputs
+            outcome = self._session.concrete(inputs)
+            if outcome.ok:
+                found = self._accept(inputs, outcome, attempts)
+                if found is not None:
+                    return found
+                continue
+            if self._best is None or outcome.steps > self._best[1].steps:
+                self._best = (inputs, outcome)
+            self._expand(inputs, outcome)
+            if self._swallowed is not None:
+                self._grace -= 1
+                if self._grace <= 0:
+                    break
+        if self._swallowed is not None:
+            return self._swallowed
+        if self._best is None:
+            return NotFound((), Outcome(RuntimeError("nothing was tried"), wishes={}), attempts, not self._queue)
+        return NotFound(*self._best, attempts, not self._queue)
+
+    def _accept(self, inputs: Inputs, outcome: Outcome, attempts: int) -> Found | None:
+        """The find, unless its consumers document another form (tried next) or it swallows the batch."""
+        wished = repairs.from_wishes(inputs, outcome.wishes, ranks=attempts == 1)
+        if attempts == 1 and wished != inputs and wished not in self._seen:
+            self._swallowed = Found(repairs.bounded(inputs, outcome.wishes), outcome)
+            self._grace = 4
+            self.push(wished, outcome.steps + 1_000_000, 0)
+            return None
+        found = Found(repairs.bounded(inputs, outcome.wishes), outcome)
+        if keeps_batch(inputs, outcome):
+            return found
+        if self._swallowed is None or attempts > 1:
+            self._swallowed = self._swallowed or found
+        return None if self._queue and self._grace > 0 else self._swallowed
+
+    def _expand(self, inputs: Inputs, outcome: Outcome) -> None:
+        assert outcome.error is not None
+        wished = repairs.from_wishes(inputs, outcome.wishes, ranks=self._first)
+        self._first = False
+        if wished != inputs:
+            self.push(wished, outcome.steps, -1)
+        if self._symbolic < SYMBOLIC_ATTEMPTS and not self._session.real_only and values.sizes(inputs):
+            self._symbolic += 1
+            traced = self._session.symbolic(inputs)
+            if traced.error is not None:
+                sizes = values.sizes(inputs)
+                for order, solved in enumerate(solving.flips(traced.guards, sizes, places(inputs))[:24]):
+                    self.push(values.with_sizes(inputs, solved), outcome.steps, min(order, 6))
+        line = innermost_line(outcome.error, self._path)
+        blamed = source.names_in_line(self._lines, line) if line is not None else frozenset()
+        names = frozenset(item.name for item in inputs)
+        for priority, changed in repairs.from_error(outcome.error, inputs, blamed & names):
+            self.push(changed, outcome.steps, priority)
+
+
+def keeps_batch(inputs: Inputs, outcome: Outcome) -> bool:
+    """Whether the first output has as many rows as the first input, or no multiple or part of them."""
+    tensors = values.all_tensors(inputs)
+    output = first_tensor(outcome.output)
+    if not tensors or output is None or len(tensors[0].dims) < 2 or output.dim() < 2:
+        return True
+    rows, batch = int(output.shape[0]), tensors[0].dims[0]
+    if rows == batch or any(rows == size for tensor in tensors for size in tensor.dims):
+        return True
+    return not (output.dim() == 2 and (rows % batch == 0 or rows < batch))
+
+
+def first_tensor(value: object) -> torch.Tensor | None:
+    """The first tensor in a nested output."""
+    if isinstance(value, torch.Tensor):
+        return value
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    for part in parts:
+        found = first_tensor(part)
+        if found is not None:
+            return found
+    return None
+
+
+def search(
+    session: Session, starts: list[Inputs], path: str, lines: Mapping[int, str], deadline: float
+) -> Found | NotFound:
+    """Inputs for which the session's module runs, from the given starts on."""
+    engine = _Search(session, path, lines, deadline)
+    for order, inputs in enumerate(starts):
+        engine.push(inputs, 0, order - 10)
+    return engine.run()

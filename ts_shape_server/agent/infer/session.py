@@ -1,0 +1,205 @@
+"""One instance of the class under test and the ways to run it: on fake tensors, on symbolic ones, on real ones.
+
+A run never raises what user code raises: the error is part of its `Outcome`. A module that keeps state between calls is
+put back as it was. Knows nothing of how guesses are made.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ts_shape_server.agent import runs
+from ts_shape_server.agent.infer import symbolic, values
+from ts_shape_server.agent.infer.spy import Spy, Wish
+
+_NEEDS_DATA = ("DataDependentOutputException", "DynamicOutputShapeException", "GuardOnDataDependentSymNode")
+_NEEDS_DATA += ("UnsupportedOperatorException", "UnsupportedFakeTensorException", "PendingUnbackedSymbolNotFound")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gave. `steps` counts torch calls, a measure of how far it came. `guards` are of symbolic runs only."""
+
+    error: BaseException | None
+    output: Any = None
+    steps: int = 0
+    wishes: Mapping[int, Wish] = None  # type: ignore[assignment]  # filled by every constructor call below
+    guards: tuple[symbolic.Guard, ...] = ()
+    size: Callable[[Any], Any] = int
+    last_call: str = ""
+
+    @property
+    def ok(self) -> bool:
+        return self.error is None
+
+    @property
+    def needs_data(self) -> bool:
+        """The run asked for a tensor's values, which fake tensors do not have."""
+        error: BaseException | None = self.error
+        while error is not None:
+            if any(name in type(error).__name__ for name in _NEEDS_DATA):
+                return True
+            if "Cannot access data pointer" in str(error) or "is not tracked with proxy" in str(error):
+                return True
+            error = error.__cause__ or error.__context__
+        return False
+
+
+class Session:
+    """Runs of one class with one set of constructor arguments.
+
+    `make_fake` builds the instance inside a fake mode (None where its constructor reads values of tensors),
+    `make_real` builds one on real memory, on demand.
+    """
+
+    def __init__(
+        self,
+        cls: type[nn.Module],
+        namespace: Mapping[str, Any],
+        mode: Any,
+        fake: nn.Module | None,
+        make_real: Callable[[], nn.Module],
+    ) -> None:
+        self.cls = cls
+        self.namespace = namespace
+        self._mode = mode
+        self._fake = fake
+        self._make_real = make_real
+        self._real: nn.Module | None = None
+        self.real_only = mode is None
+        self.count = 0
+
+    @property
+    def module(self) -> nn.Module:
+        """The instance that fake runs use: without memory where its constructor allows."""
+        if self._fake is not None and not self.real_only:
+            return self._fake
+        return self.real
+
+    @property
+    def real(self) -> nn.Module:
+        """An instance in real memory. Raises what the constructor raises."""
+        if self._real is None:
+            self._real = self._make_real()
+        return self._real
+
+    def concrete(self, inputs: values.Inputs, observers: Sequence[Any] = ()) -> Outcome:
+        """Run on tensors of the guessed sizes: fake ones, or real ones once the module has asked for values."""
+        if not self.real_only:
+            outcome = self._fake_run(inputs, observers)
+            if not outcome.needs_data:
+                return outcome
+            on_real = self.on_real(inputs, observers)
+            if on_real.ok or on_real.steps > outcome.steps:
+                self.real_only = True
+            return on_real
+        return self.on_real(inputs, observers)
+
+    def on_real(self, inputs: values.Inputs, observers: Sequence[Any] = ()) -> Outcome:
+        """Run on real tensors."""
+        try:
+            module = self.real
+            runs.seed()
+            made = self._build(inputs, self._real_tensor)
+        except Exception as error:
+            return Outcome(error, wishes={})
+        return self._call(module, made, observers)
+
+    def symbolic(self, inputs: values.Inputs, observers: Sequence[Any] = ()) -> Outcome:
+        """Run on tensors whose every dim is a symbol ``s0`` …, with the guessed sizes as hints."""
+        if self.real_only:
+            return Outcome(RuntimeError("no symbolic run: the module reads values of tensors"), wishes={})
+        reals = [torch.empty(item.dims, dtype=getattr(torch, item.dtype)) for item in values.all_tensors(inputs)]
+        kept: list[Outcome] = []
+
+        def call(twins: list[Any]) -> Any:
+            remaining = iter(twins)
+            kept.append(self._call(self.module, self._build(inputs, lambda _: next(remaining)), observers))
+
+        symbols, _, error = symbolic.run(self._mode, reals, call)
+        outcome = kept[0] if kept else Outcome(error, wishes={})
+        return Outcome(
+            outcome.error,
+            outcome.output,
+            outcome.steps,
+            outcome.wishes,
+            symbols.guards(),
+            symbols.size,
+            outcome.last_call,
+        )
+
+    def _fake_run(self, inputs: values.Inputs, observers: Sequence[Any]) -> Outcome:
+        with self._mode:
+            try:
+                made = self._build(inputs, lambda item: torch.empty(item.dims, dtype=getattr(torch, item.dtype)))
+            except Exception as error:
+                return Outcome(error, wishes={})
+            return self._call(self.module, made, observers)
+
+    def _build(self, inputs: values.Inputs, make: Callable[[values.TensorGuess], Any]) -> dict[str, Any]:
+        return {
+            item.name: values.build(item.guess, make, lambda text: runs.evaluate(text, self.namespace))
+            for item in inputs
+        }
+
+    @staticmethod
+    def _real_tensor(guess: values.TensorGuess) -> torch.Tensor:
+        return runs.tensor(values.to_contract(guess))
+
+    def _call(self, module: nn.Module, made: Mapping[str, Any], observers: Sequence[Any]) -> Outcome:
+        self.count += 1
+        arguments, keywords = runs.positional(self.cls, made)
+        spy = Spy(_tensors_of(list(made.values())))
+        before = _state(module)
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(torch.no_grad())
+                stack.enter_context(spy)
+                for observer in observers:
+                    stack.enter_context(observer)
+                output = module(*arguments, **keywords)
+        except Exception as error:
+            return Outcome(error, None, spy.steps, spy.wishes, last_call=spy.last_call)
+        finally:
+            _restore(before)
+        return Outcome(None, output, spy.steps, spy.wishes, last_call=spy.last_call)
+
+
+def _tensors_of(value: Any) -> list[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, (list, tuple)):
+        return [tensor for item in value for tensor in _tensors_of(item)]
+    if isinstance(value, dict):
+        return [tensor for item in value.values() for tensor in _tensors_of(item)]
+    return []
+
+
+def _state(module: nn.Module) -> list[tuple[nn.Module, dict[str, Any], dict[str, dict[str, Any]]]]:
+    """Shallow copies of what each submodule holds: attributes, and its buffers, parameters and submodules."""
+    return [
+        (part, dict(part.__dict__), {key: dict(part.__dict__[key]) for key in ("_buffers", "_parameters", "_modules")})
+        for part in module.modules()
+    ]
+
+
+def _restore(state: list[tuple[nn.Module, dict[str, Any], dict[str, dict[str, Any]]]]) -> None:
+    for part, attributes, tables in state:
+        part.__dict__.clear()
+        part.__dict__.update(attributes)
+        for key, table in tables.items():
+            part.__dict__[key].clear()
+            part.__dict__[key].update(table)
+
+
+def innermost_line(error: BaseException, path: str) -> int | None:
+    """The line of `path` nearest to where the error was raised."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    return lines[-1] if lines else None

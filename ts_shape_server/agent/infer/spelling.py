@@ -1,0 +1,135 @@
+"""Spells sizes for the report: numbers, names of free dims, and expressions in those names.
+
+A size that torch states in a roundabout way is told by what it is: if it equals a free dim, or one number, wherever the claim
+holds, that is its spelling. Knows the claim and its names, and nothing of how they were found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+import sympy
+
+from ts_shape_server.agent.infer import expressions
+from ts_shape_server.agent.infer.claims import Claim, Sizes
+
+Dim = Union[int, str]
+
+
+@dataclass
+class Spelling:
+    """`names` are by place in the sizes; `samples` are sizes that ran and that the claim allows."""
+
+    claim: Claim
+    names: Mapping[int, str]
+    samples: Sequence[Sizes]
+    _cache: dict[Any, Dim] = field(default_factory=dict)
+
+    def dim(self, size: Any) -> Dim:
+        """The contract's spelling of a size: an integer or an expression over ``s0`` …"""
+        if isinstance(size, int):
+            return size
+        if size not in self._cache:
+            self._cache[size] = self._spell(size)
+        return self._cache[size]
+
+    def _spell(self, size: Any) -> Dim:
+        reduced = self.reduced(size)
+        if getattr(reduced, "is_number", False):
+            return int(reduced)
+        known = self._known(size)
+        if known is not None:
+            return known
+        try:
+            return expressions.text(reduced, self.symbol_names())
+        except expressions.Untranslatable:
+            return "?"
+
+    def constraints(self) -> list[str]:
+        """The claim's conditions in its names, those that say nothing left out."""
+        result: list[str] = []
+        for condition in self.claim.conditions:
+            reduced = self.reduced(condition.expression)
+            if reduced in (sympy.true, sympy.false):
+                continue
+            try:
+                spelled = expressions.text(reduced, self.symbol_names())
+            except expressions.Untranslatable:
+                continue
+            if spelled not in result:
+                result.append(spelled)
+        return result
+
+    def fit(self, outputs: Mapping[Sizes, Sequence[Sequence[int]]], base: Sizes) -> Callable[[Any], Dim]:
+        """Spellings for the output sizes of the base run, fitted to those of the samples."""
+        spelled: dict[int, Dim] = {}
+        rows = [outputs[sample] for sample in self.samples if sample in outputs]
+        for index, shape in enumerate(outputs.get(base, ())):
+            for axis, size in enumerate(shape):
+                if all(len(row) > index and len(row[index]) > axis for row in rows):
+                    fitted = self.fitted([row[index][axis] for row in rows]) if len(rows) == len(self.samples) else None
+                    spelled.setdefault(int(size), fitted if fitted is not None else int(size))
+        return lambda size: spelled.get(int(size), int(size))
+
+    def reduced(self, expression: Any) -> Any:
+        """`expression` with fixed places as numbers and tied places as one symbol."""
+        replaced: dict[Any, Any] = {}
+        first = {member: item.members[0] for item in self.claim.free for member in item.members}
+        for symbol in getattr(expression, "free_symbols", ()):
+            slot = int(str(symbol)[1:])
+            if slot not in first:
+                replaced[symbol] = sympy.Integer(self.claim.base[slot])
+            elif first[slot] != slot:
+                replaced[symbol] = sympy.Symbol(f"s{first[slot]}", integer=True, positive=True)
+        return expression.xreplace(replaced) if replaced else expression
+
+    def symbol_names(self) -> dict[str, str]:
+        return {f"s{slot}": name for slot, name in self.names.items()}
+
+    def _known(self, size: Any) -> Dim | None:
+        """The free dim or the number that `size` is for all samples."""
+        if len(self.samples) < 2:
+            return None
+        slots = sorted(int(name[1:]) for name in expressions.symbol_names(size))
+        try:
+            evaluate: Callable[..., Any] = expressions.compiled(size, [f"s{slot}" for slot in slots])
+            seen = [int(evaluate(*(sample[slot] for slot in slots))) for sample in self.samples]
+        except (expressions.Untranslatable, SyntaxError, TypeError, ZeroDivisionError, OverflowError):
+            return None
+        return self.fitted(seen, whole=True)
+
+    def fitted(self, seen: Sequence[int], whole: bool = False) -> Dim | None:
+        """A spelling that gives these values at the samples: a number, a free dim, a multiple or a part of one.
+
+        `whole`: numbers and free dims alone.
+        """
+        if len(set(seen)) == 1 and len(self.samples) > 2:
+            return seen[0]
+        for item in self.claim.free:
+            own = [sample[item.members[0]] for sample in self.samples]
+            if len(set(own)) < 2:
+                continue
+            name = self.names[item.members[0]]
+            if own == list(seen):
+                return name
+            if not whole:
+                fit = _fit(own, seen, name)
+                if fit is not None:
+                    return fit
+        return None
+
+
+def _fit(own: Sequence[int], seen: Sequence[int], name: str) -> str | None:
+    for factor in range(2, 65):
+        if all(value * factor == result for value, result in zip(own, seen)):
+            return f"{factor}*{name}"
+        if all(value // factor == result for value, result in zip(own, seen)):
+            return f"{name}//{factor}"
+        if all((value - 1) // factor + 1 == result for value, result in zip(own, seen)):
+            return f"({name} - 1)//{factor} + 1"
+    shift = seen[0] - own[0]
+    if all(value + shift == result for value, result in zip(own, seen)):
+        return f"{name} {'+' if shift > 0 else '-'} {abs(shift)}"
+    return None

@@ -1,0 +1,346 @@
+"""Watches torch calls during a run: how far it came, and what the first consumer of each input documents.
+
+A convolution says rank and channels of its input, an embedding says integers below its size. These are wishes, not
+proofs: the search tries them first. Knows torch's public functions by name; knows nothing of the search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+
+@dataclass
+class Wish:
+    """What consumers document of one input tensor. `axes` maps an axis (negative from the end) to a size."""
+
+    rank: int | None = None
+    firm: bool = False
+    dtype: str | None = None
+    axes: dict[int, int] = field(default_factory=dict)
+    high: int | None = None
+    consumer: str = ""
+
+
+@dataclass(frozen=True)
+class Documented:
+    """The documented form of an operator's input. `firm`: other ranks are refused or mean something else."""
+
+    rank: int | None = None
+    firm: bool = False
+    dtype: str | None = None
+    axes: Mapping[int, int] = field(default_factory=dict)
+    high: int | None = None
+
+
+_SAME_AXES = frozenset(
+    [
+        "relu",
+        "relu_",
+        "gelu",
+        "silu",
+        "sigmoid",
+        "tanh",
+        "elu",
+        "leaky_relu",
+        "hardtanh",
+        "dropout",
+        "float",
+        "double",
+        "half",
+        "to",
+        "contiguous",
+        "clone",
+        "detach",
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "true_divide",
+        "rsub",
+        "__add__",
+        "__radd__",
+        "__sub__",
+        "__rsub__",
+        "__mul__",
+        "__rmul__",
+        "__truediv__",
+        "abs",
+        "exp",
+        "log",
+        "sqrt",
+        "clamp",
+        "type",
+        "cuda",
+        "cpu",
+        "type_as",
+        "pad",
+        "requires_grad_",
+        "add_",
+        "sub_",
+        "mul_",
+        "div_",
+        "neg",
+        "square",
+        "pow",
+        "__pow__",
+        "softmax",
+        "log_softmax",
+        "normalize",
+        "batch_norm",
+        "layer_norm",
+        "instance_norm",
+        "group_norm",
+        "long",
+        "int",
+        "bool",
+    ]
+)
+
+Handler = Callable[[Sequence[Any], Mapping[str, Any]], dict[Any, Documented]]
+"""From the call's arguments to the documented form by argument position or name."""
+
+
+def _argument(
+    arguments: Sequence[Any], keywords: Mapping[str, Any], position: int, name: str, default: Any = None
+) -> Any:
+    return arguments[position] if len(arguments) > position else keywords.get(name, default)
+
+
+def _convolution(spatial: int, transposed: bool) -> Handler:
+    def handler(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+        weight = _argument(arguments, keywords, 1, "weight")
+        if transposed:
+            channels = int(weight.shape[0])
+        else:
+            channels = int(weight.shape[1]) * int(_argument(arguments, keywords, 6, "groups", 1))
+        return {0: Documented(spatial + 2, True, "float32", {1: channels})}
+
+    return handler
+
+
+def _pooling(spatial: int) -> Handler:
+    return lambda arguments, keywords: {0: Documented(spatial + 2, True, "float32")}
+
+
+def _linear(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    weight = _argument(arguments, keywords, 1, "weight")
+    return {0: Documented(2, False, "float32", {-1: int(weight.shape[1])})}
+
+
+def _embedding(weight_first: bool) -> Handler:
+    def handler(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+        weight = _argument(arguments, keywords, 0 if weight_first else 1, "weight")
+        indices = 1 if weight_first else 0
+        return {indices: Documented(2, False, "int64", high=int(weight.shape[0]) - 1)}
+
+    return handler
+
+
+def _batch_norm(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    mean = _argument(arguments, keywords, 1, "running_mean")
+    return {0: Documented(axes={} if mean is None else {1: int(mean.shape[0])})}
+
+
+def _layer_norm(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    shape = [int(size) for size in _argument(arguments, keywords, 1, "normalized_shape")]
+    rank = len(shape) + (2 if len(shape) == 1 else 1)
+    return {0: Documented(rank, False, axes={axis - len(shape): size for axis, size in enumerate(shape)})}
+
+
+def _group_norm(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    weight = _argument(arguments, keywords, 2, "weight")
+    groups = int(_argument(arguments, keywords, 1, "num_groups"))
+    return {0: Documented(4, False, axes={1: groups if weight is None else int(weight.shape[0])})}
+
+
+def _recurrent(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    weights = next((item for item in arguments if isinstance(item, (list, tuple)) and len(item) > 2), None)
+    axes = {} if not weights else {-1: int(weights[0].shape[1])}
+    return {0: Documented(3, False, "float32", axes)}
+
+
+def _attention(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    size = int(_argument(arguments, keywords, 3, "embed_dim_to_check"))
+    form = Documented(3, True, "float32", {-1: size})
+    return {0: form, 1: Documented(3, True, "float32"), 2: Documented(3, True, "float32")}
+
+
+def _batched_product(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    return {0: Documented(3, True, "float32"), 1: Documented(3, True, "float32")}
+
+
+def _einsum(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    equation = arguments[0]
+    if not isinstance(equation, str) or "..." in equation:
+        return {}
+    terms = equation.replace(" ", "").split("->")[0].split(",")
+    return {position + 1: Documented(len(term), True) for position, term in enumerate(terms)}
+
+
+def _permute(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    axes = arguments[1:] if len(arguments) > 2 else _argument(arguments, keywords, 1, "dims", ())
+    return {0: Documented(len(axes), True)} if isinstance(axes, (list, tuple)) and axes else {}
+
+
+def _index_at(position: int, name: str) -> Handler:
+    def handler(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+        return {position if len(arguments) > position else name: Documented(dtype="int64")}
+
+    return handler
+
+
+def _mask_at(position: int) -> Handler:
+    return lambda arguments, keywords: {position: Documented(dtype="bool")}
+
+
+def _cross_entropy(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    scores = arguments[0] if arguments else None
+    if not isinstance(scores, torch.Tensor) or scores.dim() < 1:
+        return {}
+    classes = scores.shape[1 if scores.dim() > 1 else 0]
+    high = int(classes) - 1 if isinstance(classes, int) else None
+    return {1: Documented(max(scores.dim() - 1, 0), True, "int64", high=high)}
+
+
+def _rank(rank: int, dtype: str | None = None) -> Handler:
+    return lambda arguments, keywords: {0: Documented(rank, False, dtype)}
+
+
+_HANDLERS: dict[str, Handler] = {
+    **{f"conv{n}d": _convolution(n, False) for n in (1, 2, 3)},
+    **{f"conv_transpose{n}d": _convolution(n, True) for n in (1, 2, 3)},
+    **{
+        f"{kind}{n}d": _pooling(n)
+        for n in (1, 2, 3)
+        for kind in ("max_pool", "_max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "lp_pool")
+    },
+    "linear": _linear,
+    "embedding": _embedding(False),
+    "embedding_bag": _embedding(False),
+    "batch_norm": _batch_norm,
+    "layer_norm": _layer_norm,
+    "group_norm": _group_norm,
+    "lstm": _recurrent,
+    "gru": _recurrent,
+    "rnn_tanh": _recurrent,
+    "rnn_relu": _recurrent,
+    "multi_head_attention_forward": _attention,
+    "bmm": _batched_product,
+    "baddbmm": _batched_product,
+    "einsum": _einsum,
+    "permute": _permute,
+    "interpolate": _rank(4),
+    "upsample": _rank(4),
+    "grid_sample": _rank(4),
+    "pixel_shuffle": _rank(4),
+    "pixel_unshuffle": _rank(4),
+    "unfold": _rank(4),
+    "affine_grid": _rank(3),
+    "one_hot": lambda arguments, keywords: {0: Documented(2, False, "int64")},
+    "gather": _index_at(2, "index"),
+    "scatter": _index_at(2, "index"),
+    "scatter_": _index_at(2, "index"),
+    "scatter_add": _index_at(2, "index"),
+    "scatter_add_": _index_at(2, "index"),
+    "index_select": _index_at(2, "index"),
+    "index_add_": _index_at(2, "index"),
+    "masked_fill": _mask_at(1),
+    "masked_fill_": _mask_at(1),
+    "masked_select": _mask_at(1),
+    "where": _mask_at(0),
+    "logical_not": _mask_at(0),
+    "__invert__": _mask_at(0),
+    "bitwise_not": _mask_at(0),
+    "cross_entropy": _cross_entropy,
+    "nll_loss": _cross_entropy,
+}
+
+
+class Spy(TorchFunctionMode):
+    """Active during one run. `steps` counts the torch calls that came back; `wishes` are by index of the tensor."""
+
+    def __init__(self, inputs: Sequence[torch.Tensor]) -> None:
+        super().__init__()
+        self.steps = 0
+        self.last_call = ""
+        self.wishes: dict[int, Wish] = {}
+        self._alive: list[Any] = list(inputs)
+        self._same: dict[int, int] = {id(tensor): index for index, tensor in enumerate(inputs)}
+        self._derived: dict[int, int] = dict(self._same)
+
+    def __torch_function__(
+        self, function: Any, types: Any, arguments: Sequence[Any] = (), keywords: Mapping[str, Any] | None = None
+    ) -> Any:
+        keywords = keywords or {}
+        name = getattr(function, "__name__", "")
+        if name != "__get__":
+            self.last_call = name
+            self._read(name, arguments, keywords)
+        result = function(*arguments, **keywords)
+        self.steps += 1
+        if name != "__get__" and isinstance(result, torch.Tensor):
+            self._follow(name, arguments, result)
+        return result
+
+    def _read(self, name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
+        handler = _HANDLERS.get(name)
+        try:
+            if handler is not None:
+                for place, documented in handler(arguments, keywords).items():
+                    self._wish(name, _argument_at(arguments, keywords, place), documented)
+            if name == "__getitem__":
+                index = arguments[1] if isinstance(arguments[1], tuple) else (arguments[1],)
+                for item in index:
+                    if isinstance(item, torch.Tensor) and item.is_floating_point():
+                        self._wish(name, item, Documented(dtype="int64"))
+        except (AttributeError, IndexError, TypeError, ValueError):
+            return
+
+    def _wish(self, consumer: str, tensor: Any, documented: Documented) -> None:
+        index = self._same.get(id(tensor))
+        if index is None:
+            index = self._derived.get(id(tensor))
+            if index is None:
+                return
+            if documented.high is not None:
+                self._bound(self.wishes.setdefault(index, Wish()), documented.high)
+            if documented.dtype in ("int64", "bool"):
+                wish = self.wishes.setdefault(index, Wish())
+                wish.dtype = wish.dtype or documented.dtype
+            return
+        wish = self.wishes.setdefault(index, Wish())
+        if documented.high is not None:
+            self._bound(wish, documented.high)
+        if wish.rank is None or (documented.firm and not wish.firm):
+            wish.rank, wish.firm = documented.rank or wish.rank, documented.firm
+        wish.dtype = wish.dtype or documented.dtype
+        for axis, size in documented.axes.items():
+            wish.axes.setdefault(axis, size)
+        wish.consumer = wish.consumer or consumer
+
+    @staticmethod
+    def _bound(wish: Wish, high: int) -> None:
+        wish.high = high if wish.high is None else min(wish.high, high)
+
+    def _follow(self, name: str, arguments: Sequence[Any], result: torch.Tensor) -> None:
+        self._alive.append(result)
+        source = arguments[0] if arguments else None
+        if id(source) in self._same and name in _SAME_AXES and result is not source:
+            self._same[id(result)] = self._same[id(source)]
+        for argument in arguments:
+            for item in argument if isinstance(argument, (list, tuple)) else (argument,):
+                if id(item) in self._derived and id(result) not in self._derived:
+                    self._derived[id(result)] = self._derived[id(item)]
+
+
+def _argument_at(arguments: Sequence[Any], keywords: Mapping[str, Any], place: Any) -> Any:
+    if isinstance(place, str):
+        return keywords.get(place)
+    if place < len(arguments):
+        return arguments[place]
+    return keywords.get({0: "input", 1: "target"}.get(place, ""))

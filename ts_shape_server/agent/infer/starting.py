@@ -1,0 +1,263 @@
+"""The first guess for each parameter of `forward`: from its annotation, its default, its name and what the body says.
+
+Reads signatures and hints; runs nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from ts_shape_server.agent.infer import values
+from ts_shape_server.agent.infer.source import Hint, hints
+from ts_shape_server.agent.infer.values import (
+    ConstantGuess,
+    DictGuess,
+    Guess,
+    InputGuess,
+    Inputs,
+    SequenceGuess,
+    TensorGuess,
+)
+
+BATCH = 2
+_SIZES = {
+    0: (),
+    1: (16,),
+    2: (BATCH, 16),
+    3: (BATCH, 8, 16),
+    4: (BATCH, 3, 64, 64),
+    5: (BATCH, 3, 8, 64, 64),
+    6: (BATCH, 3, 4, 4, 16, 16),
+}
+_INDEX_NAMES = frozenset(
+    [
+        "input_ids",
+        "token_ids",
+        "tokens",
+        "token",
+        "ids",
+        "idx",
+        "indices",
+        "labels",
+        "label",
+        "token_type_ids",
+        "position_ids",
+        "edge_index",
+        "words",
+        "captions",
+        "caption",
+        "targets",
+        "user",
+        "item",
+        "users",
+        "items",
+        "src_tokens",
+        "prev_output_tokens",
+        "word_ids",
+        "char_ids",
+    ]
+)
+_INTEGER_NAMES = frozenset(
+    [
+        "step",
+        "steps",
+        "num",
+        "n",
+        "k",
+        "epoch",
+        "depth",
+        "level",
+        "layer",
+        "num_layers",
+        "length",
+        "max_len",
+        "height",
+        "width",
+    ]
+)
+_TENSOR_TYPES = {"LongTensor": "int64", "IntTensor": "int32", "BoolTensor": "bool", "FloatTensor": "float32"}
+
+
+def default_sizes(rank: int) -> tuple[int, ...]:
+    """First sizes to try for a tensor of that rank: a batch of two, channels, and sides that divide well."""
+    return _SIZES.get(rank, (BATCH,) * rank)
+
+
+def tensor(rank: int, dtype: str = "float32", high: int = 1) -> TensorGuess:
+    return TensorGuess(default_sizes(rank), dtype, 0, high)
+
+
+def first_guess(cls: type, given: Mapping[str, InputGuess]) -> tuple[Inputs, dict[str, Hint], tuple[InputGuess, ...]]:
+    """Guesses for the parameters that have to be passed, the hints behind them, and those left to their defaults.
+
+    `given` holds what evidence knows by parameter name; it is taken as it is.
+    """
+    forward = cls.forward  # type: ignore[attr-defined]  # only modules come here
+    known = hints(forward)
+    required: list[InputGuess] = []
+    omitted: list[InputGuess] = []
+    try:
+        parameters = list(inspect.signature(forward).parameters.values())[1:]
+    except (TypeError, ValueError):
+        return (InputGuess("x", tensor(4)),), {}, ()
+    annotations = _annotations(forward)
+    for parameter in parameters:
+        if parameter.name in given:
+            required.append(given[parameter.name])
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            continue
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            if not any(
+                other.default is other.empty for other in parameters if other.kind is other.POSITIONAL_OR_KEYWORD
+            ):
+                required.append(InputGuess("*" + parameter.name, SequenceGuess((tensor(4),), "tuple")))
+        else:
+            annotation = annotations.get(parameter.name, parameter.annotation)
+            guess = _guess(parameter, annotation, known.get(parameter.name, Hint()))
+            if parameter.default is parameter.empty:
+                required.append(InputGuess(parameter.name, guess, "annotation" if _is_given(annotation) else "solved"))
+            else:
+                omitted.append(InputGuess(parameter.name, guess, "default"))
+    return tuple(required), known, tuple(omitted)
+
+
+def _annotations(forward: Any) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(inspect.unwrap(forward), include_extras=True)
+    except Exception:
+        return {}
+
+
+def _is_given(annotation: Any) -> bool:
+    return annotation is not inspect.Parameter.empty and annotation is not Any
+
+
+def _guess(parameter: inspect.Parameter, annotation: Any, hint: Hint) -> Guess:
+    """In this order: annotation, default, use in the body, name."""
+    if _is_given(annotation):
+        typed = from_annotation(annotation, hint, parameter.name)
+        if typed is not None:
+            return typed
+    default = parameter.default
+    if default is not parameter.empty and default is not None:
+        constant = values.from_value(default)
+        if constant is not None:
+            return constant
+    return from_hint(hint, parameter.name)
+
+
+def from_hint(hint: Hint, name: str) -> Guess:
+    """What use in the body and the name suggest."""
+    if hint.kind == "dict" and hint.keys:
+        return DictGuess(tuple((key, _named(Hint(), key)) for key in hint.keys))
+    if hint.kind == "dict":
+        return DictGuess((("x", tensor(4)),))
+    if hint.kind == "tuple" and hint.length:
+        return SequenceGuess(tuple(_element(hint) for _ in range(hint.length)), "tuple")
+    if hint.kind == "list" or (hint.iterated and hint.rank is None and not hint.at_least):
+        return SequenceGuess(tuple(_element(hint) for _ in range(max(hint.length or 0, 2))), "list")
+    if hint.kind == "int":
+        return ConstantGuess("2", "int")
+    if hint.kind == "str":
+        return ConstantGuess(repr(hint.keys[0]) if hint.keys else "'x'", "str")
+    if hint.kind == "bool":
+        return ConstantGuess("False", "bool")
+    return _named(hint, name)
+
+
+def _element(hint: Hint) -> TensorGuess:
+    return tensor(4)
+
+
+def _named(hint: Hint, name: str) -> TensorGuess:
+    lowered = name.lower()
+    if lowered == "edge_index":
+        return TensorGuess((2, 6), "int64", 0, 1)
+    rank = hint.rank
+    if rank is None and hint.at_least:
+        rank = max(hint.at_least, 2)
+    if lowered in _INDEX_NAMES or hint.kind == "index":
+        return replace(tensor(rank or 2, "int64"), axes=hint.axes)
+    return replace(tensor(4 if rank is None else rank), axes=hint.axes)
+
+
+def from_annotation(annotation: Any, hint: Hint, name: str) -> Guess | None:
+    """The guess that a type asks for, None for a type that says nothing here."""
+    if isinstance(annotation, str):
+        return None
+    if isinstance(annotation, type) and issubclass(annotation, torch.Tensor):
+        return _named(hint, name)
+    spelled = getattr(annotation, "__name__", "")
+    if spelled in _TENSOR_TYPES:
+        rank = hint.rank or max(hint.at_least, 2)
+        return replace(tensor(rank, _TENSOR_TYPES[spelled]), axes=hint.axes)
+    shaped = _shaped(annotation)
+    if shaped is not None:
+        return shaped
+    constant = {int: ("2", "int"), float: ("0.5", "float"), bool: ("False", "bool"), str: ("'x'", "str")}.get(
+        annotation
+    )
+    if constant is not None:
+        return ConstantGuess(*constant)
+    if annotation is type(None):
+        return ConstantGuess("None", "None")
+    return _container(annotation, hint, name)
+
+
+def _container(annotation: Any, hint: Hint, name: str) -> Guess | None:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return from_annotation(arguments[0], hint, name)
+    if origin is typing.Union or type(annotation).__name__ == "UnionType":
+        inner = [item for item in arguments if item is not type(None)]
+        return from_annotation(inner[0], hint, name) if inner else ConstantGuess("None", "None")
+    if origin in (list, typing.Sequence) or str(origin).endswith((".Sequence'>", ".Iterable'>")):
+        element = from_annotation(arguments[0], Hint(), name) if arguments else tensor(4)
+        return None if element is None else SequenceGuess((element,) * max(2, hint.length or 0), "list")
+    if annotation is list:
+        return SequenceGuess((tensor(4),) * max(2, hint.length or 0), "list")
+    if origin is tuple or annotation is tuple:
+        return _tuple(arguments, hint, name)
+    if origin is dict or annotation is dict:
+        element = from_annotation(arguments[1], Hint(), name) if len(arguments) == 2 else tensor(4)
+        return None if element is None else DictGuess(tuple((key, element) for key in hint.keys or ("x",)))
+    return None
+
+
+def _tuple(arguments: tuple[Any, ...], hint: Hint, name: str) -> Guess | None:
+    if not arguments or (len(arguments) == 2 and arguments[1] is ...):
+        element = from_annotation(arguments[0], Hint(), name) if arguments else tensor(4)
+        return None if element is None else SequenceGuess((element,) * max(2, hint.length or 0), "tuple")
+    items = [from_annotation(item, Hint(), name) for item in arguments]
+    return (
+        None
+        if any(item is None for item in items)
+        else SequenceGuess(tuple(item for item in items if item is not None), "tuple")
+    )
+
+
+def _shaped(annotation: Any) -> TensorGuess | None:
+    """A jaxtyping annotation: it carries its dims as text."""
+    text = getattr(annotation, "dim_str", None)
+    if not isinstance(text, str) or "..." in text or "*" in text:
+        return None
+    names = [part.split("=")[-1].lstrip("#?_") for part in text.split()]
+    defaults = default_sizes(len(names))
+    dims = tuple(int(name) if name.isdigit() else defaults[axis] for axis, name in enumerate(names))
+    kinds = [str(kind) for kind in getattr(annotation, "dtypes", ()) or ()]
+    dtype = "int64" if any("int" in kind for kind in kinds) else "bool" if kinds and "bool" in kinds[0] else "float32"
+    return TensorGuess(dims, dtype, axes=tuple(name if name.isidentifier() else None for name in names))
+
+
+def fields_of(annotation: Any) -> tuple[str, ...] | None:
+    """The field names of a dataclass or NamedTuple type."""
+    if dataclasses.is_dataclass(annotation):
+        return tuple(field.name for field in dataclasses.fields(annotation))
+    return getattr(annotation, "_fields", None)

@@ -1,0 +1,136 @@
+"""The only module that touches torch's symbolic shapes: fake tensors whose dims are symbols, and the guards they leave.
+
+`torch.fx.experimental.symbolic_shapes` is partly private. `works()` tries, once, the behaviour that the engine needs;
+where it is absent the engine searches with numbers alone. Written against torch 2.13.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sympy
+import torch
+from sympy.logic.boolalg import Boolean
+
+try:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
+
+    _IMPORTED = True
+except ImportError:  # a torch without these names
+    _IMPORTED = False
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A condition on the sizes that torch evaluated, over symbols ``s0`` … in the order of the sizes, and its value."""
+
+    expression: Any
+    value: bool
+
+
+def new_mode() -> Any:
+    """A fake mode in which modules are built and run; it takes real parameters too."""
+    return FakeTensorMode(allow_non_fake_inputs=True, shape_env=None, static_shapes=True)
+
+
+class SymbolicSizes:
+    """The symbols of one run inside `mode`. Entering sets the mode's environment, leaving restores it."""
+
+    def __init__(self, mode: Any) -> None:
+        self._mode = mode
+        self._environment = ShapeEnv(duck_shape=False, specialize_zero_one=False)
+        self._names: dict[Any, Any] = {}
+        self._recorded: list[tuple[Any, Any]] = []
+
+    def __enter__(self) -> SymbolicSizes:
+        self._before = (self._mode.shape_env, self._mode.static_shapes)
+        self._mode.shape_env, self._mode.static_shapes = self._environment, False
+        original = self._environment.evaluate_expr
+
+        def evaluate(expression: Any, *arguments: Any, **keywords: Any) -> Any:
+            result = original(expression, *arguments, **keywords)
+            if getattr(expression, "free_symbols", None):
+                self._recorded.append((expression, result))
+            return result
+
+        self._environment.evaluate_expr = evaluate
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._mode.shape_env, self._mode.static_shapes = self._before
+
+    def tensor(self, real: torch.Tensor) -> Any:
+        """A fake tensor like `real`, each of its dims a fresh symbol with the real size as its hint."""
+        context = StatelessSymbolicContext(dynamic_sizes=[DimDynamic.DYNAMIC] * real.dim())
+        fake = self._mode.from_tensor(real, symbolic_context=context)
+        for size in fake.shape:
+            symbol = size.node.expr if isinstance(size, torch.SymInt) else None
+            position = len(self._names)
+            self._names[symbol if symbol is not None else f"fixed {position}"] = sympy.Symbol(
+                f"s{position}", integer=True, positive=True
+            )
+        return fake
+
+    def guards(self) -> tuple[Guard, ...]:
+        """What torch asked of the sizes, in order, duplicates left out."""
+        seen: dict[Any, Guard] = {}
+        known = set(self._names.values())
+        for expression, result in self._recorded:
+            try:
+                renamed = self._rename(expression)
+                value = bool(result)
+            except (TypeError, ValueError, RecursionError):
+                continue
+            if renamed.free_symbols and renamed.free_symbols <= known and isinstance(renamed, Boolean):
+                seen.pop(renamed, None)
+                seen[renamed] = Guard(renamed, value)
+        return tuple(seen.values())
+
+    def size(self, size: Any) -> Any:
+        """A size of a tensor of this run: a number, or an expression over ``s0`` …"""
+        if isinstance(size, torch.SymInt):
+            expression = self._rename(self._environment.simplify(size.node.expr))
+            return int(expression) if expression.is_number else expression
+        return int(size)
+
+    def _rename(self, expression: Any) -> Any:
+        return expression.xreplace({key: name for key, name in self._names.items() if not isinstance(key, str)})
+
+
+def works() -> bool:
+    """Whether this torch states a convolution's channel requirement as a guard on the input's own symbol."""
+    if not _IMPORTED:
+        return False
+    try:
+        mode = new_mode()
+        with mode:
+            layer = torch.nn.Linear(10, 5)
+        with SymbolicSizes(mode) as symbols:
+            fake = symbols.tensor(torch.empty(3, 7))
+            try:
+                with mode, torch.no_grad():
+                    layer(fake)
+            except RuntimeError:
+                pass
+            guards = symbols.guards()
+        wanted = sympy.Eq(sympy.Symbol("s1", integer=True, positive=True), 10)
+        return any(guard.expression == wanted and not guard.value for guard in guards)
+    except Exception:
+        return False
+
+
+def run(
+    mode: Any, make_real: Sequence[torch.Tensor], call: Callable[[list[Any]], Any]
+) -> tuple[SymbolicSizes, Any, BaseException | None]:
+    """`call` on symbolic twins of the tensors; the result or the exception beside the symbols it left."""
+    symbols = SymbolicSizes(mode)
+    with symbols:
+        twins = [symbols.tensor(real) for real in make_real]
+        try:
+            with mode, torch.no_grad():
+                return symbols, call(twins), None
+        except Exception as error:
+            return symbols, None, error

@@ -1,0 +1,183 @@
+"""Guesses at what `forward` takes: a tree of tensors, containers and constants, with every dim addressed by its place.
+
+A guess is immutable. Its dims, read from left to right through the tree, are its *sizes*: the search changes sizes and
+structure apart. From a guess come real tensors, fake ones and the contract's spelling. It decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Union
+
+
+@dataclass(frozen=True)
+class TensorGuess:
+    """Dims in elements. Integer tensors hold values from `low` to `high`, inclusively. `axes` are names from the source."""
+
+    dims: tuple[int, ...]
+    dtype: str = "float32"
+    low: int = 0
+    high: int = 1
+    axes: tuple[str | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class SequenceGuess:
+    """A list (`kind` is ``list``) or a tuple."""
+
+    items: tuple[Guess, ...]
+    kind: str = "list"
+
+
+@dataclass(frozen=True)
+class DictGuess:
+    """String keys, in order."""
+
+    items: tuple[tuple[str, Guess], ...]
+
+
+@dataclass(frozen=True)
+class ConstantGuess:
+    """A Python expression in the module's namespace, and the type TorchScript would give its value."""
+
+    expression: str
+    type: str
+
+
+Guess = Union[TensorGuess, SequenceGuess, DictGuess, ConstantGuess]
+
+
+@dataclass(frozen=True)
+class InputGuess:
+    """One parameter of `forward`. `source` names the evidence; `given` means that it is known, not guessed."""
+
+    name: str
+    guess: Guess
+    source: str = "solved"
+    given: bool = False
+
+
+Inputs = tuple[InputGuess, ...]
+
+
+def tensors(guess: Guess) -> Iterator[TensorGuess]:
+    """The tensors of the tree, from left to right."""
+    if isinstance(guess, TensorGuess):
+        yield guess
+    elif isinstance(guess, SequenceGuess):
+        for item in guess.items:
+            yield from tensors(item)
+    elif isinstance(guess, DictGuess):
+        for _, item in guess.items:
+            yield from tensors(item)
+
+
+def all_tensors(inputs: Inputs) -> tuple[TensorGuess, ...]:
+    """The tensors of all inputs, in the order of their dims."""
+    return tuple(tensor for item in inputs for tensor in tensors(item.guess))
+
+
+def sizes(inputs: Inputs) -> tuple[int, ...]:
+    """Every dim of every tensor, from left to right."""
+    return tuple(size for tensor in all_tensors(inputs) for size in tensor.dims)
+
+
+def map_tensors(inputs: Inputs, change: Callable[[int, TensorGuess], Guess]) -> Inputs:
+    """`inputs` with each tensor replaced by what `change` makes of its index and guess."""
+    counter = iter(range(1_000_000))
+
+    def walk(guess: Guess) -> Guess:
+        if isinstance(guess, TensorGuess):
+            return change(next(counter), guess)
+        if isinstance(guess, SequenceGuess):
+            return replace(guess, items=tuple(walk(item) for item in guess.items))
+        if isinstance(guess, DictGuess):
+            return DictGuess(tuple((key, walk(item)) for key, item in guess.items))
+        return guess
+
+    return tuple(replace(item, guess=walk(item.guess)) for item in inputs)
+
+
+def with_sizes(inputs: Inputs, new: Sequence[int]) -> Inputs:
+    """`inputs` with their dims set from left to right. `new` must have as many numbers as there are dims."""
+    remaining = iter(new)
+    return map_tensors(inputs, lambda _, tensor: replace(tensor, dims=tuple(next(remaining) for _ in tensor.dims)))
+
+
+def with_tensor(inputs: Inputs, index: int, change: Callable[[TensorGuess], Guess]) -> Inputs:
+    """`inputs` with the tensor of that index changed."""
+    return map_tensors(inputs, lambda position, tensor: change(tensor) if position == index else tensor)
+
+
+def groups(inputs: Inputs) -> tuple[tuple[int, ...], ...]:
+    """For each tensor the indices of those that share its form: all of its list, or itself alone."""
+    result: list[tuple[int, ...]] = []
+
+    def walk(guess: Guess) -> None:
+        if isinstance(guess, TensorGuess):
+            result.append((len(result),))
+        elif isinstance(guess, SequenceGuess):
+            start = len(result)
+            for item in guess.items:
+                walk(item)
+            alike = all(isinstance(item, TensorGuess) for item in guess.items)
+            if guess.kind == "list" and alike:
+                result[start:] = [tuple(range(start, len(result)))] * (len(result) - start)
+        elif isinstance(guess, DictGuess):
+            for _, item in guess.items:
+                walk(item)
+
+    for item in inputs:
+        walk(item.guess)
+    return tuple(result)
+
+
+def build(guess: Guess, make: Callable[[TensorGuess], Any], evaluate: Callable[[str], Any]) -> Any:
+    """The value of a guess, its tensors by `make`, its constants by `evaluate`."""
+    if isinstance(guess, TensorGuess):
+        return make(guess)
+    if isinstance(guess, SequenceGuess):
+        made = [build(item, make, evaluate) for item in guess.items]
+        return tuple(made) if guess.kind == "tuple" else made
+    if isinstance(guess, DictGuess):
+        return {key: build(item, make, evaluate) for key, item in guess.items}
+    return evaluate(guess.expression)
+
+
+def to_contract(guess: Guess) -> dict[str, Any]:
+    """The contract's nested form of a value."""
+    if isinstance(guess, TensorGuess):
+        data: dict[str, Any] = {"tensor": list(guess.dims), "dtype": guess.dtype}
+        if "int" in guess.dtype:
+            data.update(low=guess.low, high=guess.high)
+        return data
+    if isinstance(guess, SequenceGuess):
+        return {guess.kind: [to_contract(item) for item in guess.items]}
+    if isinstance(guess, DictGuess):
+        return {"dict": {key: to_contract(item) for key, item in guess.items}}
+    return {"expr": guess.expression}
+
+
+def from_value(value: Any) -> Guess | None:
+    """The guess that describes a real value, None where it has no spelling in the contract."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        dtype = str(value.dtype).replace("torch.", "")
+        if "int" in dtype and value.numel():
+            return TensorGuess(tuple(value.shape), dtype, int(value.min()), int(value.max()))
+        return TensorGuess(tuple(value.shape), dtype)
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return ConstantGuess(repr(value), "None" if value is None else type(value).__name__)
+    if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
+        items = [from_value(item) for item in value[:8]]
+        if any(item is None for item in items):
+            return None
+        return SequenceGuess(tuple(item for item in items if item is not None), type(value).__name__)
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        pairs = [(key, from_value(item)) for key, item in value.items()]
+        if any(item is None for _, item in pairs):
+            return None
+        return DictGuess(tuple((key, item) for key, item in pairs if item is not None))
+    return None
