@@ -1,0 +1,56 @@
+"""The agent: a process in the user's interpreter that has torch imported and forks one sandboxed child per job.
+
+Launched by file path with two private descriptors. It exposes exactly this package's agent and `wire` to the interpreter, and
+never puts their folder on `sys.path`. Single-threaded: it reads requests, relays a child's claims unread, keeps the
+deadline, and kills. When the request descriptor ends, it and its child end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.machinery
+import importlib.util
+import os
+import sys
+from typing import Any
+
+PACKAGE = "ts_shape_server"
+_EXPOSED = (PACKAGE, f"{PACKAGE}.probing", f"{PACKAGE}.probing.wire", f"{PACKAGE}.agent")
+
+
+class ExactImporter:
+    """Finds this project's packages that the agent may use, by their exact place, and nothing else."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        if name not in _EXPOSED and not name.startswith(f"{PACKAGE}.agent."):
+            return None
+        place = os.path.join(self._root, *name.split(".")[1:])
+        init = os.path.join(place, "__init__.py")
+        if os.path.isfile(init):
+            return importlib.util.spec_from_file_location(name, init, submodule_search_locations=[place])
+        if os.path.isfile(place + ".py"):
+            return importlib.util.spec_from_file_location(name, place + ".py")
+        return None
+
+
+def main() -> int:
+    """Serve until the request descriptor ends; exit code 0, or 3 when this interpreter cannot be used."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--request-fd", type=int, required=True)
+    parser.add_argument("--reply-fd", type=int, required=True)
+    parser.add_argument("--scratch", required=True)
+    options = parser.parse_args()
+    # Python puts this file's folder first on the path; its modules would shadow the user's.
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
+    sys.meta_path.insert(0, ExactImporter(os.path.dirname(here)))  # type: ignore[arg-type]  # a finder by duck typing
+    from ts_shape_server.agent.loop import serve
+
+    return serve(options.request_fd, options.reply_fd, options.scratch)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

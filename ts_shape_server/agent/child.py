@@ -1,0 +1,196 @@
+"""One job inside the sandbox: enter it, load the user's file, dispatch, send what comes out, end.
+
+Everything that is sent goes through `Sender`, which keeps the functions it needs: user code may replace what it likes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ts_shape_server.agent import devices, infer, load, loop, runs, script
+from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.infer import contract
+from ts_shape_server.agent.sandbox import policy
+
+OWN_SHARE = 0.85
+"""Part of the wall time after which a class gives up by itself, so that it still can say what it found."""
+
+
+def prepare() -> None:
+    """What a fork must find done: nothing here may start a thread."""
+    sys.dont_write_bytecode = True
+
+
+class Sender:
+    """Writes records to the result pipe."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._write = os.write
+        self._record = loop.record
+
+    def claim(self, payload: Mapping[str, Any]) -> None:
+        self._send(b"C", payload)
+
+    def begin(self, name: str) -> None:
+        self._send(b"B", {"class": name, "begin": True})
+
+    def _send(self, kind: bytes, payload: Mapping[str, Any]) -> None:
+        data = memoryview(self._record(kind, payload))
+        while data:
+            data = data[self._write(self._descriptor, data) :]
+
+
+def main(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: str, agent: int) -> None:
+    """Run the job and end the process: 0 done, 77 out of memory, 78 no sandbox, 79 an error of this program."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    code = 79
+    try:
+        code = _run(job, limits, result, scratch, agent)
+    except policy.SandboxUnavailable as error:
+        print(f"sandbox: {error}", file=sys.stderr)
+        code = loop.SANDBOX_CODE
+    except MemoryError:
+        code = loop.MEMORY_CODE
+    except BaseException as error:
+        code = loop.MEMORY_CODE if _out_of_memory(error) else 79
+        if code == 79:
+            import traceback
+
+            traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _run(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: str, agent: int) -> int:
+    os.environ.update(HOME=scratch, TMPDIR=scratch, TMP=scratch, TEMP=scratch)
+    os.chdir(scratch)
+    rules = policy.Policy(
+        readable=tuple(load.readable(job)),
+        scratch=scratch,
+        cpu_seconds=int(limits["cpu_s"]),
+        memory_bytes=int(limits["memory_bytes"]),
+        file_bytes=int(limits["file_bytes"]),
+        open_files=256,
+        keep=(result,),
+        parent=agent,
+    )
+    policy.enter(rules)
+    sender = Sender(result)
+    seconds = limits["wall_ms"] / 1000 * OWN_SHARE
+    {"report": _report, "trial": _trial, "export": _export, "verify": _verify}[job["kind"]](
+        job, sender, seconds, scratch
+    )
+    return 0
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    text = f"{type(error).__name__} {error}" if not isinstance(error, RecursionError) else ""
+    return "not enough memory" in text or "Cannot allocate memory" in text or "DefaultCPUAllocator" in text
+
+
+def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
+    loaded: load.Loaded | None = None
+    for request in job["classes"]:
+        sender.begin(request["name"])
+        started = time.monotonic()
+        if loaded is None:
+            loaded = load.load(job, seconds * load.SHARE)
+        if loaded.devices_pretended:
+            devices.pretend()
+        cls = load.find(loaded, request["name"], job, seconds * load.SHARE)
+        if isinstance(cls, load.LoadProblem):
+            sender.claim({"class": request["name"], "report": _problem_report(job, request, loaded, cls, started)})
+            continue
+        context = _context(
+            job, cls.loaded, started + seconds, tuple(job.get("stages") or ("example", "symbols", "script"))
+        )
+
+        def emit(report: dict[str, Any], name: str = request["name"]) -> None:
+            sender.claim({"class": name, "report": report})
+
+        try:
+            infer.report_class(cls.found, request, context, emit)
+        except Exception as error:
+            if _out_of_memory(error):
+                raise MemoryError from None
+            emit(_error_report(job, request, loaded, error, started))
+
+
+def _context(job: Mapping[str, Any], loaded: load.Loaded, deadline: float, stages: tuple[str, ...] = ()) -> Context:
+    return Context(job["path"], job["root"], loaded.source, loaded.namespace, deadline, loaded.stubbed, stages)
+
+
+def _problem_report(
+    job: Mapping[str, Any], request: Mapping[str, Any], loaded: load.Loaded, problem: load.LoadProblem, started: float
+) -> dict[str, Any]:
+    place = None if problem.line is None else (problem.line, 0, problem.line, problem.width)
+    reason = contract.failure(problem.code, problem.message, problem.path, place)
+    return _bare(job, request, loaded, "unresolved", reason, started)
+
+
+def _error_report(
+    job: Mapping[str, Any], request: Mapping[str, Any], loaded: load.Loaded, error: Exception, started: float
+) -> dict[str, Any]:
+    """The report for an error of this program itself; its traceback goes to the log."""
+    import traceback
+
+    traceback.print_exception(type(error), error, error.__traceback__)
+    message = f"The probe met an error of its own ({contract.one_line(error)}); the log has the details."
+    return _bare(job, request, loaded, "unresolved", contract.failure("internal", message, job["path"], None), started)
+
+
+def _bare(
+    job: Mapping[str, Any], request: Mapping[str, Any], loaded: load.Loaded, status: str, reason: Any, started: float
+) -> dict[str, Any]:
+    return {
+        "schema": contract.SCHEMA,
+        "path": job["path"],
+        "class": request["name"],
+        "line": request.get("line", 1),
+        "status": status,
+        "reason": reason,
+        "stubbed": list(loaded.stubbed),
+        "elapsed_ms": int((time.monotonic() - started) * 1000),
+        "stage": "final",
+    }
+
+
+def _trial(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
+    """Both texts are loaded here, one after the other: the candidate must agree with the original on the same inputs."""
+    deadline = time.monotonic() + seconds
+    sender.begin(job["class"])
+    made = []
+    for overlays in ({**job["overlays"], **job["original"]}, job["overlays"]):
+        side = {**job, "overlays": overlays}
+        loaded = load.load(side, seconds * load.SHARE)
+        found = load.find(loaded, job["class"], side, seconds * load.SHARE)
+        if isinstance(found, load.LoadProblem):
+            sender.claim({"trial": {"ok": False, "reason": found.message, "torchscript": None}})
+            return
+        made.append((runs.from_report(found.found, found.loaded.namespace, job["report"]), found.loaded))
+    (original, _), (candidate, loaded) = made
+    sender.claim({"trial": script.trial(original, candidate, _context(job, loaded, deadline))})
+
+
+def _export(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
+    sender.begin(job["class"])
+    loaded = load.load(job, seconds * load.SHARE)
+    found = load.find(loaded, job["class"], job, seconds * load.SHARE)
+    if isinstance(found, load.LoadProblem):
+        reason = contract.failure(found.code, found.message, found.path, None)
+        sender.claim(
+            {"export": {"ok": False, "method": job.get("method", "auto"), "reason": reason, "file": "", "expected": ""}}
+        )
+        return
+    run = runs.from_report(found.found, found.loaded.namespace, job["report"])
+    sender.claim({"export": script.export(run, job, scratch)})
+
+
+def _verify(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
+    sender.claim({"verify": script.verify(job)})

@@ -1,0 +1,29 @@
+"""Loads and exercises, before the first fork, what each child will use. Runs on fake and meta tensors only."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from torch import nn
+
+
+def warm() -> bool:
+    """Whether symbolic sizes work on this torch. Leaves one thread: AssertionError otherwise."""
+    torch.set_num_threads(1)
+    from ts_shape_server.agent import infer, script  # noqa: F401  # loaded here so that each child finds them loaded
+    from ts_shape_server.agent.infer import engine, symbolic, values
+    from ts_shape_server.agent.infer.session import Session
+
+    works = engine.warm()
+    if works:
+        mode = symbolic.new_mode()
+        with mode:
+            net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(1)).eval()
+        session = Session(nn.Sequential, {}, mode, net, nn.Identity)
+        guess = (values.InputGuess("input", values.TensorGuess((2, 3, 16, 16))),)
+        session.concrete(guess)
+        session.symbolic(guess)
+    threads = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
+    assert threads == 1, f"{threads} threads after the warm-up: a forked child could hang"
+    return works
