@@ -1,0 +1,94 @@
+"""Whether two results agree: nested structures of tensors and plain values, as `torch.testing.assert_close` compares.
+
+It knows values alone: neither how they were made nor what a difference means.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`reason` is empty if they agree; `largest` is the largest absolute difference between numbers."""
+
+    reason: str
+    largest: float
+
+    @property
+    def agree(self) -> bool:
+        return not self.reason
+
+
+def compare(expected: Any, actual: Any, where: str = "the output") -> Comparison:
+    """Walk both at once; the first disagreement is the reason."""
+    reason = ""
+    largest = 0.0
+    for difference, problem in _differences(expected, actual, where):
+        largest = max(largest, difference)
+        reason = reason or problem
+    return Comparison(reason, largest)
+
+
+def _differences(expected: Any, actual: Any, where: str) -> Iterator[tuple[float, str]]:
+    if isinstance(expected, torch.Tensor) or isinstance(actual, torch.Tensor):
+        yield _tensors(expected, actual, where)
+    elif isinstance(expected, dict):
+        if not isinstance(actual, dict) or set(expected) != set(actual):
+            yield 0.0, f"{where} has other keys"
+            return
+        for key, value in expected.items():
+            yield from _differences(value, actual[key], f"{where}[{key!r}]")
+    elif isinstance(expected, (list, tuple)):
+        if not isinstance(actual, (list, tuple)) or len(expected) != len(actual):
+            yield 0.0, f"{where} is {_kind(actual)} instead of {_kind(expected)}"
+            return
+        for index, (left, right) in enumerate(zip(expected, actual)):
+            yield from _differences(left, right, f"{where}[{index}]")
+    elif isinstance(expected, (int, float)) and isinstance(actual, (int, float)):
+        close = math.isclose(expected, actual, rel_tol=1e-5, abs_tol=1e-7) or expected != expected != actual != actual
+        yield 0.0 if close else abs(expected - actual), "" if close else f"{where} is {actual} instead of {expected}"
+    elif hasattr(expected, "__dict__") and type(expected) is type(actual):
+        yield from _differences(vars(expected), vars(actual), where)
+    elif type(expected) is not type(actual) or (type(expected) in (str, type(None)) and expected != actual):
+        yield 0.0, f"{where} is {_kind(actual)} instead of {_kind(expected)}"
+
+
+def _tensors(expected: Any, actual: Any, where: str) -> tuple[float, str]:
+    if not isinstance(expected, torch.Tensor) or not isinstance(actual, torch.Tensor):
+        return 0.0, f"{where} is {_kind(actual)} instead of {_kind(expected)}"
+    if expected.shape != actual.shape:
+        return 0.0, f"{where} has the shape {tuple(actual.shape)} instead of {tuple(expected.shape)}"
+    if expected.dtype != actual.dtype:
+        return 0.0, f"{where} has the dtype {_name(actual.dtype)} instead of {_name(expected.dtype)}"
+    if expected.is_meta or actual.is_meta:
+        return 0.0, ""
+    difference = _largest(expected, actual)
+    try:
+        torch.testing.assert_close(actual, expected, equal_nan=True, check_layout=False, check_stride=False)
+    except AssertionError:
+        return difference, f"{where} differs by up to {difference:.3g}"
+    return difference, ""
+
+
+def _largest(expected: torch.Tensor, actual: torch.Tensor) -> float:
+    if expected.numel() == 0 or expected.is_sparse or expected.is_quantized:
+        return 0.0
+    wide = torch.complex128 if expected.is_complex() else torch.float64
+    difference = (expected.detach().to(wide) - actual.detach().to(wide)).abs()
+    return float(torch.nan_to_num(difference, nan=0.0, posinf=0.0).max())
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"a {type(value).__name__} of {len(value)}"
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).replace("torch.", "")

@@ -1,0 +1,59 @@
+"""Examines one class: does it script, why not, does it trace, which types does its source lack.
+
+The order is that of need: the eager run first (it gives the types), then scripting, then tracing. Each part that fails
+in a way of its own leaves the others standing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.runs import Run
+from ts_shape_server.agent.script import failures, locate, traps
+from ts_shape_server.agent.script.annotations import collect as collect_annotations
+from ts_shape_server.agent.script.problem import Search
+from ts_shape_server.agent.script.session import Session, forward_name
+from ts_shape_server.agent.script.sources import Sources
+from ts_shape_server.agent.script.trace import Traced, trace
+
+
+def examine(run: Run, context: Context) -> dict[str, Any]:
+    """The contract's ``torchscript`` object for a run that works in eager mode."""
+    session = Session(run, context)
+    seen, used = session.watched
+    script, _ = scripted(session)
+    return {
+        "script": script,
+        "trace": traced(session).to_json() if not session.heavy else {"ok": None, "warnings": []},
+        "annotations": collect_annotations(seen, session.pristine, used, context.path),
+    }
+
+
+def scripted(session: Session) -> tuple[dict[str, Any], Any | None]:
+    """The contract's ``script`` object, and the scripted module if the class scripts as it stands."""
+    seen, _ = session.watched
+    name = place_of_forward(session)
+    with Sources() as sources:
+        search = Search(sources, seen, lambda: session.call(session.fresh()), session.users)
+        compiler = failures.Compiler(session.fresh(), sources=sources)
+        ok, found = failures.collect(compiler, search, session.context.remaining)
+        for item in found:
+            item["location"] = item["location"] or name
+        if ok:
+            found = traps.collect(session, search, compiler.scripted, name)
+    return {"ok": ok, "failures": found}, compiler.scripted if ok else None
+
+
+def traced(session: Session) -> Traced:
+    """What tracing says of the class."""
+    return trace(session.run, session.fresh(), session.eager, place_of_forward(session))
+
+
+def place_of_forward(session: Session) -> dict[str, Any]:
+    """The contract's location of the name of `forward`; the file's class line is not known here, so its first line."""
+    found = forward_name(session.run)
+    if found is None:
+        return locate.json_location(locate.Place(session.context.path, 1, 0, 1, 0))
+    path, line, start, end = found
+    return locate.json_location(locate.Place(path, line, start, line, end))

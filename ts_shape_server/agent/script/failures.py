@@ -1,0 +1,165 @@
+"""Every reason why `torch.jit.script` refuses a module: compile, note the refusal, take it out of the way, compile on.
+
+It decides what counts as a reason of its own and what merely follows from an edit. What torch's words mean is in
+`words`, which edit to try in `neutralise`.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import torch
+import torch.jit._recursive
+import torch.jit._state
+from torch import nn
+
+from ts_shape_server.agent.script import edits, locate, neutralise, unplaced, words
+from ts_shape_server.agent.script.observe import is_foreign
+from ts_shape_server.agent.script.problem import Problem, Search, take_apart
+from ts_shape_server.agent.script.sources import Edit, Sources
+
+LIMIT = 25
+"""Of reasons of one module."""
+ATTEMPTS = 150
+"""Of compilations of one module."""
+DETAIL_LIMIT = 4000
+
+
+@dataclass
+class Compiler:
+    """Compiles one module, again and again. `scripted` is the result once nothing is refused."""
+
+    module: nn.Module
+    scripted: Any | None = None
+    attempts: int = 0
+    sources: Sources | None = None
+
+    def forget(self) -> None:
+        """Drop what torch remembers of compiled functions of the user's: it may hold edits."""
+        remembered: Any = getattr(torch.jit._state, "_jit_caching_layer", {})
+        for parsed in self.sources.functions.values() if self.sources is not None else ():
+            if not is_foreign(parsed.path):
+                remembered.pop(parsed.function, None)
+
+    def alone(self, module: nn.Module) -> BaseException | None:
+        """What torch raises for a part of the module."""
+        return Compiler(module, sources=self.sources)()
+
+    def __call__(self) -> BaseException | None:
+        """None if it compiles, else what torch raised."""
+        recursive: Any = torch.jit._recursive
+        self.attempts += 1
+        kept = recursive.concrete_type_store
+        recursive.concrete_type_store = recursive.ConcreteTypeStore()
+        self.forget()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self.scripted = torch.jit.script(self.module)
+            return None
+        except Exception as error:
+            return error
+        finally:
+            recursive.concrete_type_store = kept
+            self.forget()
+
+
+@dataclass
+class Reasons:
+    """The failures so far, as the contract spells them, by what makes them one."""
+
+    found: dict[Any, dict[str, Any]] = field(default_factory=dict)
+
+    def add(self, problem: Problem, told: words.Told) -> None:
+        place = told.place or problem.place
+        key = (told.cause, None if told.cause else place)
+        location = None if place is None else locate.json_location(place)
+        if key in self.found:
+            again = {**location, "message": "the same here"} if location is not None else None
+            if again is not None and again["range"] != (self.found[key]["location"] or {}).get("range"):
+                self.found[key]["related"].append(again)
+            return
+        related = [locate.json_location(item, item.caption or "reached from here") for item in problem.chain]
+        self.found[key] = {
+            "code": "script-error",
+            "message": told.message,
+            "location": location,
+            "detail": problem.text.strip()[:DETAIL_LIMIT],
+            "related": [*(locate.json_location(item, item.caption) for item in told.related), *related],
+        }
+
+
+def collect(compiler: Compiler, search: Search, remaining: Callable[[], float]) -> tuple[bool, list[dict[str, Any]]]:
+    """Whether the module scripts as it stands, and all the reasons why not, in the order torch met them."""
+    reasons = Reasons()
+    error = compiler()
+    first = error
+    while error is not None and len(reasons.found) < LIMIT:
+        problem = take_apart(error, search)
+        follows = _follows(problem, search)
+        started = time.monotonic()
+        if problem.function is None:
+            problem = _place(problem, compiler, search)
+        error, repaired = _get_past(problem, compiler, search, remaining)
+        if not follows:
+            names, owner = (repaired.repairs, repaired.function) if repaired is not None else ((), None)
+            reasons.add(problem, words.tell(problem, search, names, owner))
+        if error is problem_error(error, problem, search) or remaining() < 2 * (time.monotonic() - started):
+            break
+    return first is None, list(reasons.found.values())
+
+
+def _place(problem: Problem, compiler: Compiler, search: Search) -> Problem:
+    """The problem at the `forward` of the innermost module that has it, if any is the user's."""
+    module = unplaced.innermost(compiler.module, problem.text.strip(), compiler.alone) or compiler.module
+    code = getattr(getattr(type(module).forward, "__code__", None), "co_firstlineno", 0)
+    path = getattr(getattr(type(module).forward, "__code__", None), "co_filename", "")
+    function = search.sources.function_at(path, code)
+    return problem if function is None or not search.users(path) else unplaced.placed_at(problem, function)
+
+
+def problem_error(error: BaseException | None, problem: Problem, search: Search) -> BaseException | None:
+    """`error` if it is the problem again, else None."""
+    if error is None or take_apart(error, search).signature != problem.signature:
+        return None
+    return error
+
+
+def _get_past(
+    problem: Problem, compiler: Compiler, search: Search, remaining: Callable[[], float]
+) -> tuple[BaseException | None, neutralise.Candidate | None]:
+    """Try edits until the problem is gone: the next error (None: it compiles), and the edit if it was a repair.
+
+    The error of the problem itself comes back if nothing helps.
+    """
+    error: BaseException | None = None
+    tries = neutralise.candidates(problem, search)
+    if not problem.located.places:
+        tries = chain(unplaced.repairs(search), tries)
+    for candidate in tries:
+        if compiler.attempts >= ATTEMPTS or remaining() <= 0:
+            break
+        made = search.sources.edits.setdefault(candidate.function.key, [])
+        before: list[Edit] = list(made)
+        made.extend(candidate.edits)
+        error = compiler()
+        if problem_error(error, problem, search) is None:
+            search.lost.setdefault(candidate.function.key, set()).update(candidate.lost)
+            return error, candidate if candidate.repairs else None
+        made[:] = before
+    return compiler() if error is None else error, None
+
+
+def _follows(problem: Problem, search: Search) -> bool:
+    """Whether a refusal comes from an edit and not from the source: it is about a value that an edit made."""
+    if problem.function is None or problem.node is None:
+        return "ts_shape_" in problem.message
+    lost = search.lost.get(problem.function.key, set())
+    if "ts_shape_" in problem.message.split("\n")[0]:
+        return True
+    return bool(lost & edits.loaded_names(problem.node)) and not words.independent(problem)

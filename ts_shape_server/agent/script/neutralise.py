@@ -1,0 +1,257 @@
+"""Which edits may take one refusal out of the compiler's way, so that it shows the next.
+
+`candidates` yields them in the order to try, from the one that keeps most of the source to the one that gives up the
+whole function. Whether one works is for the caller to see: it compiles again.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from ts_shape_server.agent.script import edits, types
+from ts_shape_server.agent.script.problem import Problem, Search, statement_at
+from ts_shape_server.agent.script.sources import Edit, Parsed, key_of
+from ts_shape_server.agent.script.types import Type
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Edits to make together. `lost` are names that have no true value any more; `repairs` names the parameters
+    (of `function`) whose annotation is the whole edit."""
+
+    function: Parsed
+    edits: tuple[Edit, ...]
+    lost: frozenset[str] = frozenset()
+    repairs: tuple[str, ...] = ()
+
+
+def candidates(problem: Problem, search: Search) -> Iterator[Candidate]:
+    """The edits that may help against a problem, the gentlest first."""
+    function = problem.function
+    if function is None:
+        return
+    yield from _signature(problem, search, function)
+    yield from _callee_parameters(problem, search)
+    yield from _by_message(problem, search, function)
+    yield from _parameters(problem, search, function)
+    statement = statement_at(problem)
+    if statement is not None:
+        yield from _statement(problem, search, function, statement)
+        yield from _expressions(problem, search, function, statement)
+        yield from _give_up(search, function, statement)
+    seen = search.seen_of(function)
+    result = types.ANY if seen is None or not seen.result.representable else seen.result
+    yield Candidate(function, (edits.without_annotations, edits.whole_body(search.sources, result)))
+
+
+def _signature(problem: Problem, search: Search, function: Parsed) -> Iterator[Candidate]:
+    if "variable number of arguments" in problem.message:
+        seen = search.seen_of(function)
+        kinds = seen.parameters if seen is not None else {}
+        yield Candidate(function, (edits.plain_signature(search.sources, kinds),))
+
+
+def _callee_parameters(problem: Problem, search: Search) -> Iterator[Candidate]:
+    """A call that passes what the called function, for want of an annotation, takes for a Tensor."""
+    for name in re.findall(r"^\s*(\w+)\(.*\) -> .*:\s*$", problem.message, re.MULTILINE):
+        for function in list(search.sources.functions.values()):
+            if function.tree.name == name and search.users(function.path):
+                yield from _annotations(search, function, re.findall(r"for argument '(\w+)'", problem.message))
+
+
+def _parameters(problem: Problem, search: Search, function: Parsed) -> Iterator[Candidate]:
+    """Parameters without annotation that are no Tensors: those that the failing expression reads first."""
+    statement = statement_at(problem)
+    named = edits.loaded_names(problem.node) if problem.node is not None else set()
+    around = edits.loaded_names(statement) if statement is not None else set()
+    quoted = set(re.findall(r"parameter \"(\w+)\"|Variable '(\w+)'|^(\w+) is set to type", problem.message)[:1])
+    first = [name for group in quoted for name in group if name]
+    yield from _annotations(search, function, [*first, *sorted(named), *sorted(around - named)])
+
+
+def _annotations(search: Search, function: Parsed, first: list[str]) -> Iterator[Candidate]:
+    wanted = search.wanted(function)
+    ordered = [name for name in dict.fromkeys(first) if name in wanted]
+    ordered += [name for name in wanted if name not in ordered]
+    for name in ordered:
+        yield Candidate(function, (edits.annotated(search.sources, name, wanted[name]),), repairs=(name,))
+    if len(ordered) > 1:
+        every = tuple(edits.annotated(search.sources, name, wanted[name]) for name in ordered)
+        yield Candidate(function, every, repairs=tuple(ordered))
+
+
+def _by_message(problem: Problem, search: Search, function: Parsed) -> Iterator[Candidate]:
+    message = problem.message
+    expected = re.search(
+        r"previously had type (?P<a>.*?) but is now|Expected (?P<b>\S.*?) but got"
+        r"|annotated as having type (?P<c>.*?) but"
+        r"|returned a value of type (?P<d>.*) but this return",
+        message,
+    )
+    statement = statement_at(problem)
+    if expected and isinstance(statement, (ast.Assign, ast.AnnAssign, ast.Return)) and statement.value is not None:
+        kind = types.parse(next(group for group in expected.groups() if group))
+        if kind.representable:
+            yield _value(search, function, statement.value, kind)
+    branch = re.search(r"^(\w+) is not defined in the (?:true|false) branch", message, re.MULTILINE)
+    if branch and isinstance(statement, (ast.If, ast.For, ast.While)):
+        name = branch.group(1)
+        kind = _loaded_type(search, function, name)
+        make = edits.value_call(search.sources, kind)
+        yield Candidate(function, (edits.inserted_before(key_of(statement), lambda: [edits.assignment(name, make)]),))
+    if "aten::append" in message or "Could not match type" in message:
+        yield from _empty_containers(problem, search, function)
+
+
+def _loaded_type(search: Search, function: Parsed, name: str) -> Type:
+    """What a local name held wherever it was read."""
+    loads = [node for node in ast.walk(function.tree) if isinstance(node, ast.Name) and node.id == name]
+    kinds = [search.type_of(function, node) for node in loads]
+    joined = types.join_all(kind for kind in kinds if kind is not None)
+    return joined if joined.representable else types.ANY
+
+
+def _empty_containers(problem: Problem, search: Search, function: Parsed) -> Iterator[Candidate]:
+    """``x = []`` is a List[Tensor] to the compiler, whatever goes in later."""
+    assert problem.node is not None
+    names = edits.loaded_names(problem.node)
+    for node in ast.walk(function.tree):
+        if isinstance(node, ast.Assign) and isinstance(node.value, (ast.List, ast.Dict)):
+            empty = not ast.unparse(node.value).strip("[]{}")
+            for target in node.targets:
+                if empty and isinstance(target, ast.Name) and target.id in names:
+                    kind = _loaded_type(search, function, target.id)
+                    if kind.items and kind.known:
+                        yield _value(search, function, node.value, kind)
+
+
+def _statement(problem: Problem, search: Search, function: Parsed, statement: ast.stmt) -> Iterator[Candidate]:
+    """Statements that the language lacks: what they contain stays."""
+    key = key_of(statement)
+    if isinstance(statement, ast.Try):
+        body = [*statement.body, *statement.orelse, *statement.finalbody]
+        yield Candidate(function, (edits.replaced(key, lambda _: body),))
+    elif (isinstance(statement, ast.With) and problem.node is statement) or _in_with_items(problem, statement):
+        assert isinstance(statement, ast.With)
+        inside = statement.body
+        yield Candidate(function, (edits.replaced(key, lambda _: inside),), frozenset(_with_names(statement)))
+    elif isinstance(statement, (ast.If,)) and problem.node is statement:
+        yield from _one_branch(search, function, statement)
+    elif isinstance(statement, (ast.For, ast.While)) and problem.node is statement and statement.orelse:
+        yield Candidate(function, (edits.replaced(key, _without_else),))
+    elif isinstance(statement, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Global, ast.Nonlocal)):
+        lost = frozenset(edits.stored_names(statement))
+        yield Candidate(function, (edits.replaced(key, lambda _: [ast.Pass()]),), lost)
+    elif isinstance(statement, (ast.Assert, ast.Raise, ast.Delete)):
+        yield Candidate(function, (edits.replaced(key, lambda _: [ast.Pass()]),))
+
+
+def _in_with_items(problem: Problem, statement: ast.With) -> bool:
+    return any(problem.node is node for item in statement.items for node in ast.walk(item))
+
+
+def _with_names(statement: ast.With) -> set[str]:
+    return {name for item in statement.items if item.optional_vars for name in edits.stored_names(item.optional_vars)}
+
+
+def _without_else(node: ast.For) -> list[ast.stmt]:
+    after = node.orelse
+    node.orelse = []
+    return [node, *after]
+
+
+def _one_branch(search: Search, function: Parsed, statement: ast.If) -> Iterator[Candidate]:
+    """Keep the branch that the run took, where it took one only."""
+    taken = search.ran(function, statement.body)
+    other = bool(statement.orelse) and search.ran(function, statement.orelse)
+    if taken and not other:
+        yield Candidate(function, (edits.replaced(key_of(statement), lambda node: node.body),))
+    elif not taken:
+        yield Candidate(function, (edits.replaced(key_of(statement), lambda node: node.orelse or [ast.Pass()]),))
+
+
+def _expressions(problem: Problem, search: Search, function: Parsed, statement: ast.stmt) -> Iterator[Candidate]:
+    """Put a value of the type that the run saw in the place of the failing expression, or of one around it."""
+    above = edits.parents(function.tree)
+    node: ast.AST | None = problem.node
+    opaque: list[ast.expr] = []
+    while node is not None and not isinstance(node, ast.stmt):
+        parent = above.get(node)
+        callee = isinstance(parent, ast.Call) and parent.func is node
+        if isinstance(node, ast.expr) and not callee and not isinstance(getattr(node, "ctx", None), ast.Store):
+            kind = search.type_of(function, node)
+            if kind is not None and kind.representable:
+                test = _decided(search, function, statement, node)
+                if test is not None:
+                    yield Candidate(function, (edits.replaced(key_of(node), partial(_constant, test)),))
+                yield from _values(search, function, node, kind)
+            elif kind is not None:
+                opaque.append(node)
+        node = parent
+    for node in opaque:
+        yield _value(search, function, node, types.ANY, lost=frozenset(edits.stored_names(statement)))
+
+
+def _values(search: Search, function: Parsed, node: ast.expr, kind: Type) -> Iterator[Candidate]:
+    children = [item for item in node.args if not isinstance(item, ast.Starred)] if isinstance(node, ast.Call) else []
+    if children:
+        sources = search.sources
+        keys = {key_of(child) for child in children}
+
+        def make(found: ast.AST) -> ast.expr:
+            kept = [item for item in getattr(found, "args", []) if hasattr(item, "lineno") and key_of(item) in keys]
+            return edits.value_call(sources, kind, kept)
+
+        yield Candidate(function, (edits.replaced(key_of(node), make),))
+    yield _value(search, function, node, kind)
+
+
+def _decided(search: Search, function: Parsed, statement: ast.stmt, node: ast.AST) -> ast.Constant | None:
+    """The constant that a condition was, where the run went one way only."""
+    if not isinstance(statement, ast.If) or statement.test is not node:
+        return None
+    taken = search.ran(function, statement.body)
+    if not taken:
+        return ast.Constant(False)
+    return None if statement.orelse and search.ran(function, statement.orelse) else ast.Constant(True)
+
+
+def _constant(value: ast.expr, _: ast.AST) -> ast.expr:
+    return value
+
+
+def _value(
+    search: Search, function: Parsed, node: ast.expr, kind: Type, lost: frozenset[str] = frozenset()
+) -> Candidate:
+    return Candidate(function, (edits.replaced(key_of(node), lambda _: edits.value_call(search.sources, kind)),), lost)
+
+
+def _give_up(search: Search, function: Parsed, statement: ast.stmt) -> Iterator[Candidate]:
+    """Leave out what never ran; else the statement."""
+    for block in edits.blocks(function.tree):
+        if statement in block and block is not function.tree.body and not search.ran(function, block):
+            yield Candidate(function, (edits.cut_from(key_of(statement)),))
+    if isinstance(statement, ast.If):
+        yield from _one_branch(search, function, statement)
+    lost = frozenset(edits.stored_names(statement))
+    if isinstance(statement, ast.Return):
+        yield Candidate(function, (edits.cut_from(key_of(statement)),))
+    elif lost:
+        kinds = {name: _loaded_type(search, function, name) for name in sorted(lost)}
+        yield Candidate(
+            function,
+            (
+                edits.replaced(
+                    key_of(statement),
+                    lambda _: [
+                        edits.assignment(name, edits.value_call(search.sources, kind)) for name, kind in kinds.items()
+                    ],
+                ),
+            ),
+        )
+    else:
+        yield Candidate(function, (edits.replaced(key_of(statement), lambda _: [ast.Pass()]),))

@@ -1,0 +1,138 @@
+"""Watches an eager run: what arrives in each parameter of the user's functions, and what they return.
+
+`watch` runs something under `sys.setprofile` and joins the types it sees over all calls. Which files are the user's is
+decided here. It knows nothing of TorchScript's compiler.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+import sysconfig
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import CodeType, FrameType
+from typing import Any
+
+import torch
+from torch import nn
+
+from ts_shape_server.agent.script import types
+from ts_shape_server.agent.script.types import Type
+
+_TORCH = os.path.dirname(os.path.abspath(torch.__file__)) + os.sep
+_STANDARD = os.path.normpath(sysconfig.get_path("stdlib")) + os.sep
+_AGENT = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_SKIPPED_FLAGS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
+@dataclass
+class Seen:
+    """One function over all its calls: `owner` is the class that defines it, None for a plain function."""
+
+    code: CodeType
+    owner: type | None
+    parameters: dict[str, Type] = field(default_factory=dict)
+    result: Type = types.UNKNOWN
+    calls: int = 0
+
+    @property
+    def path(self) -> str:
+        return self.code.co_filename
+
+    @property
+    def name(self) -> str:
+        return self.code.co_name
+
+
+def is_users(path: str, root: str, own: str) -> bool:
+    """Whether a file is the user's to change: `own`, and what lies in the workspace but is not installed there."""
+    if path == own:
+        return True
+    inside = path.startswith(os.path.join(root, ""))
+    return inside and not any(part in path[len(root) :] for part in ("site-packages", "dist-packages"))
+
+
+def is_foreign(path: str) -> bool:
+    """Whether a code file belongs to Python, torch or the agent: nothing in it is recorded."""
+    if not path or path.startswith(("<", _AGENT, _TORCH)):
+        return True
+    return path.startswith(_STANDARD) and "site-packages" not in path
+
+
+def watch(call: Callable[[], Any]) -> tuple[Any, dict[CodeType, Seen]]:
+    """The result of `call`, and what every function did that is not torch's or Python's own. Raises what it raises."""
+    seen: dict[CodeType, Seen] = {}
+    foreign: dict[CodeType, bool] = {}
+
+    def profile(frame: FrameType, event: str, argument: Any) -> None:
+        if event not in ("call", "return"):
+            return
+        code = frame.f_code
+        skip = foreign.get(code)
+        if skip is None:
+            skip = foreign[code] = is_foreign(code.co_filename) or bool(code.co_flags & _SKIPPED_FLAGS)
+        if skip:
+            return
+        if event == "return":
+            if code in seen:
+                seen[code].result = types.join(seen[code].result, types.of(argument))
+            return
+        _record_call(seen, frame)
+
+    previous = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        result = call()
+    finally:
+        sys.setprofile(previous)
+    return result, seen
+
+
+def _record_call(seen: dict[CodeType, Seen], frame: FrameType) -> None:
+    code = frame.f_code
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + _variadic(code)]
+    values = frame.f_locals
+    entry = seen.get(code)
+    if entry is None:
+        entry = seen[code] = Seen(code, _owner(code, values))
+    entry.calls += 1
+    for name in names:
+        if name in values and not (entry.owner is not None and name == names[0]):
+            found = types.of(values[name])
+            entry.parameters[name] = types.join(entry.parameters.get(name, types.UNKNOWN), found)
+
+
+def _variadic(code: CodeType) -> int:
+    return bool(code.co_flags & inspect.CO_VARARGS) + bool(code.co_flags & inspect.CO_VARKEYWORDS)
+
+
+def _owner(code: CodeType, values: Any) -> type | None:
+    """The class whose body defines `code`, found from the first argument."""
+    if not code.co_argcount or code.co_varnames[0] not in values:
+        return None
+    first = values[code.co_varnames[0]]
+    if isinstance(first, torch.Tensor):
+        return None
+    for kind in (first if isinstance(first, type) else type(first)).__mro__:
+        member = vars(kind).get(code.co_name)
+        if member is not None and _code_of(member) is code:
+            return kind
+    return None
+
+
+def _code_of(member: Any) -> CodeType | None:
+    if isinstance(member, property):
+        member = member.fget
+    function = inspect.unwrap(getattr(member, "__func__", member))
+    code = getattr(function, "__code__", None)
+    return code if isinstance(code, CodeType) else None
+
+
+def modules_by_class(module: nn.Module) -> dict[type, list[nn.Module]]:
+    """The instances of each class in a module tree, itself included."""
+    found: dict[type, list[nn.Module]] = {}
+    for item in module.modules():
+        found.setdefault(type(item), []).append(item)
+    return found

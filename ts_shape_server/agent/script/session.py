@@ -1,0 +1,133 @@
+"""One class under examination: its instances, its eager outputs, and what its eager run showed.
+
+Instances are made fresh for each use, since a run may change them. A module too large to be built again and again is
+built on the meta device, where it has types and no values.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import time
+import warnings
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import CodeType
+from typing import Any
+
+import torch
+from torch import nn
+
+from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.runs import Run
+from ts_shape_server.agent.script import observe
+from ts_shape_server.agent.script.observe import Seen
+
+HEAVY_BYTES = 1_500_000_000
+CHEAP_SECONDS = 0.02
+
+
+@dataclass
+class Session:
+    """`heavy` modules have no values to compare."""
+
+    run: Run
+    context: Context
+    _outputs: dict[bool, Any] = field(default_factory=dict)
+
+    @cached_property
+    def heavy(self) -> bool:
+        """Whether the parameters take more memory than we want to spend, counted without making them."""
+        try:
+            with torch.device("meta"):
+                module = self.run.build()
+        except Exception:
+            return False
+        size = sum(item.numel() * item.element_size() for item in (*module.parameters(), *module.buffers()))
+        return size > HEAVY_BYTES
+
+    @cached_property
+    def pristine(self) -> nn.Module:
+        """An instance that never runs. Raises what the constructor raises."""
+        started = time.monotonic()
+        if self.heavy:
+            with torch.device("meta"):
+                module = self.run.build()
+        else:
+            module = self.run.build()
+        self._dear = time.monotonic() - started > CHEAP_SECONDS
+        return module
+
+    def fresh(self) -> nn.Module:
+        """An instance with the same weights that nothing has touched."""
+        pristine = self.pristine
+        if self._dear:
+            try:
+                return copy.deepcopy(pristine)
+            except Exception:
+                pass
+        if self.heavy:
+            with torch.device("meta"):
+                return self.run.build()
+        return self.run.build()
+
+    def call(self, module: Any, second: bool = False) -> Any:
+        """A module on the inputs, on the device where the session's modules are."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if not self.heavy:
+                return self.run.call(module, second)
+            arguments, keywords = self.run.arguments(second)
+            with torch.no_grad():
+                return module(*_to_meta(arguments), **_to_meta(keywords))
+
+    def eager(self, second: bool = False) -> Any:
+        """What a fresh instance gives in eager mode. Raises what it raises."""
+        if second not in self._outputs:
+            self._outputs[second] = self.call(self.fresh(), second)
+        return self._outputs[second]
+
+    @cached_property
+    def watched(self) -> tuple[dict[CodeType, Seen], nn.Module]:
+        """What the eager run on the example showed, and the instance that ran. Its output is kept as `eager`."""
+        used = self.fresh()
+        try:
+            self._outputs[False], seen = observe.watch(lambda: self.call(used))
+        except Exception:
+            seen = {}
+        return seen, used
+
+    def users(self, path: str) -> bool:
+        return observe.is_users(path, self.context.root, self.context.path)
+
+    def sizes(self) -> tuple[bool, ...]:
+        """The values of `second` to go through."""
+        return (False,) if self.run.second is None else (False, True)
+
+
+def _to_meta(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.to("meta")
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_to_meta, value))
+    if isinstance(value, dict):
+        return {key: _to_meta(item) for key, item in value.items()}
+    return value
+
+
+def forward_name(run: Run) -> tuple[str, int, int, int] | None:
+    """The file, line and columns (utf-8) of the name of `forward`."""
+    forward = inspect.unwrap(run.cls.forward)
+    code = getattr(forward, "__code__", None)
+    if code is None:
+        return None
+    try:
+        lines, first = inspect.getsourcelines(code)
+    except (OSError, TypeError):
+        return None
+    for offset, line in enumerate(lines):
+        column = line.encode().find(b"def ")
+        if column >= 0 and not line[:column].strip():
+            start = column + 4
+            return code.co_filename, max(first, 1) + offset, start, start + len(code.co_name.encode())
+    return None

@@ -1,0 +1,189 @@
+"""The sources that TorchScript compiles, as trees: watches its parser, and hands it edited trees when asked.
+
+Torch reads each function through `torch.jit.frontend.parse_def`. `Sources` stands in for it while in use: it remembers
+each function, and applies edits to its tree. An edit never moves a node, so that what torch says of an edited function
+still points into the file as it is. This module knows nothing of errors and of what an edit is for.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Union
+
+import torch.jit.frontend
+
+from ts_shape_server.agent.script.locate import Place
+
+Function = Union[ast.FunctionDef]
+FunctionKey = "tuple[str, int]"
+
+
+class NodeKey(NamedTuple):
+    """A node by kind and extent: it finds the same node in a tree that was parsed again."""
+
+    kind: str
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+def key_of(node: ast.AST) -> NodeKey:
+    """The key of an expression or statement (a parameter too)."""
+    located: Any = node
+    end_line, end_column = located.end_lineno, located.end_col_offset
+    return NodeKey(type(node).__name__, located.lineno, located.col_offset, end_line, end_column)
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A function as torch reads it. Lines and columns of `tree` are those of the dedented text: see `place_of`."""
+
+    function: Any
+    path: str
+    first_line: int
+    indent: int
+    source: str
+    tree: ast.FunctionDef
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.path, self.first_line
+
+    @property
+    def last_line(self) -> int:
+        return self.first_line + (self.tree.end_lineno or 1) - 1
+
+    def place_of(self, node: ast.AST, caption: str = "") -> Place:
+        """Where a node of the tree stands in the file."""
+        key = key_of(node)
+        shift = self.first_line - 1
+        indent = self.indent
+        return Place(
+            self.path, key.line + shift, key.column + indent, key.end_line + shift, key.end_column + indent, caption
+        )
+
+    def name_place(self, caption: str = "") -> Place:
+        """Where the function's name stands."""
+        line = self.source.split("\n")[self.tree.lineno - 1]
+        column = line.encode().find(b"def ") + 4
+        while line[column : column + 1] == " ":
+            column += 1
+        number = self.first_line + self.tree.lineno - 1
+        return Place(self.path, number, column, number, column + len(self.tree.name.encode()), caption)
+
+    def node_at(self, place: Place) -> ast.AST | None:
+        """The smallest statement, expression or parameter that covers `place`, the outermost of equal ones.
+
+        A mark on what is called stands for the call.
+        """
+        line, end_line = place.line - self.first_line + 1, place.end_line - self.first_line + 1
+        if place.column is None or place.end_column is None:
+            return self._statement_on(line)
+        start, end = (line, place.column - self.indent), (end_line, max(place.end_column, place.column) - self.indent)
+        best: ast.AST | None = None
+        for node in located_nodes(self.tree):
+            key = key_of(node)
+            if (key.line, key.column) <= start and end <= (key.end_line, key.end_column):
+                best = node if best is None or _smaller(node, best) else best
+        return best
+
+    def _statement_on(self, line: int) -> ast.AST | None:
+        found = [node for node in located_nodes(self.tree) if isinstance(node, ast.stmt) and node.lineno == line]
+        return found[0] if found else None
+
+
+def _smaller(node: ast.AST, other: ast.AST) -> bool:
+    """Whether `node` lies in `other` and is not as large."""
+    inner, outer = key_of(node), key_of(other)
+    starts = (inner.line, inner.column), (outer.line, outer.column)
+    ends = (inner.end_line, inner.end_column), (outer.end_line, outer.end_column)
+    return starts[0] >= starts[1] and ends[0] <= ends[1] and (starts[0], ends[0]) != (starts[1], ends[1])
+
+
+def located_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every statement, expression and parameter under `tree`, itself left out, outer ones first."""
+    for node in ast.walk(tree):
+        if node is not tree and isinstance(node, (ast.stmt, ast.expr, ast.arg)):
+            yield node
+
+
+Edit = Callable[[ast.FunctionDef], None]
+
+
+@dataclass
+class Sources:
+    """Torch's parser, watched. Use as a context manager; `edits` may change between two compilations."""
+
+    edits: dict[tuple[str, int], list[Edit]] = field(default_factory=dict)
+    functions: dict[tuple[str, int], Parsed] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    _original: Any = None
+
+    def __enter__(self) -> Sources:
+        frontend: Any = torch.jit.frontend
+        self._original = frontend.parse_def
+        frontend.parse_def = self._parse
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        frontend: Any = torch.jit.frontend
+        frontend.parse_def = self._original
+        for name in self.names:
+            vars(builtins).pop(name, None)
+        self.names.clear()
+
+    def define(self, value: Any) -> str:
+        """A name that means `value` in every function torch compiles, until the watch ends."""
+        name = f"ts_shape_{len(self.names)}"
+        setattr(builtins, name, value)
+        self.names.append(name)
+        return name
+
+    def function_at(self, path: str, line: int) -> Parsed | None:
+        """The innermost function torch has read whose text covers a line of a file."""
+        found = [
+            parsed
+            for parsed in self.functions.values()
+            if parsed.path == path and parsed.first_line <= line <= parsed.last_line
+        ]
+        return max(found, key=lambda parsed: parsed.first_line, default=None)
+
+    def _parse(self, function: Any) -> Any:
+        original = self._original(function)
+        parsed = _parsed(function, original)
+        self.functions[parsed.key] = parsed
+        tree = original.ast
+        for edit in self.edits.get(parsed.key, ()):
+            edit(tree.body[0])
+        context = _context(original, parsed)
+        return original._replace(ast=tree, ctx=context, filename=parsed.path)
+
+
+def _parsed(function: Any, original: Any) -> Parsed:
+    """What torch parsed, under the file that it truly stands in: torch takes the file of an outer decorator."""
+    inner = inspect.unwrap(function)
+    code = getattr(inner, "__code__", None)
+    path = code.co_filename if code is not None else (original.filename or "")
+    dedented = textwrap.dedent(original.source)
+    tree = ast.parse(dedented).body[0]
+    assert isinstance(tree, ast.FunctionDef), "torch parses nothing else"
+    indent = len(original.source.split("\n", 1)[0]) - len(dedented.split("\n", 1)[0])
+    first_line = original.file_lineno
+    if code is not None and inner is not function:
+        first_line = code.co_firstlineno
+    return Parsed(function, path, first_line, indent, original.source, tree)
+
+
+def _context(original: Any, parsed: Parsed) -> Any:
+    if original.filename == parsed.path and original.file_lineno == parsed.first_line:
+        return original.ctx
+    frontend: Any = torch.jit.frontend
+    return frontend.make_source_context(
+        parsed.source, parsed.path, parsed.first_line, parsed.indent, True, getattr(parsed.function, "__name__", "")
+    )

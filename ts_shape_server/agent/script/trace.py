@@ -1,0 +1,167 @@
+"""What `torch.jit.trace` makes of a module: where it would freeze a value, and whether it agrees with eager.
+
+It compares on the example and on the second size itself; torch's own check is off. It knows nothing of scripting.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+import textwrap
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import torch
+
+from ts_shape_server.agent.runs import Run
+from ts_shape_server.agent.script import locate
+from ts_shape_server.agent.script.compare import compare
+from ts_shape_server.agent.script.observe import is_foreign
+
+_WORDS = (
+    (
+        r"to a Python boolean",
+        "tracing keeps the branch that the example takes: this condition depends on a Tensor's values",
+    ),
+    (r"to a Python (?:integer|index)", "tracing freezes this number at the example's value"),
+    (r"to a Python (?:float|number)", "tracing freezes this number at the example's value"),
+    (r"to a (?:NumPy array|Python list)", "tracing freezes these values at the example's: they leave the graph"),
+    (r"registered as constants", "tracing freezes this Tensor as a constant of the example's values"),
+    (r"Iterating over a tensor", "tracing unrolls this loop to the example's length"),
+    (r"Using len to get tensor shape", "tracing freezes this length at the example's: use `.shape[0]`"),
+    (r"live references to the data region", "tracing an in-place write to memory that is shared may lose it"),
+)
+
+
+@dataclass
+class Traced:
+    """`module` is None if tracing failed. `warnings` are Failures as the contract spells them."""
+
+    module: Any | None = None
+    warnings: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def faithful(self) -> bool:
+        return self.module is not None and not self.warnings
+
+    def to_json(self) -> dict[str, Any]:
+        return {"ok": self.faithful, "warnings": self.warnings}
+
+
+def trace(run: Run, module: Any, eager: Callable[[bool], Any], name: dict[str, Any]) -> Traced:
+    """Trace `module` on the example, and compare with `eager(second)` on every size there is.
+
+    `name` is the location for what has no place: the name of `forward`.
+    """
+    result = Traced()
+    arguments, keywords = run.arguments()
+    try:
+        result.module, found = _traced(module, arguments, keywords)
+    except Exception as error:
+        first = next((line.strip() for line in str(error).split("\n") if line.strip()), type(error).__name__)
+        message = f"tracing fails: {_untraceable(arguments, keywords) or first[:200]}"
+        result.warnings.append(_failure(message, name, f"{type(error).__name__}: {error}"))
+        return result
+    for warning in found:
+        if warning not in result.warnings:
+            result.warnings.append(warning)
+    for second in (False, True) if run.second is not None else (False,):
+        where = "a second size" if second else "the example"
+        try:
+            difference = compare(eager(second), run.call(result.module, second)).reason
+        except Exception as error:
+            difference = "it raises"
+            detail = f"{type(error).__name__}: {error}"
+        else:
+            detail = difference
+        if difference:
+            message = f"the traced module is not faithful on {where}: {difference}"
+            result.warnings.append(_failure(message, name, detail))
+    return result
+
+
+def _traced(module: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, list[dict[str, Any]]]:
+    found: list[dict[str, Any]] = []
+    jit: Any = torch.jit
+    tracer_warning = jit.TracerWarning
+
+    def show(message: Any, category: Any, *_: Any) -> None:
+        if issubclass(category, tracer_warning):
+            found.extend(_noted(str(message), sys._getframe(1)))
+
+    options: dict[str, Any] = {"check_trace": False, "strict": False}
+    if keywords:
+        names = list(inspect.signature(module.forward).parameters)
+        options["example_kwarg_inputs"] = {**dict(zip(names, arguments)), **keywords}
+    else:
+        options["example_inputs"] = arguments
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", tracer_warning)
+        warnings.showwarning = show  # type: ignore[assignment]
+        return jit.trace(module, **options), found
+
+
+def _untraceable(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
+    """The first input that is no Tensor."""
+    plain = (int, float, bool, str, type(None))
+    for value in (*arguments, *keywords.values()):
+        if isinstance(value, plain):
+            return f"it takes Tensors only, and an input is {value!r}"
+    return ""
+
+
+def _noted(text: str, frame: FrameType | None) -> Iterator[dict[str, Any]]:
+    """The warning at the innermost frame of the user's, unless it only guards an error."""
+    inner: FrameType | None = None
+    while frame is not None and is_foreign(frame.f_code.co_filename):
+        plumbing = frame.f_code.co_filename.endswith(("_tensor.py", "warnings.py", "overrides.py"))
+        inner = inner or (None if plumbing or frame.f_code.co_filename == __file__ else frame)
+        frame = frame.f_back
+    if frame is None or _guards_an_error(inner or frame) or _guards_an_error(frame):
+        return
+    words = next((sentence for pattern, sentence in _WORDS if re.search(pattern, text)), text.split(". ")[0])
+    yield _failure(words, _location(frame), text)
+
+
+def _failure(message: str, location: dict[str, Any], detail: str) -> dict[str, Any]:
+    return {
+        "code": "trace-warning",
+        "message": message,
+        "location": location,
+        "detail": detail[:4000],
+        "related": [],
+    }
+
+
+def _location(frame: FrameType) -> dict[str, Any]:
+    """The expression that a frame is in, where this Python can tell; else its line."""
+    path = frame.f_code.co_filename
+    positions = getattr(frame.f_code, "co_positions", None)
+    if positions is not None:
+        line, end_line, column, end_column = list(positions())[frame.f_lasti // 2]
+        if line is not None and column is not None:
+            return locate.json_location(locate.Place(path, line, column, end_line, end_column))
+    return locate.json_location(locate.Place(path, frame.f_lineno, None, frame.f_lineno, None))
+
+
+def _guards_an_error(frame: FrameType) -> bool:
+    """Whether the frame's statement is an `assert`, or an `if` that does nothing but raise or warn."""
+    try:
+        lines, first = inspect.getsourcelines(frame.f_code)
+        tree = ast.parse(textwrap.dedent("".join(lines)))
+    except (OSError, SyntaxError, TypeError, ValueError):
+        return False
+    line = frame.f_lineno - max(first, 1) + 1
+    best: ast.stmt | None = None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno):
+            best = node if best is None or node.lineno >= best.lineno else best
+    if isinstance(best, ast.If):
+        return all(isinstance(item, ast.Raise) for item in best.body) and not best.orelse
+    return isinstance(best, ast.Assert)

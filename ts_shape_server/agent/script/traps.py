@@ -1,0 +1,103 @@
+"""What scripts and still means something else: the compiler takes it, and the result is not the eager module's.
+
+It compares the scripted module with eager, and reads the scripted signature. It never compiles.
+"""
+
+from __future__ import annotations
+
+import ast
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from ts_shape_server.agent.script import locate
+from ts_shape_server.agent.script.compare import compare
+from ts_shape_server.agent.script.locate import Place
+from ts_shape_server.agent.script.problem import Search, default_of
+from ts_shape_server.agent.script.session import Session
+from ts_shape_server.agent.script.sources import Parsed
+
+
+def collect(session: Session, search: Search, scripted: Any, name: dict[str, Any]) -> list[dict[str, Any]]:
+    """The traps of a module that scripts. `name` is the location for a trap without a place."""
+    found = list(_none_defaults(search))
+    if not session.heavy and not found and session.context.remaining() > 0:
+        found.extend(_differences(session, search, scripted, name))
+    return found
+
+
+def _none_defaults(search: Search) -> Iterator[dict[str, Any]]:
+    """``mask=None`` without a type: the compiler takes it for a Tensor that is never None (older: for None alone)."""
+    for function in search.sources.functions.values():
+        if not search.users(function.path) or function.tree.name == "__init__":
+            continue
+        arguments = function.tree.args
+        for argument in [*arguments.args, *arguments.kwonlyargs]:
+            default = default_of(function.tree, argument.arg)
+            if not isinstance(default, ast.Constant) or default.value is not None or _takes_none(argument.annotation):
+                continue
+            if argument.arg in _read_names(function):
+                yield _trap(_none_words(argument), locate.json_location(function.place_of(argument)), "")
+
+
+def _none_words(argument: ast.arg) -> str:
+    return (
+        f"`{argument.arg}=None` scripts, but TorchScript then takes `{argument.arg}` for a Tensor that is never None "
+        f"(older versions: for None only): write `{argument.arg}: Optional[Tensor] = None`"
+    )
+
+
+def _takes_none(annotation: ast.expr | None) -> bool:
+    if annotation is None:
+        return False
+    text = ast.unparse(annotation)
+    return text not in ("Tensor", "torch.Tensor", "int", "float", "bool", "str")
+
+
+def _read_names(function: Parsed) -> set[str]:
+    return {node.id for node in ast.walk(function.tree) if isinstance(node, ast.Name)}
+
+
+def _differences(session: Session, search: Search, scripted: Any, name: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Run the scripted module beside the eager one on every size there is."""
+    for second in session.sizes():
+        where = "a second size" if second else "the example"
+        try:
+            expected = session.eager(second)
+        except Exception:
+            continue
+        try:
+            actual = session.call(scripted, second)
+        except Exception as error:
+            yield _raises(error, search, where, name)
+            return
+        difference = compare(expected, actual)
+        if not difference.agree and _repeatable(session, second, expected):
+            message = f"it scripts, but differs from eager on {where}: {difference.reason}"
+            yield _trap(message, name, difference.reason)
+            return
+
+
+def _repeatable(session: Session, second: bool, expected: Any) -> bool:
+    """Whether eager agrees with itself: else a difference means nothing."""
+    random.seed(1)
+    return compare(expected, session.call(session.fresh(), second)).agree
+
+
+def _raises(error: Exception, search: Search, where: str, name: dict[str, Any]) -> dict[str, Any]:
+    located = locate.read(str(error))
+    place: Place | None = next((item for item in reversed(located.places) if search.users(item.path)), None)
+    lines = [line.strip() for line in str(error).strip().split("\n") if line.strip()]
+    said = lines[-1].split(": ", 1)[-1] if lines else type(error).__name__
+    location = locate.json_location(place) if place is not None else name
+    return _trap(f"it scripts, but raises on {where} where eager runs: {said[:200]}", location, str(error))
+
+
+def _trap(message: str, location: dict[str, Any], detail: str) -> dict[str, Any]:
+    return {
+        "code": "script-trap",
+        "message": message,
+        "location": location,
+        "detail": detail.strip()[:4000],
+        "related": [],
+    }
