@@ -1,8 +1,8 @@
 """The agent: a process in the user's interpreter that has torch imported and forks one sandboxed child per job.
 
-Launched by file path with two private descriptors. It exposes exactly this package's agent and `wire` to the interpreter, and
-never puts their folder on `sys.path`. Single-threaded: it reads requests, relays a child's claims unread, keeps the
-deadline, and kills. When the request descriptor ends, it and its child end.
+Launched by file path with two private descriptors. It exposes exactly this package's agent and `wire` to the
+interpreter, and never puts their folder on `sys.path`. Single-threaded: it reads requests, relays a child's claims
+unread, keeps the deadline, and kills. When the request descriptor ends, it and its child end.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> int:
     # Python puts this file's folder first on the path; its modules would shadow the user's.
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
-    sys.meta_path.insert(0, ExactImporter(os.path.dirname(here)))  # type: ignore[arg-type]  # a finder by duck typing
+    sys.meta_path.insert(0, ExactImporter(os.path.dirname(here)))
     from ts_shape_server.agent.loop import serve
 
     return serve(options.request_fd, options.reply_fd, options.scratch)

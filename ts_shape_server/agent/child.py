@@ -112,7 +112,8 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
         )
 
         def emit(report: dict[str, Any], name: str = request["name"]) -> None:
-            sender.claim({"class": name, "report": report})
+            depends = {"depends": load.depends(job)} if report.get("stage") == "final" else {}
+            sender.claim({"class": name, "report": report, **depends})
 
         try:
             infer.report_class(cls.found, request, context, emit)
@@ -162,7 +163,7 @@ def _bare(
 
 
 def _trial(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
-    """Both texts are loaded here, one after the other: the candidate must agree with the original on the same inputs."""
+    """Both texts are loaded here, in turn: the candidate must agree with the original on the same inputs."""
     deadline = time.monotonic() + seconds
     sender.begin(job["class"])
     made = []

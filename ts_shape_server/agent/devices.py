@@ -59,19 +59,16 @@ def pretend() -> None:
     if _mode is not None or torch.cuda.is_available():
         return
     _mode = _OnCpu()
-    _mode.__enter__()
+    _mode.__enter__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
     def to_cpu(self: nn.Module, *arguments: Any, **keywords: Any) -> nn.Module:
-        return original_to(
-            self,
-            *[_cpu_type(item) for item in arguments],
-            **{key: "cpu" if key == "device" and _is_accelerator(item) else item for key, item in keywords.items()},
-        )
+        kept: dict[str, Any] = {name: _cpu_type(item) if name == "device" else item for name, item in keywords.items()}
+        return original_to(self, *[_cpu_type(item) for item in arguments], **kept)
 
     original_to = nn.Module.to
     nn.Module.to = to_cpu  # type: ignore[method-assign, assignment]  # the point of this module
-    nn.Module.cuda = lambda self, device=None: self  # type: ignore[method-assign, misc]  # likewise
-    torch.Tensor.cuda = lambda self, *arguments, **keywords: self  # type: ignore[method-assign, assignment]  # likewise
+    nn.Module.cuda = lambda self, device=None: self  # type: ignore[method-assign]  # likewise
+    torch.Tensor.cuda = lambda self, *arguments, **keywords: self  # type: ignore[method-assign]  # likewise
     torch.cuda.current_device = lambda: 0
     torch.cuda.set_device = lambda device: None
     torch.cuda.synchronize = lambda device=None: None

@@ -1,7 +1,7 @@
 """Gets a class out of the user's file: as a member of its package, with unsaved text, missing packages stood in for.
 
-A file that cannot be imported whole within its share of the time is sliced: the class and the definitions it reaches. Errors are
-values here, in a sentence for the author. Knows nothing of inference.
+A file that cannot be imported whole within its share of the time is sliced: the class and the definitions it reaches.
+Errors are values here, in a sentence for the author. Knows nothing of inference.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class LoadProblem:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A file's namespace, its text, the packages stood in for, and what stopped the import (None if it went through)."""
+    """A file's namespace, its text, the packages stood in for, and what stopped the import (None if nothing)."""
 
     namespace: dict[str, Any]
     source: str
@@ -130,20 +130,21 @@ def load(job: Mapping[str, Any], seconds: float) -> Loaded:
         return Loaded({}, source, None, (), _syntax_problem(error, path), False)
     name = module_name(path)
     module = _new_module(name, path)
-    problem = None
+    stopped: LoadProblem | None = None
     try:
         with time_limit(seconds):
             exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
     except TimeLimit:
-        problem = LoadProblem(
+        stopped = LoadProblem(
             "slow-import",
-            f'Importing the file takes longer than {seconds:.0f} s: move what runs at the top into `if __name__ == "__main__":`.',
+            f"Importing the file takes longer than {seconds:.0f} s: "
+            'move what runs at the top into `if __name__ == "__main__":`.',
             path,
         )
     except (Exception, SystemExit) as error:
-        problem = _import_problem(error, path)
+        stopped = _import_problem(error, path)
     stubbed = tuple(_finder.names)
-    return Loaded(module.__dict__, source, tree, stubbed, problem, "cuda" in source or "device" in source)
+    return Loaded(module.__dict__, source, tree, stubbed, stopped, "cuda" in source or "device" in source)
 
 
 def find(loaded: Loaded, qualified: str, job: Mapping[str, Any], seconds: float) -> Found | LoadProblem:
@@ -159,7 +160,8 @@ def find(loaded: Loaded, qualified: str, job: Mapping[str, Any], seconds: float)
     if cls is None and ".<locals>." in qualified:
         return LoadProblem(
             "local-class",
-            f"`{qualified.rsplit('.', 1)[-1]}` is made inside a function: it can be probed once it is at the top of a module.",
+            f"`{qualified.rsplit('.', 1)[-1]}` is made inside a function: "
+            "it can be probed once it is at the top of a module.",
             job["path"],
         )
     if cls is None:
@@ -169,6 +171,15 @@ def find(loaded: Loaded, qualified: str, job: Mapping[str, Any], seconds: float)
     if not issubclass(cls, nn.Module):
         return LoadProblem("no-module", f"`{qualified}` is no `nn.Module` when the file is imported.", job["path"])
     return Found(cls, loaded)
+
+
+def depends(job: Mapping[str, Any]) -> list[str]:
+    """The workspace files that have been imported so far."""
+    root = os.path.join(job["root"], "")
+    files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    return sorted(
+        {file for file in files if isinstance(file, str) and file.startswith(root) and "site-packages" not in file}
+    )
 
 
 def _lookup(namespace: Mapping[str, Any], qualified: str) -> Any:

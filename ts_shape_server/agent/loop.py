@@ -1,7 +1,7 @@
 """The agent's loop: handshake, warm-up, one child per job, deadlines and kills. Runs nothing of the user's itself.
 
-A child writes records to its pipe: a kind (``B`` begins a class, ``C`` is a claim), a length, a text. The loop passes the
-texts on unread. The deadline counts anew from each ``B``; there may be as many as the job has classes.
+A child writes records to its pipe: a kind (``B`` begins a class, ``C`` is a claim), a length, a text. The loop passes
+the texts on unread. The deadline counts anew from each ``B``; there may be as many as the job has classes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A file that cannot be imported as it stands, cut down to one class and the definitions that it reaches.
 
-Top-level calls, loops and assignments that nothing reaches are not run; a reached one that fails is left out. Pure but for
-`execute`, which runs what is left, statement by statement.
+Top-level calls, loops and assignments that nothing reaches are not run; a reached one that fails is left out. Pure
+but for `execute`, which runs what is left, statement by statement.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Inert stand-ins for packages that the user's files import and that are not installed.
 
-Only the user's own files get them: a library that tries an optional import must still see its `ImportError`. A stand-in does
-nothing, can be called, subclassed, iterated and used as a decorator, and its name is reported.
+Only the user's own files get them: a library that tries an optional import must still see its `ImportError`. A
+stand-in does nothing, can be called, subclassed, iterated and used as a decorator, and its name is reported.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import importlib.abc
 import importlib.machinery
 import sys
 from collections.abc import Iterator
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 from torch import nn
@@ -51,8 +51,8 @@ class Inert:
     def __enter__(self) -> Any:
         return self
 
-    def __exit__(self, *_: object) -> bool:
-        return False
+    def __exit__(self, *_: object) -> None:
+        return None
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
         """As a base class: a module where the name says so, else nothing."""
@@ -82,9 +82,6 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         known = name.split(".")[0] in self.names
         if not known and not self._asked_by_user():
             return None
-        if not known and "." in name and name.split(".")[0] in sys.modules:
-            # A submodule that an installed package lacks: the package's own affair, but the user's file must load.
-            pass
         top = name if "." in name and not known else name.split(".")[0]
         if top not in self.names:
             self.names.append(top)
@@ -100,11 +97,11 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     def _asked_by_user(self) -> bool:
         """Whether the import statement stands in a file of the user's, as the frames tell."""
-        frame = sys._getframe(1)
+        frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             name = frame.f_code.co_filename
             if "importlib" not in name and frame.f_globals.get("__name__") != __name__:
                 outside = "site-packages" in name or "dist-packages" in name
                 return not outside and any(name.startswith(root) for root in self._roots)
-            frame = frame.f_back  # type: ignore[assignment]  # the outermost frame ends the walk
+            frame = frame.f_back
         return False

@@ -60,7 +60,9 @@ class Decoder:
 
 
 def parse(body: bytes | str) -> dict[str, Any]:
-    """A strict JSON object: no NaN, no duplicate keys, no nesting deeper than Python recurses. WireError for anything else."""
+    """A strict JSON object: no NaN, no duplicate keys, no nesting deeper than Python recurses. WireError for anything
+    else.
+    """
     try:
         text = body.decode("utf-8") if isinstance(body, bytes) else body
         value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)

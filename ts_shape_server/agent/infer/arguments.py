@@ -1,7 +1,8 @@
 """Constructor arguments for a class nobody constructs: from defaults, names, use in the body, and repair from errors.
 
-A plan maps parameters to Python expressions in the module's own namespace, as the contract wants them. Integer sizes come
-from a *profile*: the first gives each role a value of its own, later ones make sizes agree. Builds nothing itself.
+A plan maps parameters to Python expressions in the module's own namespace, as the contract wants them. Integer sizes
+come from a *profile*: the first gives each role a value of its own, later ones make sizes agree. Builds nothing
+itself.
 """
 
 from __future__ import annotations
@@ -350,9 +351,9 @@ class _Uses(ast.NodeVisitor):
 
     def visit_Assign(self, node: ast.Assign) -> None:
         for target in node.targets:
-            if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "self":
-                if isinstance(node.value, ast.Name) and node.value.id in self.uses:
-                    self.attributes[target.attr] = node.value.id
+            name = _own_attribute(target)
+            if name and isinstance(node.value, ast.Name) and node.value.id in self.uses:
+                self.attributes[name] = node.value.id
         self.generic_visit(node)
 
 

@@ -1,8 +1,8 @@
 """From one run that works to all sizes that do: which dims are free, which move together, by what condition.
 
-Torch's guards propose, runs decide. Every dim is moved alone and with those it is tied to; a guard becomes a constraint only
-if it separates the sizes that ran from those that did not. What no guard explains narrows the claim. The same procedure
-works without guards, with plainer claims. Knows nothing of names.
+Torch's guards propose, runs decide. Every dim is moved alone and with those it is tied to; a guard becomes a
+constraint only if it separates the sizes that ran from those that did not. What no guard explains narrows the claim.
+The same procedure works without guards, with plainer claims. Knows nothing of names.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import sympy
 
 from ts_shape_server.agent.infer import expressions, values
 from ts_shape_server.agent.infer.session import Outcome, Session
@@ -65,7 +67,7 @@ class Claim:
 
 @dataclass
 class Trials:
-    """Runs at other sizes, remembered. A run counts as good if it ran and gave the rows and rank that the first gave."""
+    """Runs at other sizes, remembered. One counts as good if it ran and gave the rows and ranks that the first gave."""
 
     session: Session
     inputs: Inputs
@@ -128,7 +130,7 @@ def _same_ranks(first: Outcome, second: Outcome) -> bool:
 def _rows(outcome: Outcome) -> int | None:
     """The first size of the first output, if that is a tensor of two dims or more."""
     output = next(leaves(outcome.output), None)
-    return int(output.shape[0]) if getattr(output, "ndim", 0) >= 2 else None
+    return int(output.shape[0]) if output is not None and getattr(output, "ndim", 0) >= 2 else None
 
 
 def output_shapes(outcome: Outcome) -> list[Sizes]:
@@ -188,14 +190,14 @@ def _condition(guard: Guard) -> Condition | None:
 
     expression = guard.expression
     if not wanted:
-        import sympy
-
         expression = sympy.Not(expression)
     return Condition(expression, slots, holds)
 
 
 def _ties(trials: Trials, conditions: Sequence[Condition]) -> list[tuple[int, ...]]:
-    """Places grouped by what has to move together: equal by a guard, or equal at the same axis, and not movable alone."""
+    """Places grouped by what has to move together: equal by a guard, or equal at the same axis, and not movable
+    alone.
+    """
     base = trials.base
     parent = list(range(len(base)))
 

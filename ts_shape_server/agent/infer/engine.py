@@ -1,7 +1,8 @@
-"""One class from start to report: evidence, constructor, search, generalisation, TorchScript, each step emitted as it comes.
+"""One class from start to report: evidence, constructor, search, generalisation, TorchScript, each step emitted as it
+comes.
 
-The order of evidence, strongest first: pragma, real data, calls in the workspace, annotations and use in the body, solving.
-Every step has its share of the time; a step that overruns leaves what the earlier ones found.
+The order of evidence, strongest first: pragma, real data, calls in the workspace, annotations and use in the body,
+solving. Every step has its share of the time; a step that overruns leaves what the earlier ones found.
 """
 
 from __future__ import annotations
@@ -196,17 +197,17 @@ def _search(
             labels[inputs] = item.label
     plain, known, omitted = starting.first_guess(cls, pinned)
     starts.append(plain)
-    result: search.Found | search.NotFound = search.NotFound(plain, Outcome(None, wishes={}), 0, True)
+    failed = search.NotFound(plain, Outcome(None, wishes={}), 0, True)
     for start in starts:
-        result = search.search(built.session, [start], context.path, lines, deadline)
-        if isinstance(result, search.Found):
-            checked = _on_real(built.session, result, context, lines, deadline)
+        checked = search.search(built.session, [start], context.path, lines, deadline)
+        if isinstance(checked, search.Found):
+            checked = _on_real(built.session, checked, context, lines, deadline)
             if isinstance(checked, search.Found):
                 axes = {name: hint.axes for name, hint in known.items()}
                 found = tuple([labels[start]] if start in labels else [])
                 return Solved(built.session, checked, built.plan, {}, omitted, axes, found)
-            result = checked
-    return _unsolved(built.session, result, context), result.outcome.steps
+        failed = checked
+    return _unsolved(built.session, failed, context), failed.outcome.steps
 
 
 def _on_real(
@@ -301,7 +302,7 @@ def _report_solved(cls: type[nn.Module], solved: Solved, context: Context, send:
         "outputs": contract.outputs(found.outcome.output, int),
         "parameters": count,
         "parameter_bytes": size,
-        "evidence": list(dict.fromkeys([*solved.labels, *solved.sources.values()])),
+        "evidence": [item for item in dict.fromkeys([*solved.labels, *solved.sources.values()]) if item != "guess"],
     }
     watched, followed = Layers(session.module), Locals(context.path, _class_lines(cls))
     numbered = session.concrete(found.inputs, [watched, followed])
@@ -381,7 +382,9 @@ def _claimed(
 def _spelled(
     traced: Outcome | None, trials: claims.Trials, spelling: Spelling, found: search.Found
 ) -> tuple[Callable[[Any], Any], Any]:
-    """How to spell sizes, and the output whose sizes are spelled: the symbolic run's, else the first run's by fitting."""
+    """How to spell sizes, and the output whose sizes are spelled: the symbolic run's, else the first run's by
+    fitting.
+    """
     if traced is not None:
         run = traced
 

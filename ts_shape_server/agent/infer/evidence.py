@@ -133,7 +133,10 @@ def _inputs(
 
 
 def pragma_inputs(pragmas: Mapping[str, str]) -> dict[str, values.InputGuess]:
-    """Guesses from pragmas such as ``(B, 3, 28, 28)``, ``(B, 7) int64`` or ``[(L, ) int64, ...]``. Bad ones are left out."""
+    """Guesses from pragmas such as ``(B, 3, 28, 28)``, ``(B, 7) int64`` or ``[(L, ) int64, ...]``.
+
+    Bad ones are left out.
+    """
     result: dict[str, values.InputGuess] = {}
     for name, text in pragmas.items():
         guess = pragma_guess(text)

@@ -1,4 +1,6 @@
-"""A time limit for a stretch of a probe, in the main thread of the child: what runs over is interrupted, not the probe."""
+"""A time limit for a stretch of a probe, in the main thread of the child: what runs over is interrupted, not the
+probe.
+"""
 
 from __future__ import annotations
 

@@ -31,7 +31,9 @@ _PAIRS = (
 
 @dataclass(frozen=True)
 class Mismatch:
-    """Two fixed sizes that disagree: what the failing layer takes and what arrives. Layer names are as `named_modules`."""
+    """Two fixed sizes that disagree: what the failing layer takes and what arrives. Layer names are as
+    `named_modules`.
+    """
 
     wanted: int
     got: int
@@ -109,7 +111,9 @@ def _fixed_pair(text: str) -> tuple[int, int] | None:
 
 
 def call_place(source: str, line: int | None, layer: str) -> tuple[int, int, int, int] | None:
-    """The range of the call of ``self.<layer>`` in that line, else of the outermost call there, else of the line's text."""
+    """The range of the call of ``self.<layer>`` in that line, else of the outermost call there, else of the line's
+    text.
+    """
     if line is None:
         return None
     lines = source.splitlines()

@@ -1,7 +1,7 @@
 """Names for free dims: what the author wrote first, then the letters of the field.
 
-An axis that `forward` unpacks (``b, t, d = x.shape``) or an annotation names keeps that name; else rank and consumer decide
-between ``B, C, H, W``, ``B, C, L`` and ``B, L``. Pure.
+An axis that `forward` unpacks (``b, t, d = x.shape``) or an annotation names keeps that name; else rank and consumer
+decide between ``B, C, H, W``, ``B, C, L`` and ``B, L``. Pure.
 """
 
 from __future__ import annotations
@@ -56,11 +56,11 @@ def name_places(
             index += 1
     names: dict[int, str] = {}
     used: set[str] = set()
-    for item in claim.free:
-        candidates = sorted((wanted[member] for member in item.members), key=lambda pair: not pair[1])
+    for free in claim.free:
+        candidates = sorted((wanted[member] for member in free.members), key=lambda pair: not pair[1])
         name = _unused(candidates[0][0], used)
         used.add(name)
-        names.update(dict.fromkeys(item.members, name))
+        names.update(dict.fromkeys(free.members, name))
     return names
 
 

@@ -1,7 +1,8 @@
-"""What a run shows of the inside: each layer's inputs and outputs, and each local of the user's methods, line by line.
+"""What a run shows of the inside: each layer's inputs and outputs, and each local of the user's methods, line by
+line.
 
-Layers are watched by hooks, locals by a trace function that follows frames of the user's file alone. Sizes are kept as the
-run had them (numbers or symbols) and spelled by whoever asks.
+Layers are watched by hooks, locals by a trace function that follows frames of the user's file alone. Sizes are kept
+as the run had them (numbers or symbols) and spelled by whoever asks.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def from_wishes(inputs: Inputs, wishes: Mapping[int, Wish], ranks: bool) -> Inpu
         for axis, size in wish.axes.items():
             if -len(dims) <= axis < len(dims):
                 dims[axis] = size
-        return replace(guess, dims=tuple(dims), **_bounds(guess, wish))
+        return _bounded(replace(guess, dims=tuple(dims)), wish)
 
     return values.map_tensors(inputs, change)
 
@@ -101,15 +101,15 @@ def bounded(inputs: Inputs, wishes: Mapping[int, Wish]) -> Inputs:
 
     def change(index: int, guess: TensorGuess) -> Guess:
         wish = next((wishes[member] for member in groups[index] if member in wishes), None)
-        return guess if wish is None else replace(guess, **_bounds(guess, wish))
+        return guess if wish is None else _bounded(guess, wish)
 
     return values.map_tensors(inputs, change)
 
 
-def _bounds(guess: TensorGuess, wish: Wish) -> dict[str, int]:
+def _bounded(guess: TensorGuess, wish: Wish) -> TensorGuess:
     if wish.high is None or "int" not in guess.dtype:
-        return {}
-    return {"high": max(0, wish.high)}
+        return guess
+    return replace(guess, high=max(0, wish.high))
 
 
 def _owners(inputs: Inputs) -> list[InputGuess]:

@@ -19,8 +19,14 @@ from ts_shape_server.agent import runs
 from ts_shape_server.agent.infer import symbolic, values
 from ts_shape_server.agent.infer.spy import Spy, Wish
 
-_NEEDS_DATA = ("DataDependentOutputException", "DynamicOutputShapeException", "GuardOnDataDependentSymNode")
-_NEEDS_DATA += ("UnsupportedOperatorException", "UnsupportedFakeTensorException", "PendingUnbackedSymbolNotFound")
+_NEEDS_DATA = (
+    "DataDependentOutputException",
+    "DynamicOutputShapeException",
+    "GuardOnDataDependentSymNode",
+    "UnsupportedOperatorException",
+    "UnsupportedFakeTensorException",
+    "PendingUnbackedSymbolNotFound",
+)
 
 
 @dataclass(frozen=True)

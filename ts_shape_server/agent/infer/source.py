@@ -197,7 +197,9 @@ _TENSOR_ATTRIBUTES = frozenset(
 
 
 class _Reader(ast.NodeVisitor):
-    """Collects hints; a parameter that is assigned anew is followed while the value is the same thing reshaped little."""
+    """Collects hints; a parameter that is assigned anew is followed while the value is the same thing reshaped
+    little.
+    """
 
     def __init__(self, result: dict[str, Hint]) -> None:
         self._hints = result
@@ -224,12 +226,11 @@ class _Reader(ast.NodeVisitor):
         hint = self._hint(node.iter)
         if hint is not None:
             hint.iterated = True
-        if isinstance(node.iter, ast.Call) and isinstance(node.iter.func, ast.Name):
-            if node.iter.func.id in ("enumerate", "zip", "reversed"):
-                for argument in node.iter.args:
-                    inner = self._hint(argument)
-                    if inner is not None:
-                        inner.iterated = True
+        if isinstance(node.iter, ast.Call) and getattr(node.iter.func, "id", "") in ("enumerate", "zip", "reversed"):
+            for argument in node.iter.args:
+                inner = self._hint(argument)
+                if inner is not None:
+                    inner.iterated = True
         self.generic_visit(node)
 
     def visit_comprehension(self, node: ast.comprehension) -> None:

@@ -1,7 +1,7 @@
 """Spells sizes for the report: numbers, names of free dims, and expressions in those names.
 
-A size that torch states in a roundabout way is told by what it is: if it equals a free dim, or one number, wherever the claim
-holds, that is its spelling. Knows the claim and its names, and nothing of how they were found.
+A size that torch states in a roundabout way is told by what it is: if it equals a free dim, or one number, wherever
+the claim holds, that is its spelling. Knows the claim and its names, and nothing of how they were found.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class SymbolicSizes:
                 self._recorded.append((expression, result))
             return result
 
-        self._environment.evaluate_expr = evaluate
+        self._environment.evaluate_expr = evaluate  # type: ignore[method-assign,assignment]  # how guards are heard
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -64,7 +64,7 @@ class SymbolicSizes:
 
     def tensor(self, real: torch.Tensor) -> Any:
         """A fake tensor like `real`, each of its dims a fresh symbol with the real size as its hint."""
-        context = StatelessSymbolicContext(dynamic_sizes=[DimDynamic.DYNAMIC] * real.dim())
+        context: Any = StatelessSymbolicContext(dynamic_sizes=[DimDynamic.DYNAMIC] * real.dim())
         fake = self._mode.from_tensor(real, symbolic_context=context)
         for size in fake.shape:
             symbol = size.node.expr if isinstance(size, torch.SymInt) else None

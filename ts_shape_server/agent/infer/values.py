@@ -13,7 +13,10 @@ from typing import Any, Union
 
 @dataclass(frozen=True)
 class TensorGuess:
-    """Dims in elements. Integer tensors hold values from `low` to `high`, inclusively. `axes` are names from the source."""
+    """Dims in elements. Integer tensors hold values from `low` to `high`, inclusively.
+
+    `axes` are names from the source.
+    """
 
     dims: tuple[int, ...]
     dtype: str = "float32"

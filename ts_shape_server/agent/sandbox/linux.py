@@ -1,4 +1,5 @@
-"""The Linux layers of the sandbox, from the standard library and `ctypes` alone: session, death signal, descriptors, limits.
+"""The Linux layers of the sandbox, from the standard library and `ctypes` alone: session, death signal, descriptors,
+limits.
 
 Landlock and seccomp are not applied yet: `available` says so, and the tier is ``limits``.
 """

@@ -1,6 +1,7 @@
 """The sandbox's interface: a policy goes in, the layers that hold come out. The platform's module does the work.
 
-Knows no torch and nothing of probes. A layer that the platform lacks is named with the reason, never left out in silence.
+Knows no torch and nothing of probes. A layer that the platform lacks is named with the reason, never left out in
+silence.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ ON = "on"
 
 @dataclass(frozen=True)
 class Policy:
-    """What a child may use. `readable` are folders, `scratch` the one folder it may write; sizes in bytes, times in seconds.
+    """What a child may use.
+
+    `readable` are folders, `scratch` the one folder it may write; sizes in bytes, times in seconds.
 
     `keep` are the descriptors that stay open beside 0, 1 and 2.
     """

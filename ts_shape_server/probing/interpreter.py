@@ -1,0 +1,139 @@
+"""Finds the Python interpreter whose torch runs the probes: an ordered list of candidates, the first that has torch
+wins.
+
+Asks a candidate by running it with a fixed one-liner, under a deadline. Knows no LSP and imports no torch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SECONDS = 20.0
+_QUESTION = (
+    "import importlib.metadata as m, json, sys\n"
+    "try: v = m.version('torch')\n"
+    "except Exception: v = None\n"
+    "print(json.dumps([list(sys.version_info[:3]), v, sys.executable]))"
+)
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A Python that has torch; `source` says which rule found it."""
+
+    path: str
+    python: str
+    torch: str
+    source: str
+
+
+@dataclass(frozen=True)
+class NoInterpreter:
+    """No candidate can run probes. `message` says what was tried and what to do."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    path: str
+    source: str
+
+
+def candidates(setting: str | None, folders: Sequence[str], environment: Mapping[str, str]) -> Iterator[_Candidate]:
+    """In this order:
+
+    1. the setting;
+    2. `VIRTUAL_ENV`;
+    3. `.venv` and `venv` in the workspace's folders;
+    4. `python3` on `PATH`;
+    5. the server's own interpreter.
+    """
+    if setting:
+        yield _Candidate(_expanded(setting, folders), "setting")
+        return
+    active = environment.get("VIRTUAL_ENV")
+    if active:
+        yield from _of_environment(Path(active), "VIRTUAL_ENV")
+    for folder in folders:
+        for name in (".venv", "venv"):
+            yield from _of_environment(Path(folder) / name, f"{name} of the workspace")
+    on_path = shutil.which("python3", path=environment.get("PATH"))
+    if on_path:
+        yield _Candidate(on_path, "python3 on PATH")
+    yield _Candidate(sys.executable, "the server's own")
+
+
+def _expanded(setting: str, folders: Sequence[str]) -> str:
+    path = os.path.expandvars(str(Path(setting).expanduser()))
+    for folder in folders:
+        path = path.replace("${workspaceFolder}", folder)
+    if Path(path).is_dir():
+        return next((item.path for item in _of_environment(Path(path), "setting")), path)
+    return path if os.sep in path else shutil.which(path) or path
+
+
+def _of_environment(folder: Path, source: str) -> Iterator[_Candidate]:
+    for place in (folder / "bin" / "python", folder / "Scripts" / "python.exe"):
+        if place.is_file():
+            yield _Candidate(str(place), source)
+
+
+async def find(
+    setting: str | None, folders: Sequence[str], environment: Mapping[str, str]
+) -> Interpreter | NoInterpreter:
+    """The first candidate that has torch."""
+    tried: list[str] = []
+    for candidate in candidates(setting, folders, environment):
+        answer = await ask(candidate.path, environment)
+        if isinstance(answer, str):
+            tried.append(f"{candidate.path} ({candidate.source}): {answer}")
+            continue
+        python, torch, executable = answer
+        if torch is None:
+            tried.append(f"{candidate.path} ({candidate.source}): has no torch")
+        else:
+            return Interpreter(executable or candidate.path, python, torch, candidate.source)
+    listed = "; ".join(tried)
+    advice = "Install torch in one of them, or set `interpreter` to a Python that has it."
+    if setting:
+        advice = "Set `interpreter` to a Python that has torch."
+    return NoInterpreter("no-torch", f"No Python with torch was found. Tried {listed}. {advice}")
+
+
+async def ask(path: str, environment: Mapping[str, str]) -> tuple[str, str | None, str] | str:
+    """Python's version, torch's version or None, and the executable's own path; a text says why there is no answer."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            path,
+            "-I",
+            "-c",
+            _QUESTION,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=dict(environment),
+        )
+    except OSError as error:
+        return error.strerror or str(error)
+    try:
+        output, _ = await asyncio.wait_for(process.communicate(), SECONDS)
+    except asyncio.TimeoutError:
+        process.kill()
+        await process.wait()
+        return f"did not answer within {SECONDS:.0f} s"
+    try:
+        version, torch, executable = json.loads(output)
+    except (ValueError, TypeError):
+        return f"is no working Python (it ended with code {process.returncode})"
+    if tuple(version) < (3, 9):
+        return f"is Python {'.'.join(map(str, version))}, and 3.9 or later is needed"
+    return ".".join(map(str, version)), torch, executable

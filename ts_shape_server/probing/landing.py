@@ -1,0 +1,57 @@
+"""Brings a file that a child made to the place that the user named. The child is not trusted with the destination.
+
+The source is opened without following links and must be a plain file with one link; the copy is renamed into place,
+so that a reader sees the old file or the whole new one. Errors are sentences for the user.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+from pathlib import Path
+
+MAXIMUM = 8 << 30
+"""Bytes."""
+
+
+class LandingError(Exception):
+    """The export cannot be written where the user wants it; the message says what to do."""
+
+
+def check_destination(destination: Path, force: bool) -> None:
+    """Refuse a destination before any work is done. LandingError."""
+    if destination.is_dir():
+        raise LandingError(f"{destination} is a folder: name a file in it.")
+    if not destination.parent.is_dir():
+        raise LandingError(f"The folder {destination.parent} does not exist: make it first.")
+    if destination.exists() and not force:
+        raise LandingError(f"{destination} exists: choose another name, or allow it to be replaced (--force).")
+    if not os.access(destination.parent, os.W_OK):
+        raise LandingError(f"The folder {destination.parent} cannot be written.")
+
+
+def land(source: Path, destination: Path, force: bool) -> None:
+    """Copy `source` to `destination`, atomically. LandingError; then no part of it is left behind."""
+    check_destination(destination, force)
+    temporary = destination.with_name(f".{destination.name}.{os.getpid()}.tmp")
+    try:
+        descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise LandingError(f"The probe left no export: {error.strerror}.") from None
+    try:
+        with os.fdopen(descriptor, "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+                raise LandingError("The probe left something that is no plain file; nothing was written.")
+            if found.st_size > MAXIMUM:
+                raise LandingError(f"The export is larger than {MAXIMUM >> 30} GiB; nothing was written.")
+            with temporary.open("xb") as copy:
+                shutil.copyfileobj(file, copy, 1 << 20)
+        temporary.replace(destination)
+    except OSError as error:
+        raise LandingError(f"{destination} cannot be written: {error.strerror or error}.") from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
