@@ -1,0 +1,120 @@
+"""What hovers say, and that nothing stale is said as fresh."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from sample_reports import CNN, FAILED, LISTS
+
+from ts_shape_server.features import hover
+from ts_shape_server.features.known import Known
+from ts_shape_server.model import Layer, Report, Variable
+
+FRESH = Known("SimpleCNN", CNN, fresh=True)
+
+
+def check(text: str | None, *expected: str) -> None:
+    assert text is not None
+    for item in expected:
+        assert item in text, text
+
+
+def test_a_class_is_its_signature_symbols_and_state() -> None:
+    assert hover.class_hover(FRESH) == "\n\n".join(
+        [
+            "```python\nSimpleCNN(x: Tensor (B, 3, H, W) float32) → Tensor (B, 10)\n```",
+            "**B**: any size · **H, W**: 28 or 29",
+            "31.8 K parameters (124 KiB) · script ✓ · trace ✓",
+            "Ran with (2, 3, 28, 28) and (3, 3, 29, 29).",
+        ]
+    )
+
+
+def test_a_class_with_evidence_names_it() -> None:
+    check(
+        hover.class_hover(Known("Dynamic", LISTS, fresh=True)),
+        "Dynamic(x: List[Tensor (L) int64]) → Tensor (2, 5)",
+        "script ✗ 2 reasons · trace ✓ 1 warning",
+        "- `for` over a Tensor (line 9)",
+        "Built with `embedding_dim=32` (from call train.py:10).",
+        "Decided by loader mock\\_dataloader() train.py:14.",
+        "Stand-ins took the place of `einops`",
+    )
+
+
+def test_a_class_that_cannot_run_says_why() -> None:
+    check(
+        hover.class_hover(Known("SimpleCNN", FAILED, fresh=True)),
+        "**`forward` fails for every input.**",
+        "`self.conv2` takes 32 channels, 16 arrive (line 9)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("known", "note"),
+    [
+        (Known("Net", None, running=True), "A probe of this class is under way."),
+        (Known("Net", None, obstacle="Trust this workspace."), "Trust this workspace."),
+        (Known("Net", CNN, running=True), "earlier version of the class; a newer probe is under way"),
+        (Known("Net", CNN, obstacle="The agent is gone."), "earlier version of the class. The agent is gone."),
+        (Known("Net", replace(CNN, stage="example"), fresh=True), "This is a first result; the probe goes on."),
+    ],
+)
+def test_what_is_not_fresh_and_final_carries_a_note(known: Known, note: str) -> None:
+    for text in (
+        hover.class_hover(known),
+        hover.forward_hover(known),
+        hover.parameter_hover(known, "x"),
+        hover.layer_hover(known, "conv"),
+        hover.variable_hover(known, "x", 14, stored=True),
+    ):
+        check(text, note)
+
+
+def test_a_parameter_says_its_type_for_torchscript() -> None:
+    check(
+        hover.parameter_hover(Known("Dynamic", LISTS, fresh=True), "x"),
+        "x: List[Tensor (L) int64]",
+        "Taken from the annotation.",
+        "it needs `List[Tensor]`",
+    )
+
+
+def test_a_layer_says_its_shapes_and_share() -> None:
+    check(hover.layer_hover(FRESH, "fc"), "self.fc: Linear (B, 3136) → (B, 10)", "31.4 K parameters, 99 % of SimpleCNN")
+    check(hover.layer_hover(FRESH, "unused"), "`forward` did not call `self.unused`.")
+
+
+def test_a_container_of_layers_shows_its_parts() -> None:
+    part = Layer("body.0", "Linear", 5, (("B", 3),), (("B", 4),), 16)
+    check(
+        hover.layer_hover(Known("N", replace(CNN, layers=(part,)), fresh=True), "body"),
+        "16 parameters in 1 layer",
+        "| `body.0` | Linear | (B, 3) → (B, 4) |",
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "stored", "shape"),
+    [(13, True, "(B, 16, H//2, W//2)"), (13, False, "(B, 3, H, W)"), (14, False, "(B, 16, H//2, W//2)")],
+)
+def test_a_variable_is_shown_as_it_is_at_that_line(line: int, stored: bool, shape: str) -> None:
+    check(hover.variable_hover(FRESH, "x", line, stored=stored), f"x: Tensor {shape} float32")
+
+
+def test_a_variable_that_differs_between_visits_shows_each() -> None:
+    report = replace(CNN, variables=tuple(Variable("h", 13, item.value) for item in CNN.variables))
+    check(
+        hover.variable_hover(Known("N", report, fresh=True), "h", 13, stored=True),
+        "h: Tensor (B, 16, H//2, W//2) float32\nh: Tensor (B, 3136) float32",
+        "It differs between visits: 2 shapes.",
+    )
+
+
+@pytest.mark.parametrize("text", ["<img src=x>", "[a](command:x)", "![a](b)", "a `b", "```\nx"])
+def test_words_from_elsewhere_stay_words(text: str) -> None:
+    said = hover.plain(text)
+    assert not any(item in said for item in ("```", " <img", "](")) or "\\" in said
+    report = Report("/p.py", "N", 1, "failed", reason=FAILED.reason and replace(FAILED.reason, message=text))
+    assert "](command" not in hover.class_hover(Known("N", report, fresh=True)).replace("\\]", "")

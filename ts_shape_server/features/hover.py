@@ -1,0 +1,286 @@
+"""Markdown for what is under the cursor: a class, `forward`, a parameter, a layer, a local variable.
+
+Every function takes what is `Known` of the class and gives text, with a note wherever that text is not about the source
+as it stands. Nothing here waits, asks or looks anything up.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ts_shape_server.features import words
+from ts_shape_server.features.known import Known
+from ts_shape_server.model import Attempt, Failure, InputSpec, Layer, Report, ValueSpec, Variable
+
+if TYPE_CHECKING:
+    from ts_shape_server.analysis.modules import ModuleClass, Signature
+
+_MOST_LAYERS = 12
+_RUN = re.compile(r"`+")
+_ACTIVE = re.compile(r"([\\\[\]<>*_#|~!])")
+
+
+def class_hover(known: Known, declared: ModuleClass | None = None) -> str:
+    """The whole class: what goes in and out, the symbols, its size, its state towards TorchScript, the evidence."""
+    report = known.report
+    if report is None:
+        return _page([_code(_declared(known.name, declared)), _note(known)])
+    if report.status != "ok":
+        return _page([_code(_declared(known.name, declared)), *_failed(report), *_evidence(report), _note(known)])
+    lines = words.symbol_lines(report)
+    parts = [_code(words.signature(report)), _symbols(lines), _summary(report), *_traps(report)]
+    return _page([*parts, *_evidence(report), *_mismatches(report), _note(known)])
+
+
+def forward_hover(known: Known, declared: ModuleClass | None = None) -> str:
+    """`forward` is the class narrowed to its signature and its state."""
+    report = known.report
+    if report is None or report.status != "ok":
+        return class_hover(known, declared)
+    text = words.signature(report)
+    head = "forward" + text[text.index("(") :]
+    return _page([_code(head), _symbols(words.symbol_lines(report)), _state(report), *_traps(report), _note(known)])
+
+
+def parameter_hover(known: Known, name: str) -> str | None:
+    """One parameter of `forward`: what it takes, from which evidence, and the type TorchScript gives it."""
+    report = known.report
+    if report is None:
+        return _page([_note(known)])
+    spec = next((item for item in report.inputs if item.name == name), None)
+    if spec is None:
+        return _page([*_failed(report), _note(known)]) if report.status != "ok" else None
+    lines = [_code(words.parameter(spec)), _symbols(_symbols_of(report, spec.value)), _source(spec)]
+    return _page([*lines, _typing(report, name), _note(known)])
+
+
+def layer_hover(known: Known, name: str) -> str | None:
+    """`self.<name>`: its input and output, its parameters and their share; for a container, its parts."""
+    report = known.report
+    if report is None:
+        return _page([_note(known)])
+    visits = [item for item in report.layers if item.name == name]
+    inside = [item for item in report.layers if item.name.startswith(f"{name}.")]
+    if visits:
+        head = [f"self.{item.name}: {item.type} {words.layer_flow(item)}" for item in _distinct(visits)]
+        return _page([_code("\n".join(head)), _share(report, visits[0], inside), _parts(inside), _note(known)])
+    if inside:
+        total = sum({item.name: item.parameters for item in inside}.values())
+        size = f"{_parameters(total)} in {words.many(len({item.name for item in inside}), 'layer')}"
+        return _page([_code(f"self.{name}"), size, _parts(inside), _note(known)])
+    return _page([f"`forward` did not call `self.{name}`.", _note(known)]) if known.fresh and report.layers else None
+
+
+def variable_hover(known: Known, name: str, line: int, *, stored: bool) -> str | None:
+    """A local of `forward` as it is at `line`: right after it when `stored`, else as it comes into that line."""
+    report = known.report
+    if report is None:
+        return _page([_note(known)])
+    seen = _values_at(report, name, line, stored)
+    if not seen:
+        return parameter_hover(known, name)
+    shown = list(dict.fromkeys(words.value(item) for item in seen))
+    text = _code("\n".join(f"{name}: {item}" for item in shown))
+    visits = f"It differs between visits: {words.many(len(shown), 'shape')}." if len(shown) > 1 else ""
+    symbols = [line for item in seen for line in _symbols_of(report, item)]
+    return _page([text, visits, _symbols(list(dict.fromkeys(symbols))), _note(known)])
+
+
+def failure_text(failure: Failure) -> str:
+    """The message of a failure with its line."""
+    place = f" (line {failure.location.range.line})" if failure.location is not None else ""
+    return plain(failure.message) + place
+
+
+def plain(text: str) -> str:
+    """Text that came from elsewhere, such that markdown takes it as text: no images, links, tags or fences.
+
+    Single backticks in pairs stay: messages use them to mark code.
+    """
+    pieces = _RUN.sub("`", text).split("`")
+    if len(pieces) % 2 == 0:
+        pieces = ["'".join(pieces)]
+    return "`".join(piece if index % 2 else _ACTIVE.sub(r"\\\1", piece) for index, piece in enumerate(pieces))
+
+
+def script_state(attempt: Attempt, word: str) -> str:
+    """``script ✓``, ``script ✗ 2 reasons``, ``trace ✓ 1 warning``; empty when it was not tried."""
+    if attempt.ok is None:
+        return ""
+    number = len(attempt.failures)
+    if attempt.ok:
+        trap = "warning" if word == "trace" else "trap"
+        return f"{word} ✓" + (f" {words.many(number, trap)}" if number else "")
+    return f"{word} ✗" + (f" {words.many(number, 'reason')}" if number else "")
+
+
+def _page(parts: Iterable[str]) -> str:
+    return "\n\n".join(part for part in parts if part)
+
+
+def _code(text: str) -> str:
+    return f"```python\n{text.replace('```', '` ` `')}\n```" if text else ""
+
+
+def _note(known: Known) -> str:
+    note = known.note()
+    return f"_{plain(note)}_" if note else ""
+
+
+def _declared(name: str, declared: ModuleClass | None) -> str:
+    """What the text alone says: the constructor and `forward` as written."""
+    if declared is None:
+        return name
+    lines = [f"{declared.name}({_written(declared.init)})"]
+    if declared.forward is not None:
+        result = f" → {declared.forward.returns}" if declared.forward.returns else ""
+        lines.append(f"forward({_written(declared.forward)}){result}")
+    return "\n".join(lines)
+
+
+def _written(signature: Signature | None) -> str:
+    if signature is None:
+        return ""
+    stars = {"var_positional": "*", "var_keyword": "**"}
+    texts = []
+    for item in signature.parameters:
+        text = stars.get(item.kind, "") + item.name
+        text += f": {item.annotation}" if item.annotation else ""
+        texts.append(text + (f" = {item.default}" if item.default is not None else ""))
+    return ", ".join(texts)
+
+
+def _failed(report: Report) -> list[str]:
+    heads = {
+        "failed": "`forward` fails for every input.",
+        "unresolved": "No input was found that `forward` takes.",
+        "skipped": "This class is skipped.",
+        "timeout": "The probe took too long and was ended.",
+        "crashed": "The probe crashed.",
+    }
+    head = f"**{heads.get(report.status, 'There is no report.')}**"
+    if report.reason is None:
+        return [head]
+    if report.reason.code in ("syntax-error", "import-error", "raises-at-import"):
+        head = "**The file cannot be loaded.**"
+    related = [f"- {plain(item.message)} (line {item.range.line})" for item in report.reason.related if item.message]
+    return [head, failure_text(report.reason), "\n".join(related[:_MOST_LAYERS])]
+
+
+def _symbols(lines: Sequence[str]) -> str:
+    """Ranges first, in one line: ``**B**: any size · **H, W**: 28 or 29``; constraints as code."""
+    shown = []
+    for line in lines:
+        names, found, rest = line.partition(": ")
+        shown.append(f"**{names}**: {rest}" if found else f"`{line}`")
+    return " · ".join(shown)
+
+
+def _symbols_of(report: Report, spec: ValueSpec) -> list[str]:
+    """The symbol lines that speak of this value's symbols."""
+    names = set(re.findall(r"[^\W\d]\w*", words.value(spec, dtype=False)))
+    return [line for line in words.symbol_lines(report) if names & set(re.findall(r"[^\W\d]\w*", line))]
+
+
+def _parameters(number: int) -> str:
+    return "no parameters" if not number else f"{words.count(number)} parameter{'' if number == 1 else 's'}"
+
+
+def _summary(report: Report) -> str:
+    size = _parameters(report.parameters)
+    if report.parameter_bytes:
+        size += f" ({words.size(report.parameter_bytes)})"
+    return " · ".join(item for item in (size, _state(report)) if item)
+
+
+def _state(report: Report) -> str:
+    states = (script_state(report.torchscript.script, "script"), script_state(report.torchscript.trace, "trace"))
+    return " · ".join(item for item in states if item)
+
+
+def _traps(report: Report) -> list[str]:
+    """What scripting or tracing says against the class, the first few."""
+    found = [*report.torchscript.script.failures, *report.torchscript.trace.failures]
+    lines = [f"- {failure_text(item)}" for item in found[:4]]
+    if len(found) > len(lines):
+        lines.append(f"- and {len(found) - len(lines)} more")
+    return ["\n".join(lines)] if lines else []
+
+
+def _evidence(report: Report) -> list[str]:
+    lines = []
+    if report.init:
+        given = ", ".join(f"{name}={argument.expression}" for name, argument in report.init)
+        sources = list(dict.fromkeys(argument.source for _, argument in report.init if argument.source))
+        origin = f" (from {plain(words.listed(sources))})" if sources else ""
+        lines.append(f"Built with `{given}`{origin}.")
+    if report.status == "ok" and (ran := words.example(report)):
+        lines.append(f"Ran with {plain(ran)}.")
+    evidence = [item for item in report.evidence if item and item != "guess"]
+    if evidence:
+        lines.append(f"Decided by {plain(words.listed(evidence))}.")
+    if report.stubbed:
+        names = words.listed([f"`{item}`" for item in report.stubbed])
+        lines.append(f"Stand-ins took the place of {names}, which the interpreter does not have.")
+    return ["  \n".join(lines)] if lines else []
+
+
+def _mismatches(report: Report) -> list[str]:
+    return [f"**{failure_text(item)}**" for item in report.mismatches[:3]]
+
+
+def _source(spec: InputSpec) -> str:
+    sources = {
+        "solved": "Found by solving what the layers ask for.",
+        "guess": "A guess that ran: nothing in the workspace says more.",
+        "annotation": "Taken from the annotation.",
+        "default": "The default value is used.",
+        "pragma": "Set by a `# ts-shape:` comment.",
+    }
+    return sources.get(spec.source, f"Taken from {plain(spec.source)}." if spec.source else "")
+
+
+def _typing(report: Report, name: str) -> str:
+    for item in report.torchscript.annotations:
+        if item.function == "forward" and item.name == name and item.owner == report.name:
+            if item.needed:
+                return f"As it stands TorchScript takes it for something else: it needs `{item.type}`."
+            return f"TorchScript takes it as `{item.type}`."
+    return ""
+
+
+def _distinct(layers: Sequence[Layer]) -> list[Layer]:
+    return list({(item.inputs, item.outputs): item for item in layers}.values())
+
+
+def _share(report: Report, layer: Layer, inside: Sequence[Layer]) -> str:
+    own = layer.parameters or sum({item.name: item.parameters for item in inside}.values())
+    text = _parameters(own)
+    if own and report.parameters:
+        share = 100 * own / report.parameters
+        text += f", {share:.0f} % of {report.name}" if share >= 10 else f", {share:.1f} % of {report.name}"
+    return text
+
+
+def _parts(inside: Sequence[Layer]) -> str:
+    rows = [f"| `{item.name}` | {item.type} | {words.layer_flow(item)} |" for item in inside[:_MOST_LAYERS]]
+    if not rows:
+        return ""
+    more = f"\n\nand {len(inside) - _MOST_LAYERS} more" if len(inside) > _MOST_LAYERS else ""
+    return "\n".join(["| layer | type | shapes |", "| --- | --- | --- |", *rows]) + more
+
+
+def _values_at(report: Report, name: str, line: int, stored: bool) -> list[ValueSpec]:
+    entries: list[Variable] = [item for item in report.variables if item.name == name]
+    at_line = [item.value for item in entries if item.line == line]
+    if stored and at_line:
+        return at_line
+    earlier = [item for item in entries if item.line < line]
+    if earlier:
+        last = max(item.line for item in earlier)
+        return [item.value for item in earlier if item.line == last]
+    if stored or not any(item.name == name for item in report.inputs):
+        return at_line
+    return []
