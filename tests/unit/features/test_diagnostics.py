@@ -1,0 +1,106 @@
+"""Which findings a report makes, where they stand, and what turns them off."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from sample_reports import CNN, FAILED, LISTS, failure
+
+from ts_shape_server.features.diagnostics import SEVERITIES, Finding, Place, findings
+from ts_shape_server.features.known import Known
+from ts_shape_server.model import Range, Report
+from ts_shape_server.settings import Settings
+
+PATH = "/project/net.py"
+NAME = Range(4, 6, 4, 15)
+X = Range(11, 22, 11, 23)
+
+
+def found(report: Report, settings: Settings | None = None, *, fresh: bool = True, **place: object) -> list[Finding]:
+    where = Place(report.name, NAME, {"x": (X, None)})
+    where = replace(where, **place)  # type: ignore[arg-type]
+    known = {report.name: Known(report.name, report, fresh=fresh)}
+    return findings(PATH, [where], known, settings or Settings())
+
+
+def check(report: Report, *codes: str, settings: Settings | None = None, **place: object) -> None:
+    assert [item.code for item in found(report, settings, **place)] == list(codes)
+
+
+def test_a_clean_report_has_no_findings() -> None:
+    check(CNN)
+
+
+def test_a_class_that_fails_for_every_input_is_an_error_at_the_expression() -> None:
+    (item,) = found(FAILED)
+    assert (item.code, item.severity, item.range) == ("shape-mismatch", "error", Range(9, 8, 9, 20))
+    assert item.related[0].message == "called from here"
+    assert item.link.endswith("#shape-mismatch")
+
+
+def test_every_reason_is_its_own_finding_with_its_severity() -> None:
+    items = found(LISTS)
+    assert [(item.code, item.severity) for item in items] == [
+        ("script-error", "warning"),
+        ("script-trap", "warning"),
+        ("trace-warning", "information"),
+        ("unannotated-input", "hint"),
+    ]
+    assert items[-1].range == X
+
+
+@pytest.mark.parametrize("status", ["unresolved", "timeout", "crashed"])
+def test_a_class_without_a_report_is_a_hint_at_its_name(status: str) -> None:
+    reason = failure("no-input", "no input was found; annotate `x`")
+    report = replace(FAILED, status=status, reason=replace(reason, location=None))  # type: ignore[arg-type]
+    (item,) = found(report)
+    assert (item.code, item.severity, item.range) == ("probe-failed", "hint", NAME)
+    assert item.message == "SimpleCNN has no report: no input was found; annotate `x`"
+
+
+def test_a_failure_in_another_file_stands_at_the_class_and_points_there() -> None:
+    report = replace(FAILED, reason=failure("shape-mismatch", "no fit", path="/project/base.py"))
+    (item,) = found(report)
+    assert (item.path, item.range) == (PATH, NAME)
+    assert item.related[0].path == "/project/base.py"
+
+
+def test_a_call_that_cannot_fit_stands_at_the_call() -> None:
+    report = replace(CNN, mismatches=(failure("call-mismatch", "no fit", path="/project/train.py"),))
+    (item,) = found(report)
+    assert (item.path, item.severity) == ("/project/train.py", "error")
+
+
+def test_settings_and_comments_turn_findings_off() -> None:
+    quiet = Settings(script_errors=False, trace_warnings=False)
+    check(LISTS, settings=quiet)
+    check(LISTS, "script-trap", "trace-warning", "unannotated-input", ignore=frozenset({"script-error"}))
+    check(LISTS, skip=True)
+
+
+def test_an_annotated_parameter_needs_no_hint() -> None:
+    check(LISTS, "script-error", "script-trap", "trace-warning", parameters={"x": (X, "List[Tensor]")})
+
+
+def test_a_comment_that_cannot_be_read_is_said_even_without_a_report() -> None:
+    items = findings(PATH, [Place("Net", NAME, {}, problems=((X, "no such directive"),))], {}, Settings())
+    assert [(item.code, item.range) for item in items] == [("bad-pragma", X)]
+
+
+def test_a_stale_report_makes_no_findings() -> None:
+    assert found(FAILED, fresh=False) == []
+
+
+def test_equal_findings_are_said_once() -> None:
+    reason = failure("script-error", "twice")
+    script = replace(LISTS.torchscript, script=replace(LISTS.torchscript.script, failures=(reason, reason)))
+    assert [item.message for item in found(replace(LISTS, torchscript=script))].count("twice") == 1
+
+
+def test_every_code_has_a_section_in_the_docs() -> None:
+    from pathlib import Path
+
+    page = (Path(__file__).parents[3] / "docs" / "diagnostics.md").read_text(encoding="utf-8")
+    for code in SEVERITIES:
+        assert f"\n## {code}\n" in page

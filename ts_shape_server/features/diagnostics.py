@@ -1,0 +1,147 @@
+"""Findings of one file: from the reports of its classes and from what its own comments say, as plain data.
+
+Severity, code and place are decided here once, for the editor and for ``check`` alike. A finding whose place is in
+another file is moved to the class that it is about, with the real place as related information.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ts_shape_server.features import words
+from ts_shape_server.features.known import Known
+from ts_shape_server.model import Failure, Location, Range, Report
+from ts_shape_server.settings import Settings
+
+Severity = Literal["error", "warning", "information", "hint"]
+
+SEVERITIES: Mapping[str, Severity] = {
+    "shape-mismatch": "error",
+    "call-mismatch": "error",
+    "script-error": "warning",
+    "script-trap": "warning",
+    "trace-warning": "information",
+    "unannotated-input": "hint",
+    "probe-failed": "hint",
+    "bad-pragma": "warning",
+}
+"""Every code that a diagnostic of this server can have. docs/diagnostics.md has one section for each."""
+
+DOCUMENTATION = "https://github.com/ts-shape/ts-shape-server/blob/main/docs/diagnostics.md"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One diagnostic: `path` is the file it stands in, `class_name` the class it is about."""
+
+    path: str
+    range: Range
+    code: str
+    severity: Severity
+    message: str
+    class_name: str
+    detail: str = ""
+    related: tuple[Location, ...] = ()
+
+    @property
+    def link(self) -> str:
+        return f"{DOCUMENTATION}#{self.code}"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What the text says of a class: where its name stands, the parameters of `forward`, what its comments turn off."""
+
+    name: str
+    name_range: Range
+    parameters: Mapping[str, tuple[Range, str | None]]
+    ignore: frozenset[str] = frozenset()
+    skip: bool = False
+    problems: tuple[tuple[Range, str], ...] = ()
+
+
+def findings(path: str, places: Iterable[Place], known: Mapping[str, Known], settings: Settings) -> list[Finding]:
+    """Everything to say about one file, in the order of its lines, without doubles."""
+    found: list[Finding] = []
+    for place in places:
+        found.extend(_about_pragmas(path, place))
+        standing = known.get(place.name)
+        report = standing.current if standing is not None else None
+        if report is None or place.skip:
+            continue
+        found.extend(
+            item
+            for item in _about_report(path, place, report, settings)
+            if item.code not in place.ignore and "all" not in place.ignore
+        )
+    unique = {(item.code, item.path, item.range, item.message): item for item in found}
+    return sorted(unique.values(), key=lambda item: (item.path, item.range.line, item.range.column, item.code))
+
+
+def _about_pragmas(path: str, place: Place) -> Iterable[Finding]:
+    for range_, message in place.problems:
+        yield Finding(path, range_, "bad-pragma", SEVERITIES["bad-pragma"], message, place.name)
+
+
+def _about_report(path: str, place: Place, report: Report, settings: Settings) -> Iterable[Finding]:
+    if report.reason is not None and report.status != "ok":
+        code = report.reason.code if report.status == "failed" and report.reason.code in SEVERITIES else "probe-failed"
+        yield _finding(path, place, report.reason, code)
+    for failure in report.mismatches:
+        yield _finding(path, place, failure, "call-mismatch")
+    if settings.script_errors:
+        for failure in report.torchscript.script.failures:
+            code = failure.code if failure.code in ("script-error", "script-trap") else "script-error"
+            yield _finding(path, place, failure, code)
+        yield from _unannotated(path, place, report)
+    if settings.trace_warnings:
+        for failure in report.torchscript.trace.failures:
+            yield _finding(path, place, failure, "trace-warning")
+
+
+def _finding(path: str, place: Place, failure: Failure, code: str) -> Finding:
+    location, related = failure.location, failure.related
+    if location is not None and location.path != path and code != "call-mismatch":
+        related = (Location(location.path, location.range, location.message or "it happens here"), *related)
+        location = None
+    if location is None:
+        location = Location(path, place.name_range)
+    message = failure.message if code != "probe-failed" else f"{place.name} has no report: {failure.message}"
+    return Finding(
+        path=location.path,
+        range=location.range,
+        code=code,
+        severity=SEVERITIES[code],
+        message=message,
+        class_name=place.name,
+        detail=failure.detail,
+        related=tuple(item for item in related if item.message),
+    )
+
+
+def _unannotated(path: str, place: Place, report: Report) -> Iterable[Finding]:
+    """TorchScript takes a bare parameter for `Tensor`: a hint where a run saw something else."""
+    if report.status != "ok":
+        return
+    inputs = {item.name: item.value for item in report.inputs}
+    wanted = {
+        item.name: item.type
+        for item in report.torchscript.annotations
+        if item.needed and item.owner == report.name and item.function == "forward"
+    }
+    for name, (range_, annotation) in place.parameters.items():
+        if annotation is not None or name not in inputs:
+            continue
+        type_ = wanted.get(name, inputs[name].type)
+        if type_ != "Tensor":
+            yield Finding(
+                path=path,
+                range=range_,
+                code="unannotated-input",
+                severity=SEVERITIES["unannotated-input"],
+                message=f"`{name}` has no annotation, so TorchScript takes it for a Tensor; it is {type_} "
+                f"({words.value(inputs[name])}).",
+                class_name=place.name,
+            )
