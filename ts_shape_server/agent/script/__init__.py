@@ -1,5 +1,8 @@
 """What TorchScript makes of a class: examination, trial of a changed source, export, and its verification."""
 
-from ts_shape_server.agent.script.examine import examine
+from ts_shape_server.agent.script.examination import examine
+from ts_shape_server.agent.script.exporting import export
+from ts_shape_server.agent.script.trials import trial
+from ts_shape_server.agent.script.verification import verify
 
-__all__ = ["examine"]
+__all__ = ["examine", "export", "trial", "verify"]

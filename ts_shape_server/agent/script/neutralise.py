@@ -7,10 +7,12 @@ whole function. Whether one works is for the caller to see: it compiles again.
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from ts_shape_server.agent.script import edits, types
 from ts_shape_server.agent.script.problem import Problem, Search, statement_at
@@ -135,19 +137,36 @@ def _statement(problem: Problem, search: Search, function: Parsed, statement: as
     if isinstance(statement, ast.Try):
         body = [*statement.body, *statement.orelse, *statement.finalbody]
         yield Candidate(function, (edits.replaced(key, lambda _: body),))
-    elif (isinstance(statement, ast.With) and problem.node is statement) or _in_with_items(problem, statement):
-        assert isinstance(statement, ast.With)
+    elif isinstance(statement, ast.With) and (problem.node is statement or _in_with_items(problem, statement)):
         inside = statement.body
         yield Candidate(function, (edits.replaced(key, lambda _: inside),), frozenset(_with_names(statement)))
     elif isinstance(statement, (ast.If,)) and problem.node is statement:
         yield from _one_branch(search, function, statement)
     elif isinstance(statement, (ast.For, ast.While)) and problem.node is statement and statement.orelse:
         yield Candidate(function, (edits.replaced(key, _without_else),))
-    elif isinstance(statement, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Global, ast.Nonlocal)):
+    elif isinstance(statement, (ast.Import, ast.ImportFrom)):
+        lost = frozenset(_not_importable(search, function, statement))
+        yield Candidate(function, (edits.replaced(key, lambda _: [ast.Pass()]),), lost)
+    elif isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.Global, ast.Nonlocal)):
         lost = frozenset(edits.stored_names(statement))
         yield Candidate(function, (edits.replaced(key, lambda _: [ast.Pass()]),), lost)
     elif isinstance(statement, (ast.Assert, ast.Raise, ast.Delete)):
         yield Candidate(function, (edits.replaced(key, lambda _: [ast.Pass()]),))
+
+
+def _not_importable(search: Search, function: Parsed, statement: ast.stmt) -> set[str]:
+    """Give the names of an import their meaning everywhere; those that cannot get it are returned."""
+    scope: dict[str, Any] = {"__name__": function.function.__module__}
+    scope["__package__"] = function.function.__globals__.get("__package__")
+    try:
+        exec(compile(ast.Module([statement], []), function.path, "exec"), scope)
+    except Exception:
+        return edits.stored_names(statement)
+    names = edits.stored_names(statement)
+    for name in names:
+        if name in scope and not hasattr(builtins, name):
+            search.sources.define(scope[name], name)
+    return {name for name in names if name not in scope}
 
 
 def _in_with_items(problem: Problem, statement: ast.With) -> bool:

@@ -7,6 +7,7 @@ value to an edit. It decides nothing.
 from __future__ import annotations
 
 import ast
+import linecache
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from types import CodeType
@@ -172,9 +173,18 @@ def _narrowed(function: Parsed | None, node: ast.AST | None, place: Place) -> Pl
     whole = function.place_of(node)
     if place.column is None:
         return whole if not isinstance(node, ast.stmt) else place
-    if isinstance(node, ast.expr) and (place.end_column or 0) - place.column <= 1 and place.line == place.end_line:
-        return whole
-    return place
+    if not isinstance(node, ast.expr):
+        return place
+    short = (place.end_column or 0) - place.column <= 1 and place.line == place.end_line
+    return whole if short or _closes(place, whole) else place
+
+
+def _closes(place: Place, whole: Place) -> bool:
+    """Whether all that torch left out of an expression are the brackets that close it."""
+    if (place.line, place.column) != (whole.line, whole.column) or place.end_line != whole.end_line:
+        return False
+    line = linecache.getline(place.path, place.end_line).encode()
+    return not line[place.end_column : whole.end_column].strip(b")]} ,")
 
 
 def statement_at(problem: Problem) -> ast.stmt | None:

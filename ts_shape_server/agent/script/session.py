@@ -29,10 +29,11 @@ CHEAP_SECONDS = 0.02
 
 @dataclass
 class Session:
-    """`heavy` modules have no values to compare."""
+    """`heavy` modules have no values to compare. `weights` replace those that the constructor makes."""
 
     run: Run
     context: Context
+    weights: dict[str, Any] | None = None
     _outputs: dict[bool, Any] = field(default_factory=dict)
 
     @cached_property
@@ -50,11 +51,7 @@ class Session:
     def pristine(self) -> nn.Module:
         """An instance that never runs. Raises what the constructor raises."""
         started = time.monotonic()
-        if self.heavy:
-            with torch.device("meta"):
-                module = self.run.build()
-        else:
-            module = self.run.build()
+        module = self._build()
         self._dear = time.monotonic() - started > CHEAP_SECONDS
         return module
 
@@ -66,10 +63,16 @@ class Session:
                 return copy.deepcopy(pristine)
             except Exception:
                 pass
+        return self._build()
+
+    def _build(self) -> nn.Module:
         if self.heavy:
             with torch.device("meta"):
                 return self.run.build()
-        return self.run.build()
+        module = self.run.build()
+        if self.weights is not None:
+            module.load_state_dict(self.weights)
+        return module
 
     def call(self, module: Any, second: bool = False) -> Any:
         """A module on the inputs, on the device where the session's modules are."""

@@ -138,9 +138,12 @@ class Sources:
             vars(builtins).pop(name, None)
         self.names.clear()
 
-    def define(self, value: Any) -> str:
-        """A name that means `value` in every function torch compiles, until the watch ends."""
-        name = f"ts_shape_{len(self.names)}"
+    def define(self, value: Any, name: str = "") -> str:
+        """A name that means `value` in every function torch compiles, until the watch ends.
+
+        A name of the caller's own must not be Python's.
+        """
+        name = name or f"ts_shape_{len(self.names)}"
         setattr(builtins, name, value)
         self.names.append(name)
         return name

@@ -139,10 +139,12 @@ def _variadic(match: re.Match[str], problem: Problem, search: Search) -> Told:
             parts.append(f"`{stars}{argument.arg}` has no type in TorchScript: name {what} as parameters")
     if parts:
         return Told("; ".join(parts), ("signature", function.key), place)
-    named = ", ".join(f"`{item.arg}`" for item in arguments.kwonlyargs)
+    first = next((item for item, default in zip(arguments.kwonlyargs, arguments.kw_defaults) if default), None)
     return Told(
-        f"keyword-only parameters cannot have defaults in TorchScript ({named}): take the `*` out",
+        f"`{first.arg if first is not None else '*'}` is keyword-only and has a default, which TorchScript lacks: take "
+        "the `*` out of the signature",
         ("signature", function.key),
+        function.place_of(first) if first is not None else None,
     )
 
 
@@ -456,7 +458,7 @@ TABLE: tuple[Row, ...] = (
         r"'(?P<got>.*?)'",
         _schema,
     ),
-    _row_of(r"undefined value (?P<name>\w+)", _undefined, independent=True),
+    _row_of(r"undefined value (?P<name>\w+)", _undefined),
     _row_of(
         r"(?P<type>[^\n]*?) cannot be used as a tuple",
         "`{code}` is `{type}` to TorchScript, whose length it does not know: it cannot be unpacked or looped over",

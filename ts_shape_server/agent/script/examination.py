@@ -20,13 +20,17 @@ from ts_shape_server.agent.script.trace import Traced, trace
 
 def examine(run: Run, context: Context) -> dict[str, Any]:
     """The contract's ``torchscript`` object for a run that works in eager mode."""
-    session = Session(run, context)
+    return examined(Session(run, context))
+
+
+def examined(session: Session) -> dict[str, Any]:
+    """The same for a session."""
     seen, used = session.watched
     script, _ = scripted(session)
     return {
         "script": script,
         "trace": traced(session).to_json() if not session.heavy else {"ok": None, "warnings": []},
-        "annotations": collect_annotations(seen, session.pristine, used, context.path),
+        "annotations": collect_annotations(seen, session.pristine, used, session.context.path),
     }
 
 

@@ -1,0 +1,83 @@
+"""Builds a `Run` from a class in a temporary file, and reads the failures that a source expects from its comments."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import linecache
+import re
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.runs import Run
+
+HEADER = """\
+from typing import *
+import torch
+from torch import nn, Tensor
+import torch.nn.functional as F
+"""
+NUMBERS = itertools.count()
+EXPECTATION = re.compile(r"^(?P<indent>\s*#\s*)(?P<marks>\^+) (?P<words>.*)$")
+
+Load = Callable[..., tuple[Run, Context]]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Iterator[Load]:
+    """`load(source, example=…)`: the class `Net` of a source as a run, with its context."""
+    names: list[str] = []
+
+    def make(
+        source: str,
+        example: dict[str, Any] | None = None,
+        second: dict[str, Any] | None = None,
+        init: dict[str, str] | None = None,
+        seconds: float = 30.0,
+        **others: str,
+    ) -> tuple[Run, Context]:
+        name = f"ts_shape_case_{next(NUMBERS)}"
+        for other, text in others.items():
+            (tmp_path / f"{other}.py").write_text(HEADER + textwrap.dedent(text), encoding="utf-8")
+            names.append(other)
+        path = tmp_path / f"{name}.py"
+        text = HEADER + textwrap.dedent(source)
+        path.write_text(text, encoding="utf-8")
+        linecache.checkcache()
+        names.append(name)
+        specification = importlib.util.spec_from_file_location(name, path)
+        assert specification is not None and specification.loader is not None
+        module = importlib.util.module_from_spec(specification)
+        sys.modules[name] = module
+        sys.path.insert(0, str(tmp_path))
+        try:
+            specification.loader.exec_module(module)
+        finally:
+            sys.path.remove(str(tmp_path))
+        run = Run(module.Net, vars(module), init or {}, example or {"x": {"tensor": [2, 3]}}, second)
+        return run, Context(str(path), str(tmp_path), text, vars(module), time.monotonic() + seconds)
+
+    yield make
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+def expected_of(source: str) -> list[tuple[int, int, int, str]]:
+    """(line, column, end column, words) for every comment of the form ``#   ^^^^ words``; it marks the line above."""
+    found = []
+    marked = 0
+    for number, line in enumerate(source.split("\n"), 1):
+        match = EXPECTATION.match(line)
+        if match is None:
+            marked = number
+            continue
+        start = len(match.group("indent"))
+        found.append((marked, start, start + len(match.group("marks")), match.group("words")))
+    return found

@@ -1,0 +1,64 @@
+"""Files that hold a module: writing and reading TorchScript archives, exported programs, and expected results.
+
+Everything read here is untrusted but for what an export of ours wrote beside it: only plain values are unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+SPEC_FILE = "ts_shape.json"
+
+
+def save_script(module: Any, path: str, spec: Mapping[str, Any]) -> None:
+    """Write a scripted or traced module with its input spec inside."""
+    module.save(path, _extra_files={SPEC_FILE: json.dumps(spec)})
+
+
+def save_program(program: Any, path: str, spec: Mapping[str, Any]) -> None:
+    """Write an exported program with its input spec inside."""
+    torch.export.save(program, path, extra_files={SPEC_FILE: json.dumps(spec)})
+
+
+def load(path: str) -> Callable[..., Any]:
+    """The module in an archive, as something to call. Raises what torch raises on a file that holds none."""
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    if any("/code/" in name for name in names) and any(name.endswith("/constants.pkl") for name in names):
+        jit: Any = torch.jit
+        loaded: Callable[..., Any] = jit.load(path, map_location="cpu")
+        return loaded
+    program: Any = torch.export.load(path)
+    module: Callable[..., Any] = program.module()
+    return module
+
+
+def save_calls(calls: list[dict[str, Any]], path: str) -> None:
+    """Write calls with their expected results (``args``, ``kwargs``, ``expected``), as plain values."""
+    torch.save([{key: plain(value) for key, value in call.items()} for call in calls], path)
+
+
+def load_calls(path: str) -> list[dict[str, Any]]:
+    """What `save_calls` wrote."""
+    calls: list[dict[str, Any]] = torch.load(path, map_location="cpu", weights_only=True)
+    return calls
+
+
+def plain(value: Any) -> Any:
+    """The value in containers that unpickle without anyone's code; what is no such value becomes its name."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().clone()
+    if isinstance(value, tuple):
+        return tuple(map(plain, value))
+    if isinstance(value, list):
+        return list(map(plain, value))
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if value is None or isinstance(value, (bool, int, float, complex, str)):
+        return value
+    return f"<{type(value).__name__}>"

@@ -1,0 +1,95 @@
+"""Tries a changed source beside the original: is TorchScript happier, and is the result the same.
+
+A change counts only if nothing got worse: the weights keep their names, eager gives the same on every size, no new
+refusal came, and what scripts agrees with eager.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.runs import Run
+from ts_shape_server.agent.script import examination
+from ts_shape_server.agent.script.compare import compare
+from ts_shape_server.agent.script.session import Session
+
+
+def trial(original: Run, candidate: Run, context: Context, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """``{"ok", "reason", "torchscript"}``; `reason` is empty if the candidate is better.
+
+    `context` is the candidate's. `known` is the original's ``torchscript`` object: without it only a candidate that
+    scripts counts as better.
+    """
+    before = Session(original, context)
+    try:
+        weights = before.pristine.state_dict()
+        after = Session(candidate, context, None if before.heavy else weights)
+        reason = _same_weights(before, after) or _same_outputs(before, after)
+    except Exception as error:
+        return {"ok": False, "reason": f"the changed module does not run: {_one_line(error)}", "torchscript": None}
+    if reason:
+        return {"ok": False, "reason": reason, "torchscript": None}
+    found = examination.examined(after)
+    reason = _better(known, found["script"])
+    return {"ok": not reason, "reason": reason, "torchscript": found}
+
+
+def _same_weights(before: Session, after: Session) -> str:
+    state = after.run.build().state_dict() if not after.heavy else after.pristine.state_dict()
+    shapes = {name: tuple(value.shape) for name, value in state.items() if hasattr(value, "shape")}
+    wanted = {
+        name: tuple(value.shape) for name, value in before.pristine.state_dict().items() if hasattr(value, "shape")
+    }
+    for name in wanted:
+        if name not in shapes:
+            return f"the change loses the weight `{name}`: a checkpoint would no longer load"
+        if shapes[name] != wanted[name]:
+            return f"the change gives `{name}` another shape: a checkpoint would no longer load"
+    new = [name for name in shapes if name not in wanted]
+    return f"the change adds the weight `{new[0]}`: a checkpoint would no longer load" if new else ""
+
+
+def _same_outputs(before: Session, after: Session) -> str:
+    """Empty if both agree in eager on every size."""
+    if before.heavy:
+        return ""
+    for second in before.sizes():
+        where = "a second size" if second else "the example"
+        try:
+            expected = before.eager(second)
+        except Exception:
+            if not second:
+                return "the original does not run on the example"
+            continue
+        difference = compare(expected, after.eager(second))
+        if not difference.agree:
+            return f"the change alters the result on {where}: {difference.reason}"
+    return ""
+
+
+def _better(known: Mapping[str, Any] | None, found: Mapping[str, Any]) -> str:
+    """Empty if fewer things are wrong than before and nothing new is."""
+    now = _messages(found)
+    if found["ok"] and not now:
+        return ""
+    if known is None:
+        return f"the changed module still does not script: {next(iter(now), 'torch gives no reason')}"
+    was = _messages(known.get("script") or {})
+    new = now - was
+    if new:
+        return f"the change brings a new failure: {next(iter(new))}"
+    if sum(now.values()) >= sum(was.values()):
+        return f"the change takes no failure away: {next(iter(now), '')}"
+    return ""
+
+
+def _messages(script: Mapping[str, Any]) -> Counter[str]:
+    return Counter(item["message"] for item in script.get("failures", ()))
+
+
+def _one_line(error: BaseException) -> str:
+    first = next((line.strip() for line in str(error).split("\n") if line.strip()), "")
+    return f"{type(error).__name__}: {first}"[:200] if first else type(error).__name__
