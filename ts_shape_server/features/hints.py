@@ -1,0 +1,135 @@
+"""Inlay hints: the shape of each parameter of `forward` and of each local right where it is assigned.
+
+Only a report of the text as it stands makes hints: a shape beside the wrong line is worse than none.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ts_shape_server.features import words
+from ts_shape_server.features.diagnostics import Place
+from ts_shape_server.features.known import Known
+from ts_shape_server.model import Range, Report, ValueSpec
+from ts_shape_server.settings import InlayHints
+
+_MOST_VISITS = 2
+
+
+@dataclass(frozen=True)
+class Hint:
+    """`label` stands right at `line`, `column`; `tooltip` is markdown."""
+
+    line: int
+    column: int
+    label: str
+    tooltip: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A name that an assignment binds: where the name ends, and the lines of the whole statement."""
+
+    name: str
+    line: int
+    column: int
+    first_line: int
+    last_line: int
+
+
+def hints(text: str, places: Iterable[Place], known: Mapping[str, Known], mode: InlayHints, shown: Range) -> list[Hint]:
+    """The hints in the lines of `shown`."""
+    if mode == "off":
+        return []
+    names = stored_names(text)
+    found: list[Hint] = []
+    for place in places:
+        standing = known.get(place.name)
+        report = standing.current if standing is not None else None
+        if report is None or report.status != "ok" or place.skip:
+            continue
+        found.extend(_parameters(place, report))
+        found.extend(_locals(report, names, mode))
+    return [item for item in dict.fromkeys(found) if shown.line <= item.line <= shown.end_line]
+
+
+def stored_names(text: str) -> list[Stored]:
+    """Every plain name that an assignment, loop or `with` binds, anywhere in the file; none in a broken file."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    lines = text.split("\n")
+    found: list[Stored] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.stmt):
+            last = _header_end(node)
+            for name in _bound(node):
+                line = name.end_lineno or name.lineno
+                column = _column(lines, line, int(name.end_col_offset or 0))
+                found.append(Stored(name.id, line, column, node.lineno, last))
+    return found
+
+
+def _header_end(node: ast.stmt) -> int:
+    """The last line of the statement itself: for a loop that of its header."""
+    body = getattr(node, "body", None)
+    if isinstance(body, list) and body:
+        return max(node.lineno, int(body[0].lineno) - 1)
+    return node.end_lineno or node.lineno
+
+
+def _bound(node: ast.stmt) -> Iterator[ast.Name]:
+    targets: Sequence[ast.expr] = ()
+    if isinstance(node, ast.Assign):
+        targets = node.targets
+    elif isinstance(node, (ast.AugAssign, ast.For)) or (isinstance(node, ast.AnnAssign) and node.value is not None):
+        targets = (node.target,)
+    for target in targets:
+        for inner in ast.walk(target):
+            if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+                yield inner
+
+
+def _column(lines: Sequence[str], line: int, byte_column: int) -> int:
+    text = lines[line - 1] if 0 < line <= len(lines) else ""
+    before = text.encode("utf-8")[:byte_column].decode("utf-8", "ignore")
+    return len(before)
+
+
+def _parameters(place: Place, report: Report) -> Iterator[Hint]:
+    inputs = {item.name: item for item in report.inputs}
+    for name, (range_, annotation) in place.parameters.items():
+        item = inputs.get(name)
+        if item is not None and annotation is None and _tells(item.value):
+            label = f": {words.short(item.value)}"
+            yield Hint(range_.end_line, range_.end_column, label, f"`{words.parameter(item)}`")
+
+
+def _tells(spec: ValueSpec) -> bool:
+    return spec.dims is not None or bool(spec.items)
+
+
+def _locals(report: Report, names: Sequence[Stored], mode: InlayHints) -> Iterator[Hint]:
+    visits: dict[tuple[str, int], list[ValueSpec]] = {}
+    for item in report.variables:
+        if _tells(item.value):
+            visits.setdefault((item.name, item.line), []).append(item.value)
+    before = {item.name: words.short(item.value) for item in report.inputs}
+    for (name, line), values in sorted(visits.items(), key=lambda entry: entry[0][1]):
+        shapes = list(dict.fromkeys(words.short(item) for item in values))
+        label = " or ".join(shapes[:_MOST_VISITS]) + (" or …" if len(shapes) > _MOST_VISITS else "")
+        place = _place(names, name, line)
+        unchanged = before.get(name) == label
+        before[name] = label
+        if place is not None and not (unchanged and mode == "changed"):
+            tooltip = "\n\n".join(f"`{name}: {words.value(item)}`" for item in dict.fromkeys(values))
+            yield Hint(place.line, place.column, f": {label}", tooltip)
+
+
+def _place(names: Sequence[Stored], name: str, line: int) -> Stored | None:
+    """The innermost statement around `line` that binds `name`."""
+    around = [item for item in names if item.name == name and item.first_line <= line <= item.last_line]
+    return max(around, key=lambda item: item.first_line, default=None)
