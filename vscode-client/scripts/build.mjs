@@ -1,0 +1,28 @@
+// Bundle the extension into out/extension.js, or with --tests each test into out/test.
+import { readdirSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const tests = process.argv.includes("--tests");
+const outdir = join(root, tests ? "out/test" : "out");
+
+if (tests) {
+  rmSync(outdir, { recursive: true, force: true });
+}
+await build({
+  absWorkingDir: root,
+  bundle: true,
+  entryPoints: tests
+    ? readdirSync(join(root, "test")).filter((name) => name.endsWith(".test.ts")).map((name) => `test/${name}`)
+    : ["src/extension.ts"],
+  external: ["vscode"],
+  format: "cjs",
+  logLevel: "warning",
+  minify: !tests,
+  outdir,
+  platform: "node",
+  sourcemap: tests ? "inline" : false,
+  target: "node20",
+});
