@@ -1,0 +1,96 @@
+"""Between the plain data of the server and the types of LSP: the one place where positions and URIs change their form.
+
+Inside, lines start at 1 and columns count code points; outside, lines start at 0 and characters count what client and
+server agreed on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+
+from lsprotocol import types
+from pygls import uris
+
+from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.features.diagnostics import Finding
+from ts_shape_server.features.hints import Hint
+from ts_shape_server.features.lenses import Lens
+from ts_shape_server.model import Location, Range, TextEdit
+
+SOURCE = "ts-shape"
+
+_SEVERITIES = {
+    "error": types.DiagnosticSeverity.Error,
+    "warning": types.DiagnosticSeverity.Warning,
+    "information": types.DiagnosticSeverity.Information,
+    "hint": types.DiagnosticSeverity.Hint,
+}
+
+Texts = Callable[[str], SourceText]
+"""Gives the source of a path as it stands; an empty one when it cannot be read."""
+
+
+def path_of(uri: str) -> str | None:
+    """The absolute path of a file URI; None for any other."""
+    if not uri.startswith("file:"):
+        return None
+    path = uris.to_fs_path(uri)
+    return None if path is None else os.path.normpath(path)
+
+
+def uri_of(path: str) -> str:
+    return uris.from_fs_path(path) or path
+
+
+class Converter:
+    """Converts for one client: `encoding` is the position encoding agreed on at start."""
+
+    def __init__(self, encoding: str, texts: Texts) -> None:
+        self.encoding = encoding
+        self._texts = texts
+
+    def place(self, source: SourceText, position: types.Position) -> tuple[int, int]:
+        return source.from_client(position.line, position.character, self.encoding)
+
+    def lines(self, source: SourceText, span: types.Range) -> Range:
+        start, end = self.place(source, span.start), self.place(source, span.end)
+        return Range(*start, *end)
+
+    def range(self, source: SourceText, span: Range) -> types.Range:
+        start = source.to_client(span.line, span.column, self.encoding)
+        end = source.to_client(span.end_line, span.end_column, self.encoding)
+        return types.Range(types.Position(*start), types.Position(*end))
+
+    def location(self, location: Location) -> types.Location:
+        return types.Location(uri_of(location.path), self.range(self._texts(location.path), location.range))
+
+    def diagnostic(self, finding: Finding) -> types.Diagnostic:
+        related = [types.DiagnosticRelatedInformation(self.location(item), item.message) for item in finding.related]
+        return types.Diagnostic(
+            range=self.range(self._texts(finding.path), finding.range),
+            message=finding.message,
+            severity=_SEVERITIES[finding.severity],
+            code=finding.code,
+            code_description=types.CodeDescription(finding.link),
+            source=SOURCE,
+            related_information=related or None,
+            data={"class": finding.class_name, "message": finding.message},
+        )
+
+    def hint(self, source: SourceText, hint: Hint) -> types.InlayHint:
+        return types.InlayHint(
+            position=types.Position(*source.to_client(hint.line, hint.column, self.encoding)),
+            label=hint.label,
+            kind=types.InlayHintKind.Type,
+            tooltip=types.MarkupContent(types.MarkupKind.Markdown, hint.tooltip),
+            padding_left=False,
+        )
+
+    def lens(self, source: SourceText, uri: str, lens: Lens) -> types.CodeLens:
+        command = {"report": "tsShape.showReport", "export": "tsShape.exportTorchScript"}[lens.action]
+        argument = {"uri": uri, "class": lens.class_name}
+        return types.CodeLens(self.range(source, lens.range), types.Command(lens.title, command, arguments=[argument]))
+
+    def edits(self, source: SourceText, edits: Iterable[TextEdit]) -> list[types.TextEdit]:
+        return [types.TextEdit(self.range(source, edit.range), edit.text) for edit in edits]

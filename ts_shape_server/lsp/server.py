@@ -1,0 +1,193 @@
+"""The pygls server: its protocol made to end rightly, and everything a client is told without having asked.
+
+Holds the one `Session` and knows what this client can do. What a request does is in `handlers` and `commands`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import cattrs
+from lsprotocol import converters, types
+from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol, lsp_method
+
+from ts_shape_server import __version__
+from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.lsp.convert import Converter
+from ts_shape_server.lsp.session import Session, Status
+
+log = logging.getLogger(__name__)
+
+STATUS = "tsShape/status"
+
+
+class Protocol(LanguageServerProtocol):
+    """pygls leaves through `SystemExit` inside a callback, which loses the exit code; here the server is told instead."""
+
+    @lsp_method(types.EXIT)
+    def lsp_exit(self, *arguments: object) -> None:
+        server = self._server
+        assert isinstance(server, Server)
+        server.leave(0 if self._shutdown else 1)
+
+    @property
+    def was_shut_down(self) -> bool:
+        return self._shutdown
+
+
+def lenient_converter() -> cattrs.Converter:
+    """lsprotocol's converter, with one malformed diagnostic costing itself alone and not the whole request."""
+    converter = converters.get_converter()
+    structure = converter.structure
+
+    def context(data: Any, _: object) -> types.CodeActionContext:
+        found: list[types.Diagnostic] = []
+        for item in data.get("diagnostics") or () if isinstance(data, dict) else ():
+            try:
+                found.append(structure(item, types.Diagnostic))
+            except Exception:
+                log.debug("a diagnostic of the client cannot be read and is left out")
+        only = data.get("only") if isinstance(data, dict) else None
+        kinds = [item for item in only if isinstance(item, str)] if isinstance(only, list) else None
+        return types.CodeActionContext(diagnostics=found, only=kinds)
+
+    converter.register_structure_hook(types.CodeActionContext, context)
+    return converter
+
+
+class Server(LanguageServer):
+    """One server for one client."""
+
+    def __init__(self, trust_workspace: bool = False) -> None:
+        super().__init__(
+            name="ts-shape-server",
+            version=__version__,
+            protocol_cls=Protocol,
+            converter_factory=lenient_converter,
+        )
+        self.session = Session(self._changed, self._status, self._warn)
+        self.trust_workspace = trust_workspace
+        self.exit_code = 1
+        self.connected = False
+        self._left = asyncio.Event()
+        self._pushed: set[str] = set()
+        self._told: Status | None = None
+
+    async def leaving(self) -> None:
+        await self._left.wait()
+
+    def leave(self, code: int) -> None:
+        self.exit_code = code
+        self._left.set()
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """To the log alone: telling a client whose connection broke would fail again, without end."""
+        log.error("%s: %s", getattr(source, "__name__", source), error)
+
+    def converter(self) -> Converter:
+        """For this client's encoding and the texts as they stand."""
+        encoding = str(getattr(self.workspace.position_encoding, "value", self.workspace.position_encoding))
+        return Converter(encoding, self.source)
+
+    def source(self, path: str) -> SourceText:
+        return self.session.source(path)
+
+    def can(self, *names: str) -> bool:
+        """Whether the client has the capability at this path of attributes."""
+        found: Any = self.client_capabilities
+        for name in names:
+            found = getattr(found, name, None)
+        return found is not None and found is not False
+
+    @property
+    def pulls(self) -> bool:
+        return self.can("text_document", "diagnostic")
+
+    @property
+    def refreshes(self) -> bool:
+        return self.can("workspace", "diagnostics", "refresh_support")
+
+    def _changed(self, paths: set[str]) -> None:
+        """Reports of these files changed: push or have the client pull, and have it ask for hints and lenses anew."""
+        if not self.connected:
+            return
+        self.push(paths)
+        if self.pulls and self.refreshes:
+            self.ask(self.workspace_diagnostic_refresh_async(None))
+        if self.can("workspace", "inlay_hint", "refresh_support"):
+            self.ask(self.workspace_inlay_hint_refresh_async(None))
+        if self.can("workspace", "code_lens", "refresh_support"):
+            self.ask(self.workspace_code_lens_refresh_async(None))
+
+    def push(self, paths: set[str], unopened: bool = False) -> None:
+        """Publish the findings of these files, for those that the client does not pull itself."""
+        convert = self.converter()
+        for path in sorted(paths):
+            document = self.session.opened(path)
+            if self.pulls and (document is not None or not unopened):
+                continue
+            found = [convert.diagnostic(item) for item in self.session.findings(path)]
+            uri = self.session.uri(path)
+            if not found and uri not in self._pushed:
+                continue
+            self._pushed.add(uri)
+            version = document.version if document is not None else None
+            self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, found, version))
+
+    def ask(self, question: Any) -> None:
+        """Send a request whose answer changes nothing; a client that refuses or never answers is no error."""
+
+        async def asked() -> None:
+            try:
+                await asyncio.wait_for(asyncio.ensure_future(question), 30)
+            except Exception as error:
+                log.debug("the client did not answer: %s", error)
+
+        self.session.keep(asyncio.ensure_future(asked()))
+
+    def _status(self, status: Status) -> None:
+        if self.connected and status != self._told:
+            self._told = status
+            self.protocol.notify(STATUS, status.to_json())
+
+    def _warn(self, message: str) -> None:
+        log.warning("%s", message)
+        if self.connected:
+            self.window_show_message(types.ShowMessageParams(types.MessageType.Warning, message))
+
+    @asynccontextmanager
+    async def progress(self, title: str, token: Any = None) -> AsyncIterator[Callable[[str, int | None], None]]:
+        """Work-done progress around what is done inside; cancelling it in the editor cancels the task inside."""
+        if token is None and not self.can("window", "work_done_progress"):
+            yield lambda message, percentage: None
+            return
+        progress = self.work_done_progress
+        if token is None:
+            token = f"ts-shape-{uuid.uuid4()}"
+            try:
+                await asyncio.wait_for(progress.create_async(token), 5)
+            except Exception as error:
+                log.debug("no progress in this client: %s", error)
+                yield lambda message, percentage: None
+                return
+        progress.begin(token, types.WorkDoneProgressBegin(title, cancellable=True, percentage=None))
+        task, loop = asyncio.current_task(), asyncio.get_running_loop()
+        cancelled = progress.tokens.get(token)
+        if cancelled is not None and task is not None:
+            running = task
+            cancelled.add_done_callback(
+                lambda future: loop.call_soon_threadsafe(running.cancel) if future.cancelled() else None
+            )
+        try:
+            yield lambda message, percentage: progress.report(
+                token, types.WorkDoneProgressReport(message=message, percentage=percentage, cancellable=True)
+            )
+        finally:
+            progress.end(token, types.WorkDoneProgressEnd())
+            progress.tokens.pop(token, None)

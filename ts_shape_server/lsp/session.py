@@ -1,0 +1,388 @@
+"""The state of one editor session: open files, their probes, what is known, and what stands in the way.
+
+Every change of a file starts one task that reads the text, asks the store, asks the agent and then tries fixes; a newer
+change cancels it, and with it the child process. Knows no LSP type: the server is told through three callbacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from ts_shape_server.analysis.edits import annotate
+from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.features import actions
+from ts_shape_server.features.diagnostics import Finding, findings
+from ts_shape_server.lsp.convert import uri_of
+from ts_shape_server.lsp.documents import Document
+from ts_shape_server.model import Report
+from ts_shape_server.probing.service import FileRequest, ProbeService
+from ts_shape_server.settings import Settings, from_pyproject, parse
+from ts_shape_server.workspace import Workspace, options
+
+log = logging.getLogger(__name__)
+
+UNTRUSTED = (
+    "This workspace is not trusted, so none of its code is run: trust it in the editor, "
+    "or start the server with --trust-workspace."
+)
+_NO_AGENT = frozenset(
+    {"no-interpreter", "no-torch", "old-torch", "old-python", "no-start", "died", "wrong-protocol", "sandbox"}
+)
+_PAUSE_FOR_OTHERS = 0.5
+_MOST_UNOPENED = 32
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the status item of an editor shows."""
+
+    interpreter: str | None
+    torch: str | None
+    tier: str | None
+    running: int
+    message: str
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Session:
+    """Not started until `configure` has said which folders, whether they are trusted, and the settings."""
+
+    def __init__(
+        self,
+        on_change: Callable[[set[str]], None],
+        on_status: Callable[[Status], None],
+        on_warning: Callable[[str], None],
+    ) -> None:
+        self.settings = Settings()
+        self.trusted = False
+        self.folders: tuple[str, ...] = ()
+        self.workspace = Workspace((), self._overlays)
+        self.service: ProbeService | None = None
+        self._on_change, self._on_status, self._on_warning = on_change, on_status, on_warning
+        self._documents: dict[str, Document] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._started: asyncio.Task[None] | None = None
+        self._others: asyncio.Task[None] | None = None
+        self._warned: set[str] = set()
+        self._reconfiguring = asyncio.Lock()
+
+    # ---- configuration
+
+    async def configure(self, folders: Sequence[str], trusted: bool, layers: Sequence[Mapping[str, Any]]) -> None:
+        """Take new settings; a service whose options changed is replaced and every open file looked at anew."""
+        async with self._reconfiguring:
+            project, problems = await asyncio.to_thread(_project_layers, folders)
+            settings, found = parse(*project, *layers)
+            for problem in (*problems, *found):
+                self._warn_once(problem)
+            logging.getLogger("ts_shape_server").setLevel(settings.loglevel.upper())
+            same = (folders, trusted) == (self.folders, self.trusted)
+            before = options(self.settings, self.folders, None)
+            self.settings, self.trusted = settings, trusted
+            if not same:
+                self.folders = tuple(folders)
+                self.workspace = Workspace(self.folders, self._overlays)
+            if not same or self.service is None or before != options(settings, self.folders, None):
+                await self._replace_service()
+        self._on_change(set(self._documents))
+        self.refresh_all()
+
+    async def _replace_service(self) -> None:
+        old, self.service = self.service, None
+        self._started = None
+        if old is not None:
+            await old.stop()
+        if self.trusted:
+            cache = Path(platformdirs.user_cache_dir("ts-shape-server")) / "reports"
+            self.service = ProbeService(options(self.settings, self.folders, cache), self.tell_status)
+            self._started = self.keep(asyncio.ensure_future(self.service.start()))
+        self.tell_status()
+
+    async def restart(self) -> str:
+        """End the agents, look for an interpreter anew and probe the open files again; what came of it in a sentence."""
+        if self.service is None:
+            return UNTRUSTED
+        for document in self._documents.values():
+            self._cancel(document)
+        await self.service.restart()
+        self._warned.clear()
+        self.refresh_all()
+        problem = self.service.problem
+        return problem.message if problem is not None else "The agent was started anew."
+
+    async def stop(self) -> None:
+        """End every task and every process."""
+        pending = [task for task in self._tasks if not task.done()]
+        for task in pending:
+            task.cancel()
+        if self.service is not None:
+            service, self.service = self.service, None
+            await service.stop()
+        if pending:
+            await asyncio.wait(pending, timeout=2)
+
+    # ---- files
+
+    def open(self, path: str, uri: str, text: str, version: int) -> Document:
+        known = self._documents.get(path)
+        if known is not None:
+            known.open, known.uri = True, uri
+            known.change(text, version)
+        else:
+            known = self._documents[path] = Document(path, uri, text, version)
+        self.refresh(known, pause=False)
+        return known
+
+    def change(self, path: str, text: str, version: int) -> None:
+        document = self._documents.get(path)
+        if document is not None:
+            document.change(text, version)
+            self.refresh(document)
+            self._refresh_others(document)
+
+    def close(self, path: str) -> None:
+        document = self._documents.pop(path, None)
+        if document is not None:
+            self._cancel(document)
+            self._on_change({path})
+
+    def opened(self, path: str) -> Document | None:
+        document = self._documents.get(path)
+        return document if document is not None and document.open else None
+
+    def document(self, path: str) -> Document | None:
+        """The file, opened or not; an unopened one is read from disk and probed like an open one."""
+        known = self._documents.get(path)
+        text = self.workspace.text(path)
+        if known is not None and (known.open or text == known.text):
+            return known
+        if text is None:
+            return None
+        if known is None:
+            known = self._documents[path] = Document(path, uri_of(path), text, open=False)
+            self._forget_unopened()
+        else:
+            known.change(text, 0)
+        self.refresh(known, pause=False)
+        return known
+
+    def _forget_unopened(self) -> None:
+        unopened = [item for item in self._documents.values() if not item.open]
+        for item in unopened[:-_MOST_UNOPENED]:
+            self._cancel(item)
+            del self._documents[item.path]
+
+    def source(self, path: str) -> SourceText:
+        document = self._documents.get(path)
+        return document.source if document is not None else SourceText(self.workspace.text(path) or "")
+
+    def uri(self, path: str) -> str:
+        document = self._documents.get(path)
+        return document.uri if document is not None else uri_of(path)
+
+    def _overlays(self) -> Mapping[str, str]:
+        return {path: item.text for path, item in list(self._documents.items()) if item.open}
+
+    # ---- probing
+
+    def refresh_all(self) -> None:
+        for document in list(self._documents.values()):
+            self.refresh(document, pause=False)
+
+    def refresh(self, document: Document, pause: bool = True) -> None:
+        """Start looking at this file as it stands; what was under way for it is cancelled."""
+        self._cancel(document)
+        document.working = self.service is not None
+        document.obstacle = "" if self.service is not None else UNTRUSTED
+        document.task = self.keep(asyncio.ensure_future(self._look(document, document.edition, pause)))
+
+    def _refresh_others(self, changed: Document) -> None:
+        """Other files may import the changed one: look at them once typing pauses. The store makes this cheap."""
+        if self._others is not None:
+            self._others.cancel()
+
+        async def look() -> None:
+            await asyncio.sleep(_PAUSE_FOR_OTHERS)
+            self.look_at_others(changed.path)
+
+        self._others = self.keep(asyncio.ensure_future(look()))
+
+    def look_at_others(self, path: str) -> None:
+        """A file was saved or changed: every other open one may depend on it."""
+        for document in list(self._documents.values()):
+            if document.path != path and document.open and not document.working:
+                self.refresh(document, pause=False)
+
+    def _cancel(self, document: Document) -> None:
+        if document.task is not None and not document.task.done():
+            document.task.cancel()
+        document.task, document.working = None, False
+
+    async def _look(self, document: Document, edition: int, pause: bool) -> None:
+        try:
+            if pause and self.settings.debounce_ms:
+                await asyncio.sleep(self.settings.debounce_ms / 1000)
+            snapshot = await asyncio.to_thread(self.workspace.snapshot, document.path, document.text)
+            if edition != document.edition:
+                return
+            document.snapshot = snapshot
+            document.wake()
+            service = self.service
+            if service is None or not snapshot.modules:
+                document.working = False
+                self._told(document)
+                return
+            if self._started is not None:
+                await asyncio.shield(self._started)
+            await self._probe(service, document, edition)
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            log.exception("looking at %s failed", document.path)
+            document.obstacle = "The server failed over this file; its log says where."
+        finally:
+            if edition == document.edition and document.task is asyncio.current_task():
+                document.working = False
+                document.wake()
+
+    async def _probe(self, service: ProbeService, document: Document, edition: int) -> None:
+        assert document.snapshot is not None
+        names = [item.name for item in document.snapshot.modules]
+        names.sort(key=lambda name: name != document.focus)
+        request = await asyncio.to_thread(self.workspace.request, document.snapshot, names)
+        began = time.monotonic()
+
+        def received(report: Report) -> None:
+            if self._is_obstacle(document, report):
+                return
+            first = report.name not in document.reports
+            if document.take(report, edition) and (report.stage == "final" or first):
+                self._told(document)
+
+        reports = await service.reports(request, received)
+        log.info("%s: %d classes in %.0f ms", document.path, len(reports), 1000 * (time.monotonic() - began))
+        for report in reports:
+            if not self._is_obstacle(document, report):
+                document.take(report, edition)
+        document.working = False
+        document.wake()
+        self._told(document)
+        await self._try_fixes(service, request, document, edition)
+
+    def _is_obstacle(self, document: Document, report: Report) -> bool:
+        """A report that speaks of the agent and not of the class is no report: it stands in the way of all."""
+        if report.reason is None or report.status != "unresolved" or report.reason.code not in _NO_AGENT:
+            return False
+        document.obstacle = report.reason.message
+        document.settled.add(report.name)
+        self._warn_once(report.reason.message)
+        self.tell_status()
+        return True
+
+    async def _try_fixes(self, service: ProbeService, request: FileRequest, document: Document, edition: int) -> None:
+        """Try each candidate in the sandbox, so that the menu has only what works and opens at once."""
+        assert document.snapshot is not None
+        snapshot = document.snapshot
+        for item in snapshot.modules:
+            report = document.known(item.name).current
+            if report is None or document.fixes_of(item.name):
+                continue
+            fixes: list[actions.Fix] = []
+            for candidate in actions.candidates(report):
+                edits, _ = annotate(snapshot.source, snapshot.classes, candidate.annotations)
+                if not edits:
+                    continue
+                trial = await service.trial(request, item.name, report, snapshot.source.apply(edits))
+                log.debug("%s: %s", candidate.title, "verified" if trial.ok else trial.reason)
+                if trial.ok:
+                    fixes.append(actions.verified(candidate, report, trial.torchscript))
+            if edition == document.edition:
+                document.fixes[item.name] = (report, fixes)
+                document.wake()
+
+    # ---- answers
+
+    async def wait_for(self, document: Document, name: str, seconds: float, final: bool = False) -> None:
+        """Wait for a first report of the class (a final one if `final`), at most so long."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            known = document.known(name)
+            there = known.current is not None and (not final or known.current.stage == "final")
+            if there or not (document.working and name not in document.settled):
+                return
+            await document.news(left)
+
+    async def settled(self, document: Document) -> None:
+        """Wait until nothing is under way for the file; the caller has a deadline."""
+        while document.working:
+            await document.news(1.0)
+
+    def findings(self, path: str) -> list[Finding]:
+        """What is to say about this file, also what the reports of other files say about it."""
+        found: list[Finding] = []
+        for document in list(self._documents.values()):
+            if document.current is not None:
+                places = document.current.places()
+                every = findings(document.path, places, document.all_known(), self.settings)
+                found.extend(item for item in every if item.path == path)
+        return sorted(dict.fromkeys(found), key=lambda item: (item.range.line, item.range.column, item.code))
+
+    def concerned(self, document: Document) -> set[str]:
+        """The files that the findings of this one stand in."""
+        if document.current is None:
+            return {document.path}
+        every = findings(document.path, document.current.places(), document.all_known(), self.settings)
+        return {document.path, *(item.path for item in every)}
+
+    def _told(self, document: Document) -> None:
+        self._on_change(self.concerned(document))
+
+    def status(self) -> Status:
+        if self.service is None:
+            return Status(None, None, None, 0, UNTRUSTED if not self.trusted else "")
+        info = self.service.info()
+        sandbox = info.get("sandbox")
+        tier = sandbox.get("tier") if isinstance(sandbox, Mapping) else None
+        return Status(info["interpreter"], info["torch"], tier, self.service.running, info["problem"] or "")
+
+    def tell_status(self) -> None:
+        self._on_status(self.status())
+
+    def _warn_once(self, message: str) -> None:
+        if message not in self._warned:
+            self._warned.add(message)
+            self._on_warning(message)
+
+    def keep(self, task: asyncio.Task[Any]) -> asyncio.Task[Any]:
+        """Hold a task until it is done, and log what it dies of."""
+        self._tasks.add(task)
+        task.add_done_callback(self._dropped)
+        return task
+
+    def _dropped(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a task failed", exc_info=task.exception())
+
+
+def _project_layers(folders: Iterable[str]) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """The settings in the ``pyproject.toml`` of each folder."""
+    layers: list[Mapping[str, Any]] = []
+    problems: list[str] = []
+    for folder in folders:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            layer, found = from_pyproject((Path(folder) / "pyproject.toml").read_text(encoding="utf-8"))
+            layers.append(layer)
+            problems.extend(found)
+    return layers, problems

@@ -1,0 +1,215 @@
+"""The files around a class: which folder they belong to, what the text says, and who calls the class.
+
+Reads files, asks `resolve` where a base class comes from, and makes the requests that probing answers. Knows no LSP.
+Everything here may block for as long as reading files and asking jedi takes: an event loop calls it in a thread, and a
+lock keeps jedi to one question at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ts_shape_server.analysis.evidence import calls_of
+from ts_shape_server.analysis.modules import BaseReference, FileClasses, ModuleClass, find_classes, module_classes
+from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.features.diagnostics import Place
+from ts_shape_server.probing.agents import Limits
+from ts_shape_server.probing.service import ClassRequest, FileRequest, Options
+from ts_shape_server.resolve import Resolver
+from ts_shape_server.settings import Settings
+
+_LEFT_OUT = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
+_ROOT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git", ".hg")
+_MOST_FILES = 3000
+_LARGEST_FILE = 1 << 20
+_MOST_EVIDENCE = 12
+_KEPT = 64
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One file at one moment: its text, its classes, those of them that are modules, and what could not be read."""
+
+    path: str
+    source: SourceText
+    classes: FileClasses
+    modules: tuple[ModuleClass, ...]
+    problems: tuple[str, ...] = ()
+
+    def module(self, name: str) -> ModuleClass | None:
+        return next((item for item in self.modules if item.name == name), None)
+
+    def places(self) -> list[Place]:
+        return [place_of(item) for item in self.modules]
+
+
+def place_of(item: ModuleClass) -> Place:
+    parameters = item.forward.parameters if item.forward is not None else ()
+    return Place(
+        name=item.name,
+        name_range=item.name_range,
+        parameters={each.name: (each.range, each.annotation) for each in parameters},
+        ignore=item.pragmas.ignore,
+        skip=item.pragmas.skip,
+        problems=tuple(item.pragmas.problems),
+    )
+
+
+def options(settings: Settings, folders: Sequence[str], cache: Path | None) -> Options:
+    """What probing needs of the settings."""
+    limits = Limits(wall=settings.timeout_ms / 1000, memory=settings.memory_megabytes << 20)
+    return Options(
+        interpreter=settings.interpreter,
+        folders=tuple(folders),
+        extra_paths=settings.extra_paths,
+        environment=settings.env,
+        limits=limits,
+        jobs=settings.jobs,
+        cache=cache,
+        sandbox=settings.sandbox,
+    )
+
+
+class Workspace:
+    """The folders of one session. `overlays` gives the texts of the open files by absolute path."""
+
+    def __init__(
+        self,
+        folders: Sequence[str],
+        overlays: Callable[[], Mapping[str, str]] = dict,
+        environment: str | None = None,
+    ) -> None:
+        self.folders = tuple(os.path.normpath(folder) for folder in folders)
+        self._overlays = overlays
+        self._resolver = Resolver(self.folders, environment)
+        self._lock = threading.Lock()
+        self._snapshots: OrderedDict[tuple[str, str], Snapshot] = OrderedDict()
+        self._texts: dict[str, tuple[float, int, str]] = {}
+
+    def root_of(self, path: str) -> str:
+        """The innermost folder of the workspace around `path`; else the nearest one that looks like a project."""
+        around = [folder for folder in self.folders if Path(path).is_relative_to(folder)]
+        if around:
+            return max(around, key=len)
+        for parent in Path(path).parents:
+            if any((parent / mark).exists() for mark in _ROOT_MARKS):
+                return str(parent)
+        return str(Path(path).parent)
+
+    def text(self, path: str) -> str | None:
+        """The text of a file as the editor has it, else as the disk has it; None when it cannot be read."""
+        open_text = self._overlays().get(path)
+        return open_text if open_text is not None else self._on_disk(path)
+
+    def _on_disk(self, path: str) -> str | None:
+        try:
+            state = os.stat(path)  # noqa: PTH116  # one call for time and size, on thousands of files
+            known = self._texts.get(path)
+            if known is not None and known[:2] == (state.st_mtime, state.st_size):
+                return known[2]
+            if state.st_size > _LARGEST_FILE:
+                return None
+            with Path(path).open(encoding="utf-8", errors="replace", newline="") as file:
+                text = file.read()
+        except (OSError, ValueError):
+            return None
+        self._texts[path] = (state.st_mtime, state.st_size, text)
+        return text
+
+    def quick(self, path: str, text: str) -> Snapshot:
+        """What the text alone says: without jedi, bases from other files count as no module unless asked before."""
+        known = self._snapshots.get((path, text))
+        if known is not None:
+            return known
+        source = SourceText(text)
+        classes, problems = find_classes(source)
+        return Snapshot(path, source, classes, module_classes(classes, lambda reference: False), problems)
+
+    def snapshot(self, path: str, text: str) -> Snapshot:
+        """The file with every base class followed, also into other files. May take tens of milliseconds."""
+        with self._lock:
+            known = self._snapshots.get((path, text))
+            if known is None:
+                source = SourceText(text)
+                classes, problems = find_classes(source)
+
+                def is_module(reference: BaseReference) -> bool:
+                    return self._resolver.is_module(path, text, reference)
+
+                known = Snapshot(path, source, classes, module_classes(classes, is_module), problems)
+                self._snapshots[(path, text)] = known
+            self._snapshots.move_to_end((path, text))
+            while len(self._snapshots) > _KEPT:
+                self._snapshots.popitem(last=False)
+            return known
+
+    def definition(self, path: str, text: str, line: int, column: int) -> tuple[str, str] | None:
+        """The file and class that the name at this place stands for, if it is a class or an instance of one."""
+        with self._lock:
+            found = self._resolver.definition(path, text, line, column)
+        if found is None or not found.class_name:
+            return None
+        return found.path, found.class_name
+
+    def request(self, snapshot: Snapshot, names: Iterable[str] | None = None) -> FileRequest:
+        """The question to probing about these classes of a file, with all the evidence of the workspace."""
+        wanted = snapshot.modules if names is None else [item for item in snapshot.modules if item.name in set(names)]
+        root = self.root_of(snapshot.path)
+        classes = tuple(
+            ClassRequest(
+                name=item.name,
+                line=item.line,
+                digest=item.digest,
+                pragmas_init=item.pragmas.init,
+                pragmas_inputs=item.pragmas.inputs,
+                evidence=tuple(self._evidence(item, snapshot, root)),
+            )
+            for item in wanted
+            if not item.pragmas.skip
+        )
+        overlays = {path: text for path, text in self._overlays().items() if path.endswith(".py")}
+        return FileRequest(snapshot.path, root, {**overlays, snapshot.path: snapshot.source.text}, classes)
+
+    def _evidence(self, item: ModuleClass, snapshot: Snapshot, root: str) -> Iterator[dict[str, object]]:
+        last = item.name.rsplit(".", 1)[-1]
+        found = 0
+        for path, text in self._mentions(last, snapshot, root):
+            source = snapshot.source if path == snapshot.path else SourceText(text)
+            for each in calls_of(last, source, path):
+                if found >= _MOST_EVIDENCE:
+                    return
+                found += 1
+                yield each.to_wire()
+
+    def _mentions(self, word: str, snapshot: Snapshot, root: str) -> Iterator[tuple[str, str]]:
+        """The files that have the word in them: the file itself, then those nearest to it."""
+        yield snapshot.path, snapshot.source.text
+        pattern = re.compile(rf"\b{re.escape(word)}\b")
+        for path in self.files(root, near=snapshot.path):
+            text = self.text(path) if path != snapshot.path else None
+            if text is not None and word in text and pattern.search(text):
+                yield path, text
+
+    def files(self, root: str, near: str | None = None) -> list[str]:
+        """The Python files of a folder, without environments and hidden folders; those beside `near` first."""
+        found: list[str] = []
+        for folder, folders, names in os.walk(root):
+            folders[:] = sorted(name for name in folders if _is_source(Path(folder, name)))
+            found.extend(str(Path(folder, name)) for name in sorted(names) if name.endswith(".py"))
+            if len(found) >= _MOST_FILES:
+                break
+        beside = str(Path(near).parent) if near is not None else root
+        return sorted(found[:_MOST_FILES], key=lambda path: (str(Path(path).parent) != beside, path))
+
+
+def _is_source(folder: Path) -> bool:
+    name = folder.name
+    if name.startswith(".") or name in _LEFT_OUT or name.endswith(".egg-info"):
+        return False
+    return not (folder / "pyvenv.cfg").exists()
