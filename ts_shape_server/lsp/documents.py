@@ -78,11 +78,15 @@ class Document:
 
     def fixes_of(self, name: str) -> list[Fix]:
         """The verified fixes of the class, if they are of its report as it stands."""
-        report, fixes = self.fixes.get(name, (None, []))
+        return self.fixes[name][1] if self.was_tried(name) else []
+
+    def was_tried(self, name: str) -> bool:
+        """Whether the candidates that the report makes today went through a trial."""
+        report, _ = self.fixes.get(name, (None, []))
         current = self.known(name).current
-        if report is None or current is None or report.torchscript.annotations != current.torchscript.annotations:
-            return []
-        return fixes
+        if report is None or current is None:
+            return False
+        return report.torchscript.annotations == current.torchscript.annotations
 
     def wake(self) -> None:
         """Tell everyone who waits that something is new."""

@@ -28,7 +28,7 @@ STATUS = "tsShape/status"
 
 
 class Protocol(LanguageServerProtocol):
-    """pygls leaves through `SystemExit` inside a callback, which loses the exit code; here the server is told instead."""
+    """pygls leaves through `SystemExit` in a callback, which loses the exit code; here the server is told instead."""
 
     @lsp_method(types.EXIT)
     def lsp_exit(self, *arguments: object) -> None:

@@ -110,7 +110,7 @@ class Session:
         self.tell_status()
 
     async def restart(self) -> str:
-        """End the agents, look for an interpreter anew and probe the open files again; what came of it in a sentence."""
+        """End the agents, look for an interpreter anew, probe the open files again; what came of it in a sentence."""
         if self.service is None:
             return UNTRUSTED
         for document in self._documents.values():
@@ -296,7 +296,7 @@ class Session:
         snapshot = document.snapshot
         for item in snapshot.modules:
             report = document.known(item.name).current
-            if report is None or document.fixes_of(item.name):
+            if report is None or document.was_tried(item.name):
                 continue
             fixes: list[actions.Fix] = []
             for candidate in actions.candidates(report):

@@ -27,7 +27,7 @@ STOP_SECONDS = 8.0
 
 
 def private_stdout() -> BinaryIO:
-    """The real standard output on its own descriptor; descriptor 1 and `sys.stdout` go to standard error from now on."""
+    """The real standard output on its own descriptor; descriptor 1 and `sys.stdout` are standard error from now on."""
     private = os.dup(1)
     os.set_inheritable(private, False)
     os.dup2(2, 1)

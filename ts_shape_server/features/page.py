@@ -1,0 +1,54 @@
+"""The report of a class as a page of markdown: the hover, then every layer, every local and every reason."""
+
+from __future__ import annotations
+
+from ts_shape_server.features import words
+from ts_shape_server.features.hover import class_hover, plain
+from ts_shape_server.features.known import Known
+from ts_shape_server.model import Failure, Report
+
+_MOST_ROWS = 400
+
+
+def page(known: Known) -> str:
+    report = known.report
+    parts = [f"# {plain(known.name)}", class_hover(known)]
+    if report is not None:
+        parts += [_layers(report), _locals(report)]
+        parts += _failures("What keeps it from scripting", report.torchscript.script.failures)
+        parts += _failures("What tracing would freeze", report.torchscript.trace.failures)
+        parts += _failures("Calls that do not fit", report.mismatches)
+        parts.append(f"_{plain(report.path)}, line {report.line}, found in {report.elapsed_ms} ms._")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _layers(report: Report) -> str:
+    rows = [
+        f"| `{item.name}` | {item.type} | {_dims(item.inputs)} | {_dims(item.outputs)} | {words.count(item.parameters)} |"
+        for item in report.layers[:_MOST_ROWS]
+    ]
+    head = ["## Layers", "", "| layer | type | in | out | parameters |", "| --- | --- | --- | --- | ---: |"]
+    return "\n".join([*head, *rows]) if rows else ""
+
+
+def _dims(shapes: tuple[tuple[int | str, ...], ...]) -> str:
+    return ", ".join(words.dims(item) for item in shapes).replace("*", "\\*")
+
+
+def _locals(report: Report) -> str:
+    rows = [f"| {item.line} | `{item.name}` | `{words.value(item.value)}` |" for item in report.variables[:_MOST_ROWS]]
+    return (
+        "\n".join(["## Locals of forward", "", "| line | name | value |", "| ---: | --- | --- |", *rows])
+        if rows
+        else ""
+    )
+
+
+def _failures(title: str, failures: tuple[Failure, ...]) -> list[str]:
+    if not failures:
+        return []
+    parts = [f"## {title}"]
+    for item in failures:
+        place = f" (line {item.location.range.line})" if item.location is not None else ""
+        parts.append(f"- **{item.code}**{place}: {plain(item.message)}")
+    return parts

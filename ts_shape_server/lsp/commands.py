@@ -1,0 +1,177 @@
+"""The commands that a client may execute. Each takes at most one JSON object and answers with plain JSON.
+
+A command never fails with a protocol error for what a person did: it answers ``{"ok": false, "message": …}``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ts_shape_server.features.page import page
+from ts_shape_server.lsp.convert import path_of
+from ts_shape_server.lsp.documents import Document
+from ts_shape_server.lsp.server import Server
+from ts_shape_server.lsp.session import UNTRUSTED
+from ts_shape_server.model import Report
+
+log = logging.getLogger(__name__)
+
+EXPORT = "tsShape.exportTorchScript"
+RESTART = "tsShape.restartAgent"
+REPORT = "tsShape.showReport"
+CHECK = "tsShape.checkWorkspace"
+METHODS = ("auto", "script", "trace", "program")
+_MOST_SECONDS = 3600.0
+
+
+class Refused(Exception):
+    """The command cannot be done; the text is for the person who asked."""
+
+
+def register(server: Server) -> None:
+    @server.command(EXPORT)
+    async def export(*arguments: Any) -> dict[str, Any]:
+        return await _guarded(export_class(server, _argument(arguments)))
+
+    @server.command(RESTART)
+    async def restart(*arguments: Any) -> dict[str, Any]:
+        message = await server.session.restart()
+        ok = server.session.service is not None and server.session.service.problem is None
+        return {"ok": ok, "message": message}
+
+    @server.command(REPORT)
+    async def report(*arguments: Any) -> dict[str, Any]:
+        return await _guarded(show_report(server, _argument(arguments)))
+
+    @server.command(CHECK)
+    async def check(*arguments: Any) -> dict[str, Any]:
+        return await _guarded(check_workspace(server))
+
+
+def _argument(arguments: tuple[Any, ...]) -> Mapping[str, Any]:
+    given = arguments[0] if arguments else {}
+    return given if isinstance(given, Mapping) else {}
+
+
+async def _guarded(work: Any) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = await work
+    except Refused as refused:
+        return {"ok": False, "message": str(refused)}
+    except asyncio.CancelledError:
+        return {"ok": False, "message": "Cancelled.", "cancelled": True}
+    return answer
+
+
+def _subject(server: Server, given: Mapping[str, Any]) -> tuple[Document, str]:
+    uri = given.get("uri")
+    path = path_of(uri) if isinstance(uri, str) else None
+    document = server.session.document(path) if path is not None else None
+    if document is None:
+        raise Refused("The argument must name an existing file: {uri, class}.")
+    name = given.get("class")
+    if not isinstance(name, str) or not name:
+        raise Refused("The argument must name a class: {uri, class}.")
+    return document, name
+
+
+async def _final(server: Server, document: Document, name: str) -> Report:
+    """The final report of the class as it stands; `Refused` with the reason why there is none."""
+    session = server.session
+    if session.service is None:
+        raise Refused(UNTRUSTED)
+    while document.current is None and document.working:
+        await document.news(1.0)
+    if document.current is not None and document.current.module(name) is None:
+        raise Refused(f"There is no nn.Module {name} in {Path(document.path).name}.")
+    await session.wait_for(document, name, _MOST_SECONDS, final=True)
+    known = document.known(name)
+    if known.current is None:
+        raise Refused(known.note())
+    return known.current
+
+
+async def export_class(server: Server, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Export one class; the file is written only once a fresh process has loaded and compared it."""
+    document, name = _subject(server, given)
+    method = given.get("method") or "auto"
+    if method not in METHODS:
+        raise Refused(f'The method must be one of {", ".join(METHODS)}, not "{method}".')
+    async with server.progress(f"Exporting {name}") as tell:
+        tell("Waiting for the report", None)
+        report = await _final(server, document, name)
+        if report.status != "ok":
+            reason = report.reason.message if report.reason is not None else "its forward does not run"
+            raise Refused(f"{name} cannot be exported: {reason}")
+        assert document.current is not None
+        output = _output(document, name, method, given.get("output"))
+        service, workspace = server.session.service, server.session.workspace
+        request = await asyncio.to_thread(workspace.request, document.current, [name])
+        if service is None:
+            raise Refused(UNTRUSTED)
+        checkpoint = given.get("checkpoint")
+        result = await service.export(
+            request,
+            name,
+            report,
+            output,
+            method,
+            given.get("force") is True,
+            Path(checkpoint) if isinstance(checkpoint, str) else None,
+            lambda message: tell(message, None),
+        )
+    answer: dict[str, Any] = {"ok": result.ok, "message": result.message, "method": result.method}
+    answer["path"] = None if result.path is None else str(result.path)
+    answer["exists"] = not result.ok and given.get("force") is not True and output.exists()
+    answer["output"] = str(output)
+    answer["largestDifference"] = result.largest_difference
+    return answer
+
+
+def _output(document: Document, name: str, method: str, given: Any) -> Path:
+    if isinstance(given, str) and given:
+        path = path_of(given) if given.startswith("file:") else given
+        return Path(document.path).parent / (path or given)
+    suffix = ".pt2" if method == "program" else ".pt"
+    return Path(document.path).parent / (name.rsplit(".", 1)[-1] + suffix)
+
+
+async def show_report(server: Server, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The report as a page of markdown, with a note if it is not of the text as it stands."""
+    document, name = _subject(server, given)
+    await server.session.wait_for(document, name, server.session.settings.hover_wait_ms / 1000)
+    return {"ok": True, "markdown": page(document.known(name)), "message": ""}
+
+
+async def check_workspace(server: Server) -> dict[str, Any]:
+    """Probe every class of every file of the workspace; findings of files that are not open are published."""
+    session = server.session
+    if session.service is None:
+        raise Refused(UNTRUSTED)
+    paths = [path for folder in session.folders for path in await asyncio.to_thread(session.workspace.files, folder)]
+    counts = {"files": 0, "classes": 0, "errors": 0, "warnings": 0}
+    async with server.progress("Checking the workspace") as tell:
+        for number, path in enumerate(paths):
+            text = session.workspace.text(path)
+            if text is None or "class " not in text:
+                continue
+            tell(Path(path).name, 100 * number // len(paths))
+            document = session.document(path)
+            if document is None:
+                continue
+            await session.settled(document)
+            counts["files"] += 1
+            counts["classes"] += len(document.all_known())
+            server.push(session.concerned(document), unopened=True)
+            for finding in session.findings(path):
+                counts["errors"] += finding.severity == "error"
+                counts["warnings"] += finding.severity == "warning"
+    message = (
+        f"{counts['classes']} classes in {counts['files']} files: "
+        f"{counts['errors']} errors and {counts['warnings']} warnings."
+    )
+    return {"ok": True, "message": message, **counts}

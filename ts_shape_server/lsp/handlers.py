@@ -1,0 +1,404 @@
+"""What the server does when a client asks or tells something. Each handler is a coroutine, so that it can be cancelled.
+
+A handler takes what it needs of the text in its first statement; everything it awaits has a deadline.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lsprotocol import types
+
+from ts_shape_server.analysis.edits import annotate
+from ts_shape_server.analysis.names import Subject, name_at
+from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.features import actions, hover, lenses
+from ts_shape_server.features.hints import hints
+from ts_shape_server.lsp.convert import SOURCE, Converter, path_of
+from ts_shape_server.lsp.documents import Document
+from ts_shape_server.lsp.server import Server
+from ts_shape_server.model import TextEdit
+from ts_shape_server.workspace import Snapshot
+
+log = logging.getLogger(__name__)
+
+SECTION = "tsShape"
+FIX_ALL = "source.fixAll.tsShape"
+_CONFIGURATION_SECONDS = 5.0
+_PULL_SECONDS = 60.0
+
+
+def register(server: Server) -> None:
+    """Teach the server every request and notification of the language-server part."""
+    _register_life(server)
+    _register_documents(server)
+    _register_answers(server)
+    _register_diagnostics(server)
+
+
+def _register_life(server: Server) -> None:
+    sent: dict[str, Any] = {"settings": {}, "trusted": False}
+
+    @server.feature(types.INITIALIZE)
+    async def initialize(params: types.InitializeParams) -> None:
+        given = params.initialization_options
+        given = given if isinstance(given, Mapping) else {}
+        sent["settings"] = given.get("settings") if isinstance(given.get("settings"), Mapping) else {}
+        sent["trusted"] = given.get("trusted") is True or server.trust_workspace
+
+    @server.feature(types.INITIALIZED)
+    async def initialized(params: types.InitializedParams) -> None:
+        server.connected = True
+        await configure()
+        watched = [types.FileSystemWatcher("**/*.py"), types.FileSystemWatcher("**/pyproject.toml")]
+        if server.can("workspace", "did_change_watched_files", "dynamic_registration"):
+            options = types.DidChangeWatchedFilesRegistrationOptions(watched)
+            registration = types.Registration("watch", types.WORKSPACE_DID_CHANGE_WATCHED_FILES, options)
+            server.ask(server.client_register_capability_async(types.RegistrationParams([registration])))
+        _warm(server)
+
+    async def configure() -> None:
+        folders = [path for uri in server.workspace.folders if (path := path_of(uri)) is not None]
+        if not folders and server.workspace.root_path:
+            folders = [server.workspace.root_path]
+        layers = [sent["settings"]]
+        if server.can("workspace", "configuration"):
+            layers.append(await _configuration(server))
+        await server.session.configure(tuple(folders), sent["trusted"], layers)
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
+    async def did_change_configuration(params: types.DidChangeConfigurationParams) -> None:
+        given = params.settings
+        section = given.get(SECTION, given) if isinstance(given, Mapping) else None
+        if isinstance(section, Mapping) and section:
+            sent["settings"] = {**sent["settings"], **section}
+        await configure()
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
+    async def did_change_folders(params: types.DidChangeWorkspaceFoldersParams) -> None:
+        await configure()
+
+    @server.feature(types.WORKSPACE_DID_CHANGE_WATCHED_FILES)
+    async def did_change_watched(params: types.DidChangeWatchedFilesParams) -> None:
+        if any(change.uri.endswith("pyproject.toml") for change in params.changes):
+            await configure()
+        else:
+            server.session.look_at_others("")
+
+
+async def _configuration(server: Server) -> Mapping[str, Any]:
+    """The section of the client's configuration; empty when it does not answer."""
+    question = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
+    try:
+        asked = asyncio.ensure_future(server.workspace_configuration_async(question))
+        answer = await asyncio.wait_for(asked, _CONFIGURATION_SECONDS)
+    except Exception as error:
+        log.warning("the client did not tell its configuration: %s", error)
+        return {}
+    found = answer[0] if answer else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def _warm(server: Server) -> None:
+    """Make the first answers as fast as the later ones: the converter compiles each type at its first use."""
+    span = types.Range(types.Position(0, 0), types.Position(0, 1))
+    content = types.MarkupContent(types.MarkupKind.Markdown, "")
+    lens = types.CodeLens(span, types.Command("", ""))
+    hint = types.InlayHint(types.Position(0, 0), "", types.InlayHintKind.Type, tooltip=content)
+    found = types.Diagnostic(span, "", code_description=types.CodeDescription(""), related_information=[])
+    items: list[Any] = [types.Hover(content, span), lens, hint, found, types.WorkspaceEdit(changes={})]
+    for item in items:
+        server.protocol._converter.unstructure(item)
+    document = {"textDocument": {"uri": "file:///x"}}
+    zero = {"line": 0, "character": 0}
+    whole = {"start": zero, "end": zero}
+    questions = [
+        ({**document, "position": zero}, types.HoverParams),
+        ({**document, "range": whole}, types.InlayHintParams),
+        (document, types.CodeLensParams),
+        ({**document, "range": whole, "context": {"diagnostics": []}}, types.CodeActionParams),
+    ]
+    for data, type_ in questions:
+        server.protocol._converter.structure(data, type_)
+
+
+def _register_documents(server: Server) -> None:
+    session = server.session
+
+    @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+    async def did_open(params: types.DidOpenTextDocumentParams) -> None:
+        item = params.text_document
+        path = path_of(item.uri)
+        if path is not None:
+            session.open(path, item.uri, item.text, item.version)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+    async def did_change(params: types.DidChangeTextDocumentParams) -> None:
+        path = path_of(params.text_document.uri)
+        document = None if path is None else session.opened(path)
+        if path is not None and document is not None:
+            text = changed(document.source, params.content_changes, server.converter())
+            session.change(path, text, params.text_document.version)
+
+    @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
+    async def did_save(params: types.DidSaveTextDocumentParams) -> None:
+        session.look_at_others(path_of(params.text_document.uri) or "")
+
+    @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
+    async def did_close(params: types.DidCloseTextDocumentParams) -> None:
+        path = path_of(params.text_document.uri)
+        if path is not None:
+            session.close(path)
+
+
+def changed(source: SourceText, changes: Sequence[types.TextDocumentContentChangeEvent], convert: Converter) -> str:
+    """The text after these changes, each on top of the one before.
+
+    Not pygls' own document: it takes form feeds and other rare signs for line ends, and edits then land elsewhere.
+    """
+    for change in changes:
+        if isinstance(change, types.TextDocumentContentChangePartial):
+            source = SourceText(source.apply([TextEdit(convert.lines(source, change.range), change.text)]))
+        else:
+            source = SourceText(change.text)
+    return source.text
+
+
+def _document(server: Server, uri: str) -> Document | None:
+    path = path_of(uri)
+    return None if path is None else server.session.opened(path)
+
+
+def _quick(server: Server, document: Document) -> Snapshot:
+    """What is known of the text as it stands, at once: what jedi adds is there when it has answered."""
+    return document.current or server.session.workspace.quick(document.path, document.text)
+
+
+def _register_answers(server: Server) -> None:
+    session = server.session
+
+    @server.feature(types.TEXT_DOCUMENT_HOVER)
+    async def on_hover(params: types.HoverParams) -> types.Hover | None:
+        document = _document(server, params.text_document.uri)
+        if document is None:
+            return None
+        return await hover_at(server, document, params.position)
+
+    @server.feature(types.TEXT_DOCUMENT_INLAY_HINT)
+    async def on_hints(params: types.InlayHintParams) -> list[types.InlayHint]:
+        document = _document(server, params.text_document.uri)
+        if document is None or document.current is None:
+            return []
+        convert, source = server.converter(), document.source
+        shown = convert.lines(source, params.range)
+        mode = session.settings.inlay_hints
+        found = hints(document.text, document.current.places(), document.all_known(), mode, shown)
+        return [convert.hint(source, item) for item in found]
+
+    @server.feature(types.TEXT_DOCUMENT_CODE_LENS, types.CodeLensOptions(resolve_provider=False))
+    async def on_lenses(params: types.CodeLensParams) -> list[types.CodeLens]:
+        document = _document(server, params.text_document.uri)
+        if document is None or document.current is None or not session.settings.code_lens:
+            return []
+        convert, source = server.converter(), document.source
+        found = lenses.lenses(document.current.places(), document.all_known())
+        return [convert.lens(source, document.uri, item) for item in found]
+
+    kinds = [types.CodeActionKind.QuickFix, types.CodeActionKind(types.CodeActionKind.SourceFixAll), FIX_ALL]
+
+    @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=kinds))
+    async def on_actions(params: types.CodeActionParams) -> list[types.CodeAction]:
+        document = _document(server, params.text_document.uri)
+        if document is None or document.current is None:
+            return []
+        return code_actions(server, document, params)
+
+
+async def hover_at(server: Server, document: Document, position: types.Position) -> types.Hover | None:
+    """The hover at a position: from the last report, waiting for a first one no longer than the settings say."""
+    session, source, snapshot = server.session, document.source, _quick(server, document)
+    convert = server.converter()
+    line, column = convert.place(source, position)
+    subject = name_at(source, snapshot.classes, line, column)
+    if subject is None:
+        return None
+    wait = session.settings.hover_wait_ms / 1000
+    span = convert.range(source, subject.range)
+    owner, name = document, subject.class_name
+    if name is None or snapshot.module(name) is None:
+        if subject.kind in ("class", "name"):
+            text = await _elsewhere(server, document, subject, line, column, wait)
+            return None if text is None else _hover(text, span)
+        if document.current is not None or name is None:
+            return None
+    document.focus = name
+    await session.wait_for(owner, name, wait)
+    text = _told(server, document, name, subject, source)
+    return None if text is None else _hover(text, span)
+
+
+def _hover(text: str, span: types.Range) -> types.Hover:
+    return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, text), span)
+
+
+def _told(server: Server, document: Document, name: str, subject: Subject, source: SourceText) -> str | None:
+    known = document.known(name)
+    declared = _quick(server, document).module(name)
+    if subject.kind == "class":
+        return hover.class_hover(known, declared)
+    if subject.kind == "forward":
+        return hover.forward_hover(known, declared)
+    if subject.kind == "parameter":
+        return hover.parameter_hover(known, subject.name)
+    if subject.kind == "layer":
+        return hover.layer_hover(known, subject.name)
+    if subject.kind == "variable":
+        return hover.variable_hover(known, subject.name, subject.line, stored=_is_stored(source, subject))
+    return None
+
+
+def _is_stored(source: SourceText, subject: Subject) -> bool:
+    """Whether the name under the cursor is being assigned."""
+    try:
+        tree = ast.parse(source.text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    here = (subject.range.line, subject.range.column)
+    return any(
+        isinstance(node, ast.Name)
+        and isinstance(node.ctx, ast.Store)
+        and (node.lineno, source.from_ast(node.lineno, node.col_offset)) == here
+        for node in ast.walk(tree)
+    )
+
+
+async def _elsewhere(
+    server: Server, document: Document, subject: Subject, line: int, column: int, wait: float
+) -> str | None:
+    """The report of a class that another file defines, for a name that jedi has to follow."""
+    session = server.session
+    asked = asyncio.to_thread(session.workspace.definition, document.path, document.text, line, column)
+    try:
+        found = await asyncio.wait_for(asked, max(wait, 0.2))
+    except asyncio.TimeoutError:
+        return None
+    if found is None:
+        return None
+    path, name = found
+    owner = session.document(path)
+    if owner is None:
+        return None
+    if owner.current is None and not owner.working:
+        return None
+    if owner.current is None:
+        await owner.news(max(wait, 0.2))
+    if owner.current is None or owner.current.module(name) is None:
+        return None
+    await session.wait_for(owner, name, wait)
+    return hover.class_hover(owner.known(name), owner.current.module(name))
+
+
+def code_actions(server: Server, document: Document, params: types.CodeActionParams) -> list[types.CodeAction]:
+    """Verified fixes for the diagnostics in the range, and the one that fixes all of the file."""
+    session, snapshot = server.session, document.current
+    assert snapshot is not None
+    only = params.context.only
+    found: list[types.CodeAction] = []
+    if _asked_for(only, "quickfix"):
+        for finding in session.findings(document.path):
+            if not _meets(finding.range, server.converter().lines(document.source, params.range)):
+                continue
+            diagnostic = server.converter().diagnostic(finding)
+            for fix in actions.ordered(document.fixes_of(finding.class_name)):
+                if actions.helps(fix, finding.code, finding.message, finding.class_name):
+                    _add(found, server, document, fix, diagnostic)
+    whole = actions.together(fix for item in snapshot.modules for fix in document.fixes_of(item.name))
+    if whole and _asked_for(only, FIX_ALL):
+        edit = _edit(server, document, whole)
+        if edit is not None:
+            kind = types.CodeActionKind(FIX_ALL) if FIX_ALL in types.CodeActionKind else FIX_ALL
+            found.append(types.CodeAction("Insert all verified TorchScript annotations", kind=kind, edit=edit))
+    return found
+
+
+def _add(
+    found: list[types.CodeAction], server: Server, document: Document, fix: actions.Fix, about: types.Diagnostic
+) -> None:
+    """One action for each fix, with every diagnostic that it resolves."""
+    same = next((item for item in found if item.title == fix.title and item.data == fix.class_name), None)
+    if same is not None:
+        same.diagnostics = [*(same.diagnostics or []), about]
+        return
+    edit = _edit(server, document, fix.annotations)
+    if edit is not None:
+        found.append(
+            types.CodeAction(
+                fix.title,
+                kind=types.CodeActionKind.QuickFix,
+                diagnostics=[about],
+                is_preferred=fix.preferred,
+                edit=edit,
+                data=fix.class_name,
+            )
+        )
+
+
+def _edit(server: Server, document: Document, annotations: Any) -> types.WorkspaceEdit | None:
+    snapshot = document.current
+    assert snapshot is not None
+    edits, _ = annotate(snapshot.source, snapshot.classes, annotations)
+    if not edits:
+        return None
+    converted = server.converter().edits(document.source, edits)
+    if server.can("workspace", "workspace_edit", "document_changes"):
+        identifier = types.OptionalVersionedTextDocumentIdentifier(document.uri, document.version)
+        return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(identifier, list(converted))])
+    return types.WorkspaceEdit(changes={document.uri: converted})
+
+
+def _asked_for(only: Any, kind: str) -> bool:
+    """Whether a client that asks for `only` these kinds wants this one; a kind stands for all below it."""
+    if not only:
+        return True
+    names = [str(getattr(item, "value", item)) for item in only]
+    return any(not name or kind == name or kind.startswith(f"{name}.") for name in names)
+
+
+def _meets(first: Any, second: Any) -> bool:
+    """Whether two ranges touch; lines alone decide, so that the bulb shows on the whole line."""
+    return bool(first.line <= second.end_line and second.line <= first.end_line)
+
+
+def _register_diagnostics(server: Server) -> None:
+    session = server.session
+    options = types.DiagnosticOptions(inter_file_dependencies=True, workspace_diagnostics=False, identifier=SOURCE)
+
+    @server.feature(types.TEXT_DOCUMENT_DIAGNOSTIC, options)
+    async def pull(params: types.DocumentDiagnosticParams) -> types.DocumentDiagnosticReport:
+        path = path_of(params.text_document.uri)
+        document = None if path is None else session.opened(path)
+        if path is None or document is None:
+            return types.RelatedFullDocumentDiagnosticReport(items=[])
+        if not server.refreshes:
+            # This client never asks again by itself, so the answer waits until there is one.
+            try:
+                await asyncio.wait_for(session.settled(document), _PULL_SECONDS)
+            except asyncio.TimeoutError:
+                log.info("diagnostics of %s are asked for before they are all there", path)
+        convert = server.converter()
+        items = [convert.diagnostic(item) for item in session.findings(path)]
+        identity = _identity(server, items)
+        if params.previous_result_id == identity:
+            return types.RelatedUnchangedDocumentDiagnosticReport(result_id=identity)
+        return types.RelatedFullDocumentDiagnosticReport(items=items, result_id=identity)
+
+
+def _identity(server: Server, items: list[types.Diagnostic]) -> str:
+    text = json.dumps([server.protocol._converter.unstructure(item) for item in items], sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
