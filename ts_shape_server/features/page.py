@@ -23,10 +23,10 @@ def page(known: Known) -> str:
 
 
 def _layers(report: Report) -> str:
-    rows = [
-        f"| `{item.name}` | {item.type} | {_dims(item.inputs)} | {_dims(item.outputs)} | {words.count(item.parameters)} |"
-        for item in report.layers[:_MOST_ROWS]
-    ]
+    rows = []
+    for item in report.layers[:_MOST_ROWS]:
+        cells = (f"`{item.name}`", item.type, _dims(item.inputs), _dims(item.outputs), words.count(item.parameters))
+        rows.append(f"| {' | '.join(cells)} |")
     head = ["## Layers", "", "| layer | type | in | out | parameters |", "| --- | --- | --- | --- | ---: |"]
     return "\n".join([*head, *rows]) if rows else ""
 

@@ -19,6 +19,7 @@ from typing import BinaryIO, NoReturn
 
 from pygls.io_ import StdinAsyncReader, StdoutWriter, run_async, run_websocket
 
+from ts_shape_server.lsp import commands, handlers
 from ts_shape_server.lsp.server import Server
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,14 @@ def private_stdout() -> BinaryIO:
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     return os.fdopen(private, "wb")
+
+
+def make_server(trust_workspace: bool) -> Server:
+    """A server with everything registered; the flag trusts the workspace for editors that cannot say it."""
+    server = Server(trust_workspace)
+    handlers.register(server)
+    commands.register(server)
+    return server
 
 
 def serve_stdio(server: Server, stdout: BinaryIO) -> NoReturn:

@@ -1,0 +1,224 @@
+"""What each command does, and the exit code that says how it went: 0 well, 1 something was found, 2 it could not run."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import difflib
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from ts_shape_server.analysis.edits import annotate
+from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.cli import tables
+from ts_shape_server.cli.formats import FORMATS, shown_path
+from ts_shape_server.cli.runs import Problem, Runner, Target, python_files, target
+from ts_shape_server.features import actions, words
+from ts_shape_server.features.diagnostics import Finding, findings
+from ts_shape_server.features.known import Known
+from ts_shape_server.model import Annotation, Report
+
+Tell = Callable[[str], None]
+
+
+def tell(message: str) -> None:
+    """One sentence to standard error."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def flags(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings among the command's flags."""
+    timeout = options.timeout
+    return {
+        "interpreter": options.interpreter,
+        "timeoutMs": None if timeout is None else round(timeout * 1000),
+        "jobs": options.jobs,
+        "sandbox": options.sandbox,
+        "loglevel": "debug" if options.verbose else None,
+    }
+
+
+async def check(options: argparse.Namespace) -> int:
+    """All diagnostics of all classes; 1 if one of them is an error."""
+    found: list[Finding] = []
+    reports: list[Report] = []
+    async with Runner(flags(options), options.paths[0], tell) as runner:
+        paths = python_files(options.paths, runner.workspace)
+        runner.must_probe()
+        bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+        with bar:
+            task = bar.add_task("Checking", total=len(paths))
+            for path in paths:
+                snapshot = await runner.snapshot(path)
+                if snapshot.modules:
+                    probed = await runner.probe(snapshot)
+                    reports.extend(probed.reports)
+                    known = {item.name: Known(item.name, item, fresh=True) for item in probed.reports}
+                    found.extend(findings(path, snapshot.places(), known, runner.settings))
+                bar.advance(task)
+    output = FORMATS[options.format](found, reports)
+    if output:
+        print(output)
+    if options.format == "text":
+        errors = sum(item.severity == "error" for item in found)
+        tell(
+            f"{words.many(len(reports), 'class', 'classes')} in {words.many(len(paths), 'file')}: "
+            f"{words.many(errors, 'error')}, {words.many(len(found) - errors, 'other finding')}."
+        )
+    return 1 if any(item.severity == "error" for item in found) else 0
+
+
+async def show(options: argparse.Namespace) -> int:
+    """Reports of the classes named; one agent serves all files."""
+    targets = [target(item) for item in options.files]
+    out = tables.console()
+    shown = 0
+    async with Runner(flags(options), targets[0].path, tell) as runner:
+        runner.must_probe()
+        for item in targets:
+            snapshot = await runner.snapshot(item.path)
+            _must_have(item, [module.name for module in snapshot.modules])
+            probed = await runner.probe(snapshot, [item.class_name] if item.class_name else None)
+            for report in probed.reports:
+                shown += 1
+                if options.json:
+                    print(json.dumps(report.to_json(), ensure_ascii=False), flush=True)
+                else:
+                    tables.show(report, out)
+    if not shown:
+        raise Problem("There is no nn.Module in what was named.")
+    return 0
+
+
+def _must_have(item: Target, names: list[str]) -> None:
+    if item.class_name is not None and item.class_name not in names:
+        there = f"; it has {words.listed(names)}" if names else ""
+        raise Problem(f"There is no nn.Module {item.class_name} in {shown_path(item.path)}{there}.")
+
+
+def constructor(texts: list[str]) -> dict[str, str]:
+    """``--init 'a=1, b="x"'`` as expressions by name."""
+    found: dict[str, str] = {}
+    for text in texts:
+        try:
+            call = ast.parse(f"f({text})", mode="eval").body
+        except (SyntaxError, ValueError):
+            raise Problem(f"--init takes name=expression, not {text}.") from None
+        if not isinstance(call, ast.Call) or call.args or any(item.arg is None for item in call.keywords):
+            raise Problem(f"--init takes name=expression, not {text}.")
+        found.update({str(item.arg): ast.unparse(item.value) for item in call.keywords})
+    return found
+
+
+def inputs(texts: list[str]) -> dict[str, str]:
+    """``--input 'x=(2, 3, 28, 28)'`` as specs by name."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, given, spec = text.partition("=")
+        if not given or not name.strip().isidentifier() or not spec.strip():
+            raise Problem(f"--input takes name=spec such as 'x=(2, 3, 28, 28)', not {text}.")
+        found[name.strip()] = spec.strip()
+    return found
+
+
+async def export(options: argparse.Namespace) -> int:
+    """Export one class; 1 if it is refused or does not verify."""
+    item = target(options.target)
+    init, given = constructor(options.init), inputs(options.input)
+    async with Runner(flags(options), item.path, tell) as runner:
+        runner.must_probe()
+        snapshot = await runner.snapshot(item.path)
+        names = [module.name for module in snapshot.modules]
+        _must_have(item, names)
+        if item.class_name is None and len(names) != 1:
+            raise Problem(f"Name the class as FILE:CLASS: {shown_path(item.path)} has {words.listed(names) or 'none'}.")
+        name = item.class_name or names[0]
+        probed = await runner.probe(snapshot, [name], init, given)
+        if not probed.reports:
+            raise Problem(f"{name} is skipped by a comment.")
+        report = probed.reports[0]
+        if report.status != "ok":
+            tell(f"{name} cannot be exported: {report.reason.message if report.reason else report.status}")
+            return 1
+        result = await runner.service.export(
+            probed.request,
+            name,
+            report,
+            Path(options.output).absolute(),
+            options.method,
+            options.force,
+            Path(options.checkpoint) if options.checkpoint else None,
+            tell if options.verbose or sys.stderr.isatty() else lambda message: None,
+        )
+    if result.ok:
+        print(result.message)
+        return 0
+    tell(result.message)
+    return 1
+
+
+async def info(options: argparse.Namespace) -> int:
+    """Interpreter, torch, sandbox; 0 also where there is none, since that is the answer."""
+    async with Runner(flags(options), ".", tell) as runner:
+        facts = runner.service.info()
+    if options.json:
+        print(json.dumps(facts, ensure_ascii=False, default=str))
+    else:
+        tables.info(facts, tables.console())
+    return 0
+
+
+async def fix(options: argparse.Namespace) -> int:
+    """Annotations that were tried, as a diff or written; 1 if a class still does not script."""
+    left = 0
+    targets = [target(item) for item in options.files]
+    async with Runner(flags(options), targets[0].path, tell) as runner:
+        runner.must_probe()
+        for item in targets:
+            snapshot = await runner.snapshot(item.path)
+            _must_have(item, [module.name for module in snapshot.modules])
+            probed = await runner.probe(snapshot, [item.class_name] if item.class_name else None)
+            proven: list[Annotation] = []
+            for report in probed.reports:
+                scripts = report.torchscript.script.ok is True
+                for candidate in (each for each in actions.candidates(report) if each.whole):
+                    edits, _ = annotate(snapshot.source, snapshot.classes, candidate.annotations)
+                    changed = snapshot.source.apply(edits)
+                    trial = await runner.service.trial(probed.request, report.name, report, changed)
+                    if trial.ok:
+                        proven.extend(candidate.annotations)
+                        scripts = trial.torchscript.script.ok is True
+                left += not scripts
+            edits, _ = annotate(snapshot.source, snapshot.classes, proven)
+            _deliver(snapshot.source, snapshot.source.apply(edits), item.path, options.write)
+    if left:
+        tell(f"{words.many(left, 'class', 'classes')} still {'does' if left == 1 else 'do'} not script.")
+    return 1 if left else 0
+
+
+def _deliver(before: SourceText, after: str, path: str, write: bool) -> None:
+    if after == before.text:
+        return
+    if write:
+        with Path(path).open("w", encoding="utf-8", newline="") as file:
+            file.write(after)
+        tell(f"{shown_path(path)} is written.")
+        return
+    name = shown_path(path)
+    lines = difflib.unified_diff(before.text.splitlines(True), after.splitlines(True), f"a/{name}", f"b/{name}")
+    print("".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines), end="")
+
+
+COMMANDS: Mapping[str, Callable[[argparse.Namespace], Any]] = {
+    "check": check,
+    "show": show,
+    "export": export,
+    "info": info,
+    "fix": fix,
+}

@@ -1,0 +1,124 @@
+"""Findings in the forms that people and machines read: lines, JSON, GitHub's workflow commands, SARIF."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ts_shape_server import __version__
+from ts_shape_server.features.diagnostics import DOCUMENTATION, SEVERITIES, Finding
+from ts_shape_server.model import SCHEMA, Range, Report
+
+_SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_SARIF_LEVELS = {"error": "error", "warning": "warning", "information": "note", "hint": "note"}
+_GITHUB_LEVELS = {"error": "error", "warning": "warning", "information": "notice", "hint": "notice"}
+
+
+def shown_path(path: str) -> str:
+    """Relative to the current folder where the file is below it."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path
+
+
+def text(findings: Sequence[Finding], reports: Sequence[Report]) -> str:
+    lines: list[str] = []
+    for item in findings:
+        place = f"{shown_path(item.path)}:{item.range.line}:{item.range.column + 1}"
+        lines.append(f"{place}: {item.severity}[{item.code}] {' '.join(item.message.split())}")
+        for related in item.related:
+            where = f"{shown_path(related.path)}:{related.range.line}:{related.range.column + 1}"
+            lines.append(f"    {where}: {' '.join(related.message.split())}")
+    return "\n".join(lines)
+
+
+def as_json(findings: Sequence[Finding], reports: Sequence[Report]) -> str:
+    found = [
+        {
+            "path": item.path,
+            "range": item.range.to_json(),
+            "code": item.code,
+            "severity": item.severity,
+            "message": item.message,
+            "class": item.class_name,
+            "detail": item.detail,
+            "related": [related.to_json() for related in item.related],
+            "link": item.link,
+        }
+        for item in findings
+    ]
+    classes = [{"path": item.path, "class": item.name, "line": item.line, "status": item.status} for item in reports]
+    return json.dumps({"schema": SCHEMA, "classes": classes, "findings": found}, ensure_ascii=False)
+
+
+def github(findings: Sequence[Finding], reports: Sequence[Report]) -> str:
+    lines = []
+    for item in findings:
+        span = item.range
+        fields = {
+            "file": shown_path(item.path),
+            "line": span.line,
+            "endLine": span.end_line,
+            "col": span.column + 1,
+            "endColumn": span.end_column + 1,
+            "title": f"ts-shape {item.code}",
+        }
+        told = ",".join(f"{name}={_escaped(str(value), ':,')}" for name, value in fields.items())
+        lines.append(f"::{_GITHUB_LEVELS[item.severity]} {told}::{_escaped(item.message)}")
+    return "\n".join(lines)
+
+
+def _escaped(value: str, also: str = "") -> str:
+    for sign in "%\r\n" + also:
+        value = value.replace(sign, f"%{ord(sign):02X}")
+    return value
+
+
+def sarif(findings: Sequence[Finding], reports: Sequence[Report]) -> str:
+    rules = [
+        {
+            "id": code,
+            "helpUri": f"{DOCUMENTATION}#{code}",
+            "defaultConfiguration": {"level": _SARIF_LEVELS[severity]},
+        }
+        for code, severity in SEVERITIES.items()
+    ]
+    results = [
+        {
+            "ruleId": item.code,
+            "level": _SARIF_LEVELS[item.severity],
+            "message": {"text": item.message},
+            "locations": [_physical(item.path, item.range)],
+            "relatedLocations": [
+                {**_physical(related.path, related.range), "message": {"text": related.message}}
+                for related in item.related
+            ],
+        }
+        for item in findings
+    ]
+    driver = {"name": "ts-shape-server", "version": __version__, "rules": rules}
+    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
+    return json.dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, ensure_ascii=False)
+
+
+def _physical(path: str, span: Range) -> dict[str, Any]:
+    relative = shown_path(path)
+    uri = Path(relative).as_posix() if relative != path else Path(path).as_uri()
+    region = {
+        "startLine": span.line,
+        "startColumn": span.column + 1,
+        "endLine": span.end_line,
+        "endColumn": span.end_column + 1,
+    }
+    return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": region}}
+
+
+FORMATS: Mapping[str, Callable[[Sequence[Finding], Sequence[Report]], str]] = {
+    "text": text,
+    "json": as_json,
+    "github": github,
+    "sarif": sarif,
+}

@@ -1,0 +1,135 @@
+"""Probing without an editor: files from the command line, one service for all of them, settings from flags.
+
+Whoever starts a command on a file has chosen to run it, so there is no question of trust here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from ts_shape_server.model import Report
+from ts_shape_server.probing.service import FileRequest, ProbeService
+from ts_shape_server.settings import Settings, from_pyproject, parse
+from ts_shape_server.workspace import Snapshot, Workspace, options
+
+
+class Problem(Exception):
+    """The command cannot run; the text is one sentence for the person who started it."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A file, and one class of it if the command names one."""
+
+    path: str
+    class_name: str | None = None
+
+
+@dataclass(frozen=True)
+class Probed:
+    """What came of one file."""
+
+    snapshot: Snapshot
+    request: FileRequest
+    reports: tuple[Report, ...]
+
+
+def target(text: str) -> Target:
+    """``FILE`` or ``FILE:CLASS``."""
+    path, name = Path(text), None
+    if not path.is_file() and ":" in text:
+        left, _, right = text.rpartition(":")
+        path, name = Path(left), right
+    if not path.is_file():
+        raise Problem(f"There is no file {path}.")
+    return Target(str(path.resolve()), name)
+
+
+def python_files(paths: Sequence[str], workspace: Workspace) -> list[str]:
+    """The files named, and those in the folders named."""
+    found: list[str] = []
+    for text in paths:
+        path = Path(text).resolve()
+        if path.is_dir():
+            found.extend(workspace.files(str(path)))
+        elif path.is_file():
+            found.append(str(path))
+        else:
+            raise Problem(f"There is no file or folder {text}.")
+    if not found:
+        raise Problem("There are no Python files there.")
+    return list(dict.fromkeys(found))
+
+
+class Runner:
+    """Async context: a service that is started on entry and leaves no process behind."""
+
+    def __init__(self, flags: Mapping[str, Any], near: str, on_problem: Callable[[str], None]) -> None:
+        self.workspace = Workspace(())
+        root = self.workspace.root_of(str(Path(near).resolve()))
+        self.settings, problems = _settings(root, flags)
+        self.workspace = Workspace((root,))
+        for problem in problems:
+            on_problem(problem)
+        cache = Path(platformdirs.user_cache_dir("ts-shape-server")) / "reports"
+        self.service = ProbeService(options(self.settings, (root,), cache))
+
+    async def __aenter__(self) -> Runner:
+        await self.service.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.service.stop()
+
+    def must_probe(self) -> None:
+        """`Problem` where there is no interpreter to probe with."""
+        if self.service.problem is not None:
+            raise Problem(self.service.problem.message)
+        if self.service.interpreter is None:
+            raise Problem("No Python interpreter with torch was found; name one with --interpreter.")
+
+    async def snapshot(self, path: str) -> Snapshot:
+        text = self.workspace.text(path)
+        if text is None:
+            raise Problem(f"{path} cannot be read.")
+        return await asyncio.to_thread(self.workspace.snapshot, path, text)
+
+    async def probe(
+        self,
+        snapshot: Snapshot,
+        names: Iterable[str] | None = None,
+        init: Mapping[str, str] | None = None,
+        inputs: Mapping[str, str] | None = None,
+        on_report: Callable[[Report], None] = lambda report: None,
+    ) -> Probed:
+        """Final reports of these classes; `init` and `inputs` say more than the file's own comments."""
+        request = await asyncio.to_thread(self.workspace.request, snapshot, None if names is None else list(names))
+        if init or inputs:
+            classes = tuple(
+                replace(
+                    item,
+                    pragmas_init={**item.pragmas_init, **(init or {})},
+                    pragmas_inputs={**item.pragmas_inputs, **(inputs or {})},
+                )
+                for item in request.classes
+            )
+            request = replace(request, classes=classes)
+        reports = await self.service.reports(request, on_report)
+        return Probed(snapshot, request, reports)
+
+
+def _settings(root: str, flags: Mapping[str, Any]) -> tuple[Settings, tuple[str, ...]]:
+    project: Mapping[str, Any] = {}
+    problems: tuple[str, ...] = ()
+    try:
+        project, problems = from_pyproject((Path(root) / "pyproject.toml").read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        pass
+    settings, found = parse(project, {key: value for key, value in flags.items() if value is not None})
+    return settings, (*problems, *found)
