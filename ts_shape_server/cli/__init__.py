@@ -7,6 +7,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from ts_shape_server import __version__
 
@@ -42,7 +43,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     stdout = transport.private_stdout()
     try:
-        server = transport.make_server(options.trust_workspace)
+        server = transport.make_server(options.trust_workspace, flags(options))
         if options.tcp is not None:
             transport.serve_tcp(server, *options.tcp)
         elif options.ws is not None:
@@ -58,7 +59,7 @@ def _command(options: argparse.Namespace) -> int:
     from ts_shape_server.cli.runs import Problem
 
     try:
-        return int(asyncio.run(COMMANDS[options.command](options)))
+        return asyncio.run(COMMANDS[options.command](options, flags(options)))
     except Problem as problem:
         return _failed(str(problem), options.verbose)
     except KeyboardInterrupt:
@@ -85,6 +86,18 @@ def _address(text: str) -> tuple[str, int]:
     if not port.isdigit():
         raise argparse.ArgumentTypeError(f"HOST:PORT is needed, not {text}")
     return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def flags(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings among the flags that every command takes."""
+    timeout = options.timeout
+    return {
+        "interpreter": options.interpreter,
+        "timeoutMs": None if timeout is None else round(timeout * 1000),
+        "jobs": options.jobs,
+        "sandbox": options.sandbox,
+        "loglevel": "debug" if options.verbose else None,
+    }
 
 
 def _seconds(text: str) -> float:

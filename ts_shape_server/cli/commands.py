@@ -1,4 +1,4 @@
-"""What each command does, and the exit code that says how it went: 0 well, 1 something was found, 2 it could not run."""
+"""What each command does, and the exit code that says how it went: 0 well, 1 something was found, 2 no run at all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ast
 import difflib
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from ts_shape_server.features.diagnostics import Finding, findings
 from ts_shape_server.features.known import Known
 from ts_shape_server.model import Annotation, Report
 
-Tell = Callable[[str], None]
+Flags = Mapping[str, Any]
 
 
 def tell(message: str) -> None:
@@ -32,23 +32,11 @@ def tell(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def flags(options: argparse.Namespace) -> dict[str, Any]:
-    """The settings among the command's flags."""
-    timeout = options.timeout
-    return {
-        "interpreter": options.interpreter,
-        "timeoutMs": None if timeout is None else round(timeout * 1000),
-        "jobs": options.jobs,
-        "sandbox": options.sandbox,
-        "loglevel": "debug" if options.verbose else None,
-    }
-
-
-async def check(options: argparse.Namespace) -> int:
+async def check(options: argparse.Namespace, flags: Flags) -> int:
     """All diagnostics of all classes; 1 if one of them is an error."""
     found: list[Finding] = []
     reports: list[Report] = []
-    async with Runner(flags(options), options.paths[0], tell) as runner:
+    async with Runner(flags, options.paths[0], tell) as runner:
         paths = python_files(options.paths, runner.workspace)
         runner.must_probe()
         bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
@@ -74,12 +62,12 @@ async def check(options: argparse.Namespace) -> int:
     return 1 if any(item.severity == "error" for item in found) else 0
 
 
-async def show(options: argparse.Namespace) -> int:
+async def show(options: argparse.Namespace, flags: Flags) -> int:
     """Reports of the classes named; one agent serves all files."""
     targets = [target(item) for item in options.files]
     out = tables.console()
     shown = 0
-    async with Runner(flags(options), targets[0].path, tell) as runner:
+    async with Runner(flags, targets[0].path, tell) as runner:
         runner.must_probe()
         for item in targets:
             snapshot = await runner.snapshot(item.path)
@@ -127,11 +115,11 @@ def inputs(texts: list[str]) -> dict[str, str]:
     return found
 
 
-async def export(options: argparse.Namespace) -> int:
+async def export(options: argparse.Namespace, flags: Flags) -> int:
     """Export one class; 1 if it is refused or does not verify."""
     item = target(options.target)
     init, given = constructor(options.init), inputs(options.input)
-    async with Runner(flags(options), item.path, tell) as runner:
+    async with Runner(flags, item.path, tell) as runner:
         runner.must_probe()
         snapshot = await runner.snapshot(item.path)
         names = [module.name for module in snapshot.modules]
@@ -163,9 +151,9 @@ async def export(options: argparse.Namespace) -> int:
     return 1
 
 
-async def info(options: argparse.Namespace) -> int:
+async def info(options: argparse.Namespace, flags: Flags) -> int:
     """Interpreter, torch, sandbox; 0 also where there is none, since that is the answer."""
-    async with Runner(flags(options), ".", tell) as runner:
+    async with Runner(flags, ".", tell) as runner:
         facts = runner.service.info()
     if options.json:
         print(json.dumps(facts, ensure_ascii=False, default=str))
@@ -174,11 +162,11 @@ async def info(options: argparse.Namespace) -> int:
     return 0
 
 
-async def fix(options: argparse.Namespace) -> int:
+async def fix(options: argparse.Namespace, flags: Flags) -> int:
     """Annotations that were tried, as a diff or written; 1 if a class still does not script."""
     left = 0
     targets = [target(item) for item in options.files]
-    async with Runner(flags(options), targets[0].path, tell) as runner:
+    async with Runner(flags, targets[0].path, tell) as runner:
         runner.must_probe()
         for item in targets:
             snapshot = await runner.snapshot(item.path)
@@ -215,7 +203,7 @@ def _deliver(before: SourceText, after: str, path: str, write: bool) -> None:
     print("".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines), end="")
 
 
-COMMANDS: Mapping[str, Callable[[argparse.Namespace], Any]] = {
+COMMANDS: Mapping[str, Callable[[argparse.Namespace, Flags], Coroutine[Any, Any, int]]] = {
     "check": check,
     "show": show,
     "export": export,

@@ -1,4 +1,4 @@
-"""Reports for a person at a terminal: a signature, the symbols, a table of layers, every reason. Plain text in a pipe."""
+"""Reports for a person at a terminal: signature, symbols, a table of layers, every reason. Plain text in a pipe."""
 
 from __future__ import annotations
 

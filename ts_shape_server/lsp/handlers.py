@@ -67,7 +67,7 @@ def _register_life(server: Server) -> None:
         folders = [path for uri in server.workspace.folders if (path := path_of(uri)) is not None]
         if not folders and server.workspace.root_path:
             folders = [server.workspace.root_path]
-        layers = [sent["settings"]]
+        layers: list[Mapping[str, Any]] = [server.flags, sent["settings"]]
         if server.can("workspace", "configuration"):
             layers.append(await _configuration(server))
         await server.session.configure(tuple(folders), sent["trusted"], layers)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -64,7 +64,7 @@ def lenient_converter() -> cattrs.Converter:
 class Server(LanguageServer):
     """One server for one client."""
 
-    def __init__(self, trust_workspace: bool = False) -> None:
+    def __init__(self, trust_workspace: bool = False, flags: Mapping[str, Any] | None = None) -> None:
         super().__init__(
             name="ts-shape-server",
             version=__version__,
@@ -73,6 +73,7 @@ class Server(LanguageServer):
         )
         self.session = Session(self._changed, self._status, self._warn)
         self.trust_workspace = trust_workspace
+        self.flags = {key: value for key, value in (flags or {}).items() if value is not None}
         self.exit_code = 1
         self.connected = False
         self._left = asyncio.Event()

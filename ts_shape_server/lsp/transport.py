@@ -12,10 +12,10 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from pygls.io_ import StdinAsyncReader, StdoutWriter, run_async, run_websocket
 
@@ -36,9 +36,9 @@ def private_stdout() -> BinaryIO:
     return os.fdopen(private, "wb")
 
 
-def make_server(trust_workspace: bool) -> Server:
+def make_server(trust_workspace: bool, flags: Mapping[str, Any]) -> Server:
     """A server with everything registered; the flag trusts the workspace for editors that cannot say it."""
-    server = Server(trust_workspace)
+    server = Server(trust_workspace, flags)
     handlers.register(server)
     commands.register(server)
     return server
