@@ -19,6 +19,7 @@ from ts_shape_server.analysis.evidence import calls_of
 from ts_shape_server.analysis.modules import BaseReference, FileClasses, ModuleClass, find_classes, module_classes
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.features.diagnostics import Place
+from ts_shape_server.features.hints import Stored, stored_names
 from ts_shape_server.probing.agents import Limits
 from ts_shape_server.probing.service import ClassRequest, FileRequest, Options
 from ts_shape_server.resolve import Resolver
@@ -47,6 +48,9 @@ class Snapshot:
 
     def places(self) -> list[Place]:
         return [place_of(item) for item in self.modules]
+
+    def stored(self) -> list[Stored]:
+        return stored_names(self.source, self.classes.tree)
 
 
 def place_of(item: ModuleClass) -> Place:

@@ -20,7 +20,7 @@ from ts_shape_server.cli import tables
 from ts_shape_server.cli.formats import FORMATS, shown_path
 from ts_shape_server.cli.runs import Problem, Runner, Target, python_files, target
 from ts_shape_server.features import actions, words
-from ts_shape_server.features.diagnostics import Finding, findings
+from ts_shape_server.features.diagnostics import Finding, about_syntax, findings
 from ts_shape_server.features.known import Known
 from ts_shape_server.model import Annotation, Report
 
@@ -44,6 +44,7 @@ async def check(options: argparse.Namespace, flags: Flags) -> int:
             task = bar.add_task("Checking", total=len(paths))
             for path in paths:
                 snapshot = await runner.snapshot(path)
+                found.extend(about_syntax(path, snapshot.classes.syntax_error))
                 if snapshot.modules:
                     probed = await runner.probe(snapshot)
                     reports.extend(probed.reports)

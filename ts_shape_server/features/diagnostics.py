@@ -74,10 +74,18 @@ def findings(path: str, places: Iterable[Place], known: Mapping[str, Known], set
         found.extend(
             item
             for item in _about_report(path, place, report, settings)
-            if item.code not in place.ignore and "all" not in place.ignore
+            if item.code not in place.ignore and "*" not in place.ignore
         )
     unique = {(item.code, item.path, item.range, item.message): item for item in found}
     return sorted(unique.values(), key=lambda item: (item.path, item.range.line, item.range.column, item.code))
+
+
+def about_syntax(path: str, error: tuple[Range, str] | None) -> list[Finding]:
+    """The hint that a file which does not parse gets: none of its classes can be probed."""
+    if error is None:
+        return []
+    message = f"Nothing here can be probed: {error[1]}"
+    return [Finding(path, error[0], "probe-failed", SEVERITIES["probe-failed"], message, "")]
 
 
 def _about_pragmas(path: str, place: Place) -> Iterable[Finding]:

@@ -9,6 +9,7 @@ import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.features import words
 from ts_shape_server.features.diagnostics import Place
 from ts_shape_server.features.known import Known
@@ -39,11 +40,12 @@ class Stored:
     last_line: int
 
 
-def hints(text: str, places: Iterable[Place], known: Mapping[str, Known], mode: InlayHints, shown: Range) -> list[Hint]:
+def hints(
+    names: Sequence[Stored], places: Iterable[Place], known: Mapping[str, Known], mode: InlayHints, shown: Range
+) -> list[Hint]:
     """The hints in the lines of `shown`."""
     if mode == "off":
         return []
-    names = stored_names(text)
     found: list[Hint] = []
     for place in places:
         standing = known.get(place.name)
@@ -55,21 +57,15 @@ def hints(text: str, places: Iterable[Place], known: Mapping[str, Known], mode: 
     return [item for item in dict.fromkeys(found) if shown.line <= item.line <= shown.end_line]
 
 
-def stored_names(text: str) -> list[Stored]:
-    """Every plain name that an assignment, loop or `with` binds, anywhere in the file; none in a broken file."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
-    lines = text.split("\n")
+def stored_names(source: SourceText, tree: ast.Module) -> list[Stored]:
+    """Every plain name that an assignment or a loop binds, anywhere in the file."""
     found: list[Stored] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.stmt):
             last = _header_end(node)
             for name in _bound(node):
-                line = name.end_lineno or name.lineno
-                column = _column(lines, line, int(name.end_col_offset or 0))
-                found.append(Stored(name.id, line, column, node.lineno, last))
+                end = source.range_of(name)
+                found.append(Stored(name.id, end.end_line, end.end_column, node.lineno, last))
     return found
 
 
@@ -91,12 +87,6 @@ def _bound(node: ast.stmt) -> Iterator[ast.Name]:
         for inner in ast.walk(target):
             if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
                 yield inner
-
-
-def _column(lines: Sequence[str], line: int, byte_column: int) -> int:
-    text = lines[line - 1] if 0 < line <= len(lines) else ""
-    before = text.encode("utf-8")[:byte_column].decode("utf-8", "ignore")
-    return len(before)
 
 
 def _parameters(place: Place, report: Report) -> Iterator[Hint]:

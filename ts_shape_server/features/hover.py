@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
+from ts_shape_server.analysis.modules import ModuleClass, Signature
 from ts_shape_server.features import words
 from ts_shape_server.features.known import Known
 from ts_shape_server.model import Attempt, Failure, InputSpec, Layer, Report, ValueSpec, Variable
-
-if TYPE_CHECKING:
-    from ts_shape_server.analysis.modules import ModuleClass, Signature
 
 _MOST_LAYERS = 12
 _RUN = re.compile(r"`+")

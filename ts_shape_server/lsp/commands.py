@@ -101,7 +101,7 @@ async def export_class(server: Server, given: Mapping[str, Any]) -> dict[str, An
     method = given.get("method") or "auto"
     if method not in METHODS:
         raise Refused(f'The method must be one of {", ".join(METHODS)}, not "{method}".')
-    async with server.progress(f"Exporting {name}") as tell:
+    async with server.work(f"Exporting {name}") as tell:
         tell("Waiting for the report", None)
         report = await _final(server, document, name)
         if report.status != "ok":
@@ -154,7 +154,7 @@ async def check_workspace(server: Server) -> dict[str, Any]:
         raise Refused(UNTRUSTED)
     paths = [path for folder in session.folders for path in await asyncio.to_thread(session.workspace.files, folder)]
     counts = {"files": 0, "classes": 0, "errors": 0, "warnings": 0}
-    async with server.progress("Checking the workspace") as tell:
+    async with server.work("Checking the workspace") as tell:
         for number, path in enumerate(paths):
             text = session.workspace.text(path)
             if text is None or "class " not in text:

@@ -198,7 +198,7 @@ def _register_answers(server: Server) -> None:
         convert, source = server.converter(), document.source
         shown = convert.lines(source, params.range)
         mode = session.settings.inlay_hints
-        found = hints(document.text, document.current.places(), document.all_known(), mode, shown)
+        found = hints(document.current.stored(), document.current.places(), document.all_known(), mode, shown)
         return [convert.hint(source, item) for item in found]
 
     @server.feature(types.TEXT_DOCUMENT_CODE_LENS, types.CodeLensOptions(resolve_provider=False))
@@ -239,7 +239,7 @@ async def hover_at(server: Server, document: Document, position: types.Position)
             return None
     document.focus = name
     await session.wait_for(owner, name, wait)
-    text = _told(server, document, name, subject, source)
+    text = _told(server, document, name, subject)
     return None if text is None else _hover(text, span)
 
 
@@ -247,9 +247,10 @@ def _hover(text: str, span: types.Range) -> types.Hover:
     return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, text), span)
 
 
-def _told(server: Server, document: Document, name: str, subject: Subject, source: SourceText) -> str | None:
+def _told(server: Server, document: Document, name: str, subject: Subject) -> str | None:
     known = document.known(name)
-    declared = _quick(server, document).module(name)
+    snapshot = _quick(server, document)
+    declared = snapshot.module(name)
     if subject.kind == "class":
         return hover.class_hover(known, declared)
     if subject.kind == "forward":
@@ -259,22 +260,19 @@ def _told(server: Server, document: Document, name: str, subject: Subject, sourc
     if subject.kind == "layer":
         return hover.layer_hover(known, subject.name)
     if subject.kind == "variable":
-        return hover.variable_hover(known, subject.name, subject.line, stored=_is_stored(source, subject))
+        return hover.variable_hover(known, subject.name, subject.line, stored=_is_stored(snapshot, subject))
     return None
 
 
-def _is_stored(source: SourceText, subject: Subject) -> bool:
+def _is_stored(snapshot: Snapshot, subject: Subject) -> bool:
     """Whether the name under the cursor is being assigned."""
-    try:
-        tree = ast.parse(source.text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
+    source = snapshot.source
     here = (subject.range.line, subject.range.column)
     return any(
         isinstance(node, ast.Name)
         and isinstance(node.ctx, ast.Store)
         and (node.lineno, source.from_ast(node.lineno, node.col_offset)) == here
-        for node in ast.walk(tree)
+        for node in ast.walk(snapshot.classes.tree)
     )
 
 
@@ -322,8 +320,7 @@ def code_actions(server: Server, document: Document, params: types.CodeActionPar
     if whole and _asked_for(only, FIX_ALL):
         edit = _edit(server, document, whole)
         if edit is not None:
-            kind = types.CodeActionKind(FIX_ALL) if FIX_ALL in types.CodeActionKind else FIX_ALL
-            found.append(types.CodeAction("Insert all verified TorchScript annotations", kind=kind, edit=edit))
+            found.append(types.CodeAction("Insert all verified TorchScript annotations", kind=FIX_ALL, edit=edit))
     return found
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -31,7 +31,8 @@ class Protocol(LanguageServerProtocol):
     """pygls leaves through `SystemExit` in a callback, which loses the exit code; here the server is told instead."""
 
     @lsp_method(types.EXIT)
-    def lsp_exit(self, *arguments: object) -> None:
+    def lsp_exit(self, *arguments: object) -> Generator[Any, Any, None]:
+        yield from ()
         server = self._server
         assert isinstance(server, Server)
         server.leave(0 if self._shutdown else 1)
@@ -163,7 +164,7 @@ class Server(LanguageServer):
             self.window_show_message(types.ShowMessageParams(types.MessageType.Warning, message))
 
     @asynccontextmanager
-    async def progress(self, title: str, token: Any = None) -> AsyncIterator[Callable[[str, int | None], None]]:
+    async def work(self, title: str, token: Any = None) -> AsyncIterator[Callable[[str, int | None], None]]:
         """Work-done progress around what is done inside; cancelling it in the editor cancels the task inside."""
         if token is None and not self.can("window", "work_done_progress"):
             yield lambda message, percentage: None

@@ -20,7 +20,7 @@ import platformdirs
 from ts_shape_server.analysis.edits import annotate
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.features import actions
-from ts_shape_server.features.diagnostics import Finding, findings
+from ts_shape_server.features.diagnostics import Finding, about_syntax, findings
 from ts_shape_server.lsp.convert import uri_of
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.model import Report
@@ -239,7 +239,10 @@ class Session:
             document.snapshot = snapshot
             document.wake()
             service = self.service
-            if service is None or not snapshot.modules:
+            error = snapshot.classes.syntax_error
+            if error is not None:
+                document.obstacle = f"The file does not parse (line {error[0].line}: {error[1]})."
+            if service is None or error is not None or not snapshot.modules:
                 document.working = False
                 self._told(document)
                 return
@@ -333,6 +336,8 @@ class Session:
         found: list[Finding] = []
         for document in list(self._documents.values()):
             if document.current is not None:
+                if document.path == path:
+                    found.extend(about_syntax(path, document.current.classes.syntax_error))
                 places = document.current.places()
                 every = findings(document.path, places, document.all_known(), self.settings)
                 found.extend(item for item in every if item.path == path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import os
 import sys
@@ -62,7 +63,7 @@ def serve_tcp(server: Server, host: str, port: int) -> NoReturn:
         left = asyncio.Event()
 
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            server.protocol.set_writer(writer)  # type: ignore[arg-type]  # close() gives no awaitable, and none is awaited
+            server.protocol.set_writer(writer)
             try:
                 await run_async(Event(), reader, server.protocol, log, server.report_server_error)
             finally:
@@ -78,18 +79,19 @@ def serve_tcp(server: Server, host: str, port: int) -> NoReturn:
 
 def serve_websocket(server: Server, host: str, port: int) -> NoReturn:
     """Serve the first client that connects to the web socket, until it leaves."""
-    from websockets.asyncio.server import ServerConnection, serve
+    # Not a plain import: the package is an extra of pygls and may be absent.
+    sockets = importlib.import_module("websockets.asyncio.server")
 
     async def talk() -> None:
         left = asyncio.Event()
 
-        async def connected(socket: ServerConnection) -> None:
+        async def connected(socket: Any) -> None:
             try:
                 await run_websocket(socket, Event(), server.protocol, log, server.report_server_error)
             finally:
                 left.set()
 
-        async with serve(connected, host, port) as listening:
+        async with sockets.serve(connected, host, port) as listening:
             _announce("ws", next(iter(listening.sockets)).getsockname())
             await left.wait()
 
