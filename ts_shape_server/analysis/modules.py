@@ -101,7 +101,7 @@ class FileClasses:
 def find_classes(source: SourceText) -> tuple[FileClasses, tuple[str, ...]]:
     """Every class of the file, and what went wrong in words."""
     tree, error = parse(source)
-    imports = _imports(tree)
+    imports = imports_of(tree)
     digests = _Digests(tree)
     found = [_class(source, node, name, imports, digests.of(node)) for node, name in _definitions(tree.body, "")]
     problems = [text for item in found for _, text in item.pragmas.problems]
@@ -208,7 +208,7 @@ def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[ast.ClassD
                 yield from _definitions(handler.body, prefix)
 
 
-def _imports(tree: ast.Module) -> dict[str, str]:
+def imports_of(tree: ast.Module) -> dict[str, str]:
     """The dotted path that each imported name stands for."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):
@@ -361,9 +361,10 @@ def _layers(source: SourceText, node: ast.ClassDef) -> Iterator[LayerAssignment]
         if not isinstance(method, ast.FunctionDef) or method.name != "__init__":
             continue
         for inner in ast.walk(method):
-            if isinstance(inner, ast.Attribute) and isinstance(inner.ctx, ast.Store):
-                if isinstance(inner.value, ast.Name) and inner.value.id == "self":
-                    yield LayerAssignment(inner.attr, source.range_of(inner))
+            if not isinstance(inner, ast.Attribute) or not isinstance(inner.ctx, ast.Store):
+                continue
+            if isinstance(inner.value, ast.Name) and inner.value.id == "self":
+                yield LayerAssignment(inner.attr, source.range_of(inner))
 
 
 class _Digests:

@@ -58,7 +58,7 @@ class SourceText:
         return number - 1, _units(prefix, encoding)
 
     def from_client(self, line: int, character: int, encoding: str) -> tuple[int, int]:
-        """The position of LSP's line and character; one inside a surrogate pair or a byte sequence goes to its start."""
+        """The position of LSP's line and character; inside a surrogate pair or byte sequence: its start."""
         if line >= len(self.lines):
             return len(self.lines), len(self.lines[-1])
         number = max(0, line)
@@ -91,7 +91,7 @@ class SourceText:
         return self.text[self.offset(span.line, span.column) : self.offset(span.end_line, span.end_column)]
 
     def apply(self, edits: Iterable[TextEdit]) -> str:
-        """The text with the edits made. Insertions at one place keep their order; overlapping edits raise ValueError."""
+        """The text with the edits made; insertions at one place keep their order. ValueError where edits overlap."""
         placed = [
             (
                 self.offset(edit.range.line, edit.range.column),
