@@ -67,16 +67,31 @@ async def _guarded(work: Any) -> dict[str, Any]:
     return answer
 
 
-def _subject(server: Server, given: Mapping[str, Any]) -> tuple[Document, str]:
+async def _subject(server: Server, given: Mapping[str, Any]) -> tuple[Document, str]:
+    """The class that the argument names, else the one around its position, else the only one of its file."""
     uri = given.get("uri")
     path = path_of(uri) if isinstance(uri, str) else None
     document = server.session.document(path) if path is not None else None
     if document is None:
         raise Refused("The argument must name an existing file: {uri, class}.")
     name = given.get("class")
-    if not isinstance(name, str) or not name:
-        raise Refused("The argument must name a class: {uri, class}.")
-    return document, name
+    if isinstance(name, str) and name:
+        return document, name
+    while document.current is None and document.working:
+        await document.news(1.0)
+    snapshot = document.current or server.session.workspace.quick(document.path, document.text)
+    position = given.get("position")
+    line = position.get("line") if isinstance(position, Mapping) else None
+    around = [
+        item
+        for item in snapshot.modules
+        if isinstance(line, int) and item.name_range.line <= line + 1 <= item.body.end_line
+    ]
+    if not around and len(snapshot.modules) == 1:
+        around = list(snapshot.modules)
+    if not around:
+        raise Refused(f"Which class of {Path(path or '').name}? Put the cursor into it, or name it: {{uri, class}}.")
+    return document, max(around, key=lambda item: item.name_range.line).name
 
 
 async def _final(server: Server, document: Document, name: str) -> Report:
@@ -97,7 +112,7 @@ async def _final(server: Server, document: Document, name: str) -> Report:
 
 async def export_class(server: Server, given: Mapping[str, Any]) -> dict[str, Any]:
     """Export one class; the file is written only once a fresh process has loaded and compared it."""
-    document, name = _subject(server, given)
+    document, name = await _subject(server, given)
     method = given.get("method") or "auto"
     if method not in METHODS:
         raise Refused(f'The method must be one of {", ".join(METHODS)}, not "{method}".')
@@ -142,7 +157,7 @@ def _output(document: Document, name: str, method: str, given: Any) -> Path:
 
 async def show_report(server: Server, given: Mapping[str, Any]) -> dict[str, Any]:
     """The report as a page of markdown, with a note if it is not of the text as it stands."""
-    document, name = _subject(server, given)
+    document, name = await _subject(server, given)
     await server.session.wait_for(document, name, server.session.settings.hover_wait_ms / 1000)
     return {"ok": True, "markdown": page(document.known(name)), "message": ""}
 

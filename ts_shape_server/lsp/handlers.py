@@ -75,9 +75,11 @@ def _register_life(server: Server) -> None:
     @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def did_change_configuration(params: types.DidChangeConfigurationParams) -> None:
         given = params.settings
-        section = given.get(SECTION, given) if isinstance(given, Mapping) else None
-        if isinstance(section, Mapping) and section:
-            sent["settings"] = {**sent["settings"], **section}
+        if isinstance(given, Mapping) and isinstance(given.get(SECTION), Mapping):
+            # The whole section: a key that is no longer in it has been unset.
+            sent["settings"] = given[SECTION]
+        elif isinstance(given, Mapping) and given:
+            sent["settings"] = {**sent["settings"], **given}
         await configure()
 
     @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
