@@ -39,7 +39,7 @@ export interface Choice {
   readonly problem: string | undefined;
 }
 
-/** `~` and `${workspaceFolder}` written out, a relative path made absolute. A bare name stays: it is looked up on PATH. */
+/** `~` and `${workspaceFolder}` written out, a relative path made absolute. A bare name stays, for PATH. */
 export function expand(written: string, around: Pick<Surroundings, "folders" | "home">): string {
   const folder = around.folders[0] ?? around.home;
   const expanded = written.replace(/^~(?=$|[\\/])/, around.home).replaceAll("${workspaceFolder}", folder);
@@ -51,7 +51,7 @@ function onPath(names: readonly string[], around: Surroundings, machine: Machine
   const folders = around.path.filter((folder) => path.isAbsolute(folder));
   return names.flatMap((name) => {
     const files = folders.map((folder) => path.join(folder, name.endsWith(suffix) ? name : name + suffix));
-    const found = files.find((file) => machine.exists(file));
+    const found = files.find((file) => machine.exists(file) && mayRun(file, around, machine.realpath));
     return found === undefined ? [] : [found];
   });
 }

@@ -2,7 +2,7 @@
 // interpreter before there is a server to refuse anything.
 import * as path from "node:path";
 
-/** Settings that a workspace may not set before it is trusted; `restrictedConfigurations` in package.json says the same. */
+/** What a workspace may not set before it is trusted; `restrictedConfigurations` in package.json says the same. */
 export const RESTRICTED = ["interpreter", "extraPaths", "env", "sandbox", "server.python"] as const;
 
 function inside(file: string, folder: string): boolean {

@@ -1,0 +1,162 @@
+// What the editor adds to the server's commands: the class under the cursor, a file to write to, a page to show.
+// The language client registers every command that the server offers; they all come through `executeCommand` below.
+import * as path from "node:path";
+import * as vscode from "vscode";
+import { candidates } from "./interpreter";
+import type { Server } from "./server";
+
+type Next = (command: string, args: unknown[]) => vscode.ProviderResult<unknown>;
+
+/** The one argument of a server command that is about a class: named by a code lens, else meant by the cursor. */
+interface About {
+  readonly uri: string;
+  readonly class?: string;
+  readonly position?: { readonly line: number; readonly character: number };
+  readonly output?: string;
+  readonly method?: Format["method"];
+  readonly force?: boolean;
+}
+
+/** What every server command answers. */
+interface Answer {
+  readonly ok: boolean;
+  readonly message: string;
+  readonly cancelled?: boolean;
+  readonly path?: string | null;
+  readonly markdown?: string;
+}
+
+interface Format {
+  readonly method: "auto" | "program";
+  readonly suffix: string;
+  readonly kind: string;
+}
+
+const EXPORT = "tsShape.exportTorchScript";
+const REPORT = "tsShape.showReport";
+const REVEAL = "Reveal in Explorer";
+const TORCHSCRIPT: Format = { method: "auto", suffix: ".pt", kind: "TorchScript" };
+const PROGRAM: Format = { method: "program", suffix: ".pt2", kind: "Exported program" };
+
+function underCursor(): About | undefined {
+  const editor = vscode.window.activeTextEditor;
+  if (editor?.document.languageId !== "python") {
+    return undefined;
+  }
+  const { line, character } = editor.selection.active;
+  return { uri: editor.document.uri.toString(), position: { line, character } };
+}
+
+async function askForOutput(about: About, format: Format): Promise<string | undefined> {
+  const source = vscode.Uri.parse(about.uri);
+  const name = about.class?.split(".").pop() ?? path.basename(source.path, ".py");
+  const chosen = await vscode.window.showSaveDialog({
+    defaultUri: vscode.Uri.joinPath(source, "..", name + format.suffix),
+    filters: { [format.kind]: [format.suffix.slice(1)] },
+    saveLabel: "Export",
+    title: `Export ${name}`,
+  });
+  return chosen?.fsPath;
+}
+
+/** Complete what the command lacks, run it on the server, and show what it answers. */
+export async function executeCommand(command: string, args: unknown[], next: Next): Promise<unknown> {
+  const given = (args[0] as About | undefined) ?? underCursor();
+  const about = command === EXPORT ? await withOutput(given, TORCHSCRIPT) : given;
+  if (command === EXPORT && about === undefined) {
+    return undefined;
+  }
+  const answer = (await next(command, about === undefined ? args : [about])) as Answer | undefined;
+  if (command === REPORT && answer?.markdown !== undefined) {
+    await Pages.show(answer.markdown, about);
+  } else {
+    void tell(answer);
+  }
+  return answer;
+}
+
+/** The palette's way to `torch.export`: the server has one command for both formats. */
+export async function exportProgram(): Promise<void> {
+  const about = await withOutput(underCursor(), PROGRAM);
+  if (about !== undefined) {
+    await vscode.commands.executeCommand(EXPORT, about);
+  }
+}
+
+/** The dialog has asked already whether to overwrite; an output that is given stays under the server's own question. */
+async function withOutput(about: About | undefined, format: Format): Promise<About | undefined> {
+  if (about === undefined) {
+    void vscode.window.showInformationMessage("Put the cursor into a class to export it.");
+    return undefined;
+  }
+  if (about.output !== undefined) {
+    return about;
+  }
+  const output = await askForOutput(about, format);
+  return output === undefined ? undefined : { method: format.method, force: true, ...about, output };
+}
+
+async function tell(answer: Answer | undefined): Promise<void> {
+  if (answer === undefined || answer.cancelled || answer.message === "") {
+    return;
+  }
+  if (!answer.ok) {
+    await vscode.window.showErrorMessage(answer.message);
+    return;
+  }
+  const picked = await vscode.window.showInformationMessage(answer.message, ...(answer.path ? [REVEAL] : []));
+  if (picked === REVEAL && answer.path) {
+    await vscode.commands.executeCommand("revealInExplorer", vscode.Uri.file(answer.path));
+  }
+}
+
+/** Reports as read-only markdown documents, shown as pages. */
+export class Pages implements vscode.TextDocumentContentProvider {
+  static readonly SCHEME = "ts-shape-report";
+  private static readonly texts = new Map<string, string>();
+  private static readonly changed = new vscode.EventEmitter<vscode.Uri>();
+  readonly onDidChange = Pages.changed.event;
+
+  static async show(markdown: string, about: About | undefined): Promise<void> {
+    const name = about?.class ?? path.basename(vscode.Uri.parse(about?.uri ?? "").path, ".py");
+    const uri = vscode.Uri.from({ scheme: Pages.SCHEME, path: `/${name}.md`, query: about?.uri ?? "" });
+    Pages.texts.set(uri.toString(), markdown);
+    Pages.changed.fire(uri);
+    await vscode.commands.executeCommand("markdown.showPreviewToSide", uri);
+  }
+
+  provideTextDocumentContent(uri: vscode.Uri): string {
+    return Pages.texts.get(uri.toString()) ?? "";
+  }
+}
+
+/** Offer the interpreters that were found, and remember the one that is picked. */
+export async function selectInterpreter(server: Server): Promise<void> {
+  const machine = server.machine();
+  const around = await server.surroundings();
+  const found = await Promise.all(
+    candidates(around, machine).map(async (file) => ({ file, version: await machine.version(file) })),
+  );
+  const items: (vscode.QuickPickItem & { readonly file?: string | undefined; readonly enter?: boolean })[] = [
+    { label: "$(edit) Enter the path of an interpreter…", enter: true },
+    { label: "$(search) Let the extension choose", description: "clear tsShape.interpreter" },
+    ...found.flatMap(({ file, version }) =>
+      version === undefined ? [] : [{ label: file, description: `Python ${version.join(".")}`, file }],
+    ),
+  ];
+  const picked = await vscode.window.showQuickPick(items, { placeHolder: "The Python that has torch" });
+  if (picked === undefined) {
+    return;
+  }
+  const entered = picked.enter
+    ? await vscode.window.showInputBox({ prompt: "Path of a Python with torch", value: around.setting ?? "" })
+    : picked.file;
+  if (picked.enter && entered === undefined) {
+    return;
+  }
+  const target =
+    vscode.workspace.workspaceFolders === undefined || !vscode.workspace.isTrusted
+      ? vscode.ConfigurationTarget.Global
+      : vscode.ConfigurationTarget.Workspace;
+  await vscode.workspace.getConfiguration("tsShape").update("interpreter", entered || undefined, target);
+}

@@ -1,0 +1,84 @@
+// The VS Code side: it finds a Python, starts the server that the package carries, and gives the server's commands what
+// only an editor can ask for. It knows nothing of PyTorch.
+import * as path from "node:path";
+import * as vscode from "vscode";
+import { executeCommand, exportProgram, Pages, selectInterpreter } from "./commands";
+import { onInterpreterChange } from "./python";
+import { Server, SECTION } from "./server";
+import { failed, parse, shown, type Shown, STARTING, type StatusView } from "./status";
+
+let server: Server | undefined;
+
+class StatusItem implements StatusView {
+  private readonly item = vscode.window.createStatusBarItem("tsShape", vscode.StatusBarAlignment.Right, 90);
+
+  constructor() {
+    this.item.name = "TorchScript Shapes";
+    this.item.command = "tsShape.showLog";
+  }
+
+  dispose(): void {
+    this.item.dispose();
+  }
+
+  follow(editor: vscode.TextEditor | undefined): void {
+    if (editor?.document.languageId === "python") {
+      this.item.show();
+    } else {
+      this.item.hide();
+    }
+  }
+
+  starting(): void {
+    this.draw(STARTING);
+  }
+
+  started(): void {
+    this.draw(shown(parse({})));
+  }
+
+  told(status: unknown): void {
+    this.draw(shown(parse(status)));
+  }
+
+  failed(problem: string): void {
+    this.draw(failed(problem));
+  }
+
+  private draw(look: Shown): void {
+    const links = "[Select Interpreter](command:tsShape.selectInterpreter) · [Show Log](command:tsShape.showLog)";
+    const tooltip = new vscode.MarkdownString(`${look.tooltip}\n\n---\n\n${links}`);
+    tooltip.isTrusted = { enabledCommands: ["tsShape.selectInterpreter", "tsShape.showLog"] };
+    this.item.text = look.text;
+    this.item.tooltip = tooltip;
+    this.item.backgroundColor = look.warning ? new vscode.ThemeColor("statusBarItem.warningBackground") : undefined;
+  }
+}
+
+export async function activate(context: vscode.ExtensionContext): Promise<void> {
+  const output = vscode.window.createOutputChannel("TorchScript Shapes", { log: true });
+  const status = new StatusItem();
+  status.follow(vscode.window.activeTextEditor);
+  const started = new Server(path.join(context.extensionPath, "bundled"), output, status, executeCommand);
+  server = started;
+  const refresh = () => void started.refresh();
+  context.subscriptions.push(
+    output,
+    status,
+    vscode.window.onDidChangeActiveTextEditor((editor) => status.follow(editor)),
+    vscode.workspace.onDidChangeConfiguration((event) => event.affectsConfiguration(SECTION) && refresh()),
+    vscode.workspace.onDidGrantWorkspaceTrust(refresh),
+    vscode.workspace.onDidChangeWorkspaceFolders(refresh),
+    vscode.workspace.registerTextDocumentContentProvider(Pages.SCHEME, new Pages()),
+    vscode.commands.registerCommand("tsShape.exportProgram", exportProgram),
+    vscode.commands.registerCommand("tsShape.selectInterpreter", () => selectInterpreter(started)),
+    vscode.commands.registerCommand("tsShape.showLog", () => output.show()),
+    vscode.commands.registerCommand("tsShape.restartServer", () => started.restart()),
+  );
+  void onInterpreterChange(refresh).then((listener) => listener && context.subscriptions.push(listener));
+  await started.refresh();
+}
+
+export async function deactivate(): Promise<void> {
+  await server?.stop();
+}

@@ -1,0 +1,170 @@
+// The server process and its client: started, told of settings, and restarted when what it was started with changes.
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import * as vscode from "vscode";
+import {
+  DidChangeConfigurationNotification,
+  type Executable,
+  LanguageClient,
+  type LanguageClientOptions,
+  type Middleware,
+  RevealOutputChannelOn,
+  State,
+} from "vscode-languageclient/node";
+import { type Choice, choose, type Machine, versionOf } from "./interpreter";
+import { activeInterpreter } from "./python";
+import { Coalesced } from "./restarts";
+import { chosen, type Nested } from "./settings";
+import type { StatusView } from "./status";
+
+export const SECTION = "tsShape";
+
+function realpath(file: string): string {
+  try {
+    return fs.realpathSync(file);
+  } catch {
+    return file;
+  }
+}
+
+export class Server {
+  private client: LanguageClient | undefined;
+  private startedWith: string | undefined;
+  private choice: Choice | undefined;
+  private readonly refreshing = new Coalesced(() => this.settle());
+
+  constructor(
+    private readonly bundled: string,
+    private readonly output: vscode.LogOutputChannel,
+    private readonly status: StatusView,
+    private readonly executeCommand: NonNullable<Middleware["executeCommand"]>,
+  ) {}
+
+  get running(): boolean {
+    return this.client?.state === State.Running;
+  }
+
+  /** Bring the server in line with the settings: restart it if it would be started differently, else tell it. */
+  refresh(): Promise<void> {
+    return this.refreshing.request();
+  }
+
+  restart(): Promise<void> {
+    this.startedWith = undefined;
+    return this.refresh();
+  }
+
+  async stop(): Promise<void> {
+    const client = this.client;
+    this.client = undefined;
+    this.startedWith = undefined;
+    if (client === undefined) {
+      return;
+    }
+    try {
+      await client.stop(5_000);
+    } catch (error) {
+      this.output.warn(`The server did not stop in an orderly way: ${String(error)}`);
+    }
+    await client.dispose(1_000).catch(() => undefined);
+  }
+
+  machine(): Machine {
+    const folder = vscode.workspace.isTrusted ? (folders()[0] ?? os.homedir()) : os.homedir();
+    return { exists: fs.existsSync, realpath, version: (file) => versionOf(file, folder) };
+  }
+
+  async surroundings(): Promise<Parameters<typeof choose>[0]> {
+    const configuration = vscode.workspace.getConfiguration(SECTION);
+    return {
+      setting: configuration.get<string | null>("interpreter") ?? undefined,
+      serverSetting: configuration.get<string | null>("server.python") ?? undefined,
+      active: await activeInterpreter(this.output),
+      folders: folders(),
+      trusted: vscode.workspace.isTrusted,
+      home: os.homedir(),
+      path: (process.env.PATH ?? "").split(path.delimiter),
+      platform: process.platform,
+    };
+  }
+
+  private async settle(): Promise<void> {
+    const choice = await choose(await this.surroundings(), this.machine());
+    this.choice = choice;
+    const key = JSON.stringify([choice.server, choice.probing, vscode.workspace.isTrusted]);
+    if (key === this.startedWith) {
+      const settings = { [SECTION]: this.settings() };
+      await this.client?.sendNotification(DidChangeConfigurationNotification.type, { settings });
+      return;
+    }
+    await this.stop();
+    if (choice.server === undefined) {
+      const problem = choice.problem ?? "No Python was found to run the server.";
+      this.output.error(problem);
+      this.status.failed(problem);
+      return;
+    }
+    this.startedWith = key;
+    await this.start(choice.server);
+  }
+
+  private async start(python: string): Promise<void> {
+    const executable: Executable = {
+      command: python,
+      args: ["-I", "-X", "utf8", path.join(this.bundled, "server.py"), "serve", "--stdio"],
+      options: { cwd: vscode.workspace.isTrusted ? (folders()[0] ?? os.homedir()) : os.homedir() },
+    };
+    this.output.info(`Starting ${executable.command} ${executable.args?.join(" ")}`);
+    this.status.starting();
+    const client = new LanguageClient("tsShape", "TorchScript Shapes", executable, this.options());
+    this.client = client;
+    client.onDidChangeState(({ newState }) => {
+      if (this.client === client && newState === State.Stopped) {
+        this.status.failed("The server has ended; the log says why.");
+      }
+      void vscode.commands.executeCommand("setContext", "tsShape.running", newState === State.Running);
+    });
+    client.onNotification("tsShape/status", (status: unknown) => this.status.told(status));
+    try {
+      await client.start();
+      this.status.started();
+    } catch (error) {
+      this.output.error(`The server did not start: ${String(error)}`);
+      this.status.failed("The server did not start; the log says why.");
+    }
+  }
+
+  private options(): LanguageClientOptions {
+    return {
+      documentSelector: [{ scheme: "file", language: "python" }],
+      initializationOptions: () => ({ settings: this.settings(), trusted: vscode.workspace.isTrusted }),
+      initializationFailedHandler: () => false,
+      outputChannel: this.output,
+      revealOutputChannelOn: RevealOutputChannelOn.Never,
+      middleware: {
+        executeCommand: this.executeCommand,
+        workspace: {
+          configuration: async (asked, token, next) => {
+            const answers = await next(asked, token);
+            return Array.isArray(answers)
+              ? answers.map((answer, at) => (asked.items[at]?.section === SECTION ? this.settings() : answer))
+              : answers;
+          },
+        },
+      },
+    };
+  }
+
+  private settings(): Nested {
+    const configuration = vscode.workspace.getConfiguration(SECTION);
+    const settings = chosen((key) => configuration.inspect(key), vscode.workspace.isTrusted);
+    return this.choice?.probing === undefined ? settings : { ...settings, interpreter: this.choice.probing };
+  }
+}
+
+export function folders(): string[] {
+  return (vscode.workspace.workspaceFolders ?? [])
+    .filter((folder) => folder.uri.scheme === "file")
+    .map((folder) => folder.uri.fsPath);
+}

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { failed, parse, shown, type Status } from "../src/status";
+
+const QUIET: Status = { interpreter: "/v/bin/python", torch: "2.13.0+cpu", tier: "full", running: 0, message: "" };
+
+function check(name: string, status: Partial<Status>, text: string, tooltip: RegExp, warning = false): void {
+  test(name, () => {
+    const found = shown({ ...QUIET, ...status });
+    assert.equal(found.text, text);
+    assert.match(found.tooltip, tooltip);
+    assert.equal(found.warning, warning);
+  });
+}
+
+check("at rest: torch's version, without its build", {}, "$(symbol-array) torch 2.13.0", /`\/v\/bin\/python`/);
+check("the sandbox is told in words", { tier: "limits" }, "$(symbol-array) torch 2.13.0", /bounded time and memory/);
+check("an unknown tier is told as it is", { tier: "odd" }, "$(symbol-array) torch 2.13.0", /Sandbox odd/);
+check("probing", { running: 2 }, "$(loading~spin) torch 2.13.0", /2 probes are running/);
+check("no agent yet", { torch: null, interpreter: null, tier: null }, "$(symbol-array) shapes", /nn\.Modules/);
+check("something is wrong", { message: "No torch in /v." }, "$(warning) shapes", /^No torch in \/v\.\n/, true);
+check("what is wrong is no markup", { message: "[x](command:y)" }, "$(warning) shapes", /^\\\[x\\\]\\\(/, true);
+
+test("a server that did not start", () => {
+  assert.deepEqual(failed("No Python."), { text: "$(error) shapes", tooltip: "No Python.", warning: true });
+});
+
+test("anything may come over the wire", () => {
+  const unknown = { interpreter: null, torch: null, tier: null, running: 0, message: "" };
+  for (const data of [null, undefined, 7, "x", [], { running: "1", torch: 2 }]) {
+    assert.deepEqual(parse(data), unknown);
+  }
+  assert.deepEqual(parse(QUIET), QUIET);
+});
