@@ -71,7 +71,8 @@ class ValueSpec:
 
     `type` is the spelling TorchScript takes (``Tensor``, ``List[Tensor]``, ``Optional[int]``). `items` holds one spec
     that every element of a list fits, one per position of a tuple, or one per key of a dict (`keys`). `minimum` and
-    `maximum` bound the *values* of an integer tensor (an index) where they are known, inclusively.
+    `maximum` bound the *values* of an integer tensor (an index) where they are known, inclusively. `varies` are the
+    dims of a list's items that may differ from item to item.
     """
 
     type: str
@@ -81,6 +82,7 @@ class ValueSpec:
     keys: tuple[str, ...] = ()
     minimum: int | None = None
     maximum: int | None = None
+    varies: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, data: Mapping[str, Json]) -> ValueSpec:
@@ -94,6 +96,7 @@ class ValueSpec:
             keys=tuple(data.get("keys", ())),
             minimum=values.get("min"),
             maximum=values.get("max"),
+            varies=tuple(data.get("varies", ())),
         )
 
     def to_json(self) -> dict[str, Json]:
@@ -108,6 +111,8 @@ class ValueSpec:
             data["keys"] = list(self.keys)
         if self.minimum is not None or self.maximum is not None:
             data["values"] = {"min": self.minimum, "max": self.maximum}
+        if self.varies:
+            data["varies"] = list(self.varies)
         return data
 
 

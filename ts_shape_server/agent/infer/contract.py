@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from ts_shape_server.agent.infer import values
-from ts_shape_server.agent.infer.recording import LayerCall, Local, Shape, shapes
+from ts_shape_server.agent.infer.recording import LayerCall, Local, Shape
+from ts_shape_server.agent.infer.shots import Shot
 from ts_shape_server.agent.infer.source import function_tree
 
 SCHEMA = 1
-Dims = Callable[[Any], Any]
-"""From a size of a run to its spelling."""
 
 
 def type_of(guess: values.Guess) -> str:
@@ -32,8 +31,10 @@ def type_of(guess: values.Guess) -> str:
     return guess.type
 
 
-def input_specs(inputs: values.Inputs, omitted: values.Inputs, dim: Callable[[int], Any]) -> list[dict[str, Any]]:
-    """One spec a parameter; `dim` spells the size at a place."""
+def input_specs(
+    inputs: values.Inputs, omitted: values.Inputs, dim: Callable[[int], Any], varies: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """One spec a parameter; `dim` spells the size at a place, `varies` are names that differ from item to item."""
     counter = iter(range(1_000_000))
 
     def spec(guess: values.Guess) -> dict[str, Any]:
@@ -46,6 +47,9 @@ def input_specs(inputs: values.Inputs, omitted: values.Inputs, dim: Callable[[in
             items = [spec(item) for item in guess.items]
             alike = guess.kind == "list" and len({_form(item) for item in items}) == 1
             data["items"] = items[:1] if alike else items
+            varying = [here for here in items[0].get("dims", ()) if here in varies] if alike else []
+            if varying:
+                data["varies"] = varying
         elif isinstance(guess, values.DictGuess):
             data["keys"] = [key for key, _ in guess.items]
             data["items"] = [spec(item) for _, item in guess.items]
@@ -70,18 +74,18 @@ def example(inputs: values.Inputs) -> dict[str, Any]:
     return {item.name: values.to_contract(item.guess) for item in inputs}
 
 
-def spec_of(value: Any, dim: Dims) -> dict[str, Any]:
-    """The spec of a value as `recording.shapes` left it."""
+def spec_of(value: Any) -> dict[str, Any]:
+    """The spec of a value as `recording.shapes` left it, its sizes spelled."""
     if isinstance(value, Shape):
-        return {"type": "Tensor", "dtype": value.dtype, "dims": [dim(size) for size in value.sizes]}
+        return {"type": "Tensor", "dtype": value.dtype, "dims": list(value.sizes)}
     if isinstance(value, tuple) and len(value) == 2 and value[0] in ("list", "tuple"):
-        items = [spec_of(item, dim) for item in value[1]]
+        items = [spec_of(item) for item in value[1]]
         if value[0] == "list":
             inner = {item["type"] for item in items}
             return {"type": f"List[{inner.pop() if len(inner) == 1 else 'Any'}]", "items": items}
         return {"type": f"Tuple[{', '.join(item['type'] for item in items)}]", "items": items}
     if isinstance(value, tuple) and len(value) == 2 and value[0] == "dict":
-        items = [spec_of(item, dim) for item in value[1].values()]
+        items = [spec_of(item) for item in value[1].values()]
         inner = {item["type"] for item in items}
         return {
             "type": f"Dict[str, {inner.pop() if len(inner) == 1 else 'Any'}]",
@@ -91,15 +95,14 @@ def spec_of(value: Any, dim: Dims) -> dict[str, Any]:
     return {"type": str(value)}
 
 
-def outputs(output: Any, dim: Dims) -> list[dict[str, Any]]:
+def outputs(shot: Shot) -> list[dict[str, Any]]:
     """One spec for each value that `forward` returns."""
-    seen = shapes(output)
-    if isinstance(output, tuple) and isinstance(seen, tuple):
-        return [spec_of(item, dim) for item in seen[1]]
-    return [spec_of(seen, dim)]
+    if shot.is_tuple and isinstance(shot.output, tuple):
+        return [spec_of(item) for item in shot.output[1]]
+    return [spec_of(shot.output)]
 
 
-def layers(calls: Sequence[LayerCall], lines: Mapping[str, int], dim: Dims) -> list[dict[str, Any]]:
+def layers(calls: Sequence[LayerCall], lines: Mapping[str, int]) -> list[dict[str, Any]]:
     """The first call of each submodule."""
     found: dict[str, dict[str, Any]] = {}
     for call in calls:
@@ -109,18 +112,18 @@ def layers(calls: Sequence[LayerCall], lines: Mapping[str, int], dim: Dims) -> l
             "name": call.name,
             "type": type(call.module).__name__,
             "line": lines.get(call.name.split(".")[0]) if "." not in call.name else None,
-            "inputs": [[dim(size) for size in item.sizes] for item in call.inputs],
-            "outputs": [[dim(size) for size in item.sizes] for item in call.outputs],
+            "inputs": [list(item.sizes) for item in call.inputs],
+            "outputs": [list(item.sizes) for item in call.outputs],
             "parameters": sum(parameter.numel() for parameter in call.module.parameters()),
         }
     return list(found.values())
 
 
-def variables(locals_: Sequence[Local], dim: Dims) -> list[dict[str, Any]]:
+def variables(locals_: Sequence[Local]) -> list[dict[str, Any]]:
     """Locals that hold tensors, in the order of their lines."""
     result = []
     for item in sorted(locals_, key=lambda item: item.line):
-        data = spec_of(item.value, dim)
+        data = spec_of(item.value)
         if "Tensor" in data["type"]:
             entry = {"name": item.name, "line": item.line, **data}
             if entry not in result:

@@ -7,15 +7,15 @@ solving. Every step has its share of the time; a step that overruns leaves what 
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from torch import nn
 
 from ts_shape_server.agent import runs
@@ -30,12 +30,12 @@ from ts_shape_server.agent.infer import (
     mismatch,
     naming,
     search,
+    shots,
     starting,
     symbolic,
     values,
 )
 from ts_shape_server.agent.infer.limits import TimeLimit, time_limit
-from ts_shape_server.agent.infer.recording import Layers, Locals
 from ts_shape_server.agent.infer.session import Outcome, Session, innermost_line
 from ts_shape_server.agent.infer.spelling import Spelling
 
@@ -46,6 +46,8 @@ CLAIM_SECONDS = 4.0
 SYMBOLIC_SECONDS = 6.0
 REAL_SECONDS = 8.0
 REAL_PARAMETERS = 150_000_000
+SAMPLES = 4
+SAMPLE_SECONDS = 2.0
 
 _symbolic_works: bool | None = None
 
@@ -203,11 +205,23 @@ def _search(
         if isinstance(checked, search.Found):
             checked = _on_real(built.session, checked, context, lines, deadline)
             if isinstance(checked, search.Found):
+                checked = _with_different_items(built.session, checked)
                 axes = {name: hint.axes for name, hint in known.items()}
                 found = tuple([labels[start]] if start in labels else [])
                 return Solved(built.session, checked, built.plan, {}, omitted, axes, found)
         failed = checked
     return _unsolved(built.session, failed, context), failed.outcome.steps
+
+
+def _with_different_items(session: Session, found: search.Found) -> search.Found:
+    """The find with items of different sizes in its lists, where the module takes that."""
+    if any(item.given for item in found.inputs):
+        return found
+    different = values.with_different_items(found.inputs)
+    if different is None:
+        return found
+    outcome = session.concrete(different)
+    return search.Found(different, replace(outcome, wishes=found.outcome.wishes)) if outcome.ok else found
 
 
 def _on_real(
@@ -288,7 +302,7 @@ def _layer_places(session: Session, wrong: mismatch.Mismatch, context: Context) 
 
 
 def _report_solved(cls: type[nn.Module], solved: Solved, context: Context, send: Callable[..., None]) -> None:
-    found, session = solved.found, solved.session
+    found, session, lines = solved.found, solved.session, _class_lines(cls)
     count, size = contract.parameter_counts(session.module)
     report: dict[str, Any] = {
         "status": "ok",
@@ -299,16 +313,13 @@ def _report_solved(cls: type[nn.Module], solved: Solved, context: Context, send:
         "second": None,
         "symbols": {},
         "constraints": [],
-        "outputs": contract.outputs(found.outcome.output, int),
         "parameters": count,
         "parameter_bytes": size,
         "evidence": [item for item in dict.fromkeys([*solved.labels, *solved.sources.values()]) if item != "guess"],
     }
-    watched, followed = Layers(session.module), Locals(context.path, _class_lines(cls))
-    numbered = session.concrete(found.inputs, [watched, followed])
-    if numbered.ok:
-        report["layers"] = contract.layers(watched.calls, contract.layer_lines(cls), int)
-        report["variables"] = contract.variables(list(followed.found.values()), int)
+    _, shot = shots.take(lambda watch: session.concrete(found.inputs, watch), session.module, context.path, lines)
+    if shot is not None:
+        report.update(_inside(cls, shot))
     send(report, "example" if context.stages != ("example",) else "final")
     if "symbols" in context.stages:
         report.update(_symbols(cls, solved, context))
@@ -321,36 +332,105 @@ def _report_solved(cls: type[nn.Module], solved: Solved, context: Context, send:
 def _symbols(cls: type[nn.Module], solved: Solved, context: Context) -> dict[str, Any]:
     """The general claim: symbols, constraints, and all shapes spelled in them."""
     session, found = solved.session, solved.found
-    watched, followed = Layers(session.module), Locals(context.path, _class_lines(cls))
-    traced: Outcome | None = None
-    limit = min(SYMBOLIC_SECONDS, context.remaining() * 0.3)
+    lines = _class_lines(cls)
+    traced: shots.Shot | None = None
+    guards: tuple[symbolic.Guard, ...] = ()
     try:
-        with time_limit(limit):
-            traced = session.symbolic(found.inputs, [watched, followed])
+        with time_limit(min(SYMBOLIC_SECONDS, context.remaining() * 0.3)):
+            outcome, traced = shots.take(
+                lambda watch: session.symbolic(found.inputs, watch), session.module, context.path, lines
+            )
+            guards = outcome.guards if outcome.ok else ()
     except TimeLimit:
-        traced = None
-    if traced is not None and not traced.ok:
-        traced = None
+        pass
     trials = claims.Trials(
         session, found.inputs, found.outcome, time.monotonic() + min(CLAIM_SECONDS, context.remaining() * 0.3)
     )
     try:
         with time_limit(CLAIM_SECONDS * 1.5):
-            claim = claims.generalise(trials, traced.guards if traced is not None else ())
+            claim = claims.generalise(trials, guards)
     except TimeLimit:
         claim = claims.Claim(trials.base, (), (), None)
     names = naming.name_places(found.inputs, claim, found.outcome.wishes, solved.axes)
-    samples = [sizes for sizes, good in trials.known.items() if good and claim.allows(sizes)]
-    spelling = Spelling(claim, names, samples[:12])
+    samples, others = _sampled(solved, claim, trials, context, lines)
+    spelling = Spelling(claim, names, samples)
     named = argument_names.find(cls, solved.plan, solved.sources, session, found, context)
     result = _claimed(solved, claim, names, spelling, named)
-    dims, output = _spelled(traced, trials, spelling, found)
-    result["outputs"] = contract.outputs(output, _renamed(dims, named.outputs, output))
-    if traced is not None:
-        layers = contract.layers(watched.calls, contract.layer_lines(cls), dims)
-        result["layers"] = layers
-        result["variables"] = contract.variables(list(followed.found.values()), dims)
+    first = traced if traced is not None else others[0] if others else None
+    if first is not None:
+        told = shots.spelled(first, others, spelling.told)
+        told = _counted(told, first, solved, context, lines, result)
+        result.update(_inside(cls, _renamed(told, named.outputs, trials.rows_are_batch, names)))
     return result
+
+
+def _inside(cls: type, shot: shots.Shot) -> dict[str, Any]:
+    """The parts of a report that a shot gives."""
+    return {
+        "outputs": contract.outputs(shot),
+        "layers": contract.layers(shot.calls, contract.layer_lines(cls)),
+        "variables": contract.variables(shot.locals),
+    }
+
+
+def _sampled(
+    solved: Solved, claim: claims.Claim, trials: claims.Trials, context: Context, lines: range
+) -> tuple[list[claims.Sizes], list[shots.Shot]]:
+    """Sizes that the claim allows, the base first, and what runs at them show."""
+    found, session = solved.found, solved.session
+    good = [sizes for sizes, ran in trials.known.items() if ran and sizes != claim.base and claim.allows(sizes)]
+    preferred = [claim.second] if claim.second is not None else []
+    wanted = list(dict.fromkeys([claim.base, *preferred, *sorted(good, key=lambda sizes: -_moved(sizes, claim.base))]))
+    samples: list[claims.Sizes] = []
+    taken: list[shots.Shot] = []
+    deadline = time.monotonic() + min(SAMPLE_SECONDS, context.remaining() * 0.1)
+    for sizes in wanted[:SAMPLES]:
+        if taken and time.monotonic() > deadline:
+            break
+        run = functools.partial(session.concrete, values.with_sizes(found.inputs, sizes))
+        _, shot = shots.take(run, session.module, context.path, lines)
+        if shot is not None:
+            samples.append(sizes)
+            taken.append(shot)
+    return samples, taken
+
+
+def _moved(sizes: claims.Sizes, base: claims.Sizes) -> int:
+    """How many sizes differ, huge ones counting nothing."""
+    return sum(here != there and here < 4 * there for here, there in zip(sizes, base))
+
+
+def _counted(
+    told: shots.Shot, first: shots.Shot, solved: Solved, context: Context, lines: range, result: dict[str, Any]
+) -> shots.Shot:
+    """Sizes that follow the number of items of a list told as ``N``: seen in a run with one item more."""
+    longer = values.with_one_more(solved.found.inputs)
+    if longer is None:
+        return told
+    counts = {len(item.guess.items) for item in longer if isinstance(item.guess, values.SequenceGuess)}
+    session = solved.session
+    _, shot = shots.take(lambda watch: session.concrete(longer, watch), session.module, context.path, lines)
+    if shot is None:
+        return told
+    seen = False
+
+    def count(size: Any, after: Sequence[int]) -> Any:
+        nonlocal seen
+        if (
+            isinstance(size, int)
+            and len(after) == 2
+            and after[1] == after[0] + 1
+            and after[1] in counts
+            and size == after[0]
+        ):
+            seen = True
+            return "N"
+        return size
+
+    changed = shots.spelled(told, [first, shot], count)
+    if seen:
+        result["symbols"]["N"] = {"min": 1, "max": None, "multiple_of": 1}
+    return changed
 
 
 def _claimed(
@@ -372,52 +452,22 @@ def _claimed(
         symbols.setdefault(name, {"min": named.values[name], "max": named.values[name], "multiple_of": 1})
     second = claim.second
     return {
-        "inputs": contract.input_specs(solved.found.inputs, solved.omitted, dim),
+        "inputs": contract.input_specs(
+            solved.found.inputs, solved.omitted, dim, naming.varying(solved.found.inputs, claim, names)
+        ),
         "symbols": symbols,
         "constraints": spelling.constraints(),
         "second": None if second is None else contract.example(values.with_sizes(solved.found.inputs, second)),
     }
 
 
-def _spelled(
-    traced: Outcome | None, trials: claims.Trials, spelling: Spelling, found: search.Found
-) -> tuple[Callable[[Any], Any], Any]:
-    """How to spell sizes, and the output whose sizes are spelled: the symbolic run's, else the first run's by
-    fitting.
-    """
-    if traced is not None:
-        run = traced
-
-        def symbolic_dim(size: Any) -> Any:
-            return spelling.dim(run.size(size))
-
-        output = traced.output
-        if trials.rows_are_batch and spelling.names.get(0):
-            return _rows_first(symbolic_dim, output, spelling.names[0]), output
-        return symbolic_dim, output
-    shapes = {**trials.shapes, trials.base: claims.output_shapes(found.outcome)}
-    return spelling.fit(shapes, trials.base), found.outcome.output
-
-
-def _rows_first(dim: Callable[[Any], Any], output: Any, name: str) -> Callable[[Any], Any]:
-    """`dim`, but the rows of the first output are told by the name of the batch: that is part of the claim."""
-    first = search.first_tensor(output)
-    rows = first.shape[0] if first is not None and first.dim() else None
-
-    def spelled(size: Any) -> Any:
-        return name if size is rows else dim(size)
-
-    return spelled if isinstance(rows, torch.SymInt) else dim
-
-
-def _renamed(dim: Callable[[Any], Any], named: Mapping[int, str], output: Any) -> Callable[[Any], Any]:
-    """`dim`, with the fixed sizes of outputs that follow a constructor argument told by its name."""
-
-    def spelled(size: Any) -> Any:
-        told = dim(size)
-        return named.get(told, told) if isinstance(told, int) else told
-
-    return spelled
+def _renamed(shot: shots.Shot, named: Mapping[int, str], rows_are_batch: bool, names: Mapping[int, str]) -> shots.Shot:
+    """Fixed sizes of the output that follow a constructor argument by its name; its rows, if they are, as the batch."""
+    calls, found, output = shots.sections(shot)
+    told = [named.get(size, size) if isinstance(size, int) else size for size in output]
+    if rows_are_batch and 0 in names and told:
+        told[0] = names[0]
+    return shots.respelled(shot, [*calls, *found, *told])
 
 
 def _class_lines(cls: type) -> range:

@@ -56,12 +56,42 @@ def name_places(
             index += 1
     names: dict[int, str] = {}
     used: set[str] = set()
+    twins = _twins(inputs)
     for free in claim.free:
+        twin = next((twins[member] for member in free.members if twins.get(member) in names), None)
+        if twin is not None:
+            names.update(dict.fromkeys(free.members, names[twin]))
+            continue
         candidates = sorted((wanted[member] for member in free.members), key=lambda pair: not pair[1])
         name = _unused(candidates[0][0], used)
         used.add(name)
         names.update(dict.fromkeys(free.members, name))
     return names
+
+
+def varying(inputs: values.Inputs, claim: Claim, names: Mapping[int, str]) -> frozenset[str]:
+    """The names of dims that may differ from item to item of a list."""
+    twins = _twins(inputs)
+    return frozenset(
+        names[free.members[0]]
+        for free in claim.free
+        if any(member in twins and twins[member] not in free.members for member in free.members)
+    )
+
+
+def _twins(inputs: values.Inputs) -> dict[int, int]:
+    """For each place in a later item of a list of like tensors, the same place in the first item."""
+    starts: list[int] = []
+    offset = 0
+    tensors = values.all_tensors(inputs)
+    for tensor in tensors:
+        starts.append(offset)
+        offset += len(tensor.dims)
+    twins: dict[int, int] = {}
+    for index, group in enumerate(values.groups(inputs)):
+        if group[0] != index and len(tensors[group[0]].dims) == len(tensors[index].dims):
+            twins.update({starts[index] + axis: starts[group[0]] + axis for axis in range(len(tensors[index].dims))})
+    return twins
 
 
 def _unused(name: str, used: set[str]) -> str:

@@ -6,6 +6,7 @@ the claim holds, that is its spelling. Knows the claim and its names, and nothin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Union
@@ -39,11 +40,13 @@ class Spelling:
         reduced = self.reduced(size)
         if getattr(reduced, "is_number", False):
             return int(reduced)
+        if getattr(reduced, "is_Symbol", False):
+            return self.symbol_names().get(str(reduced), str(reduced))
         known = self._known(size)
         if known is not None:
             return known
         try:
-            return expressions.text(reduced, self.symbol_names())
+            return _without_repeats(expressions.text(reduced, self.symbol_names()))
         except expressions.Untranslatable:
             return "?"
 
@@ -62,16 +65,13 @@ class Spelling:
                 result.append(spelled)
         return result
 
-    def fit(self, outputs: Mapping[Sizes, Sequence[Sequence[int]]], base: Sizes) -> Callable[[Any], Dim]:
-        """Spellings for the output sizes of the base run, fitted to those of the samples."""
-        spelled: dict[int, Dim] = {}
-        rows = [outputs[sample] for sample in self.samples if sample in outputs]
-        for index, shape in enumerate(outputs.get(base, ())):
-            for axis, size in enumerate(shape):
-                if all(len(row) > index and len(row[index]) > axis for row in rows):
-                    fitted = self.fitted([row[index][axis] for row in rows]) if len(rows) == len(self.samples) else None
-                    spelled.setdefault(int(size), fitted if fitted is not None else int(size))
-        return lambda size: spelled.get(int(size), int(size))
+    def told(self, size: Any, seen: Sequence[int]) -> Dim:
+        """The spelling of a size that was `seen` so in the runs at `samples` (nothing seen: as the run states it)."""
+        stated = self.dim(size)
+        if not isinstance(stated, int) or len(seen) != len(self.samples) or len(set(seen)) <= 1:
+            return stated
+        fitted = self.fitted(seen)
+        return stated if fitted is None else fitted
 
     def reduced(self, expression: Any) -> Any:
         """`expression` with fixed places as numbers and tied places as one symbol."""
@@ -114,11 +114,16 @@ class Spelling:
             name = self.names[item.members[0]]
             if own == list(seen):
                 return name
-            if not whole:
+            if not whole and len(self.samples) > 2:
                 fit = _fit(own, seen, name)
                 if fit is not None:
                     return fit
         return None
+
+
+def _without_repeats(text: str) -> str:
+    """``max(L, L)``, of items that differ, as ``max(L)``."""
+    return re.sub(r"\b(max|min)\((\w+)(?:, \2)+\)", r"\1(\2)", text)
 
 
 def _fit(own: Sequence[int], seen: Sequence[int], name: str) -> str | None:

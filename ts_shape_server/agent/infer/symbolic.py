@@ -84,7 +84,7 @@ class SymbolicSizes:
                 value = bool(result)
             except (TypeError, ValueError, RecursionError):
                 continue
-            if renamed.free_symbols and renamed.free_symbols <= known and isinstance(renamed, Boolean):
+            if renamed.free_symbols and renamed.free_symbols <= known and _is_condition(renamed):
                 seen.pop(renamed, None)
                 seen[renamed] = Guard(renamed, value)
         return tuple(seen.values())
@@ -98,6 +98,11 @@ class SymbolicSizes:
 
     def _rename(self, expression: Any) -> Any:
         return expression.xreplace({key: name for key, name in self._names.items() if not isinstance(key, str)})
+
+
+def _is_condition(expression: Any) -> bool:
+    """Whether an expression is true or false; a bare symbol is one that torch has fixed to its number."""
+    return isinstance(expression, Boolean) and not expression.is_Symbol
 
 
 def works() -> bool:

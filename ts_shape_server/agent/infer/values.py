@@ -113,6 +113,29 @@ def with_tensor(inputs: Inputs, index: int, change: Callable[[TensorGuess], Gues
     return map_tensors(inputs, lambda position, tensor: change(tensor) if position == index else tensor)
 
 
+def with_one_more(inputs: Inputs) -> Inputs | None:
+    """`inputs` with one more item in each list of tensors; None if there is no such list."""
+    changed = tuple(
+        replace(item, guess=replace(item.guess, items=(*item.guess.items, item.guess.items[-1])))
+        if isinstance(item.guess, SequenceGuess) and item.guess.kind == "list" and item.guess.items
+        else item
+        for item in inputs
+    )
+    return None if changed == inputs else changed
+
+
+def with_different_items(inputs: Inputs) -> Inputs | None:
+    """`inputs` with the first dim of the second tensor of each list made larger; None if there is no such list."""
+    later = {index for index, group in enumerate(groups(inputs)) if index == group[0] + 1 and index in group}
+
+    def change(index: int, guess: TensorGuess) -> Guess:
+        if index in later and guess.dims:
+            return replace(guess, dims=(guess.dims[0] + 3, *guess.dims[1:]))
+        return guess
+
+    return map_tensors(inputs, change) if later else None
+
+
 def groups(inputs: Inputs) -> tuple[tuple[int, ...], ...]:
     """For each tensor the indices of those that share its form: all of its list, or itself alone."""
     result: list[tuple[int, ...]] = []
