@@ -12,6 +12,7 @@ import linecache
 import os
 import sys
 import sysconfig
+import time
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -129,22 +130,48 @@ def load(job: Mapping[str, Any], seconds: float) -> Loaded:
     except (SyntaxError, ValueError, RecursionError) as error:
         return Loaded({}, source, None, (), _syntax_problem(error, path), False)
     name = module_name(path)
+    started = time.monotonic()
+    module, stopped = _import(name, path, source, seconds)
+    left = seconds - (time.monotonic() - started)
+    if stopped is not None and _bare_parents(name, path) and left > 0:
+        # The package's own `__init__` may be what fails; its modules may well do without it.
+        module, stopped = _import(name, path, source, left)
+    stubbed = tuple(_finder.names)
+    return Loaded(module.__dict__, source, tree, stubbed, stopped, "cuda" in source or "device" in source)
+
+
+def _import(name: str, path: str, source: str, seconds: float) -> tuple[types.ModuleType, LoadProblem | None]:
+    """The module as far as it came, and what stopped it."""
     module = _new_module(name, path)
-    stopped: LoadProblem | None = None
     try:
         with time_limit(seconds):
             exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
     except TimeLimit:
-        stopped = LoadProblem(
-            "slow-import",
+        message = (
             f"Importing the file takes longer than {seconds:.0f} s: "
-            'move what runs at the top into `if __name__ == "__main__":`.',
-            path,
+            'move what runs at the top into `if __name__ == "__main__":`.'
         )
+        return module, LoadProblem("slow-import", message, path)
     except (Exception, SystemExit) as error:
-        stopped = _import_problem(error, path)
-    stubbed = tuple(_finder.names)
-    return Loaded(module.__dict__, source, tree, stubbed, stopped, "cuda" in source or "device" in source)
+        return module, _import_problem(error, path)
+    return module, None
+
+
+def _bare_parents(name: str, path: str) -> bool:
+    """Put empty packages in the place of parents that could not be imported; False if there are none."""
+    parents = name.split(".")[:-1]
+    folder = os.path.dirname(path)
+    made = False
+    for count in range(len(parents), 0, -1):
+        parent = ".".join(parents[:count])
+        if parent not in sys.modules:
+            module = types.ModuleType(parent)
+            module.__path__ = [folder]
+            module.__package__ = parent
+            sys.modules[parent] = module
+            made = True
+        folder = os.path.dirname(folder)
+    return made
 
 
 def find(loaded: Loaded, qualified: str, job: Mapping[str, Any], seconds: float) -> Found | LoadProblem:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import shutil
@@ -23,7 +24,7 @@ from ts_shape_server.model import Failure, Report, TorchScript, without_report
 from ts_shape_server.probing import landing
 from ts_shape_server.probing.agents import Agent, AgentError, Done, Limits, State
 from ts_shape_server.probing.interpreter import Interpreter, NoInterpreter, find
-from ts_shape_server.probing.store import Entry, Store, file_digest, key
+from ts_shape_server.probing.store import Entry, Store, digest, file_digest, key
 
 log = logging.getLogger(__name__)
 
@@ -361,11 +362,13 @@ class ProbeService:
         if found is None and self.options.cache is not None:
             torch = (self.options.interpreter, None)
         wire_form = {**item.to_wire(), "line": 0}
-        return key(item.digest, request.path, item.name, wire_form, torch, __version__)
+        return key(item.digest, request.path, item.name, wire_form, torch, agent_version())
 
     def _keep(self, request: FileRequest, item: ClassRequest, report: Report, depends: list[str]) -> None:
-        passing = report.reason is not None and report.reason.code in ("internal", "slow-import")
-        if passing or report.status not in ("ok", "failed", "unresolved", "skipped"):
+        """Keep what only the code decides: a package that is missing today may be installed tomorrow."""
+        code = report.reason.code if report.reason is not None else ""
+        decided = report.status in ("ok", "failed", "skipped") or code in ("no-input", "no-constructor")
+        if report.stubbed or not decided:
             return
         others = {path: file_digest(path, request.overlays) for path in depends if path != request.path}
         self._store.put(self._key(request, item), Entry(report, request.text(), others))
@@ -385,6 +388,14 @@ class ProbeService:
             final[item.name] = known or without_report(request.path, item.name, item.line, "unresolved", failure)
             if known is None:
                 on_report(final[item.name])
+
+
+@functools.cache
+def agent_version() -> str:
+    """A hash that changes with this program's agent, so that no report of an older one is taken for fresh."""
+    folder = Path(__file__).parent.parent / "agent"
+    states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(folder.rglob("*.py"))]
+    return digest(__version__, repr(states))
 
 
 class _Round:
