@@ -58,7 +58,7 @@ def _of_function(entry: Seen) -> Iterator[dict[str, Any]]:
     for name, kind in entry.parameters.items():
         if name in variadic and entry.code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
             continue
-        wanted = _with_default(kind, name, defaults)
+        wanted = types.with_default(kind, defaults, name)
         if wanted.representable:
             needed = _needed(wanted, hints.get(name, inspect.Signature.empty), scope)
             yield _annotation(owner, entry.name, name, wanted, needed)
@@ -88,14 +88,6 @@ def _defaults(function: Any) -> dict[str, Any]:
     except (TypeError, ValueError):
         return {}
     return {name: item.default for name, item in parameters.items() if item.default is not item.empty}
-
-
-def _with_default(seen: Type, name: str, defaults: Mapping[str, Any]) -> Type:
-    """What takes the values seen and the default; a parameter that only ever was None holds a Tensor, most likely."""
-    joined = types.join(seen, types.of(defaults[name])) if name in defaults else seen
-    if joined == types.NONE:
-        return Type("Optional", (types.TENSOR,))
-    return joined if joined.representable else seen
 
 
 def _needed(kind: Type, annotation: Any, scope: Mapping[str, Any]) -> bool:

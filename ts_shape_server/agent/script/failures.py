@@ -18,10 +18,10 @@ import torch.jit._recursive
 import torch.jit._state
 from torch import nn
 
-from ts_shape_server.agent.script import edits, locate, neutralise, unplaced, words
+from ts_shape_server.agent.script import locate, neutralise, unplaced, words
 from ts_shape_server.agent.script.observe import is_foreign
 from ts_shape_server.agent.script.problem import Problem, Search, take_apart
-from ts_shape_server.agent.script.sources import Edit, Sources
+from ts_shape_server.agent.script.sources import Edit, Sources, key_of
 
 LIMIT = 25
 """Of reasons of one module."""
@@ -32,12 +32,16 @@ DETAIL_LIMIT = 4000
 
 @dataclass
 class Compiler:
-    """Compiles one module, again and again. `scripted` is the result once nothing is refused."""
+    """Compiles one module, again and again. `scripted` is the result once nothing is refused.
+
+    `known` are the compiled types of torch's own leaf modules: they need no second compilation.
+    """
 
     module: nn.Module
     scripted: Any | None = None
     attempts: int = 0
     sources: Sources | None = None
+    known: dict[type, list[Any]] = field(default_factory=dict)
 
     def forget(self) -> None:
         """Drop what torch remembers of compiled functions of the user's: it may hold edits."""
@@ -46,16 +50,14 @@ class Compiler:
             if not is_foreign(parsed.path):
                 remembered.pop(parsed.function, None)
 
-    def alone(self, module: nn.Module) -> BaseException | None:
-        """What torch raises for a part of the module."""
-        return Compiler(module, sources=self.sources)()
-
     def __call__(self) -> BaseException | None:
         """None if it compiles, else what torch raised."""
         recursive: Any = torch.jit._recursive
         self.attempts += 1
         kept = recursive.concrete_type_store
-        recursive.concrete_type_store = recursive.ConcreteTypeStore()
+        recursive.concrete_type_store = store = recursive.ConcreteTypeStore()
+        store.type_store.update(self.known)
+        store.methods_compiled.update(item for items in self.known.values() for item in items)
         self.forget()
         try:
             with warnings.catch_warnings():
@@ -66,7 +68,17 @@ class Compiler:
             return error
         finally:
             recursive.concrete_type_store = kept
+            self.known = {
+                kind: done
+                for kind, items in store.type_store.items()
+                if (done := [item for item in items if item in store.methods_compiled and _is_leaf(kind, item)])
+            }
             self.forget()
+
+
+def _is_leaf(kind: type, compiled: Any) -> bool:
+    """Whether a type is one of torch's own modules without parts: no edit reaches into it."""
+    return kind.__module__.startswith("torch.") and not compiled.get_modules()
 
 
 @dataclass
@@ -81,7 +93,8 @@ class Reasons:
         location = None if place is None else locate.json_location(place)
         if key in self.found:
             again = {**location, "message": "the same here"} if location is not None else None
-            if again is not None and again["range"] != (self.found[key]["location"] or {}).get("range"):
+            known = [self.found[key]["location"], *self.found[key]["related"]]
+            if again is not None and again["range"] not in [(item or {}).get("range") for item in known]:
                 self.found[key]["related"].append(again)
             return
         related = [locate.json_location(item, item.caption or "reached from here") for item in problem.chain]
@@ -99,28 +112,22 @@ def collect(compiler: Compiler, search: Search, remaining: Callable[[], float]) 
     reasons = Reasons()
     error = compiler()
     first = error
-    while error is not None and len(reasons.found) < LIMIT:
+    while error is not None and len(reasons.found) < LIMIT and compiler.attempts < ATTEMPTS:
         problem = take_apart(error, search)
         follows = _follows(problem, search)
         started = time.monotonic()
-        if problem.function is None:
-            problem = _place(problem, compiler, search)
-        error, repaired = _get_past(problem, compiler, search, remaining)
+        if problem.place is None:
+            problem = unplaced.place(problem, compiler.module, search)
+        if unplaced.mend(problem, compiler.module):
+            error, repaired = compiler(), None
+        else:
+            error, repaired = _get_past(problem, compiler, search, remaining)
         if not follows:
             names, owner = (repaired.repairs, repaired.function) if repaired is not None else ((), None)
             reasons.add(problem, words.tell(problem, search, names, owner))
         if error is problem_error(error, problem, search) or remaining() < 2 * (time.monotonic() - started):
             break
     return first is None, list(reasons.found.values())
-
-
-def _place(problem: Problem, compiler: Compiler, search: Search) -> Problem:
-    """The problem at the `forward` of the innermost module that has it, if any is the user's."""
-    module = unplaced.innermost(compiler.module, problem.text.strip(), compiler.alone) or compiler.module
-    code = getattr(getattr(type(module).forward, "__code__", None), "co_firstlineno", 0)
-    path = getattr(getattr(type(module).forward, "__code__", None), "co_filename", "")
-    function = search.sources.function_at(path, code)
-    return problem if function is None or not search.users(path) else unplaced.placed_at(problem, function)
 
 
 def problem_error(error: BaseException | None, problem: Problem, search: Search) -> BaseException | None:
@@ -150,6 +157,9 @@ def _get_past(
         error = compiler()
         if problem_error(error, problem, search) is None:
             search.lost.setdefault(candidate.function.key, set()).update(candidate.lost)
+            if problem.function is not None and problem.node is not None:
+                search.handled.add((problem.function.key, key_of(problem.node)))
+            search.opaque.setdefault(candidate.function.key, set()).update(candidate.opaque)
             return error, candidate if candidate.repairs else None
         made[:] = before
     return compiler() if error is None else error, None
@@ -159,7 +169,6 @@ def _follows(problem: Problem, search: Search) -> bool:
     """Whether a refusal comes from an edit and not from the source: it is about a value that an edit made."""
     if problem.function is None or problem.node is None:
         return "ts_shape_" in problem.message
-    lost = search.lost.get(problem.function.key, set())
     if "ts_shape_" in problem.message.split("\n")[0]:
         return True
-    return bool(lost & edits.loaded_names(problem.node)) and not words.independent(problem)
+    return search.invented(problem.function, problem.node) and not words.independent(problem)

@@ -16,19 +16,20 @@ from typing import Any
 
 from ts_shape_server.agent.script import edits, types
 from ts_shape_server.agent.script.problem import Problem, Search, statement_at
-from ts_shape_server.agent.script.sources import Edit, Parsed, key_of
+from ts_shape_server.agent.script.sources import Edit, NodeKey, Parsed, key_of
 from ts_shape_server.agent.script.types import Type
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Edits to make together. `lost` are names that have no true value any more; `repairs` names the parameters
-    (of `function`) whose annotation is the whole edit."""
+    """Edits to make together. `lost` are names that have no true value any more, `opaque` expressions of which only
+    the place is left; `repairs` names the parameters (of `function`) whose annotation is the whole edit."""
 
     function: Parsed
     edits: tuple[Edit, ...]
     lost: frozenset[str] = frozenset()
     repairs: tuple[str, ...] = ()
+    opaque: frozenset[NodeKey] = frozenset()
 
 
 def candidates(problem: Problem, search: Search) -> Iterator[Candidate]:
@@ -79,11 +80,13 @@ def _annotations(search: Search, function: Parsed, first: list[str]) -> Iterator
     wanted = search.wanted(function)
     ordered = [name for name in dict.fromkeys(first) if name in wanted]
     ordered += [name for name in wanted if name not in ordered]
+    guessed = frozenset(name for name in ordered if search.guessed(function, name))
     for name in ordered:
-        yield Candidate(function, (edits.annotated(search.sources, name, wanted[name]),), repairs=(name,))
+        edit = edits.annotated(search.sources, name, wanted[name])
+        yield Candidate(function, (edit,), guessed & {name}, repairs=(name,))
     if len(ordered) > 1:
         every = tuple(edits.annotated(search.sources, name, wanted[name]) for name in ordered)
-        yield Candidate(function, every, repairs=tuple(ordered))
+        yield Candidate(function, every, guessed, repairs=tuple(ordered))
 
 
 def _by_message(problem: Problem, search: Search, function: Parsed) -> Iterator[Candidate]:
@@ -95,7 +98,11 @@ def _by_message(problem: Problem, search: Search, function: Parsed) -> Iterator[
         message,
     )
     statement = statement_at(problem)
-    if expected and isinstance(statement, (ast.Assign, ast.AnnAssign, ast.Return)) and statement.value is not None:
+    whole = isinstance(statement, (ast.AnnAssign, ast.Return)) or (
+        isinstance(statement, ast.Assign) and not any(isinstance(item, ast.Tuple) for item in statement.targets)
+    )
+    if expected and whole and getattr(statement, "value", None) is not None:
+        assert isinstance(statement, (ast.Assign, ast.AnnAssign, ast.Return)) and statement.value is not None
         kind = types.parse(next(group for group in expected.groups() if group))
         if kind.representable:
             yield _value(search, function, statement.value, kind)
@@ -246,7 +253,9 @@ def _constant(value: ast.expr, _: ast.AST) -> ast.expr:
 def _value(
     search: Search, function: Parsed, node: ast.expr, kind: Type, lost: frozenset[str] = frozenset()
 ) -> Candidate:
-    return Candidate(function, (edits.replaced(key_of(node), lambda _: edits.value_call(search.sources, kind)),), lost)
+    edit = edits.replaced(key_of(node), lambda _: edits.value_call(search.sources, kind))
+    opaque = frozenset([key_of(node)]) if kind == types.ANY else frozenset()
+    return Candidate(function, (edit,), lost, opaque=opaque)
 
 
 def _give_up(search: Search, function: Parsed, statement: ast.stmt) -> Iterator[Candidate]:

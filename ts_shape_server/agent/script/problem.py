@@ -7,17 +7,21 @@ value to an edit. It decides nothing.
 from __future__ import annotations
 
 import ast
+import inspect
 import linecache
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import CodeType
 from typing import Any
+
+from torch import nn
 
 from ts_shape_server.agent.script import edits, locate, types
 from ts_shape_server.agent.script.expressions import Expressions, record
 from ts_shape_server.agent.script.locate import Located, Place
 from ts_shape_server.agent.script.observe import Seen
-from ts_shape_server.agent.script.sources import Parsed, Sources
+from ts_shape_server.agent.script.sources import NodeKey, Parsed, Sources, key_of, located_nodes
 from ts_shape_server.agent.script.types import Type
 
 
@@ -34,6 +38,8 @@ class Search:
     users: Callable[[str], bool]
     expressions: Expressions = field(default_factory=Expressions)
     lost: dict[tuple[str, int], set[str]] = field(default_factory=dict)
+    opaque: dict[tuple[str, int], set[NodeKey]] = field(default_factory=dict)
+    handled: set[tuple[tuple[str, int], NodeKey]] = field(default_factory=set)
 
     def seen_of(self, function: Parsed) -> Seen | None:
         """What the run saw of a function, None if it never ran."""
@@ -48,36 +54,57 @@ class Search:
         """The type an expression had in the run; None if it did not run."""
         if isinstance(node, ast.Constant):
             return types.of(node.value)
-        self.record_all()
+        self.record_with(function)
         return self.expressions.type_of(function, node)
 
     def ran(self, function: Parsed, block: list[ast.stmt]) -> bool:
-        self.record_all()
+        self.record_with(function)
         return self.expressions.ran(function, block)
 
-    def record_all(self) -> None:
-        """See the expressions of the functions that were compiled since the last time."""
+    def record_with(self, function: Parsed) -> None:
+        """See the expressions of a function, and of the user's that were compiled since the last time."""
+        if function.key in self.expressions.tried:
+            return
         new = [
             parsed
             for parsed in self.sources.functions.values()
-            if parsed.key not in self.expressions.tried and self.users(parsed.path)
+            if parsed.key not in self.expressions.tried and (self.users(parsed.path) or parsed.key == function.key)
         ]
         if new:
             self.expressions.tried.update(parsed.key for parsed in new)
             record(new, self.rerun, self.expressions)
 
+    def invented(self, function: Parsed, node: ast.AST) -> bool:
+        """Whether an expression reads a value that only an edit gave it."""
+        opaque = self.opaque.get(function.key, set())
+        inner = [node, *located_nodes(node)] if hasattr(node, "lineno") else []
+        if any(key_of(item) in opaque for item in inner):
+            return True
+        return bool(self.lost.get(function.key, set()) & edits.loaded_names(node))
+
     def wanted(self, function: Parsed) -> dict[str, Type]:
-        """The parameters that the compiler takes for Tensors because nothing says otherwise, and that are not."""
+        """The parameters that the compiler takes for Tensors because nothing says otherwise, and that are not.
+
+        A function that never ran still tells by its defaults.
+        """
         seen = self.seen_of(function)
-        if seen is None:
-            return {}
-        arguments = [*function.tree.args.args, *function.tree.args.kwonlyargs]
+        arrived = seen.parameters if seen is not None else {}
+        defaults = default_values(function)
         found = {}
-        for argument in arguments:
-            kind = seen.parameters.get(argument.arg)
-            if argument.annotation is None and kind is not None and kind.representable and kind != types.TENSOR:
-                found[argument.arg] = types.with_default(kind, default_of(function.tree, argument.arg))
+        for argument in [*function.tree.args.args, *function.tree.args.kwonlyargs]:
+            name = argument.arg
+            if argument.annotation is not None or (name not in arrived and name not in defaults):
+                continue
+            kind = types.with_default(arrived.get(name, types.UNKNOWN), defaults, name)
+            if kind.representable and kind not in (types.TENSOR, types.UNKNOWN):
+                found[name] = kind
         return found
+
+    def guessed(self, function: Parsed, parameter: str) -> bool:
+        """Whether nothing but None was ever seen in a parameter: its type in `wanted` is a guess."""
+        seen = self.seen_of(function)
+        kind = seen.parameters.get(parameter, types.NONE) if seen is not None else types.NONE
+        return kind == types.NONE and default_values(function).get(parameter) is None
 
 
 def default_of(tree: ast.FunctionDef, parameter: str) -> ast.expr | None:
@@ -92,11 +119,21 @@ def default_of(tree: ast.FunctionDef, parameter: str) -> ast.expr | None:
     return None
 
 
+def default_values(function: Parsed) -> dict[str, Any]:
+    """The values of a function's defaults."""
+    try:
+        parameters = inspect.signature(function.function).parameters
+    except (TypeError, ValueError):
+        return {}
+    return {name: item.default for name, item in parameters.items() if item.default is not item.empty}
+
+
 @dataclass(frozen=True)
 class Problem:
     """`function` and `node` are None where torch names no place in the user's source.
 
-    `place` is what is shown; `chain` are the other places, with what they have to do with it.
+    `place` is what is shown; `chain` are the other places, with what they have to do with it. `module` is the one that
+    torch was compiling.
     """
 
     located: Located
@@ -105,6 +142,7 @@ class Problem:
     node: ast.AST | None = None
     place: Place | None = None
     chain: tuple[Place, ...] = ()
+    module: nn.Module | None = None
 
     @property
     def message(self) -> str:
@@ -112,8 +150,9 @@ class Problem:
 
     @property
     def signature(self) -> tuple[str, Place | None]:
-        """Equal for two errors that are the same one."""
-        return self.message, self.located.places[0] if self.located.places else None
+        """Equal for two errors that are the same one: torch numbers types anew with each compilation."""
+        said = re.sub(r"___torch_mangle_\d+\.|0x[0-9a-f]+", "", self.message)
+        return said, self.located.places[0] if self.located.places else None
 
     @property
     def code(self) -> str:
@@ -128,7 +167,9 @@ def take_apart(error: BaseException, search: Search) -> Problem:
     text = str(error)
     located = locate.read(text)
     if not located.places:
-        located = replace(located, places=tuple(_from_traceback(error, search)))
+        found = _from_parser(error, search) or _from_callee(error, search) or _from_last_call(text, search)
+        located = replace(located, places=found)
+    module = _module(error)
     places = [_exact(error, place, search) if place.column is None else place for place in located.places]
     for index, place in enumerate(places):
         if not search.users(place.path):
@@ -136,26 +177,79 @@ def take_apart(error: BaseException, search: Search) -> Problem:
         function = search.sources.function_at(place.path, place.line)
         node = function.node_at(place) if function is not None else None
         chain = (*places[:index], *places[index + 1 :])
-        return Problem(located, text, function, node, _narrowed(function, node, place), chain)
-    return Problem(located, text, chain=tuple(places))
+        return Problem(located, text, function, node, _narrowed(function, node, place), chain, module)
+    if not places:
+        return Problem(located, text, module=module)
+    function = search.sources.function_at(places[0].path, places[0].line)
+    node = function.node_at(places[0]) if function is not None else None
+    return Problem(located, text, function, node, None, tuple(places), module)
 
 
-def _from_traceback(error: BaseException, search: Search) -> Iterator[Place]:
-    """Torch's parser fails on some nodes without a word of where: the node is a local of its frames."""
+def _frames(error: BaseException) -> Iterator[dict[str, Any]]:
+    """The locals of the frames that an error went through, the outermost first."""
     trace = error.__traceback__
-    found: tuple[ast.AST, Any] | None = None
     while trace is not None:
-        values = trace.tb_frame.f_locals
+        yield trace.tb_frame.f_locals
+        trace = trace.tb_next
+
+
+def _module(error: BaseException) -> nn.Module | None:
+    """The module that torch was compiling, a local of its frames."""
+    found: nn.Module | None = None
+    for values in _frames(error):
+        if isinstance(values.get("nn_module"), nn.Module):
+            found = values["nn_module"]
+    return found
+
+
+def _from_parser(error: BaseException, search: Search) -> tuple[Place, ...]:
+    """Torch's parser fails on some nodes without a word of where: the node is a local of its frames."""
+    found: tuple[ast.AST, Any] | None = None
+    for values in _frames(error):
         node = next((values[name] for name in ("stmt", "expr", "node") if isinstance(values.get(name), ast.AST)), None)
         if node is not None and hasattr(node, "lineno") and hasattr(values.get("ctx"), "filename"):
             found = node, values["ctx"]
-        trace = trace.tb_next
     if found is None:
-        return
+        return ()
     node, context = found
+    return tuple(
+        function.place_of(node)
+        for function in search.sources.functions.values()
+        if function.path == context.filename and function.source == context.source
+    )[:1]
+
+
+def _from_callee(error: BaseException, search: Search) -> tuple[Place, ...]:
+    """Torch fails on some callables (numpy's) without a word of where: the callable is a local of its frames."""
+    if not isinstance(error, TypeError) or "weak reference" not in str(error):
+        return ()
+    called = [values["fn"] for values in _frames(error) if "fn" in values]
     for function in search.sources.functions.values():
-        if function.path == context.filename and function.source == context.source:
-            yield function.place_of(node)
+        if not called or not search.users(function.path):
+            continue
+        scope = dict(inspect.getclosurevars(inspect.unwrap(function.function)).nonlocals)
+        scope = {**getattr(inspect.unwrap(function.function), "__globals__", {}), **scope}
+        for node in located_nodes(function.tree):
+            if (function.key, key_of(node)) not in search.handled and _means(node, scope) is called[-1]:
+                return (function.place_of(node),)
+    return ()
+
+
+def _means(node: ast.AST, scope: Mapping[str, Any]) -> Any:
+    """What a dotted name is, in a function's globals; a mark of our own if that cannot be told."""
+    if isinstance(node, ast.Name):
+        return scope.get(node.id, node)
+    if isinstance(node, ast.Attribute):
+        owner = _means(node.value, scope)
+        return node if isinstance(owner, ast.AST) else getattr(owner, node.attr, node)
+    return node
+
+
+def _from_last_call(text: str, search: Search) -> tuple[Place, ...]:
+    """The call that torch was looking at when it failed in a way that is about one."""
+    if search.sources.last_range is None or "arg_types.size()" not in text:
+        return ()
+    return locate.read(search.sources.last_range.highlight()).places
 
 
 def _exact(error: BaseException, place: Place, search: Search) -> Place:

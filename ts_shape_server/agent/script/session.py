@@ -6,10 +6,12 @@ built on the meta device, where it has types and no values.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import CodeType
@@ -35,23 +37,29 @@ class Session:
     context: Context
     weights: dict[str, Any] | None = None
     _outputs: dict[bool, Any] = field(default_factory=dict)
+    _dear: bool = False
 
     @cached_property
     def heavy(self) -> bool:
-        """Whether the parameters take more memory than we want to spend, counted without making them."""
-        try:
-            with torch.device("meta"):
-                module = self.run.build()
-        except Exception:
-            return False
-        size = sum(item.numel() * item.element_size() for item in (*module.parameters(), *module.buffers()))
-        return size > HEAVY_BYTES
+        """Whether the parameters take more memory than we want to spend."""
+        return self._first is None
 
     @cached_property
     def pristine(self) -> nn.Module:
         """An instance that never runs. Raises what the constructor raises."""
+        return self._first if self._first is not None else self._build()
+
+    @cached_property
+    def _first(self) -> nn.Module | None:
+        """The first instance, None if it grew too large in the making."""
         started = time.monotonic()
-        module = self._build()
+        try:
+            with _limited_parameters(HEAVY_BYTES):
+                module = self.run.build()
+        except _TooLarge:
+            return None
+        if self.weights is not None:
+            module.load_state_dict(self.weights)
         self._dear = time.monotonic() - started > CHEAP_SECONDS
         return module
 
@@ -62,7 +70,7 @@ class Session:
             try:
                 return copy.deepcopy(pristine)
             except Exception:
-                pass
+                self._dear = False
         return self._build()
 
     def _build(self) -> nn.Module:
@@ -106,6 +114,35 @@ class Session:
     def sizes(self) -> tuple[bool, ...]:
         """The values of `second` to go through."""
         return (False,) if self.run.second is None else (False, True)
+
+
+class _TooLarge(Exception):
+    """Raised from within a constructor whose parameters have grown past the limit."""
+
+
+@contextlib.contextmanager
+def _limited_parameters(limit: int) -> Iterator[None]:
+    """Stop a constructor once its parameters take more than `limit` bytes.
+
+    A parameter is registered before it is initialised, so that the memory is not touched yet.
+    """
+    patched: Any = nn.Module
+    original = patched.register_parameter
+    total = 0
+
+    def register(module: nn.Module, name: str, parameter: Any) -> None:
+        nonlocal total
+        if parameter is not None and not isinstance(parameter, nn.UninitializedParameter):
+            total += parameter.numel() * parameter.element_size()
+        if total > limit:
+            raise _TooLarge
+        original(module, name, parameter)
+
+    patched.register_parameter = register
+    try:
+        yield
+    finally:
+        patched.register_parameter = original
 
 
 def _to_meta(value: Any) -> Any:

@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Union
 
+import torch.jit._recursive
+import torch.jit.annotations
 import torch.jit.frontend
 
 from ts_shape_server.agent.script.locate import Place
@@ -118,22 +120,40 @@ Edit = Callable[[ast.FunctionDef], None]
 
 @dataclass
 class Sources:
-    """Torch's parser, watched. Use as a context manager; `edits` may change between two compilations."""
+    """Torch's parser, watched. Use as a context manager; `edits` may change between two compilations.
+
+    `last_range` is the last place at which torch looked a Python function up.
+    """
 
     edits: dict[tuple[str, int], list[Edit]] = field(default_factory=dict)
     functions: dict[tuple[str, int], Parsed] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
+    last_range: Any = None
     _original: Any = None
+    _compile_function: Any = None
+    _read_signature: Any = None
+    _read: dict[Any, Any] = field(default_factory=dict)
+    _known: dict[Any, Parsed] = field(default_factory=dict)
 
     def __enter__(self) -> Sources:
         frontend: Any = torch.jit.frontend
+        recursive: Any = torch.jit._recursive
+        signatures: Any = torch.jit.annotations
         self._original = frontend.parse_def
+        self._compile_function = recursive.try_compile_fn
+        self._read_signature = signatures.get_signature
         frontend.parse_def = self._parse
+        recursive.try_compile_fn = self._noting(self._compile_function, 1)
+        signatures.get_signature = self._noting(self._read_signature, 2)
         return self
 
     def __exit__(self, *_: object) -> None:
         frontend: Any = torch.jit.frontend
+        recursive: Any = torch.jit._recursive
+        signatures: Any = torch.jit.annotations
         frontend.parse_def = self._original
+        recursive.try_compile_fn = self._compile_function
+        signatures.get_signature = self._read_signature
         for name in self.names:
             vars(builtins).pop(name, None)
         self.names.clear()
@@ -148,6 +168,15 @@ class Sources:
         self.names.append(name)
         return name
 
+    def _noting(self, original: Callable[..., Any], position: int) -> Callable[..., Any]:
+        """`original`, noting the source range among its arguments: what torch raises there names no place."""
+
+        def noting(*arguments: Any, **keywords: Any) -> Any:
+            self.last_range = arguments[position] if position < len(arguments) else keywords.get("loc")
+            return original(*arguments, **keywords)
+
+        return noting
+
     def function_at(self, path: str, line: int) -> Parsed | None:
         """The innermost function torch has read whose text covers a line of a file."""
         found = [
@@ -158,12 +187,17 @@ class Sources:
         return max(found, key=lambda parsed: parsed.first_line, default=None)
 
     def _parse(self, function: Any) -> Any:
-        original = self._original(function)
-        parsed = _parsed(function, original)
-        self.functions[parsed.key] = parsed
-        tree = original.ast
+        original = self._read.get(function)
+        if original is None:
+            original = self._read[function] = self._original(function)
+            parsed = _parsed(function, original)
+            self.functions[parsed.key] = self._known[function] = parsed
+        parsed = self._known[function]
+        tree = ast.parse(textwrap.dedent(original.source))
+        definition = tree.body[0]
+        assert isinstance(definition, ast.FunctionDef), "torch parses nothing else"
         for edit in self.edits.get(parsed.key, ()):
-            edit(tree.body[0])
+            edit(definition)
         context = _context(original, parsed)
         return original._replace(ast=tree, ctx=context, filename=parsed.path)
 

@@ -59,6 +59,7 @@ def trace(run: Run, module: Any, eager: Callable[[bool], Any], name: dict[str, A
     `name` is the location for what has no place: the name of `forward`.
     """
     result = Traced()
+    jit: Any = torch.jit
     arguments, keywords = run.arguments()
     try:
         result.module, found = _traced(module, arguments, keywords)
@@ -73,7 +74,8 @@ def trace(run: Run, module: Any, eager: Callable[[bool], Any], name: dict[str, A
     for second in (False, True) if run.second is not None else (False,):
         where = "a second size" if second else "the example"
         try:
-            difference = compare(eager(second), run.call(result.module, second)).reason
+            with jit.optimized_execution(False):
+                difference = compare(eager(second), run.call(result.module, second)).reason
         except Exception as error:
             difference = "it raises"
             detail = f"{type(error).__name__}: {error}"

@@ -10,6 +10,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+import torch
+
 from ts_shape_server.agent.script import locate
 from ts_shape_server.agent.script.compare import compare
 from ts_shape_server.agent.script.locate import Place
@@ -60,6 +62,7 @@ def _read_names(function: Parsed) -> set[str]:
 
 def _differences(session: Session, search: Search, scripted: Any, name: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Run the scripted module beside the eager one on every size there is."""
+    jit: Any = torch.jit
     for second in session.sizes():
         where = "a second size" if second else "the example"
         try:
@@ -67,7 +70,8 @@ def _differences(session: Session, search: Search, scripted: Any, name: dict[str
         except Exception:
             continue
         try:
-            actual = session.call(scripted, second)
+            with jit.optimized_execution(False):
+                actual = session.call(scripted, second)
         except Exception as error:
             yield _raises(error, search, where, name)
             return

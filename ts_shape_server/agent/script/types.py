@@ -5,10 +5,9 @@ A `Type` is a small tree. It knows torch's values and `typing`, and nothing of m
 
 from __future__ import annotations
 
-import ast
 import enum
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional, Union
 
@@ -140,14 +139,12 @@ def join_all(found: Iterable[Type]) -> Type:
     return result
 
 
-def with_default(seen: Type, default: ast.expr | None) -> Type:
-    """The type of a parameter that got values of `seen` and has the default that an expression spells.
+def with_default(seen: Type, defaults: Mapping[str, Any], name: str) -> Type:
+    """The type of a parameter that got values of `seen` (UNKNOWN: none) and may have a default.
 
     A parameter that only ever was None holds a Tensor, most likely.
     """
-    if default is None or not isinstance(default, ast.Constant):
-        return Type("Optional", (TENSOR,)) if seen == NONE else seen
-    joined = join(seen, of(default.value))
+    joined = join(seen, of(defaults[name])) if name in defaults else seen
     if joined == NONE:
         return Type("Optional", (TENSOR,))
     return joined if joined.representable else seen

@@ -1,19 +1,22 @@
-"""Refusals for which torch names no place: finds the place by trying.
+"""Refusals for which torch names no place: finds the place by trying, or by the module at fault.
 
 First the repair that such refusals most often want (a parameter that is None by default and has no annotation), one
-parameter at a time; then the innermost module that is refused with the same words when it is compiled alone.
+parameter at a time; then the module that was being compiled, at the place where the user's source makes it.
 """
 
 from __future__ import annotations
 
 import ast
+import inspect
+import re
+import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from torch import nn
 
 from ts_shape_server.agent.script import edits, types
+from ts_shape_server.agent.script.locate import Place
 from ts_shape_server.agent.script.neutralise import Candidate
 from ts_shape_server.agent.script.problem import Problem, Search, default_of
 from ts_shape_server.agent.script.sources import Parsed
@@ -36,19 +39,88 @@ def repairs(search: Search) -> Iterator[Candidate]:
             yield Candidate(function, (edits.annotated(search.sources, argument.arg, wanted),), repairs=(argument.arg,))
 
 
-def innermost(module: nn.Module, message: str, script: Any) -> nn.Module | None:
-    """The first module, children before parents, that `script` refuses with the same words."""
-    tried: set[type] = set()
-    for child in reversed(list(module.modules())):
-        if type(child) in tried or child is module:
+def place(problem: Problem, module: nn.Module, search: Search) -> Problem:
+    """The problem at what it is about: a module of torch's where the user's source makes it, else a `forward`."""
+    if problem.module is None:
+        return problem
+    owner, name = _owner(problem.module, module, search)
+    if name and not _users_forward(problem.module, search):
+        made = _assignment(owner, name.split(".")[0], search)
+        if made is not None:
+            return replace(problem, place=made)
+    for candidate in (problem.module, owner, module):
+        function = _forward(candidate, search)
+        if function is not None and search.users(function.path):
+            known = problem.function is not None
+            return replace(problem, function=problem.function if known else function, place=function.name_place())
+    return problem
+
+
+def _owner(part: nn.Module, module: nn.Module, search: Search) -> tuple[nn.Module, str]:
+    """The nearest module of the user's above a part, and the part's name from there."""
+    path = next((name for name, item in module.named_modules() if item is part), "")
+    parts = path.split(".") if path else []
+    for length in range(len(parts) - 1, -1, -1):
+        owner = module.get_submodule(".".join(parts[:length]))
+        if _users_forward(owner, search):
+            return owner, ".".join(parts[length:])
+    return module, path
+
+
+def mend(problem: Problem, module: nn.Module) -> bool:
+    """Take out of the instances what no edit of a source can: whether there was such a thing."""
+    hook = re.fullmatch(r"'(\w+)' object has no attribute '__name__'", problem.message)
+    constant = re.match(r"'[^']*' object in attribute '(\w+)\.(\w+)' is not a valid constant", problem.message)
+    mended = False
+    for part in module.modules():
+        if hook:
+            for hooks in (part._forward_hooks, part._forward_pre_hooks):
+                for key in [key for key, value in hooks.items() if type(value).__name__ == hook.group(1)]:
+                    del hooks[key]
+                    mended = True
+        elif constant and type(part).__name__ == constant.group(1):
+            value = getattr(part, constant.group(2), None)
+            items = getattr(value, "tolist", None)
+            plain = items() if callable(items) else _plain_items(value)
+            if plain is not None:
+                setattr(part, constant.group(2), plain)
+                mended = True
+    return mended
+
+
+def _plain_items(value: object) -> tuple[object, ...] | None:
+    """A tuple with numpy numbers in it as one of Python's."""
+    if not isinstance(value, (tuple, list)):
+        return None
+    return tuple(item.tolist() if hasattr(item, "tolist") else item for item in value)
+
+
+def _forward(module: nn.Module, search: Search) -> Parsed | None:
+    code = getattr(inspect.unwrap(type(module).forward), "__code__", None)
+    return search.sources.function_at(code.co_filename, code.co_firstlineno) if code is not None else None
+
+
+def _users_forward(module: nn.Module, search: Search) -> bool:
+    code = getattr(inspect.unwrap(type(module).forward), "__code__", None)
+    return code is not None and search.users(code.co_filename)
+
+
+def _assignment(owner: nn.Module, name: str, search: Search) -> Place | None:
+    """Where a class of the user's sets ``self.name``."""
+    for kind in type(owner).__mro__:
+        initialise = inspect.unwrap(vars(kind).get("__init__", None))
+        code = getattr(initialise, "__code__", None)
+        if code is None or not search.users(code.co_filename):
             continue
-        tried.add(type(child))
-        error = script(child)
-        if error is not None and str(error).strip() == message:
-            return child
+        try:
+            lines, first = inspect.getsourcelines(code)
+            tree = ast.parse(textwrap.dedent("".join(lines)))
+        except (OSError, SyntaxError, TypeError):
+            continue
+        indent = len(lines[0]) - len(textwrap.dedent("".join(lines)).split("\n", 1)[0]) - 1
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr == name:
+                line = max(first, 1) + node.lineno - 1
+                end = (node.end_col_offset or 0) + indent
+                return Place(code.co_filename, line, node.col_offset + indent, line, end)
     return None
-
-
-def placed_at(problem: Problem, function: Parsed) -> Problem:
-    """The problem, said to be at a function's name."""
-    return replace(problem, function=function, node=None, place=function.name_place())

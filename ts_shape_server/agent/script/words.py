@@ -220,6 +220,8 @@ def _function_attribute(match: re.Match[str], problem: Problem, search: Search) 
 
 def _no_attribute(match: re.Match[str], problem: Problem, search: Search) -> Told:
     kind, attribute = _readable(match.group("type")), match.group("attribute")
+    if "super(" in problem.code:
+        return Told("`super()` has no meaning in TorchScript: call the function that the parent's method calls")
     hint = _WITHOUT.get(attribute, "")
     seen = None
     if problem.function is not None and isinstance(problem.node, ast.Call):
@@ -247,6 +249,20 @@ _WITHOUT = {
     "register_hook": "move it to a `@torch.jit.ignore` method",
     "masked_scatter": "",
 }
+
+
+def _not_callable(match: re.Match[str], problem: Problem, search: Search) -> Told:
+    code = _code(problem)
+    called = ast.unparse(problem.node.func) if isinstance(problem.node, ast.Call) else code
+    arguments = problem.function.tree.args.args if problem.function is not None else []
+    if called in {item.arg for item in arguments}:
+        return Told(
+            f"`{called}` is a parameter that gets a function or module, for which TorchScript has no type: make it an "
+            "attribute"
+        )
+    return Told(
+        f"`{_short(called)}` is {_article(_readable(match.group('type')))} to TorchScript, which it cannot call"
+    )
 
 
 def _undefined(match: re.Match[str], problem: Problem, search: Search) -> Told:
@@ -302,6 +318,89 @@ TABLE: tuple[Row, ...] = (
     _row_of(
         r"Cannot instantiate class '(?P<name>[^']*)'",
         "`{name}` is built in `{function}`, which TorchScript cannot do: build it in `__init__`",
+        independent=True,
+    ),
+    _row_of(
+        r"Class Variable does not have an __init__",
+        "`Variable` has been a Tensor since torch 0.4, and TorchScript does not know it: take it out",
+        independent=True,
+    ),
+    _row_of(
+        r"Class (?P<name>\w+) does not have an __init__",
+        "`{name}` is built or called as a class in `{function}`, which TorchScript cannot do: build it in `__init__`",
+        independent=True,
+    ),
+    _row_of(
+        r"^'(?P<name>\w+)' object has no attribute '__name__'",
+        "a `{name}` hook cannot be compiled: remove it before (`remove_weight_norm`, `remove_spectral_norm`) or use "
+        "`torch.nn.utils.parametrizations`",
+    ),
+    _row_of(
+        r"cannot create weak reference to '(?P<type>[^']*)' object",
+        "`{code}` calls a `{type}`, which TorchScript lacks: use the torch equivalent or a `@torch.jit.ignore` method",
+        independent=True,
+    ),
+    _row_of(
+        r"'(?P<type>[^']*)' object in attribute '(?P<owner>\w+)\.(?P<attribute>\w+)' is not a valid constant",
+        "`{attribute}` of this `{owner}` is a `{type}`: make it a plain Python number",
+    ),
+    _row_of(
+        r"Expected inferred type to be interface type for '(?P<name>\w+)'",
+        "the class annotates `{name}` with a type that TorchScript does not take for a module: take the annotation out",
+    ),
+    _row_of(
+        r"arg_types\.size\(\) == param_names\.size\(\)",
+        "`{code}` gets a function or module as an argument, for which TorchScript has no type: make it an attribute",
+    ),
+    _row_of(
+        r"Expected IntList but got|expected bool|isIntList\(\)",
+        "a number in this module's configuration has another type than its operator takes (a float or list for an int)",
+    ),
+    _row_of(
+        r"Tried to set nonexistent attribute: (?P<name>\w+)",
+        "`self.{name}` is first set in `{function}`: TorchScript has only the attributes that `__init__` sets",
+        "name",
+        independent=True,
+    ),
+    _row_of(
+        r"Tried to set an attribute: (?P<name>\w+) on a non-class: (?P<type>.*?)$",
+        "`{name}` of a {type} cannot be set in TorchScript: use an in-place operation such as `copy_`",
+        independent=True,
+    ),
+    _row_of(
+        r"unsupported kind of augmented assignment: (?P<name>\w+)",
+        "TorchScript has no such augmented assignment ({name}): write it out as `a = a … b`",
+        independent=True,
+    ),
+    _row_of(
+        r"unexpected expression on left-hand side of assignment",
+        "TorchScript cannot assign to `{code}`: unpack into a plain tuple of names",
+        independent=True,
+    ),
+    _row_of(
+        r"'(?P<type>[^']*)' object is not subscriptable",
+        "`{code}`: the compiler sees `{type}`, which cannot be indexed",
+    ),
+    _row_of(
+        r"Tuple index out of range\. Tuple is length (?P<length>\d+)",
+        "`{code}`: the tuple has {length} items",
+    ),
+    _row_of(
+        r"indexing tensor with unsupported index type '(?P<type>[^']*)'",
+        "`{code}`: a Tensor cannot be indexed with `{type}` in TorchScript",
+    ),
+    _row_of(
+        r"need (?P<wanted>\d+) values to unpack but found only (?P<found>\d+)",
+        "`{code}` unpacks {wanted} values, and the compiler sees {found}",
+    ),
+    _row_of(
+        r"attempted to use multidimensional indexing on a non-tensor",
+        "`{code}`: only Tensors take several indices in TorchScript",
+        independent=True,
+    ),
+    _row_of(
+        r"Can't get source for",
+        "`{code}` has no source that TorchScript could read: move it to a `@torch.jit.ignore` method",
         independent=True,
     ),
     _row_of(
@@ -463,7 +562,7 @@ TABLE: tuple[Row, ...] = (
         r"(?P<type>[^\n]*?) cannot be used as a tuple",
         "`{code}` is `{type}` to TorchScript, whose length it does not know: it cannot be unpacked or looped over",
     ),
-    _row_of(r"cannot call a value of type '(?P<type>[^']*)'", "`{code}` is `{type}`, which TorchScript cannot call"),
+    _row_of(r"cannot call a value of type '(?P<type>[^']*)'", _not_callable),
     _row_of(
         r"(?P<type>\w+) cannot be used as a value",
         "`{code}` is a Python {type}, which is no value in TorchScript",
