@@ -18,7 +18,7 @@ from ts_shape_server.model import Failure, Report
 def console() -> Console:
     """Standard output; markup and colours on a terminal only, and no line is ever broken in a pipe."""
     found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, no_color=True, soft_wrap=True)
+    return found if found.is_terminal else Console(highlight=False, no_color=True, soft_wrap=True, width=240)
 
 
 def show(report: Report, out: Console) -> None:

@@ -24,6 +24,7 @@ from ts_shape_server.lsp.convert import SOURCE, Converter, path_of
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.server import Server
 from ts_shape_server.model import TextEdit
+from ts_shape_server.settings import parse
 from ts_shape_server.workspace import Snapshot
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ def _register_life(server: Server) -> None:
         given = given if isinstance(given, Mapping) else {}
         sent["settings"] = given.get("settings") if isinstance(given.get("settings"), Mapping) else {}
         sent["trusted"] = given.get("trusted") is True or server.trust_workspace
+        # A hover may come before the client has told its configuration, and waits as long as these say.
+        server.session.settings, _ = parse(server.flags, sent["settings"])
 
     @server.feature(types.INITIALIZED)
     async def initialized(params: types.InitializedParams) -> None:

@@ -66,6 +66,7 @@ class Session:
     ) -> None:
         self.settings = Settings()
         self.trusted = False
+        self.configured = asyncio.Event()
         self.folders: tuple[str, ...] = ()
         self.workspace = Workspace((), self._overlays)
         self.service: ProbeService | None = None
@@ -95,6 +96,7 @@ class Session:
                 self.workspace = Workspace(self.folders, self._overlays)
             if not same or self.service is None or before != options(settings, self.folders, None):
                 await self._replace_service()
+        self.configured.set()
         self._on_change(set(self._documents))
         self.refresh_all()
 
@@ -203,8 +205,8 @@ class Session:
     def refresh(self, document: Document, pause: bool = True) -> None:
         """Start looking at this file as it stands; what was under way for it is cancelled."""
         self._cancel(document)
-        document.working = self.service is not None
-        document.obstacle = "" if self.service is not None else UNTRUSTED
+        document.working = self.service is not None or not self.configured.is_set()
+        document.obstacle = "" if document.working else UNTRUSTED
         document.task = self.keep(asyncio.ensure_future(self._look(document, document.edition, pause)))
 
     def _refresh_others(self, changed: Document) -> None:
@@ -238,6 +240,8 @@ class Session:
                 return
             document.snapshot = snapshot
             document.wake()
+            # Once the settings are known every open file is looked at anew.
+            await self.configured.wait()
             service = self.service
             error = snapshot.classes.syntax_error
             if error is not None:

@@ -1,0 +1,132 @@
+"""Fixes that were tried before they are offered, and exports that load."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from editor import Editor, editor
+from lsprotocol import types
+
+from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.model import Range, TextEdit
+
+START = Path(__file__).parents[1] / "workspaces" / "start"
+UNANNOTATED = """import torch
+from torch import nn
+
+
+class Summed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, xs):
+        total = torch.zeros(1, 4)
+        for x in xs:
+            total = total + x
+        return self.fc(total)
+
+
+def main():
+    model = Summed()
+    return model([torch.rand(3, 4), torch.rand(3, 4)])
+"""
+
+
+def applied(text: str, action: types.CodeAction) -> str:
+    """The text with the action's edit made, as an editor that counts in UTF-16 makes it."""
+    assert action.edit is not None
+    source = SourceText(text)
+    edits: list[TextEdit] = []
+    for change in action.edit.document_changes or []:
+        assert isinstance(change, types.TextDocumentEdit)
+        for edit in change.edits:
+            assert isinstance(edit, types.TextEdit)
+            start = source.from_client(edit.range.start.line, edit.range.start.character, "utf-16")
+            end = source.from_client(edit.range.end.line, edit.range.end.character, "utf-16")
+            edits.append(TextEdit(Range(*start, *end), edit.new_text))
+    return source.apply(edits)
+
+
+async def offered(session: Editor, uri: str, line: int) -> list[types.CodeAction]:
+    found: list[types.CodeAction] = []
+    for _ in range(200):
+        found = await session.actions(uri, line)
+        if found:
+            return found
+        await session.until(lambda: True)
+        import asyncio
+
+        await asyncio.sleep(0.1)
+    return found
+
+
+async def test_a_fix_is_offered_applied_and_found_clean(tmp_path: Path) -> None:
+    async with editor(tmp_path, tmp_path / "cache") as session:
+        (tmp_path / "summed.py").write_text(UNANNOTATED, encoding="utf-8")
+        uri = session.open("summed.py")
+        await session.until(lambda: "unannotated-input" in session.codes(uri))
+        line = next(item.range.start.line for item in session.diagnostics(uri) if item.code == "unannotated-input")
+        actions = await offered(session, uri, line)
+        fix = next(item for item in actions if item.is_preferred)
+        assert fix.title == "Annotate `xs` as List[Tensor]"
+        assert fix.diagnostics
+        assert any(item.kind == "source.fixAll.tsShape" for item in actions)
+        only = await session.actions(uri, 0, ["source.fixAll"])
+        assert [item.kind for item in only] == ["source.fixAll.tsShape"]
+        text = applied(UNANNOTATED, fix)
+        assert "xs: List[" in text or "xs: list[" in text
+        session.replace(uri, text, 2)
+        await session.hover_until(uri, *place(text, "Summed"), "script ✓")
+        await session.until(lambda: session.codes(uri) == [])
+        assert await session.actions(uri, line) == []
+
+
+def place(text: str, words: str) -> tuple[int, int]:
+    number = next(number for number, line in enumerate(text.split("\n")) if words in line)
+    return number, text.split("\n")[number].index(words)
+
+
+async def test_an_export_is_made_verified_and_loads(tmp_path: Path) -> None:
+    async with editor(START, tmp_path / "cache") as session:
+        uri = session.open("simple_cnn.py")
+        argument: dict[str, Any] = {"uri": uri, "class": "SimpleCNN", "output": str(tmp_path / "net.pt")}
+        answer = await session.command("tsShape.exportTorchScript", argument)
+        assert answer["ok"], answer
+        assert answer["path"] == str(tmp_path / "net.pt")
+        kinds = [item.value["kind"] if isinstance(item.value, dict) else item.value.kind for item in session.progress]
+        assert kinds[0] == "begin"
+        assert kinds[-1] == "end"
+        code = "import sys, torch; print(tuple(torch.jit.load(sys.argv[1])(torch.rand(5, 3, 28, 28)).shape))"
+        run = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", code, answer["path"]], capture_output=True, text=True, check=True
+        )
+        assert run.stdout.strip() == "(5, 10)"
+        again = await session.command("tsShape.exportTorchScript", argument)
+        assert (again["ok"], again["exists"]) == (False, True)
+        forced = await session.command("tsShape.exportTorchScript", {**argument, "force": True})
+        assert forced["ok"], forced
+
+
+async def test_a_command_with_a_bad_argument_answers_in_words(tmp_path: Path) -> None:
+    async with editor(START, tmp_path / "cache") as session:
+        for argument in ([], [{}], [{"uri": "file:///nowhere.py", "class": "A"}], ["text"]):
+            answer = await session.command("tsShape.exportTorchScript", *argument)
+            assert answer["ok"] is False
+            assert answer["message"].endswith(".")
+
+
+async def test_a_report_is_a_page_and_the_workspace_can_be_checked(tmp_path: Path) -> None:
+    async with editor(START, tmp_path / "cache") as session:
+        uri = session.open("my_model.py")
+        await session.hover_until(uri, 4, 7, "script ✓")
+        answer = await session.command("tsShape.showReport", {"uri": uri, "class": "MyModel"})
+        assert "## Layers" in answer["markdown"]
+        answer = await session.command("tsShape.checkWorkspace")
+        assert (answer["ok"], answer["classes"], answer["errors"]) == (True, 3, 0)
+        answer = await session.command("tsShape.restartAgent")
+        assert answer["ok"], answer
+        await session.hover_until(uri, 4, 7, "MyModel(x: Tensor (B, 10) float32)")
