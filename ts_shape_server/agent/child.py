@@ -6,19 +6,22 @@ Everything that is sent goes through `Sender`, which keeps the functions it need
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
-from ts_shape_server.agent import devices, infer, load, loop, runs, script
+from ts_shape_server.agent import infer, load, loop, runs, script
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import contract
 from ts_shape_server.agent.sandbox import policy
 
 OWN_SHARE = 0.85
 """Part of the wall time after which a class gives up by itself, so that it still can say what it found."""
+
+_UNDEFINED = re.compile(r"name '(\w+)' is not defined")
 
 
 def prepare() -> None:
@@ -38,7 +41,12 @@ class Sender:
         self._send(b"C", payload)
 
     def begin(self, name: str) -> None:
-        self._send(b"B", {"class": name, "begin": True})
+        """The deadline counts anew from here, and what goes wrong is this class's doing."""
+        self._send(b"B", {"class": name, "begin": True, "phase": "load"})
+
+    def loaded(self, name: str) -> None:
+        """The file could be loaded: what goes wrong from here on is not its import's doing."""
+        self._send(b"C", {"class": name, "begin": True, "phase": "run"})
 
     def _send(self, kind: bytes, payload: Mapping[str, Any]) -> None:
         data = memoryview(self._record(kind, payload))
@@ -101,18 +109,18 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
         started = time.monotonic()
         if loaded is None:
             loaded = load.load(job, seconds * load.SHARE)
-        if loaded.devices_pretended:
-            devices.pretend()
         cls = load.find(loaded, request["name"], job, seconds * load.SHARE)
         if isinstance(cls, load.LoadProblem):
             sender.claim({"class": request["name"], "report": _problem_report(job, request, loaded, cls, started)})
             continue
+        sender.loaded(request["name"])
         context = _context(
             job, cls.loaded, started + seconds, tuple(job.get("stages") or ("example", "symbols", "script"))
         )
 
-        def emit(report: dict[str, Any], name: str = request["name"]) -> None:
+        def emit(report: dict[str, Any], name: str = request["name"], failed: Any = cls.loaded.failed) -> None:
             depends = {"depends": load.depends(job)} if report.get("stage") == "final" else {}
+            report = {**report, "stubbed": list(load.stubbed()), "reason": _with_cause(report.get("reason"), failed)}
             sender.claim({"class": name, "report": report, **depends})
 
         try:
@@ -125,6 +133,16 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
 
 def _context(job: Mapping[str, Any], loaded: load.Loaded, deadline: float, stages: tuple[str, ...] = ()) -> Context:
     return Context(job["path"], job["root"], loaded.source, loaded.namespace, deadline, loaded.stubbed, stages)
+
+
+def _with_cause(reason: dict[str, Any] | None, failed: Mapping[str, load.LoadProblem]) -> dict[str, Any] | None:
+    """A reason that speaks of a name which the file failed to define says also why it failed."""
+    if reason is None:
+        return None
+    message = str(reason.get("message", ""))
+    unknown = _UNDEFINED.search(message)
+    problem = failed.get(unknown.group(1)) if unknown else None
+    return reason if problem is None else {**reason, "message": f"{message.rstrip('.')}. {problem.message}"}
 
 
 def _problem_report(
@@ -156,7 +174,7 @@ def _bare(
         "line": request.get("line", 1),
         "status": status,
         "reason": reason,
-        "stubbed": list(loaded.stubbed),
+        "stubbed": list(load.stubbed()),
         "elapsed_ms": int((time.monotonic() - started) * 1000),
         "stage": "final",
     }
@@ -176,7 +194,9 @@ def _trial(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) ->
             return
         made.append((runs.from_report(found.found, found.loaded.namespace, job["report"]), found.loaded))
     (original, _), (candidate, loaded) = made
-    sender.claim({"trial": script.trial(original, candidate, _context(job, loaded, deadline))})
+    sender.claim(
+        {"trial": script.trial(original, candidate, _context(job, loaded, deadline), job["report"].get("torchscript"))}
+    )
 
 
 def _export(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:

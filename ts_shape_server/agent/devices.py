@@ -50,6 +50,19 @@ def _cpu_type(value: Any) -> Any:
     return value
 
 
+class _NoDevice:
+    """Stands for a context that selects a device."""
+
+    def __init__(self, *arguments: Any) -> None:
+        return None
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+
 _mode: _OnCpu | None = None
 
 
@@ -69,6 +82,9 @@ def pretend() -> None:
     nn.Module.to = to_cpu  # type: ignore[method-assign, assignment]  # the point of this module
     nn.Module.cuda = lambda self, device=None: self  # type: ignore[method-assign]  # likewise
     torch.Tensor.cuda = lambda self, *arguments, **keywords: self  # type: ignore[method-assign]  # likewise
+    torch.set_default_device = lambda device: None
+    torch.cuda.device = _NoDevice  # type: ignore[misc, assignment]  # likewise
+    torch.cuda.stream = lambda stream: _NoDevice()  # type: ignore[assignment, return-value]  # likewise
     torch.cuda.current_device = lambda: 0
     torch.cuda.set_device = lambda device: None
     torch.cuda.synchronize = lambda device=None: None

@@ -1,54 +1,51 @@
 """Gets a class out of the user's file: as a member of its package, with unsaved text, missing packages stood in for.
 
-A file that cannot be imported whole within its share of the time is sliced: the class and the definitions it reaches.
-Errors are values here, in a sentence for the author. Knows nothing of inference.
+A file that does not load within its share of the time, or that ended an earlier probe while it was loading, is sliced:
+the class and the definitions it reaches. Errors are values here, in a sentence for the author. Knows nothing of
+inference.
 """
 
 from __future__ import annotations
 
 import ast
-import importlib.machinery
-import linecache
+import importlib
 import os
 import sys
 import sysconfig
 import time
-import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from ts_shape_server.agent import slicing
-from ts_shape_server.agent.infer.limits import TimeLimit, time_limit
-from ts_shape_server.agent.standins import StandIns
+from ts_shape_server.agent import absent, importing, slicing
+from ts_shape_server.agent.executing import Budget, LoadProblem
+from ts_shape_server.agent.importing import Files, import_root, module_name
+from ts_shape_server.agent.infer.limits import TimeLimit
+
+__all__ = ["Found", "LoadProblem", "Loaded", "depends", "find", "import_root", "load", "module_name", "readable"]
 
 SHARE = 0.4
 """Part of a class's time that loading its file may take."""
-
-
-@dataclass(frozen=True)
-class LoadProblem:
-    """Why a class could not be had. `width` is the length of the line, for a range."""
-
-    code: str
-    message: str
-    path: str
-    line: int | None = None
-    width: int = 0
+SCRIPT_SECONDS = 2.0
+"""At most so long do statements run that only do something, all together."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A file's namespace, its text, the packages stood in for, and what stopped the import (None if nothing)."""
+    """A file's namespace, its text, the packages stood in for, and the first thing that went wrong (None: nothing).
+
+    `failed` says of each name that the file should define and does not, why.
+    """
 
     namespace: dict[str, Any]
     source: str
     tree: ast.Module | None
     stubbed: tuple[str, ...]
     problem: LoadProblem | None
-    devices_pretended: bool
+    failed: Mapping[str, LoadProblem]
+    sliced: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,145 +56,115 @@ class Found:
     loaded: Loaded
 
 
-_finder: StandIns | None = None
+_files = Files()
 
 
 def readable(job: Mapping[str, Any]) -> list[str]:
-    """The folders that a job may read: interpreter, libraries, the workspace."""
+    """The folders and files that a job may read: interpreter, libraries, the workspace."""
     paths = [sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *sys.path]
-    paths += [
-        job.get("root", ""),
-        *job.get("extra_paths", ()),
-        "/usr",
-        "/lib",
-        "/lib64",
-        "/etc",
-        "/proc",
-        "/sys",
-        "/dev",
-    ]
-    if job.get("kind") in ("verify", "inspect"):
-        paths += [os.path.dirname(job[key]) for key in ("archive", "expected") if job.get(key)]
-    if job.get("checkpoint"):
-        paths.append(job["checkpoint"])
+    paths += [job.get("root", ""), import_root(job["path"]), *job.get("extra_paths", ())]
+    paths += [job[key] for key in ("archive", "expected", "checkpoint") if job.get(key)]
     return sorted({os.path.realpath(path) for path in paths if path and os.path.exists(path)})
 
 
-def import_root(path: str) -> str:
-    """The folder from which `path` is imported: the first above it that is no package."""
-    folder = os.path.dirname(path)
-    while os.path.isfile(os.path.join(folder, "__init__.py")):
-        folder = os.path.dirname(folder)
-    return folder
-
-
-def module_name(path: str) -> str:
-    """The dotted name of `path` in its package; a name of its own where that is taken by a module already loaded."""
-    root = import_root(path)
-    parts = os.path.splitext(os.path.relpath(path, root))[0].split(os.sep)
-    if parts[-1] == "__init__" and len(parts) > 1:
-        parts.pop()
-    name = ".".join(parts)
-    taken = sys.modules.get(name)
-    if not all(part.isidentifier() for part in parts):
-        return "ts_shape_" + "".join(character if character.isalnum() else "_" for character in parts[-1])
-    if taken is not None and os.path.abspath(getattr(taken, "__file__", None) or "") != path:
-        return f"ts_shape_{parts[-1]}"
-    return name
+def stubbed() -> tuple[str, ...]:
+    """What has been stood in for so far."""
+    return tuple(_files.stubbed)
 
 
 def load(job: Mapping[str, Any], seconds: float) -> Loaded:
-    """The file of a job, imported if that goes within so many seconds."""
-    global _finder
+    """The file of a job, run as far as it goes within so many seconds."""
     path, root = job["path"], job["root"]
-    overlays = dict(job.get("overlays", {}))
-    source = overlays.get(path)
-    if source is None:
-        try:
-            with open(path, encoding="utf-8", errors="replace", newline="") as file:
-                source = file.read()
-        except OSError as error:
-            problem = LoadProblem("no-file", f"The file cannot be read: {error.strerror or error}.", path)
-            return Loaded({}, "", None, (), problem, False)
-    overlays[path] = source
-    _overlay(overlays)
-    _paths(path, root, job.get("extra_paths", ()))
-    if _finder is None:
-        _finder = StandIns(tuple({root, import_root(path), os.path.dirname(path)}))
-        sys.meta_path.append(_finder)
+    _files.configure([root, import_root(path), *job.get("extra_paths", ())], job.get("overlays", {}))
+    if not _files.pretends_weights and _weights_do_not_matter(job):
+        _files.pretends_weights = True
+        absent.pretend(_files.stubbed)
+    for folder in reversed([import_root(path), root, *job.get("extra_paths", ())]):
+        if folder and folder not in sys.path:
+            sys.path.insert(0, folder)
+    sys.argv = [path]
+    try:
+        source = _files.text(path)
+    except OSError as error:
+        problem = LoadProblem("no-file", f"The file cannot be read: {error.strerror or error}.", path)
+        return Loaded({}, "", None, (), problem, {})
+    except (SyntaxError, UnicodeError) as error:
+        return Loaded({}, "", None, (), _syntax_problem(error, path), {})
     try:
         tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError) as error:
-        return Loaded({}, source, None, (), _syntax_problem(error, path), False)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return Loaded({}, source, None, (), _syntax_problem(error, path), {})
+    if job.get("sliced"):
+        return Loaded({}, source, tree, (), _ended(path), {}, sliced=True)
+    with _budget(seconds):
+        return _run(path, tree, source)
+
+
+def _weights_do_not_matter(job: Mapping[str, Any]) -> bool:
+    """An export without a checkpoint takes the weights that the class itself makes or loads: none may be made up."""
+    return job.get("kind") != "export" or bool(job.get("checkpoint"))
+
+
+def _run(path: str, tree: ast.Module, source: str) -> Loaded:
+    stopped: LoadProblem | None = None
     name = module_name(path)
-    started = time.monotonic()
-    module, stopped = _import(name, path, source, seconds)
-    left = seconds - (time.monotonic() - started)
-    if stopped is not None and _bare_parents(name, path) and left > 0:
-        # The package's own `__init__` may be what fails; its modules may well do without it.
-        module, stopped = _import(name, path, source, left)
-    stubbed = tuple(_finder.names)
-    return Loaded(module.__dict__, source, tree, stubbed, stopped, "cuda" in source or "device" in source)
-
-
-def _import(name: str, path: str, source: str, seconds: float) -> tuple[types.ModuleType, LoadProblem | None]:
-    """The module as far as it came, and what stopped it."""
-    module = _new_module(name, path)
+    namespace: dict[str, Any] = {}
     try:
-        with time_limit(seconds):
-            exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
+        _import_parents(name, path)
+        known = sys.modules.get(name)
+        execution = _files.executions.get(path)
+        if known is None or execution is None or known.__dict__ is not execution.namespace or execution.text != source:
+            module = importing.new_module(name, path)
+            namespace = module.__dict__
+            execution = _files.execute_tree(path, module, tree, source)
+        namespace = execution.namespace
     except TimeLimit:
-        message = (
-            f"Importing the file takes longer than {seconds:.0f} s: "
-            'move what runs at the top into `if __name__ == "__main__":`.'
-        )
-        return module, LoadProblem("slow-import", message, path)
-    except (Exception, SystemExit) as error:
-        return module, _import_problem(error, path)
-    return module, None
+        stopped = LoadProblem("slow-import", _TOO_SLOW, path)
+    execution = _files.executions.get(path)
+    failed = dict(execution.failed) if execution is not None else {}
+    first = execution.first if execution is not None else None
+    return Loaded(namespace, source, tree, stubbed(), stopped or first, failed)
 
 
-def _bare_parents(name: str, path: str) -> bool:
-    """Put empty packages in the place of parents that could not be imported; False if there are none."""
-    parents = name.split(".")[:-1]
-    folder = os.path.dirname(path)
-    made = False
-    for count in range(len(parents), 0, -1):
-        parent = ".".join(parents[:count])
-        if parent not in sys.modules:
-            module = types.ModuleType(parent)
-            module.__path__ = [folder]
-            module.__package__ = parent
-            sys.modules[parent] = module
-            made = True
-        folder = os.path.dirname(folder)
-    return made
+_TOO_SLOW = (
+    "The file takes too long to import: raise `timeoutMs`, or move what runs at the top into "
+    '`if __name__ == "__main__":`.'
+)
 
 
 def find(loaded: Loaded, qualified: str, job: Mapping[str, Any], seconds: float) -> Found | LoadProblem:
     """The class of that qualified name: from the import, else from a slice of the file."""
+    path = job["path"]
+    if loaded.tree is None:
+        return loaded.problem or LoadProblem("no-class", f"`{qualified}` is not in the file.", path)
     cls = _lookup(loaded.namespace, qualified)
-    if cls is None and loaded.tree is None:
-        return loaded.problem or LoadProblem("no-class", f"`{qualified}` is not in the file.", job["path"])
-    if cls is None and loaded.tree is not None and loaded.problem is not None:
+    unreached = loaded.sliced or (loaded.problem is not None and loaded.problem.code == "slow-import")
+    if cls is None and unreached and ".<locals>." not in qualified:
         sliced = _slice(loaded, qualified, job, seconds)
         if isinstance(sliced, LoadProblem):
             return sliced
         loaded, cls = sliced, _lookup(sliced.namespace, qualified)
-    if cls is None and ".<locals>." in qualified:
-        return LoadProblem(
-            "local-class",
-            f"`{qualified.rsplit('.', 1)[-1]}` is made inside a function: "
-            "it can be probed once it is at the top of a module.",
-            job["path"],
-        )
     if cls is None:
-        return loaded.problem or LoadProblem(
-            "no-class", f"`{qualified}` does not exist once the file is imported.", job["path"]
-        )
+        return _why_not(loaded, qualified, path)
     if not issubclass(cls, nn.Module):
-        return LoadProblem("no-module", f"`{qualified}` is no `nn.Module` when the file is imported.", job["path"])
+        why = _missing_base(loaded, qualified)
+        return LoadProblem("no-module", f"`{qualified}` is no `nn.Module` when the file is imported{why}.", path)
     return Found(cls, loaded)
+
+
+def _why_not(loaded: Loaded, qualified: str, path: str) -> LoadProblem:
+    first = qualified.split(".")[0]
+    if first in loaded.failed:
+        return loaded.failed[first]
+    if ".<locals>." in qualified:
+        message = f"`{qualified.rsplit('.', 1)[-1]}` is made inside a function: it can be probed once it is at the top."
+        return LoadProblem("local-class", message, path)
+    return loaded.problem or LoadProblem("no-class", f"`{qualified}` does not exist once the file is imported.", path)
+
+
+def _missing_base(loaded: Loaded, qualified: str) -> str:
+    """Names the packages whose absence may be why a class is no module."""
+    return f": {', '.join(f'`{name}`' for name in loaded.stubbed)} could not be imported" if loaded.stubbed else ""
 
 
 def depends(job: Mapping[str, Any]) -> list[str]:
@@ -218,91 +185,79 @@ def _lookup(namespace: Mapping[str, Any], qualified: str) -> Any:
 
 
 def _slice(loaded: Loaded, qualified: str, job: Mapping[str, Any], seconds: float) -> Loaded | LoadProblem:
-    assert loaded.tree is not None and loaded.problem is not None
-    name = qualified.split(".")[0]
-    module = _new_module(module_name(job["path"]), job["path"])
-    chosen = slicing.statements(loaded.tree, name)
-    try:
-        with time_limit(seconds):
-            error = slicing.execute(chosen, job["path"], module.__dict__, name)
-    except TimeLimit:
-        return loaded.problem
-    if error is not None:
-        return _import_problem(error, job["path"])
-    stubbed = tuple(_finder.names) if _finder is not None else ()
-    return Loaded(module.__dict__, loaded.source, loaded.tree, stubbed, loaded.problem, loaded.devices_pretended)
+    """The class and what it reaches, in a module of its own that takes the place of the file's."""
+    assert loaded.tree is not None
+    path = job["path"]
+    first = qualified.split(".")[0]
+    name = module_name(path)
+    with _budget(seconds, sliced=True):
+        try:
+            _bare_parents(name, path)
+            module = importing.new_module(name, path)
+            chosen = slicing.statements(loaded.tree, first)
+            execution = _files.execute_tree(path, module, loaded.tree, loaded.source, chosen)
+        except TimeLimit:
+            return LoadProblem("slow-import", _TOO_SLOW, path)
+    if first not in module.__dict__:
+        return execution.failed.get(first) or loaded.problem or _ended(path)
+    return Loaded(
+        module.__dict__, loaded.source, loaded.tree, stubbed(), loaded.problem, execution.failed, loaded.sliced
+    )
 
 
-def _new_module(name: str, path: str) -> types.ModuleType:
-    module = types.ModuleType(name)
-    module.__file__ = path
-    module.__package__ = name.rpartition(".")[0]
-    module.__spec__ = importlib.machinery.ModuleSpec(name, None, origin=path)
-    if os.path.basename(path) == "__init__.py":
-        module.__package__ = name
-        module.__path__ = [os.path.dirname(path)]
-    sys.modules[name] = module
-    return module
+class _budget:
+    """While in it, files are run against this deadline."""
+
+    def __init__(self, seconds: float, sliced: bool = False) -> None:
+        self._seconds = seconds
+        self._sliced = sliced
+
+    def __enter__(self) -> None:
+        script = min(SCRIPT_SECONDS, self._seconds / 3)
+        _files.budget = Budget(time.monotonic() + self._seconds, script, self._sliced)
+
+    def __exit__(self, *_: object) -> None:
+        _files.budget = None
 
 
-def _paths(path: str, root: str, extra: Any) -> None:
-    for folder in reversed([import_root(path), root, *extra]):
-        if folder not in sys.path:
-            sys.path.insert(0, folder)
+def _parents(name: str, path: str) -> Iterator[tuple[str, str]]:
+    """The packages that the module is in, outermost first, with their folders."""
+    parts = name.split(".")
+    if os.path.basename(path) != "__init__.py":
+        folder = os.path.dirname(path)
+    else:
+        folder = os.path.dirname(os.path.dirname(path))
+    folders = [folder]
+    for _ in parts[:-2]:
+        folders.append(os.path.dirname(folders[-1]))
+    for count, place in zip(range(1, len(parts)), reversed(folders)):
+        yield ".".join(parts[:count]), place
 
 
-def _overlay(texts: Mapping[str, str]) -> None:
-    """Let imports and `linecache`, through which torch reads sources, see these texts instead of the disk."""
-    for path, text in texts.items():
-        linecache.cache[path] = (len(text), None, text.splitlines(True), path)
-    loader = importlib.machinery.SourceFileLoader
-    current = getattr(loader, "_ts_shape_texts", None)
-    if current is not None:
-        current.clear()
-        current.update(texts)
-        return
-    kept = dict(texts)
-    original = loader.get_code
-
-    def get_code(self: Any, fullname: str) -> Any:
-        path = self.get_filename(fullname)
-        if path in kept:
-            return compile(kept[path], path, "exec", dont_inherit=True)
-        return original(self, fullname)
-
-    loader.get_code = get_code  # type: ignore[method-assign]  # this is how unsaved text reaches imports
-    loader._ts_shape_texts = kept  # type: ignore[attr-defined]  # found again by the next job of this process
+def _import_parents(name: str, path: str) -> None:
+    """Run the `__init__` of each package, as an import does; one that fails is replaced by a bare package."""
+    for package, folder in _parents(name, path):
+        if package in sys.modules:
+            continue
+        try:
+            importlib.import_module(package)
+        except Exception:
+            importing.bare_package(package, folder)
 
 
-def _syntax_problem(error: Exception, path: str) -> LoadProblem:
+def _bare_parents(name: str, path: str) -> None:
+    for package, folder in _parents(name, path):
+        if package not in sys.modules:
+            importing.bare_package(package, folder)
+
+
+def _ended(path: str) -> LoadProblem:
+    return LoadProblem("raises-at-import", "The file ended the probe, or hung, while it was imported.", path)
+
+
+def _syntax_problem(error: BaseException, path: str) -> LoadProblem:
     line = getattr(error, "lineno", None)
     text = getattr(error, "msg", None) or str(error)
     where = f" in line {line}" if line else ""
-    return LoadProblem(
-        "syntax-error", f"The file does not parse{where}: {text}.", path, line, len(getattr(error, "text", None) or "")
-    )
-
-
-def _import_problem(error: BaseException, path: str) -> LoadProblem:
-    import traceback
-
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
-    line = frames[-1].lineno if frames else None
-    width = len(frames[-1].line or "") if frames else 0
-    try:
-        text = str(error).splitlines()[0][:200] if str(error) else ""
-    except Exception:
-        text = ""
-    where = f" in line {line}" if line else ""
-    described = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    if isinstance(error, ImportError):
-        message = (
-            f"The file cannot be imported{where}: {described}. Install the package, or add its folder to `extraPaths`."
-        )
-        return LoadProblem("import-error", message, path, line, width)
-    if isinstance(error, SystemExit):
-        message = f'The file ends the program when it is imported{where}: put that under `if __name__ == "__main__":`.'
-        return LoadProblem("raises-at-import", message, path, line, width)
-    return LoadProblem(
-        "raises-at-import", f"The file raises when it is imported{where}: {described}.", path, line, width
-    )
+    width = len(getattr(error, "text", None) or "")
+    return LoadProblem("syntax-error", f"The file does not parse{where}: {text}.", path, line, width)

@@ -1,25 +1,57 @@
-"""A file that cannot be imported as it stands, cut down to one class and the definitions that it reaches.
+"""What the statements at the top of a file are for: which only define, which do something, which reach a class.
 
-Top-level calls, loops and assignments that nothing reaches are not run; a reached one that fails is left out. Pure
-but for `execute`, which runs what is left, statement by statement.
+Pure: it reads syntax trees and runs nothing.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
 
-_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_IMPORTS = (ast.Import, ast.ImportFrom)
+_BLOCKS = (ast.If, ast.Try, ast.With)
+_CATCHES_IMPORT = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+
+
+def only_defines(statement: ast.stmt) -> bool:
+    """Whether a statement gives names to things and does nothing else that could take time."""
+    if isinstance(statement, (*DEFINITIONS, *_IMPORTS)):
+        return True
+    if isinstance(statement, _BLOCKS):
+        return all(only_defines(inner) for inner in _inner(statement))
+    if isinstance(statement, ast.Expr):
+        return isinstance(statement.value, ast.Constant)
+    if isinstance(statement, (ast.Assign, ast.AnnAssign)):
+        return statement.value is None or not any(isinstance(node, ast.Call) for node in ast.walk(statement.value))
+    return isinstance(statement, ast.Pass)
+
+
+def holds_definitions(statement: ast.stmt) -> bool:
+    """Whether a block has definitions or imports in it that are worth having if the block as a whole fails."""
+    return isinstance(statement, _BLOCKS) and any(
+        isinstance(node, (*DEFINITIONS, *_IMPORTS)) for node in ast.walk(statement)
+    )
+
+
+def _inner(statement: ast.stmt) -> Iterator[ast.stmt]:
+    for name in ("body", "orelse", "finalbody"):
+        yield from getattr(statement, name, ())
+    for handler in getattr(statement, "handlers", ()):
+        yield from handler.body
 
 
 def statements(tree: ast.Module, name: str) -> list[ast.stmt]:
-    """The top-level statements that define `name` or something it reaches, imports included, in their order."""
+    """The top-level statements that define `name` or something it reaches, imports included, in their order.
+
+    Definitions in `if` and `try` blocks count as if they stood at the top; calls and loops that only do something are
+    left out.
+    """
     flat = list(_flatten(tree.body))
     providers: dict[str, list[int]] = {}
     for position, statement in enumerate(flat):
-        for bound in _bound(statement):
-            providers.setdefault(bound, []).append(position)
+        for given in bound(statement):
+            providers.setdefault(given, []).append(position)
     wanted = [name]
     chosen: set[int] = set()
     seen: set[str] = set()
@@ -32,65 +64,77 @@ def statements(tree: ast.Module, name: str) -> list[ast.stmt]:
             if position not in chosen:
                 chosen.add(position)
                 wanted.extend(_used(flat[position]))
-    stars = {
-        position
-        for position, statement in enumerate(flat)
-        if isinstance(statement, ast.ImportFrom)
-        and (statement.module == "__future__" or any(alias.name == "*" for alias in statement.names))
-    }
-    return [statement for position, statement in enumerate(flat) if position in chosen | stars]
+    return [
+        statement for position, statement in enumerate(flat) if position in chosen or _brings_unknown_names(statement)
+    ]
 
 
-def _flatten(body: Iterable[ast.stmt]) -> Iterable[ast.stmt]:
-    """Statements, with those in `try` and `if` blocks lifted out; the main guard is dropped."""
+def _brings_unknown_names(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.ImportFrom) and (
+        statement.module == "__future__" or any(alias.name == "*" for alias in statement.names)
+    )
+
+
+def _flatten(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
     for statement in body:
-        if isinstance(statement, ast.Try):
-            yield statement if _only_imports(statement) else ast.Pass()
-            if not _only_imports(statement):
-                yield from _flatten(statement.body)
-        elif isinstance(statement, ast.If):
-            if "__main__" in ast.dump(statement.test):
-                continue
-            if any(isinstance(inner, (*_DEFINITIONS, ast.Import, ast.ImportFrom)) for inner in ast.walk(statement)):
-                yield statement
+        if isinstance(statement, (ast.Try, ast.If)) and not all(map(only_defines, _inner(statement))):
+            yield from _flatten(_inner(statement))
         else:
             yield statement
 
 
-def _only_imports(statement: ast.Try) -> bool:
-    return any(isinstance(inner, (ast.Import, ast.ImportFrom)) for inner in statement.body)
+def is_main_guard(statement: ast.stmt) -> bool:
+    """``if __name__ == "__main__":``"""
+    return isinstance(statement, ast.If) and any(
+        isinstance(node, ast.Constant) and node.value == "__main__" for node in ast.walk(statement.test)
+    )
 
 
-def _bound(statement: ast.stmt) -> set[str]:
+def bound(statement: ast.stmt) -> set[str]:
     """The names that a statement gives to the module."""
-    if isinstance(statement, _DEFINITIONS):
+    if isinstance(statement, DEFINITIONS):
         return {statement.name}
+    if isinstance(statement, (ast.For, ast.AsyncFor, ast.While, ast.AugAssign)):
+        return set()
     names: set[str] = set()
     for node in ast.walk(statement):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
+        if isinstance(node, _IMPORTS):
             names.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
-        elif isinstance(node, _DEFINITIONS):
+        elif isinstance(node, DEFINITIONS):
             names.add(node.name)
-    if isinstance(statement, (ast.For, ast.While, ast.With)):
-        return set()
-    return names
+    return names - {"*"}
 
 
 def _used(statement: ast.stmt) -> set[str]:
     return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
 
 
-def execute(chosen: list[ast.stmt], path: str, namespace: dict[str, Any], needed: str) -> BaseException | None:
-    """Run the statements; the exception of the one that defines `needed` if it fails, or of the first that failed."""
-    first: BaseException | None = None
-    for statement in chosen:
-        module = ast.Module([statement], [])
-        try:
-            exec(compile(module, path, "exec", dont_inherit=True), namespace)
-        except Exception as error:
-            if getattr(statement, "name", "") == needed:
-                return error
-            first = first or error
-    return None if needed in namespace else first or NameError(f"name '{needed}' is not defined")
+def guarded_lines(tree: ast.Module) -> frozenset[int]:
+    """Lines in a `try` whose handlers take over when an import fails, and do not give up."""
+    lines: set[int] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Try) and any(_takes_over(handler) for handler in node.handlers):
+            for statement in node.body:
+                lines.update(range(statement.lineno, (statement.end_lineno or statement.lineno) + 1))
+    return frozenset(lines)
+
+
+def _takes_over(handler: ast.ExceptHandler) -> bool:
+    caught = [] if handler.type is None else [node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)]
+    gives_up = any(isinstance(node, ast.Raise) for node in ast.walk(handler))
+    return not gives_up and (handler.type is None or bool(_CATCHES_IMPORT.intersection(caught)))
+
+
+def future_flags(tree: ast.Module) -> int:
+    """The compiler flags of the file's ``from __future__`` imports."""
+    import __future__
+
+    flags = 0
+    for statement in tree.body:
+        if isinstance(statement, ast.ImportFrom) and statement.module == "__future__":
+            for alias in statement.names:
+                feature = getattr(__future__, alias.name, None)
+                flags |= getattr(feature, "compiler_flag", 0)
+    return flags

@@ -1,43 +1,64 @@
-"""Inert stand-ins for packages that the user's files import and that are not installed.
+"""Inert stand-ins for what the user's files import and this machine does not have.
 
-Only the user's own files get them: a library that tries an optional import must still see its `ImportError`. A
-stand-in does nothing, can be called, subclassed, iterated and used as a decorator, and its name is reported.
+A stand-in does nothing: it can be called, subclassed, iterated, compared and used as a decorator, so that a file loads.
+It never takes part in a run: where tensors reach it, it raises and says what is missing. Knows nothing of importing.
 """
 
 from __future__ import annotations
 
-import importlib.abc
-import importlib.machinery
+import builtins
+import inspect
 import sys
-from collections.abc import Iterator
-from types import FrameType, ModuleType
+import types
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import torch
 from torch import nn
+
+_MODULE_NAMES = ("Module", "Model", "Layer", "Net", "Network", "ModelMixin", "Block", "Backbone", "Encoder", "Decoder")
+
+
+_why: dict[str, str] = {}
+"""For each name that a stand-in was given for, why it is missing, in words that follow the name."""
+
+
+class StandInUsed(ModuleNotFoundError):
+    """A stand-in was asked for a value or given a tensor: what it stands for is needed after all."""
+
+    def __init__(self, name: str) -> None:
+        known = [
+            missing
+            for missing in _why
+            if name == missing or name.startswith((f"{missing}.", f"{missing}(", f"{missing}["))
+        ]
+        missing = max(known, key=len, default=name.split(".")[0])
+        needed = "" if missing == name else f"`{name}` is needed here, and "
+        super().__init__(f"{needed}`{missing}` {_why.get(missing, 'is not installed')}", name=missing)
 
 
 class Inert:
     """Stands for anything: every attribute, call and item of it is inert too."""
 
     def __init__(self, name: str) -> None:
-        self.__dict__["_name"] = name
+        self.__dict__["_stands_for"] = name
 
     def __getattr__(self, name: str) -> Any:
+        if name == "__version__":
+            return "0"
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
-        return Inert(f"{self._name}.{name}")
+        return Inert(f"{self._stands_for}.{name}")
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        if (
-            len(arguments) == 1
-            and not keywords
-            and (isinstance(arguments[0], type) or hasattr(arguments[0], "__code__"))
-        ):
+        if _holds_tensor((arguments, keywords)):
+            raise StandInUsed(self._stands_for)
+        if len(arguments) == 1 and not keywords and isinstance(arguments[0], (type, types.FunctionType)):
             return arguments[0]
-        return Inert(f"{self._name}()")
+        return Inert(f"{self._stands_for}()")
 
     def __getitem__(self, key: Any) -> Any:
-        return Inert(f"{self._name}[]")
+        return Inert(f"{self._stands_for}[]")
 
     def __iter__(self) -> Iterator[Any]:
         return iter(())
@@ -54,54 +75,205 @@ class Inert:
     def __exit__(self, *_: object) -> None:
         return None
 
+    def __contains__(self, item: Any) -> bool:
+        return False
+
+    def __instancecheck__(self, instance: Any) -> bool:
+        return False
+
+    def __subclasscheck__(self, subclass: Any) -> bool:
+        return False
+
+    def __index__(self) -> int:
+        raise StandInUsed(self._stands_for)
+
+    def __float__(self) -> float:
+        raise StandInUsed(self._stands_for)
+
+    @classmethod
+    def __torch_function__(cls, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        found = next((item for item in _flat((arguments, keywords or {})) if isinstance(item, Inert)), None)
+        raise StandInUsed(found._stands_for if found is not None else "a missing package")
+
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
         """As a base class: a module where the name says so, else nothing."""
-        if self._name.endswith(("Module", "Model", "Layer", "Net", "Network", "ModelMixin", "Block")):
-            return () if any(isinstance(base, type) and issubclass(base, nn.Module) for base in bases) else (nn.Module,)
-        return ()
+        last = self._stands_for.split(".")[-1]
+        if not last.endswith(_MODULE_NAMES) or any(
+            isinstance(base, type) and issubclass(base, nn.Module) for base in bases
+        ):
+            return ()
+        return (LightningStandIn,) if last == "LightningModule" else (ModuleStandIn,)
 
     def __repr__(self) -> str:
-        return f"<stand-in for {self._name}>"
+        return f"<stand-in for {self._stands_for}>"
 
 
-class _StandInModule(ModuleType):
+def _inert_result(name: str) -> Any:
+    def method(self: Inert, *others: Any) -> Any:
+        if _holds_tensor(others):
+            raise StandInUsed(self._stands_for)
+        return Inert(f"{self._stands_for}")
+
+    method.__name__ = name
+    return method
+
+
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "or", "and", "matmul"):
+    setattr(Inert, f"__{_name}__", _inert_result(f"__{_name}__"))
+    setattr(Inert, f"__r{_name}__", _inert_result(f"__r{_name}__"))
+for _name in ("neg", "invert"):
+    setattr(Inert, f"__{_name}__", _inert_result(f"__{_name}__"))
+for _name in ("lt", "le", "gt", "ge"):
+    setattr(Inert, f"__{_name}__", lambda self, other: False)
+
+
+def _flat(value: Any, depth: int = 0) -> Iterator[Any]:
+    """The elements of nested containers, to a small depth."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)) and depth < 4:
+        for item in value:
+            yield from _flat(item, depth + 1)
+    else:
+        yield value
+
+
+def _holds_tensor(value: Any) -> bool:
+    return any(isinstance(item, torch.Tensor) for item in _flat(value))
+
+
+class ModuleStandIn(nn.Module):
+    """The base of a class whose own base is missing and was a module, as its name says."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__()
+
+
+class LightningStandIn(ModuleStandIn):
+    """What constructors ask of a `LightningModule`."""
+
+    def save_hyperparameters(self, *arguments: Any, **keywords: Any) -> None:
+        """`self.hparams` gets the arguments of the constructor that calls this."""
+        frame = sys._getframe(1)
+        names = inspect.getargvalues(frame)
+        values = {name: names.locals[name] for name in names.args[1:] if name in names.locals}
+        values.update(names.locals.get(names.keywords, {}) if names.keywords else {})
+        self.hparams = types.SimpleNamespace(**values)
+
+    def log(self, *arguments: Any, **keywords: Any) -> None:
+        return None
+
+    def log_dict(self, *arguments: Any, **keywords: Any) -> None:
+        return None
+
+    @property
+    def device(self) -> torch.device:
+        return next((item.device for item in self.parameters()), torch.device("cpu"))
+
+
+class StandInModule(types.ModuleType):
+    """A missing module: whatever is asked of it is inert."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__path__: list[str] = []
+        self.__all__: list[str] = []
+
     def __getattr__(self, name: str) -> Any:
+        if name == "__version__":
+            return "0"
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
         return Inert(f"{self.__name__}.{name}")
 
 
-class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """The last finder: gives a stand-in for a missing module when a file below `roots` asks for it."""
+class _WithStandIns:
+    """A module some of whose names are missing, as a `from … import` statement reads it."""
 
-    def __init__(self, roots: tuple[str, ...]) -> None:
-        self._roots = roots
-        self.names: list[str] = []
+    def __init__(self, module: Any, missing: Iterable[str]) -> None:
+        self._module = module
+        for name in missing:
+            setattr(self, name, Inert(f"{module.__name__}.{name}"))
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
-        known = name.split(".")[0] in self.names
-        if not known and not self._asked_by_user():
-            return None
-        top = name if "." in name and not known else name.split(".")[0]
-        if top not in self.names:
-            self.names.append(top)
-        return importlib.machinery.ModuleSpec(name, self, is_package=True)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._module, name)
 
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        module = _StandInModule(spec.name)
-        module.__path__ = []
-        return module
 
-    def exec_module(self, module: ModuleType) -> None:
-        return None
+class Imports:
+    """The `import` statement of one file of the user's: what is missing becomes a stand-in, named in `names`.
 
-    def _asked_by_user(self) -> bool:
-        """Whether the import statement stands in a file of the user's, as the frames tell."""
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None:
-            name = frame.f_code.co_filename
-            if "importlib" not in name and frame.f_globals.get("__name__") != __name__:
-                outside = "site-packages" in name or "dist-packages" in name
-                return not outside and any(name.startswith(root) for root in self._roots)
-            frame = frame.f_back
-        return False
+    An import in a `try` that handles its failure (`guarded` lines) fails as it would elsewhere, so that the author's
+    own fallback serves, unless `lenient` is set. No other file sees a stand-in: a library that tries an optional
+    import still gets its `ImportError`.
+    """
+
+    def __init__(
+        self,
+        names: list[str],
+        guarded: frozenset[int],
+        why_missing: Callable[[Any, str], str | None] = lambda module, name: None,
+    ) -> None:
+        self.names = names
+        self.lenient = False
+        self._guarded = guarded
+        self._why_missing = why_missing
+
+    def namespace(self) -> dict[str, Any]:
+        """The built-in names for that file."""
+        return {**vars(builtins), "__import__": self._import}
+
+    def _import(
+        self,
+        name: str,
+        globals: Any = None,
+        locals: Any = None,
+        fromlist: Any = (),
+        level: int = 0,
+    ) -> Any:
+        strict = not self.lenient and sys._getframe(1).f_lineno in self._guarded
+        try:
+            module = builtins.__import__(name, globals, locals, fromlist, level)
+        except Exception as error:
+            if strict:
+                raise
+            return self._stand_in(name, fromlist, level, error)
+        if strict or not fromlist or isinstance(module, StandInModule):
+            return module
+        missing = [item for item in fromlist if item != "*" and not hasattr(module, item)]
+        if not missing:
+            return module
+        for item in missing:
+            why = self._why_missing(module, item) or "is not in the version that is installed"
+            self._note(f"{module.__name__}.{item}", why)
+        return _WithStandIns(module, missing)
+
+    def _stand_in(self, name: str, fromlist: Any, level: int, error: Exception) -> Any:
+        """What the statement binds: the missing module, or its first part with the rest as attributes."""
+        first, _, rest = name.partition(".")
+        shown = "." * level + name if level or first in sys.modules else first
+        absent = isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == first
+        self._note(shown, "is not installed" if absent else f"cannot be imported ({_one_line(error)})")
+        if fromlist or level:
+            return StandInModule(name if not level else shown)
+        top = sys.modules.get(first) or StandInModule(first)
+        current: Any = top
+        for part in rest.split(".") if rest else ():
+            below = getattr(current, part, None)
+            if below is None or isinstance(below, Inert):
+                below = StandInModule(f"{current.__name__}.{part}")
+                setattr(current, part, below)
+            current = below
+        return top
+
+    def _note(self, name: str, why: str) -> None:
+        _why.setdefault(name, why)
+        if name not in self.names:
+            self.names.append(name)
+
+
+def _one_line(error: Exception) -> str:
+    try:
+        text = str(error).strip().split("\n")[0][:160]
+    except Exception:
+        text = ""
+    return f"{type(error).__name__}: {text}".rstrip(": .")

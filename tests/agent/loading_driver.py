@@ -1,0 +1,55 @@
+"""Reads jobs from standard input, a JSON object a line, loads each in a fork, and writes what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+
+import torch
+
+from ts_shape_server.agent import load
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    for line in sys.stdin:
+        reader, writer = os.pipe()
+        if os.fork() == 0:
+            os.close(reader)
+            os.dup2(2, 1)
+            signal.alarm(20)
+            os.write(writer, json.dumps(attempt(json.loads(line)), default=str).encode())
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as pipe:
+            answer = pipe.read() or b"null"
+        _, status = os.wait()
+        print(json.dumps({"status": status, "answer": json.loads(answer)}), flush=True)
+
+
+def attempt(job: dict) -> dict:
+    """The class that the job names, or why it cannot be had; and what calling it with a tensor gives."""
+    started = time.monotonic()
+    loaded = load.load(job, job["seconds"])
+    found = load.find(loaded, job["class"], job, job["seconds"])
+    result = {"stubbed": load.stubbed(), "seconds": time.monotonic() - started, "depends": load.depends(job)}
+    if isinstance(found, load.LoadProblem):
+        return {**result, "code": found.code, "message": found.message, "line": found.line}
+    result["module"] = found.found.__module__
+    result["failed"] = {name: problem.message for name, problem in found.loaded.failed.items()}
+    try:
+        with torch.no_grad():
+            result["shape"] = list(found.found()(torch.ones(2, 4)).shape)
+        if job.get("script"):
+            result["scripted"] = list(torch.jit.script(found.found())(torch.ones(2, 4)).shape)
+        if job.get("value"):
+            result["value"] = eval(job["value"], found.loaded.namespace)
+    except Exception as error:
+        result["error"] = f"{type(error).__name__}: {error}"
+    return {**result, "stubbed": load.stubbed()}
+
+
+main()
