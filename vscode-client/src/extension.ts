@@ -21,10 +21,11 @@ class StatusItem implements StatusView {
     this.item.dispose();
   }
 
+  /** Shown beside Python; a page that is no text editor leaves it as it is. */
   follow(editor: vscode.TextEditor | undefined): void {
     if (editor?.document.languageId === "python") {
       this.item.show();
-    } else {
+    } else if (editor !== undefined) {
       this.item.hide();
     }
   }

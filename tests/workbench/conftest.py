@@ -1,0 +1,163 @@
+"""A real workbench with the packaged extension in it, once for all tests of this folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+SETTINGS = {
+    "chat.disableAIFeatures": True,
+    "editor.hover.delay": 100,
+    "editor.minimap.enabled": False,
+    "extensions.autoCheckUpdates": False,
+    "extensions.autoUpdate": False,
+    "extensions.ignoreRecommendations": True,
+    "files.simpleDialog.enable": True,
+    "security.workspace.trust.banner": "never",
+    "security.workspace.trust.startupPrompt": "never",
+    "telemetry.telemetryLevel": "off",
+    "tsShape.interpreter": sys.executable,
+    "update.mode": "none",
+    "workbench.editor.useModal": "off",
+    "workbench.secondarySideBar.defaultVisibility": "hidden",
+    "workbench.startupEditor": "none",
+    "workbench.tips.enabled": False,
+}
+NO_GALLERY = '{"serviceUrl":"","itemUrl":"","resourceUrlTemplate":""}'
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--screenshots", metavar="DIR", help="save what the workbench test sees into this folder")
+
+
+def installed() -> Mapping[str, str]:
+    try:
+        found: Mapping[str, str] = json.loads((CHECKOUT / ".cache/workbench/workbench.json").read_text())
+    except FileNotFoundError:
+        pytest.fail("there is no workbench: run scripts/workbench")
+    return found
+
+
+def packaged() -> Path:
+    found = sorted((CHECKOUT / "vscode-client/out").glob("*.vsix"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        pytest.fail("there is no package of the extension: run `npm run package` in vscode-client")
+    return found[-1]
+
+
+def folders(home: Path) -> dict[str, str]:
+    """The environment of a workbench that knows nothing of this machine's user."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("VSCODE_", "XDG_"))}
+    for name, variable in {
+        "config": "XDG_CONFIG_HOME",
+        "data": "XDG_DATA_HOME",
+        "cache": "XDG_CACHE_HOME",
+        "run": "XDG_RUNTIME_DIR",
+    }.items():
+        (home / name).mkdir(mode=0o700)
+        environment[variable] = str(home / name)
+    environment["EXTENSIONS_GALLERY"] = NO_GALLERY
+    for kind in ("User", "Machine"):
+        (home / "user" / kind).mkdir(parents=True)
+        (home / "user" / kind / "settings.json").write_text(json.dumps(SETTINGS))
+    return environment
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def answers(url: str, process: subprocess.Popen[bytes], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return True
+        except OSError:
+            time.sleep(0.2)
+    return False
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("workspace")
+    for name in ("start", "refusals"):
+        shutil.copytree(CHECKOUT / "tests/workspaces" / name, folder, dirs_exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a workbench with the extension installed, all of it gone afterwards."""
+    tools, home = installed(), tmp_path_factory.mktemp("workbench")
+    environment = folders(home)
+    start = [
+        tools["node"],
+        tools["entry"],
+        "--user-data-dir",
+        str(home / "user"),
+        "--extensions-dir",
+        str(home / "ext"),
+    ]
+    subprocess.run([*start, "--install-extension", str(packaged())], env=environment, check=True, timeout=120)
+    port = free_port()
+    quiet = ["--disable-telemetry", "--disable-update-check", "--disable-getting-started-override"]
+    address = ["--auth", "none", "--bind-addr", f"127.0.0.1:{port}", "--reconnection-grace-time", "2"]
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [*start, *address, *quiet], env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+        try:
+            assert answers(f"http://127.0.0.1:{port}/healthz", process, 60), (home / "log").read_text()
+            yield f"http://127.0.0.1:{port}/"
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+@pytest.fixture(scope="session")
+def seen(
+    request: pytest.FixtureRequest, workbench: str, workspace: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Mapping[str, Any]:
+    """What each scene of `drive.mjs` saw."""
+    tools, failures = installed(), CHECKOUT / "test-results"
+    shutil.rmtree(failures, ignore_errors=True)
+    failures.mkdir()
+    screenshots = request.config.getoption("--screenshots", default=None)
+    if screenshots is not None:
+        Path(screenshots).mkdir(parents=True, exist_ok=True)
+    task = {
+        "playwright": tools["playwright"],
+        "chromium": tools["chromium"],
+        "url": f"{workbench}?folder={workspace}",
+        "output": str(workspace / "exported.pt"),
+        "screenshots": None if screenshots is None else str(Path(screenshots).absolute()),
+        "failures": str(failures),
+    }
+    script = Path(__file__).with_name("drive.mjs")
+    driven = subprocess.run(
+        [tools["node"], str(script), json.dumps(task)], capture_output=True, text=True, timeout=480, check=False
+    )
+    assert driven.returncode == 0, driven.stderr
+    found: Mapping[str, Any] = json.loads(driven.stdout)
+    return found

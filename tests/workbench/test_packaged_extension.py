@@ -1,0 +1,60 @@
+"""The packaged extension in a real workbench, used with mouse and keyboard in a workspace that becomes trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.workbench, pytest.mark.timeout(600)]
+
+
+def shown(seen: Mapping[str, Any], scene: str) -> Any:
+    assert scene in seen, f"an earlier scene failed: {seen}"
+    assert "error" not in seen[scene], f"{seen[scene]['error']}; test-results/{scene}.png shows it"
+    return seen[scene]["shown"]
+
+
+def test_an_untrusted_workspace_gets_words_and_no_shapes(seen: Mapping[str, Any]) -> None:
+    hover = shown(seen, "untrusted")
+    assert "not trusted" in hover
+    assert "28" not in hover
+
+
+def test_granting_trust_starts_the_agent(seen: Mapping[str, Any]) -> None:
+    assert "torch" in shown(seen, "trusted")
+
+
+def test_a_hover_over_the_class_shows_its_inputs(seen: Mapping[str, Any]) -> None:
+    hover = shown(seen, "hover")["hover"]
+    assert "(B, 3, H, W)" in hover
+    assert "28 or 29" in hover
+
+
+def test_a_lens_shows_input_and_output_and_offers_the_export(seen: Mapping[str, Any]) -> None:
+    lenses = " ".join(shown(seen, "hover")["lenses"])
+    assert "(B, 10)" in lenses
+    assert "Export TorchScript" in lenses
+
+
+def test_what_torchscript_refuses_is_underlined_and_explained(seen: Mapping[str, Any]) -> None:
+    assert "Dict[str, Tensor]" in shown(seen, "refusal")
+
+
+def test_the_quick_fix_annotates_the_file(seen: Mapping[str, Any], workspace: Path) -> None:
+    assert shown(seen, "fix")
+    text = (workspace / "two_inputs.py").read_text()
+    assert "def forward(self, batch: Dict[str, torch.Tensor])" in text
+    assert "from typing import Dict" in text
+
+
+def test_the_export_makes_a_file_that_torch_loads(seen: Mapping[str, Any], workspace: Path) -> None:
+    import torch
+
+    assert "exported.pt" in shown(seen, "export")["told"]
+    # torch 2.13 deprecates TorchScript; loading it is what the file is for.
+    with pytest.warns(DeprecationWarning):
+        module = torch.jit.load(workspace / "exported.pt")
+    assert module(torch.zeros(5, 3, 28, 28)).shape == (5, 10)
