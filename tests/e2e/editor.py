@@ -13,7 +13,7 @@ from typing import Any
 from lsprotocol import types
 from pytest_lsp import LanguageClient, make_test_lsp_client
 
-SECONDS = 40.0
+SECONDS = 90.0
 
 
 def capabilities(**changes: Any) -> types.ClientCapabilities:

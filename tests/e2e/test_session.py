@@ -8,6 +8,7 @@ import pytest
 from editor import capabilities, editor
 from lsprotocol import types
 
+pytestmark = pytest.mark.timeout(300)
 START = Path(__file__).parents[1] / "workspaces" / "start"
 MISMATCH = Path(__file__).parents[1] / "workspaces" / "mismatch"
 
@@ -23,9 +24,8 @@ def at(name: str, words: str, folder: Path = START, offset: int = 0) -> tuple[in
 async def test_hovers_say_what_goes_in_and_out(tmp_path: Path) -> None:
     async with editor(START, tmp_path) as session:
         uri = session.open("simple_cnn.py")
-        text = await session.hover(uri, *at("simple_cnn.py", "SimpleCNN"))
-        assert "SimpleCNN(x: Tensor (B, 3, H, W) float32) → Tensor (B, 10)" in text
         text = await session.hover_until(uri, *at("simple_cnn.py", "SimpleCNN"), "script ✓")
+        assert "SimpleCNN(x: Tensor (B, 3, H, W) float32) → Tensor (B, 10)" in text
         assert "**H, W**: 28 or 29" in text
         assert "31.8 K parameters (124 KiB)" in text
         assert "forward(x: Tensor" in await session.hover(uri, *at("simple_cnn.py", "forward"))
@@ -62,8 +62,8 @@ async def test_a_layer_that_cannot_fit_is_an_error_with_where_it_comes_from(tmp_
         text = (MISMATCH / "conv_chain.py").read_text(encoding="utf-8")
         session.replace(uri, text.replace("nn.Conv2d(32", "nn.Conv2d(16"), 2)
         await session.until(lambda: not session.diagnostics(uri))
-        assert "ConvChain(x: Tensor (B, 3, H, W) float32)" in await session.hover(
-            uri, *at("conv_chain.py", "ConvChain", MISMATCH)
+        await session.hover_until(
+            uri, *at("conv_chain.py", "ConvChain", MISMATCH), "ConvChain(x: Tensor (B, 3, H, W) float32)"
         )
 
 
@@ -122,7 +122,7 @@ async def test_without_trust_nothing_runs_and_the_hover_says_what_to_do(tmp_path
 async def test_a_flag_trusts_the_workspace_for_editors_that_cannot(tmp_path: Path) -> None:
     async with editor(START, tmp_path, trusted=False, flags=("--stdio", "--trust-workspace")) as session:
         uri = session.open("my_model.py")
-        assert "MyModel(x: Tensor (B, 10) float32)" in await session.hover(uri, *at("my_model.py", "MyModel"))
+        await session.hover_until(uri, *at("my_model.py", "MyModel"), "MyModel(x: Tensor (B, 10) float32)")
         await session.until(lambda: any(getattr(item, "torch", None) for item in session.statuses))
 
 

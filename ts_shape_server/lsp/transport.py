@@ -24,6 +24,7 @@ from ts_shape_server.lsp import commands, handlers
 from ts_shape_server.lsp.server import Server
 
 log = logging.getLogger(__name__)
+_messages = logging.getLogger("pygls.transport")
 
 STOP_SECONDS = 8.0
 
@@ -51,7 +52,7 @@ def serve_stdio(server: Server, stdout: BinaryIO) -> NoReturn:
     async def talk() -> None:
         reader = StdinAsyncReader(sys.stdin.buffer, ThreadPoolExecutor(1))
         server.protocol.set_writer(StdoutWriter(stdout))
-        await run_async(Event(), reader, server.protocol, log, server.report_server_error)
+        await run_async(Event(), reader, server.protocol, _messages, server.report_server_error)
 
     _leave(_run(server, talk))
 
@@ -65,7 +66,7 @@ def serve_tcp(server: Server, host: str, port: int) -> NoReturn:
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             server.protocol.set_writer(writer)
             try:
-                await run_async(Event(), reader, server.protocol, log, server.report_server_error)
+                await run_async(Event(), reader, server.protocol, _messages, server.report_server_error)
             finally:
                 left.set()
 
@@ -87,7 +88,7 @@ def serve_websocket(server: Server, host: str, port: int) -> NoReturn:
 
         async def connected(socket: Any) -> None:
             try:
-                await run_websocket(socket, Event(), server.protocol, log, server.report_server_error)
+                await run_websocket(socket, Event(), server.protocol, _messages, server.report_server_error)
             finally:
                 left.set()
 

@@ -1,0 +1,98 @@
+"""Who may import whom, and that each of these checks can fail."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "ts_shape_server"
+OLDEST_AGENT = (3, 9)
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def modules_after(statement: str, root: Path = ROOT) -> set[str]:
+    """The modules that a fresh interpreter holds after a statement."""
+    code = f"{statement}\nimport sys\nprint('\\n'.join(sys.modules))"
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment, cwd=root
+    )
+    return set(run.stdout.split())
+
+
+def too_new(folder: Path) -> list[str]:
+    """The files of a folder that the oldest Python of the agent cannot parse."""
+    found = []
+    for path in sorted(folder.rglob("*.py")):
+        try:
+            ast.parse(path.read_text(encoding="utf-8"), feature_version=OLDEST_AGENT)
+        except SyntaxError as error:
+            found.append(f"{path.name}: {error}")
+    return found
+
+
+def broken_contracts(folder: Path, configuration: Path) -> str:
+    """What import-linter says against a package; empty when every contract is kept."""
+    command = "import sys; from importlinter.cli import lint_imports_command; lint_imports_command()"
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    run = subprocess.run(
+        [sys.executable, "-c", command, "--config", str(configuration), "--no-cache"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        cwd=folder,
+    )
+    return "" if run.returncode == 0 else run.stdout + run.stderr
+
+
+def test_the_contracts_between_the_layers_are_kept() -> None:
+    assert broken_contracts(ROOT, ROOT / "pyproject.toml") == ""
+
+
+def test_a_broken_contract_is_found(tmp_path: Path) -> None:
+    package = tmp_path / "guarded"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "low.py").write_text("import guarded.high\n")
+    (package / "high.py").write_text("")
+    (tmp_path / "contracts.toml").write_text(
+        '[tool.importlinter]\nroot_package = "guarded"\n[[tool.importlinter.contracts]]\nname = "downward"\n'
+        'type = "layers"\nlayers = ["guarded.high", "guarded.low"]\n'
+    )
+    assert "guarded.low is not allowed to import guarded.high" in broken_contracts(
+        tmp_path, tmp_path / "contracts.toml"
+    )
+
+
+def test_the_server_process_never_holds_torch_or_the_agent() -> None:
+    statement = "import ts_shape_server.lsp.transport, ts_shape_server.cli.commands"
+    held = modules_after(statement)
+    assert "ts_shape_server.lsp.server" in held
+    assert "torch" not in held
+    assert not [name for name in held if name.startswith("ts_shape_server.agent")]
+
+
+def test_a_module_that_is_held_is_found() -> None:
+    assert "decimal" in modules_after("import decimal")
+
+
+@pytest.mark.parametrize("name", ["agent", "probing/wire.py"])
+def test_what_runs_in_the_users_interpreter_parses_on_the_oldest(name: str) -> None:
+    path = PACKAGE / name
+    if path.is_dir():
+        assert too_new(path) == []
+    else:
+        ast.parse(path.read_text(encoding="utf-8"), feature_version=OLDEST_AGENT)
+
+
+def test_syntax_that_is_too_new_is_found(tmp_path: Path) -> None:
+    (tmp_path / "new.py").write_text("match 1:\n    case 1:\n        pass\n")
+    assert [line.partition(":")[0] for line in too_new(tmp_path)] == ["new.py"]

@@ -1,0 +1,191 @@
+"""A session with a service that the test holds: what is fresh, what is cancelled, what stands in the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from ts_shape_server.lsp import session as session_module
+from ts_shape_server.lsp.session import UNTRUSTED, Session
+from ts_shape_server.model import Failure, Report, without_report
+from ts_shape_server.probing.service import FileRequest
+
+TEXT = "from torch import nn\n\n\nclass Net(nn.Module):\n    def forward(self, x):\n        return x\n"
+
+
+class HeldService:
+    """Answers when the test says so."""
+
+    made: ClassVar[list[HeldService]] = []
+
+    def __init__(self, options: Any, on_status: Callable[[], None]) -> None:
+        self.options = options
+        self.problem = None
+        self.running = 0
+        self.asked: list[str] = []
+        self.cancelled = 0
+        self.stopped = False
+        self.gate = asyncio.Event()
+        self.answer: Callable[[str, str], Report] = lambda path, name: Report(path, name, 4, "ok")
+        HeldService.made.append(self)
+
+    async def start(self) -> None:
+        return None
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+    async def restart(self) -> None:
+        return None
+
+    def info(self) -> dict[str, Any]:
+        return {"interpreter": None, "torch": None, "sandbox": None, "problem": None}
+
+    async def reports(self, request: FileRequest, on_report: Callable[[Report], None]) -> tuple[Report, ...]:
+        self.asked.append(request.text())
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        found = tuple(self.answer(request.path, item.name) for item in request.classes)
+        for report in found:
+            on_report(report)
+        return found
+
+
+class Watched:
+    def __init__(self) -> None:
+        self.changes: list[set[str]] = []
+        self.warnings: list[str] = []
+        self.session = Session(self.changes.append, lambda status: None, self.warnings.append)
+
+
+@pytest.fixture
+async def watched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Watched]:
+    HeldService.made.clear()
+    monkeypatch.setattr(session_module, "ProbeService", HeldService)
+    found = Watched()
+    yield found
+    await found.session.stop()
+
+
+async def until(there: Callable[[], Any]) -> None:
+    for _ in range(1000):
+        if there():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come about")
+
+
+async def opened(watched: Watched, folder: Path, *layers: dict[str, Any]) -> HeldService:
+    await watched.session.configure((str(folder),), True, layers)
+    watched.session.open(str(folder / "net.py"), (folder / "net.py").as_uri(), TEXT, 1)
+    service = HeldService.made[-1]
+    await until(lambda: service.asked)
+    return service
+
+
+async def test_a_report_is_fresh_only_for_the_text_it_was_made_from(watched: Watched, tmp_path: Path) -> None:
+    service = await opened(watched, tmp_path)
+    document = watched.session.opened(str(tmp_path / "net.py"))
+    assert document is not None
+    assert document.known("Net").running
+    service.gate.set()
+    await until(lambda: document.known("Net").current)
+    assert not document.known("Net").running
+    service.gate.clear()
+    watched.session.change(document.path, TEXT + "# more\n", 2)
+    assert document.known("Net").current is None
+    assert "earlier version" in document.known("Net").note()
+    service.gate.set()
+    await until(lambda: document.known("Net").current)
+
+
+async def test_a_newer_version_cancels_the_older_probe(watched: Watched, tmp_path: Path) -> None:
+    service = await opened(watched, tmp_path)
+    path = str(tmp_path / "net.py")
+    watched.session.change(path, TEXT + "a = 1\n", 2)
+    watched.session.change(path, TEXT + "a = 2\n", 3)
+    await until(lambda: len(service.asked) == 2)
+    assert service.cancelled == 1
+    assert service.asked[-1].endswith("a = 2\n")
+
+
+async def test_an_agent_that_cannot_run_is_an_obstacle_and_no_report(watched: Watched, tmp_path: Path) -> None:
+    service = await opened(watched, tmp_path)
+    reason = Failure("no-torch", "No interpreter has torch.")
+    service.answer = lambda path, name: without_report(path, name, 4, "unresolved", reason)
+    service.gate.set()
+    document = watched.session.opened(str(tmp_path / "net.py"))
+    assert document is not None
+    await until(lambda: document.obstacle)
+    await until(lambda: not document.working)
+    assert document.known("Net").report is None
+    assert document.known("Net").note() == "No interpreter has torch."
+    assert watched.session.findings(document.path) == []
+    assert watched.warnings == ["No interpreter has torch."]
+
+
+async def test_without_trust_there_is_no_service(watched: Watched, tmp_path: Path) -> None:
+    await watched.session.configure((str(tmp_path),), False, [])
+    document = watched.session.open(str(tmp_path / "net.py"), (tmp_path / "net.py").as_uri(), TEXT, 1)
+    await until(lambda: document.current)
+    assert HeldService.made == []
+    assert document.known("Net").note() == UNTRUSTED
+    assert await watched.session.restart() == UNTRUSTED
+
+
+async def test_a_hover_before_the_settings_waits_for_them(watched: Watched, tmp_path: Path) -> None:
+    document = watched.session.open(str(tmp_path / "net.py"), (tmp_path / "net.py").as_uri(), TEXT, 1)
+    waiting = asyncio.ensure_future(watched.session.wait_for(document, "Net", 10))
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    await watched.session.configure((str(tmp_path),), True, [])
+    HeldService.made[-1].gate.set()
+    await asyncio.wait_for(waiting, 10)
+    assert document.known("Net").current is not None
+
+
+async def test_waiting_for_a_report_ends_in_time(watched: Watched, tmp_path: Path) -> None:
+    await opened(watched, tmp_path)
+    document = watched.session.opened(str(tmp_path / "net.py"))
+    assert document is not None
+    await asyncio.wait_for(watched.session.wait_for(document, "Net", 0.05), 2)
+    assert "under way" in document.known("Net").note()
+
+
+async def test_new_options_replace_the_service_and_others_do_not(watched: Watched, tmp_path: Path) -> None:
+    first = await opened(watched, tmp_path)
+    await watched.session.configure((str(tmp_path),), True, [{"inlayHints": "off"}])
+    assert HeldService.made == [first]
+    await watched.session.configure((str(tmp_path),), True, [{"timeoutMs": 1234}])
+    assert first.stopped
+    assert HeldService.made[-1].options.limits.wall == 1.234
+
+
+async def test_a_project_file_gives_settings_and_its_faults_are_said(watched: Watched, tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.ts-shape]\ntimeoutMs = 777\njobs = 'many'\n")
+    await watched.session.configure((str(tmp_path),), True, [{"hover": {"waitMs": 5}}])
+    assert watched.session.settings.timeout_ms == 777
+    assert watched.session.settings.hover_wait_ms == 5
+    assert ["jobs" in item for item in watched.warnings] == [True]
+
+
+async def test_a_file_that_does_not_parse_is_not_probed(watched: Watched, tmp_path: Path) -> None:
+    service = await opened(watched, tmp_path)
+    service.gate.set()
+    document = watched.session.opened(str(tmp_path / "net.py"))
+    assert document is not None
+    await until(lambda: document.known("Net").current)
+    watched.session.change(document.path, TEXT + "def broken(:\n", 2)
+    await until(lambda: document.obstacle)
+    assert len(service.asked) == 1
+    assert [item.code for item in watched.session.findings(document.path)] == ["probe-failed"]
+    watched.session.change(document.path, TEXT, 3)
+    await until(lambda: document.known("Net").current)
+    assert document.obstacle == ""
