@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -152,6 +153,10 @@ def _expression(parameter: inspect.Parameter, use: Use, sizes: _Sizes, namespace
         return annotated
     if use.strings:
         return repr(use.strings[0])
+    if use.attributes or (use.called and "block" in name):
+        made = _class_with(use.attributes, namespace)
+        if made is not None:
+            return made
     if use.called:
         return _callable(name, use)
     if use.attributes or (_CONFIGS.search(name) and not use.numeric):
@@ -165,6 +170,17 @@ def _expression(parameter: inspect.Parameter, use: Use, sizes: _Sizes, namespace
     if (use.iterated or use.indexed) and not use.ranged:
         return _list(name, sizes)
     return by_name(name, sizes)
+
+
+def _class_with(attributes: set[str], namespace: Mapping[str, Any]) -> str | None:
+    """The name of a module class in the file that has these attributes, and takes sizes; None if there is none."""
+    own = namespace.get("__name__")
+    for name, value in namespace.items():
+        if not isinstance(value, type) or not issubclass(value, nn.Module) or value.__module__ != own:
+            continue
+        if all(hasattr(value, attribute) for attribute in attributes) and len(required(value)) >= 2:
+            return name
+    return None
 
 
 def _is_module(original: str, name: str, use: Use) -> bool:
@@ -239,6 +255,9 @@ def _by_annotation(annotation: Any, name: str, sizes: _Sizes) -> str | None:
         return "False"
     if (text.startswith(("Optional[", "Union[")) and "None" in text) or text.startswith("Optional["):
         return "None"
+    chosen = _class_argument(annotation)
+    if chosen is not None:
+        return chosen
     if (isinstance(annotation, type) and issubclass(annotation, nn.Module)) or text.endswith(("nn.Module", "Module")):
         return "nn.Identity()"
     if re.match(r"(List|Sequence|list|Iterable)\[(int|float)\]", text) or re.match(
@@ -249,6 +268,15 @@ def _by_annotation(annotation: Any, name: str, sizes: _Sizes) -> str | None:
     if match:
         return "(" + "".join(f"{by_name(name, sizes)}, " for _ in match.group(1).split(",")) + ")"
     return None
+
+
+def _class_argument(annotation: Any) -> str | None:
+    """The first class that ``type[A | B]`` allows."""
+    if typing.get_origin(annotation) is not type:
+        return None
+    inner = typing.get_args(annotation)[0] if typing.get_args(annotation) else None
+    options = typing.get_args(inner) or (inner,)
+    return next((item.__name__ for item in options if isinstance(item, type)), None)
 
 
 def namespace_expression(attributes: list[str], profile: Profile) -> str:
@@ -396,8 +424,24 @@ def _own_attribute(node: ast.AST) -> str:
     return ""
 
 
+def _classes(namespace: Mapping[str, Any]) -> Iterator[str]:
+    """The file's own module classes that take sizes, the first few."""
+    own = namespace.get("__name__")
+    found = [
+        name
+        for name, value in namespace.items()
+        if isinstance(value, type) and issubclass(value, nn.Module) and value.__module__ == own and required(value)
+    ]
+    yield from found[:3]
+
+
 def repaired(
-    current: Plan, given: Mapping[str, str], error: BaseException, blamed: frozenset[str], profile: Profile
+    current: Plan,
+    given: Mapping[str, str],
+    error: BaseException,
+    blamed: frozenset[str],
+    profile: Profile,
+    namespace: Mapping[str, Any],
 ) -> Iterator[Plan]:
     """Other plans that may avoid `error`. `blamed` are the names in the failing line of the constructor."""
     text = str(error)[:1000]
@@ -419,12 +463,14 @@ def repaired(
                 added = f"{key.group(1)!r}: {by_name(key.group(1), _Sizes(profile))}"
                 yield {**current, name: "{" + added + ", " + current[name][1:]}
     for name in ordered:
-        for expression in _alternatives(name, current[name], text, profile):
+        for expression in _alternatives(name, current[name], text, profile, namespace):
             if expression != current[name]:
                 yield {**current, name: expression}
 
 
-def _alternatives(name: str, expression: str, text: str, profile: Profile) -> Iterator[str]:
+def _alternatives(
+    name: str, expression: str, text: str, profile: Profile, namespace: Mapping[str, Any]
+) -> Iterator[str]:
     size = profile.sizes[0]
     if re.search(r"not iterable|no len\(\)|not subscriptable|must be an iterable|cannot unpack", text):
         yield _list(name.lower(), _Sizes(profile))
@@ -440,6 +486,7 @@ def _alternatives(name: str, expression: str, text: str, profile: Profile) -> It
         yield f"({size}, {size})"
         yield f"({size}, {size}, {size})"
     if "not callable" in text:
+        yield from _classes(namespace)
         yield "nn.Identity"
         yield "nn.ReLU"
         yield "(lambda *args, **kwargs: nn.Identity())"
@@ -459,6 +506,21 @@ def _alternatives(name: str, expression: str, text: str, profile: Profile) -> It
         yield "0.1"
     if re.search(r"expected str|must be str|has no attribute '(?:lower|upper|split)'|startswith", text):
         yield "'relu'"
+
+
+def agreeing(current: Plan, given: Mapping[str, str], pair: tuple[int, int]) -> list[Plan]:
+    """Plans in which a guessed size is changed so that two sizes that disagree may be one: larger values first."""
+    first, second = max(pair), min(pair)
+    plans: list[Plan] = []
+    for wrong, right in ((second, first), (first, second)):
+        for name, value in int_arguments(current).items():
+            if name in given:
+                continue
+            if value == wrong:
+                plans.append({**current, name: str(right)})
+            elif value > 1 and wrong % value == 0 and right % (wrong // value) == 0:
+                plans.append({**current, name: str(right // (wrong // value))})
+    return plans[:6]
 
 
 def int_arguments(current: Plan) -> dict[str, int]:

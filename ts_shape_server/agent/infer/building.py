@@ -112,7 +112,7 @@ def first_that_builds(
             first = first or NotBuilt(error, plan)
             line = innermost_line(error, path)
             blamed = source.names_in_line(lines, line) if line is not None else frozenset()
-            fixes = list(arguments.repaired(plan, given, error, blamed, profile))
+            fixes = list(arguments.repaired(plan, given, error, blamed, profile, namespace))
             if "SimpleNamespace' object has no attribute" in str(error):
                 queue[:0] = fixes
             else:

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sympy
 
 from ts_shape_server.agent.infer import expressions, values
+from ts_shape_server.agent.infer.limits import TimeLimit, time_limit
 from ts_shape_server.agent.infer.session import Outcome, Session
 from ts_shape_server.agent.infer.symbolic import Guard
 from ts_shape_server.agent.infer.values import Inputs
 
 LARGE = (256, 2048)
+_INDEX_LIMIT = (1 << 31) - 1
+VERIFYING_SHARE = 0.25
+"""Part of the time that is kept for runs at sizes drawn from the finished claim."""
 Sizes = tuple[int, ...]
 
 
@@ -74,20 +78,37 @@ class Trials:
     outcome: Outcome
     deadline: float
     known: dict[Sizes, bool] = field(default_factory=dict)
+    cost: float = 0.0
     _rows_are_batch: bool | None = None
 
     def good(self, sizes: Sizes) -> bool:
         """Whether these sizes run. False once time is up: what was not seen is not claimed."""
         if sizes in self.known:
             return self.known[sizes]
-        if time.monotonic() > self.deadline or min(sizes, default=1) < 1:
+        left = self.deadline - time.monotonic()
+        if left <= 0 or min(sizes, default=1) < 1:
             return False
-        outcome = self.session.concrete(values.with_sizes(self.inputs, sizes))
+        started = time.monotonic()
+        try:
+            with time_limit(left):
+                outcome = self.session.concrete(values.with_sizes(self.inputs, sizes))
+        except TimeLimit:
+            return False
+        self.cost = 0.5 * (self.cost or time.monotonic() - started) + 0.5 * (time.monotonic() - started)
         result = outcome.ok and _same_ranks(self.outcome, outcome)
         if result and self.rows_are_batch:
             result = _rows(outcome) == sizes[0]
         self.known[sizes] = result
         return result
+
+    def fails(self, sizes: Sizes) -> bool:
+        """Whether these sizes are known not to run."""
+        return not self.good(sizes) and sizes in self.known
+
+    def halvings(self, searches: int) -> int:
+        """How often each of so many searches may halve its interval in the time that is left."""
+        runs = (self.deadline - time.monotonic()) / max(self.cost, 1e-4)
+        return max(1, min(12, int(runs / (4 * max(1, searches)))))
 
     @property
     def rows_are_batch(self) -> bool:
@@ -102,7 +123,11 @@ class Trials:
                 joined = [slot for slot in _first_axes(self.inputs) if self.base[slot] == self.base[0]]
                 for slots in ((0,), tuple(joined)):
                     more = self.moved(slots, self.base[0] + 1)
-                    outcome = self.session.concrete(values.with_sizes(self.inputs, more))
+                    try:
+                        with time_limit(max(0.1, self.deadline - time.monotonic())):
+                            outcome = self.session.concrete(values.with_sizes(self.inputs, more))
+                    except TimeLimit:
+                        break
                     if outcome.ok:
                         self._rows_are_batch = _rows(outcome) == more[0]
                         break
@@ -155,11 +180,15 @@ def generalise(trials: Trials, guards: Sequence[Guard]) -> Claim:
     base = trials.base
     conditions = [item for item in map(_condition, guards) if item is not None and item.holds(base)]
     free: list[Free] = []
+    whole, trials.deadline = trials.deadline, trials.deadline - VERIFYING_SHARE * (trials.deadline - time.monotonic())
     for members in _ties(trials, conditions):
-        found = _freedom(trials, members, conditions)
-        if found is not None:
-            free.append(found)
-    _move_pairs(trials, free, conditions)
+        step = _step(trials, members)
+        if step is not None:
+            free.append(_seen_range(trials, members, step))
+    _move_pairs(trials, free)
+    for bound in (_downward, _upward):
+        free = [bound(trials, item, conditions) for item in free]
+    trials.deadline = whole
     kept = _needed(trials, free, conditions)
     claim = Claim(base, tuple(free), tuple(kept), None)
     return _verified(trials, claim, conditions)
@@ -227,31 +256,43 @@ def _movable(trials: Trials, members: tuple[int, ...]) -> bool:
     return any(trials.good(trials.moved(members, value)) for value in (start + 1, start * 2, start - 1) if value > 1)
 
 
-def _freedom(trials: Trials, members: tuple[int, ...], conditions: Sequence[Condition]) -> Free | None:
+def _step(trials: Trials, members: tuple[int, ...]) -> int | None:
+    """In which steps the places move together; None if they do not."""
     start = trials.base[members[0]]
 
     def good(value: int) -> bool:
         return trials.good(trials.moved(members, value))
 
     if good(start + 1):
-        step = 1
-    else:
-        divisors = [step for step in range(2, min(start, 256) + 1) if start % step == 0]
-        steps = (step for step in divisors if good(start + step) and good(start + 3 * step))
-        found = next(steps, 1 if good(start - 1) else None)
-        if found is None:
-            return None
-        step = found
-    minimum = _lowest(good, start, step)
-    return Free(members, minimum, _highest(good, start, step), step)
+        return 1
+    divisors = [step for step in range(2, min(start, 256) + 1) if start % step == 0]
+    steps = (step for step in divisors if good(start + step) and good(start + 3 * step))
+    return next(steps, 1 if good(start - 1) else None)
 
 
-def _lowest(good: Callable[[int], bool], start: int, step: int) -> int:
-    """The smallest value that runs, if those that run are an interval in steps."""
-    low, high = step, start
-    if good(low):
-        return low
-    while high - low > step:
+def _seen_range(trials: Trials, members: tuple[int, ...], step: int) -> Free:
+    """The values of the places that ran, all others as in the base."""
+    others = [slot for slot in range(len(trials.base)) if slot not in members]
+    ran = [
+        sizes[members[0]]
+        for sizes, good in trials.known.items()
+        if good and all(sizes[slot] == trials.base[slot] for slot in others) and sizes[members[0]] % step == 0
+    ]
+    start = trials.base[members[0]]
+    return Free(members, min([start, *ran]), max([start, *ran]), step)
+
+
+def _downward(trials: Trials, item: Free, conditions: Sequence[Condition]) -> Free:
+    """The smallest value that runs, if those that run are an interval in steps: one step first, then by halving."""
+    step = item.multiple_of
+
+    def good(value: int) -> bool:
+        return trials.good(trials.moved(item.members, value))
+
+    low, high = step, item.minimum
+    if low >= high or good(low):
+        return replace(item, minimum=min(low, high))
+    for _ in range(trials.halvings(len(trials.base))):
         middle = (low + high) // 2 // step * step
         if middle <= low:
             break
@@ -259,31 +300,41 @@ def _lowest(good: Callable[[int], bool], start: int, step: int) -> int:
             high = middle
         else:
             low = middle
-    return high
+    return replace(item, minimum=high)
 
 
-def _highest(good: Callable[[int], bool], start: int, step: int) -> int | None:
-    """The largest value that runs; None if a large one does."""
+def _is_about_indices(condition: Condition) -> bool:
+    """Whether a condition asks if 32-bit indices suffice: torch takes another way then, and does not refuse."""
+    return any(abs(int(number)) >= _INDEX_LIMIT for number in condition.expression.atoms(sympy.Integer))
+
+
+def _upward(trials: Trials, item: Free, conditions: Sequence[Condition]) -> Free:
+    """The largest value that runs; none where torch's own conditions, or a run, allow a large one."""
+    step = item.multiple_of
+    start = item.maximum or item.minimum
+    large = [max(value, 2 * start) // step * step for value in LARGE]
+    stated = [condition for condition in conditions if not _is_about_indices(condition)]
+    if stated and all(condition.holds(trials.moved(item.members, value)) for condition in stated for value in large):
+        return replace(item, maximum=None)
     low = start
-    for value in LARGE:
-        rounded = max(value, 2 * start) // step * step
-        if good(rounded):
-            low = rounded
+    for value in large:
+        if trials.good(trials.moved(item.members, value)):
+            low = value
             continue
-        high = rounded
-        while high - low > step:
+        high = value
+        for _ in range(trials.halvings(len(trials.base))):
             middle = (low + high) // 2 // step * step
             if middle <= low:
                 break
-            if good(middle):
+            if trials.good(trials.moved(item.members, middle)):
                 low = middle
             else:
                 high = middle
-        return low
-    return None
+        return replace(item, maximum=low)
+    return replace(item, maximum=None)
 
 
-def _move_pairs(trials: Trials, free: list[Free], conditions: Sequence[Condition]) -> None:
+def _move_pairs(trials: Trials, free: list[Free]) -> None:
     """Free the places that only move two at a time (the sides of an image whose area is bound)."""
     covered = {member for item in free for member in item.members}
     offset = 0
@@ -293,9 +344,9 @@ def _move_pairs(trials: Trials, free: list[Free], conditions: Sequence[Condition
         if len(inner) >= 2:
             members = tuple(inner)
             if len({trials.base[slot] for slot in members}) == 1:
-                found = _freedom(trials, members, conditions)
-                if found is not None:
-                    free.append(found)
+                step = _step(trials, members)
+                if step is not None:
+                    free.append(_seen_range(trials, members, step))
 
 
 def _needed(trials: Trials, free: list[Free], conditions: Sequence[Condition]) -> list[Condition]:
@@ -331,9 +382,9 @@ def _verified(trials: Trials, claim: Claim, conditions: Sequence[Condition]) -> 
     """`claim` after draws from it ran; a free dim that made a draw fail is narrowed to its base value."""
     for _ in range(4):
         draws = list(_draws(claim))
-        failed = next((sizes for sizes in draws if not trials.good(sizes)), None)
+        failed = next((sizes for sizes in draws if trials.fails(sizes)), None)
         if failed is None:
-            second = next((sizes for sizes in draws if sizes != claim.base), None)
+            second = next((sizes for sizes in draws if sizes != claim.base and trials.known.get(sizes)), None)
             return Claim(claim.base, claim.free, claim.conditions, second)
         kept = _needed(trials, list(claim.free), conditions)
         if len(kept) > len(claim.conditions):
@@ -347,7 +398,7 @@ def _verified(trials: Trials, claim: Claim, conditions: Sequence[Condition]) -> 
 
 def _draws(claim: Claim) -> Iterator[Sizes]:
     """A few sizes that the claim allows, the same ones each time: all larger, mixed, all as small as may be."""
-    for pattern in ((1, 2, 3), (1, 1, 1), (3, 1, 2), (0, 2, 1), (-1, -1, -1)):
+    for pattern in ((1, 2, 3), (-1, -1, -1), (40, 30, 20), (3, 1, 2)):
         sizes = list(claim.base)
         for order, item in enumerate(claim.free):
             shift = pattern[order % 3]

@@ -27,6 +27,7 @@ from ts_shape_server.agent.infer import (
     claims,
     contract,
     evidence,
+    factories,
     mismatch,
     naming,
     search,
@@ -47,6 +48,7 @@ SYMBOLIC_SECONDS = 6.0
 REAL_SECONDS = 8.0
 REAL_PARAMETERS = 150_000_000
 SAMPLES = 4
+ADJUSTMENTS = 2
 SAMPLE_SECONDS = 2.0
 
 _symbolic_works: bool | None = None
@@ -137,6 +139,12 @@ def _solve(cls: type[nn.Module], request: Mapping[str, Any], context: Context) -
         init_sources = dict.fromkeys(given_init, called.label)
     deadline = time.monotonic() + context.remaining() * SEARCH_SHARE
     open_arguments = [item for item in arguments.required(cls) if item.name not in given_init]
+    if open_arguments and not given_init:
+        made = factories.find(cls, context)
+        if made is not None:
+            given_init = dict(made.init)
+            init_sources = dict.fromkeys(given_init, made.label)
+            open_arguments = [item for item in arguments.required(cls) if item.name not in given_init]
     profiles = arguments.PROFILES if open_arguments else arguments.PROFILES[:1]
     lines = dict(enumerate(context.source.splitlines(), 1))
     best: Unsolved | None = None
@@ -152,7 +160,7 @@ def _solve(cls: type[nn.Module], request: Mapping[str, Any], context: Context) -
         if isinstance(built, building.NotBuilt):
             best = best or _not_built(built, context, init_sources)
             continue
-        result = _search(cls, built, drawn, pinned, context, lines, until)
+        built, result = _adjusted(cls, built, given_init, drawn, pinned, context, lines, until)
         sources = {name: init_sources.get(name, "guess") for name in built.plan}
         if isinstance(result, Solved):
             return replace(result, sources=sources)
@@ -163,6 +171,41 @@ def _solve(cls: type[nn.Module], request: Mapping[str, Any], context: Context) -
                 break
     assert best is not None
     return best
+
+
+def _adjusted(
+    cls: type[nn.Module],
+    built: building.Built,
+    given: Mapping[str, str],
+    drawn: list[evidence.Drawn],
+    pinned: Mapping[str, values.InputGuess],
+    context: Context,
+    lines: Mapping[int, str],
+    deadline: float,
+) -> tuple[building.Built, Solved | tuple[Unsolved, int]]:
+    """The search with these arguments, then with guessed sizes changed where two that follow from them disagree."""
+    result = _search(cls, built, drawn, pinned, context, lines, deadline)
+    for _ in range(ADJUSTMENTS):
+        if isinstance(result, Solved) or time.monotonic() > deadline:
+            break
+        pair = mismatch.sizes_that_disagree(result[0].reason.get("detail", ""))
+        plans = arguments.agreeing(dict(built.plan), given, pair) if pair is not None else []
+        better: tuple[building.Built, Solved | tuple[Unsolved, int]] | None = None
+        for plan in plans:
+            try:
+                session = building.build(cls, plan, context.namespace, warm())
+            except Exception:
+                continue
+            other = building.Built(session, plan)
+            tried = _search(cls, other, drawn, pinned, context, lines, deadline)
+            if isinstance(tried, Solved):
+                return other, tried
+            if tried[1] > result[1]:
+                better = other, tried
+        if better is None:
+            break
+        built, result = better
+    return built, result
 
 
 def _init(plan: Mapping[str, str], sources: Mapping[str, str]) -> dict[str, Any]:
@@ -346,11 +389,7 @@ def _symbols(cls: type[nn.Module], solved: Solved, context: Context) -> dict[str
     trials = claims.Trials(
         session, found.inputs, found.outcome, time.monotonic() + min(CLAIM_SECONDS, context.remaining() * 0.3)
     )
-    try:
-        with time_limit(CLAIM_SECONDS * 1.5):
-            claim = claims.generalise(trials, guards)
-    except TimeLimit:
-        claim = claims.Claim(trials.base, (), (), None)
+    claim = claims.generalise(trials, guards)
     names = naming.name_places(found.inputs, claim, found.outcome.wishes, solved.axes)
     samples, others = _sampled(solved, claim, trials, context, lines)
     spelling = Spelling(claim, names, samples)

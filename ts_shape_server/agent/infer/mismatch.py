@@ -110,6 +110,27 @@ def _fixed_pair(text: str) -> tuple[int, int] | None:
     return None
 
 
+_DISAGREEING = (
+    *_PAIRS,
+    re.compile(r"size of tensor a \((?P<got>\d+)\) must match the size of tensor b \((?P<wanted>\d+)\)"),
+    re.compile(r"broadcast a dimension of length (?P<got>\d+) at -\d+!.*?had torch\.Size\(\[\d+, (?P<wanted>\d+)"),
+    re.compile(r"Expected size (?P<wanted>\d+) but got size (?P<got>\d+)"),
+    re.compile(r"[Ss]hape mismatch.*?(?P<wanted>\d+).*?(?P<got>\d+)"),
+    re.compile(r"expected .*?(?P<wanted>\d+).*? got .*?(?P<got>\d+)"),
+)
+
+
+def sizes_that_disagree(text: str) -> tuple[int, int] | None:
+    """Two numbers that an error says should be one."""
+    for pattern in _DISAGREEING:
+        match = pattern.search(text)
+        if match is not None:
+            wanted, got = match.group("wanted").strip("[],() "), match.group("got").strip("[],() ")
+            if wanted.isdigit() and got.isdigit() and wanted != got:
+                return int(wanted), int(got)
+    return None
+
+
 def call_place(source: str, line: int | None, layer: str) -> tuple[int, int, int, int] | None:
     """The range of the call of ``self.<layer>`` in that line, else of the outermost call there, else of the line's
     text.
