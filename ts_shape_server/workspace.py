@@ -91,10 +91,25 @@ class Workspace:
     ) -> None:
         self.folders = tuple(os.path.normpath(folder) for folder in folders)
         self._overlays = overlays
+        self._environment = environment
         self._resolver = Resolver(self.folders, environment)
         self._lock = threading.Lock()
         self._snapshots: OrderedDict[tuple[str, str], Snapshot] = OrderedDict()
         self._texts: dict[str, tuple[float, int, str]] = {}
+
+    def use_environment(self, interpreter: str | None) -> None:
+        """Follow base classes into the packages of this interpreter too. It is not run."""
+        with self._lock:
+            if interpreter != self._environment:
+                self._environment = interpreter
+                self._resolver = Resolver(self.folders, interpreter)
+                self._snapshots.clear()
+
+    def forget(self) -> None:
+        """Files have changed on disk: ask about base classes anew."""
+        with self._lock:
+            self._resolver.forget()
+            self._snapshots.clear()
 
     def root_of(self, path: str) -> str:
         """The innermost folder of the workspace around `path`; else the nearest one that looks like a project."""

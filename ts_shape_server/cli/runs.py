@@ -82,6 +82,8 @@ class Runner:
 
     async def __aenter__(self) -> Runner:
         await self.service.start()
+        if self.service.interpreter is not None:
+            await asyncio.to_thread(self.workspace.use_environment, self.service.interpreter.path)
         return self
 
     async def __aexit__(self, *_: object) -> None:

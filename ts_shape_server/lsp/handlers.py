@@ -94,7 +94,7 @@ def _register_life(server: Server) -> None:
         if any(change.uri.endswith("pyproject.toml") for change in params.changes):
             await configure()
         else:
-            server.session.look_at_others("")
+            await server.session.disk_changed()
 
 
 async def _configuration(server: Server) -> Mapping[str, Any]:
@@ -153,7 +153,7 @@ def _register_documents(server: Server) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
     async def did_save(params: types.DidSaveTextDocumentParams) -> None:
-        session.look_at_others(path_of(params.text_document.uri) or "")
+        await session.disk_changed(path_of(params.text_document.uri) or "")
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     async def did_close(params: types.DidCloseTextDocumentParams) -> None:

@@ -108,8 +108,13 @@ class Session:
         if self.trusted:
             cache = Path(platformdirs.user_cache_dir("ts-shape-server")) / "reports"
             self.service = ProbeService(options(self.settings, self.folders, cache), self.tell_status)
-            self._started = self.keep(asyncio.ensure_future(self.service.start()))
+            self._started = self.keep(asyncio.ensure_future(self._start(self.service)))
         self.tell_status()
+
+    async def _start(self, service: ProbeService) -> None:
+        await service.start()
+        found = service.info()["interpreter"]
+        await asyncio.to_thread(self.workspace.use_environment, found)
 
     async def restart(self) -> str:
         """End the agents, look for an interpreter anew, probe the open files again; what came of it in a sentence."""
@@ -220,6 +225,11 @@ class Session:
 
         self._others = self.keep(asyncio.ensure_future(look()))
 
+    async def disk_changed(self, path: str = "") -> None:
+        """Files were saved, `path` among them: what was read from the disk is read again."""
+        await asyncio.to_thread(self.workspace.forget)
+        self.look_at_others(path)
+
     def look_at_others(self, path: str) -> None:
         """A file was saved or changed: every other open one may depend on it."""
         for document in list(self._documents.values()):
@@ -235,23 +245,18 @@ class Session:
         try:
             if pause and self.settings.debounce_ms:
                 await asyncio.sleep(self.settings.debounce_ms / 1000)
-            snapshot = await asyncio.to_thread(self.workspace.snapshot, document.path, document.text)
-            if edition != document.edition:
-                return
-            document.snapshot = snapshot
-            document.wake()
+            await self._read(document)
             # Once the settings are known every open file is looked at anew.
             await self.configured.wait()
             service = self.service
-            error = snapshot.classes.syntax_error
-            if error is not None:
-                document.obstacle = f"The file does not parse (line {error[0].line}: {error[1]})."
-            if service is None or error is not None or not snapshot.modules:
+            if service is not None and self._started is not None and not self._started.done():
+                await asyncio.shield(self._started)
+                # The interpreter is known now, and with it the packages that base classes may come from.
+                await self._read(document)
+            if service is None or document.obstacle or document.snapshot is None or not document.snapshot.modules:
                 document.working = False
                 self._told(document)
                 return
-            if self._started is not None:
-                await asyncio.shield(self._started)
             await self._probe(service, document, edition)
         except asyncio.CancelledError:
             raise
@@ -262,6 +267,13 @@ class Session:
             if edition == document.edition and document.task is asyncio.current_task():
                 document.working = False
                 document.wake()
+
+    async def _read(self, document: Document) -> None:
+        document.snapshot = await asyncio.to_thread(self.workspace.snapshot, document.path, document.text)
+        error = document.snapshot.classes.syntax_error
+        if error is not None:
+            document.obstacle = f"The file does not parse (line {error[0].line}: {error[1]})."
+        document.wake()
 
     async def _probe(self, service: ProbeService, document: Document, edition: int) -> None:
         assert document.snapshot is not None

@@ -1,0 +1,63 @@
+"""What other files have to do with a class: bases, instances, calls that do not fit, edits of what it imports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from editor import editor
+
+pytestmark = pytest.mark.timeout(300)
+
+BASE = "from torch import nn\n\n\nclass Base(nn.Module):\n    pass\n\n\nSIZE = 4\n"
+NET = """from base import SIZE, Base
+from torch import nn
+
+
+class Net(Base):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(SIZE, 2)
+
+    def forward(self, x):
+        return self.fc(x)
+"""
+TRAIN = """import torch
+from net import Net
+
+model = Net()
+print(model(torch.rand(3, 7)))
+"""
+
+
+def written(folder: Path) -> Path:
+    for name, text in (("base.py", BASE), ("net.py", NET), ("train.py", TRAIN)):
+        (folder / name).write_text(text, encoding="utf-8")
+    (folder / "pyproject.toml").write_text("", encoding="utf-8")
+    return folder
+
+
+async def test_a_base_in_another_file_makes_a_module_and_an_edit_of_it_is_seen(tmp_path: Path) -> None:
+    async with editor(written(tmp_path), tmp_path / ".cache") as session:
+        uri = session.open("net.py")
+        await session.hover_until(uri, 4, 7, "Net(x: Tensor (B, 4) float32)")
+        base = session.open("base.py")
+        session.replace(base, BASE.replace("SIZE = 4", "SIZE = 6"), 2)
+        await session.hover_until(uri, 4, 7, "Net(x: Tensor (B, 6) float32)")
+
+
+async def test_an_instance_in_another_file_shows_its_class(tmp_path: Path) -> None:
+    async with editor(written(tmp_path), tmp_path / ".cache") as session:
+        uri = session.open("train.py")
+        await session.hover_until(uri, 3, 1, "Net(x: Tensor (B, 4) float32)")
+        await session.hover_until(uri, 3, 9, "Net(x: Tensor (B, 4) float32)")
+
+
+async def test_a_call_that_does_not_fit_is_an_error_at_the_call(tmp_path: Path) -> None:
+    async with editor(written(tmp_path), tmp_path / ".cache") as session:
+        uri = session.open("net.py")
+        train = session.open("train.py")
+        await session.hover_until(uri, 4, 7, "Net(x: Tensor")
+        await session.until(lambda: "call-mismatch" in session.codes(train))
+        (item,) = session.diagnostics(train)
+        assert item.range.start.line == 4
