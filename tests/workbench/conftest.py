@@ -20,6 +20,7 @@ import pytest
 CHECKOUT = Path(__file__).parents[2]
 SETTINGS = {
     "chat.disableAIFeatures": True,
+    "editor.hover.above": False,
     "editor.hover.delay": 100,
     "editor.minimap.enabled": False,
     "extensions.autoCheckUpdates": False,

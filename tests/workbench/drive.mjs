@@ -17,7 +17,7 @@ const BROWSER_FLAGS = [
 const PATIENCE = 60_000;
 
 const browser = await chromium.launch({ executablePath: given.chromium, headless: true, args: BROWSER_FLAGS });
-const page = await browser.newPage({ viewport: { width: 1180, height: 720 } });
+const page = await browser.newPage({ viewport: { width: 1180, height: 580 } });
 page.setDefaultTimeout(PATIENCE);
 
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
@@ -55,8 +55,7 @@ async function openFile(name) {
 async function command(title) {
   await page.keyboard.press("F1");
   await page.locator(".quick-input-widget input").fill(`>${title}`);
-  await page.locator(".quick-input-list .monaco-list-row.focused", { hasText: title }).waitFor();
-  await page.keyboard.press("Enter");
+  await page.locator(".quick-input-list").getByText(title, { exact: true }).first().click();
 }
 
 /** The middle of a word's first drawing in the code. */
@@ -83,7 +82,7 @@ async function placeOf(word) {
 
 async function away() {
   await page.keyboard.press("Escape");
-  await page.mouse.move(900, 640, { steps: 4 });
+  await page.mouse.move(900, 540, { steps: 4 });
   await sleep(300);
 }
 
@@ -114,6 +113,7 @@ const scenes = {
     await command("Workspaces: Manage Workspace Trust");
     await page.locator(".workspace-trust-editor .monaco-button", { hasText: "Trust" }).first().click();
     await page.locator(".workspace-trust-editor", { hasText: "You trust this folder" }).waitFor();
+    await command("View: Close All Editors");
     await openFile("simple_cnn.py");
     return eventually("torch in the status bar", async () =>
       (await texts(".statusbar-item")).find((text) => /torch \d/.test(text)),
@@ -152,15 +152,16 @@ const scenes = {
     );
     await page.keyboard.press("Control+S");
     await page.locator(".squiggly-warning").first().waitFor({ state: "detached" });
-    await away();
-    await picture("fixed");
+    await eventually("the lens of the fixed class", async () =>
+      (await texts(".codelens-decoration")).find((text) => /script ✓/.test(text)),
+    );
     return offered;
   },
   async export() {
     await openFile("simple_cnn.py");
     const { x, y } = await placeOf("SimpleCNN");
     await page.mouse.click(x, y);
-    await command("TorchScript Shapes: Export TorchScript");
+    await command("TorchScript Shapes: Export TorchScript…");
     const input = page.locator(".quick-input-widget input");
     await eventually("the file dialog", async () => /simple_cnn\.pt$/.test(await input.inputValue().catch(() => "")));
     const proposed = await input.inputValue();
@@ -169,6 +170,7 @@ const scenes = {
     const told = await eventually("word of the export", async () =>
       (await texts(".notification-toast")).find((text) => /SimpleCNN|export/i.test(text) && !/Exporting/.test(text)),
     );
+    await sleep(1_000);
     await picture("export");
     return { proposed, told };
   },
