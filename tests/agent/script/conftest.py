@@ -1,11 +1,10 @@
-"""Builds a `Run` from a class in a temporary file, and reads the failures that a source expects from its comments."""
+"""Builds a `Run` from a class in a temporary file."""
 
 from __future__ import annotations
 
 import importlib.util
 import itertools
 import linecache
-import re
 import sys
 import textwrap
 import time
@@ -25,7 +24,6 @@ from torch import nn, Tensor
 import torch.nn.functional as F
 """
 NUMBERS = itertools.count()
-EXPECTATION = re.compile(r"^(?P<indent>\s*#\s*)(?P<marks>\^+) (?P<words>.*)$")
 
 Load = Callable[..., tuple[Run, Context]]
 
@@ -67,17 +65,3 @@ def load(tmp_path: Path) -> Iterator[Load]:
     yield make
     for name in names:
         sys.modules.pop(name, None)
-
-
-def expected_of(source: str) -> list[tuple[int, int, int, str]]:
-    """(line, column, end column, words) for every comment of the form ``#   ^^^^ words``; it marks the line above."""
-    found = []
-    marked = 0
-    for number, line in enumerate(source.split("\n"), 1):
-        match = EXPECTATION.match(line)
-        if match is None:
-            marked = number
-            continue
-        start = len(match.group("indent"))
-        found.append((marked, start, start + len(match.group("marks")), match.group("words")))
-    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import expected_of
+from expectations import expected_of
 
 from ts_shape_server.agent import script
 
