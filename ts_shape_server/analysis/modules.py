@@ -8,48 +8,55 @@ classes inside the file and asks about the others. A file that does not parse ke
 from __future__ import annotations
 
 import ast
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ts_shape_server.analysis import pragmas
+from ts_shape_server.analysis import pragmas, syntax
+from ts_shape_server.analysis.digests import Digests
 from ts_shape_server.analysis.pragmas import Pragmas
+from ts_shape_server.analysis.scopes import FUNCTIONS, inner_blocks
+from ts_shape_server.analysis.signatures import Parameter, Signature, name_range, signature
+from ts_shape_server.analysis.syntax import statements
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.model import Range
 
-_KNOWN_MODULES = frozenset(
-    {"LightningModule", "lightning.pytorch.LightningModule", "pytorch_lightning.LightningModule"}
+__all__ = [
+    "BaseReference",
+    "FileClasses",
+    "LayerAssignment",
+    "ModuleClass",
+    "Parameter",
+    "Pragmas",
+    "Signature",
+    "dotted",
+    "find_classes",
+    "imports_of",
+    "module_classes",
+    "resolve_name",
+]
+
+_NO_MODULES = (
+    "object",
+    "Exception",
+    "abc",
+    "builtins",
+    "collections",
+    "dataclasses",
+    "enum",
+    "torch.Tensor",
+    "torch.autograd",
+    "torch.nn.Buffer",
+    "torch.nn.Parameter",
+    "torch.nn.parameter",
+    "torch.optim",
+    "torch.utils.data",
+    "typing",
+    "typing_extensions",
+    "unittest",
 )
-_NO_MODULES = frozenset(
-    {"torch.nn.Parameter", "torch.nn.parameter.Parameter", "torch.nn.ParameterList.Parameter", "torch.nn.utils"}
-)
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """`range` is the name's; `end` is the empty range right after the name and its annotation."""
-
-    name: str
-    annotation: str | None
-    default: str | None
-    kind: str
-    range: Range
-    end: Range
-
-
-@dataclass(frozen=True)
-class Signature:
-    """A method: `range` is its name's, `returns_insert` the empty range before the colon, `body` the whole
-    definition.
-    """
-
-    name: str
-    line: int
-    range: Range
-    parameters: tuple[Parameter, ...]
-    returns: str | None
-    returns_insert: Range
-    body: Range
+"""Paths that no module class comes from, themselves and all below them."""
+_ASKED = ("torch.nn.attention", "torch.nn.utils")
+"""Packages below `torch.nn` that hold both modules and other classes."""
 
 
 @dataclass(frozen=True)
@@ -100,131 +107,136 @@ class FileClasses:
 
 def find_classes(source: SourceText) -> tuple[FileClasses, tuple[str, ...]]:
     """Every class of the file, and what went wrong in words."""
-    tree, error = parse(source)
-    imports = imports_of(tree)
-    digests = _Digests(tree)
-    found = [_class(source, node, name, imports, digests.of(node)) for node, name in _definitions(tree.body, "")]
-    problems = [text for item in found for _, text in item.pragmas.problems]
-    if error is not None:
-        problems.append(f"line {error[0].line}: {error[1]}")
-    return FileClasses(tuple(found), imports, tree, error), tuple(problems)
+    parsed = syntax.parse(source)
+    names = _paths(parsed.tree)
+    digests = Digests(parsed.lines, parsed.tree)
+    found = tuple(_class(source, item, names, digests) for item in _definitions(parsed.tree.body, "", None))
+    problems = [f"line {place.line}: {text}" for item in found for place, text in item.pragmas.problems]
+    if parsed.error is not None:
+        place, message = parsed.error
+        problems.append(f"line {place.line}, column {place.column + 1}: {message}")
+    return FileClasses(found, names.imports, parsed.tree, parsed.error), tuple(problems)
 
 
 def module_classes(classes: FileClasses, is_module: Callable[[BaseReference], bool]) -> tuple[ModuleClass, ...]:
     """Those classes that are `nn.Module`s. `is_module` is asked about bases that neither torch nor this file has."""
-    by_name = {item.name: item for item in classes.classes}
-    decided: dict[str, bool] = {}
+    by_name: dict[str, list[int]] = {}
+    for number, item in enumerate(classes.classes):
+        by_name.setdefault(item.name, []).append(number)
+    decided: dict[int, bool] = {}
 
-    def decide(item: ModuleClass) -> bool:
-        if item.name not in decided:
-            decided[item.name] = False
-            decided[item.name] = any(follow(item, base) for base in item.bases)
-        return decided[item.name]
+    def decide(number: int) -> bool:
+        if number not in decided:
+            decided[number] = False
+            decided[number] = any(follow(number, base) for base in classes.classes[number].bases)
+        return decided[number]
 
-    def follow(item: ModuleClass, base: BaseReference) -> bool:
-        for name in _in_scope(item.name, base.expression):
-            if name in by_name and name != item.name:
-                return decide(by_name[name])
+    def follow(number: int, base: BaseReference) -> bool:
+        owner = classes.classes[number].name
+        for name in _in_scope(owner, base):
+            here = [other for other in by_name.get(name, ()) if other != number]
+            if name == owner:
+                here = [other for other in here if other < number]
+            if here:
+                return any(decide(other) for other in here)
         known = _known(base.resolved)
-        return known if known is not None else is_module(base)
+        return is_module(base) if known is None else known
 
-    return tuple(item for item in classes.classes if decide(item))
+    return tuple(item for number, item in enumerate(classes.classes) if decide(number))
 
 
-def _in_scope(owner: str, name: str) -> Iterator[str]:
-    """The qualified names that `name` may stand for inside `owner`, innermost first."""
-    parts = owner.split(".")[:-1]
-    while parts:
-        yield ".".join([*parts, name])
-        parts.pop()
-    yield name
+def _in_scope(owner: str, base: BaseReference) -> Iterator[str]:
+    """The qualified names that a base may stand for inside `owner`, innermost first."""
+    for name in dict.fromkeys((base.expression, base.resolved or base.expression)):
+        parts = owner.split(".")[:-1]
+        while parts:
+            yield ".".join([*parts, name])
+            parts.pop()
+        yield name
 
 
 def _known(resolved: str | None) -> bool | None:
+    """What a path alone says of a base class: it is an `nn.Module`, it is none, or (None) it has to be looked up."""
     if resolved is None:
+        return None
+    if _below(resolved, _NO_MODULES):
         return False
-    if resolved in _NO_MODULES:
-        return False
-    if resolved.startswith("torch.nn.") or resolved in ("torch.jit.ScriptModule", "torch.jit.ScriptModule"):
-        return resolved.rsplit(".", 1)[-1][:1].isupper()
-    if resolved in _KNOWN_MODULES or resolved.endswith(".LightningModule"):
-        return True
-    if resolved.startswith(("torch.", "abc.", "typing.", "enum.")) or resolved in (
-        "object",
-        "Exception",
-        "dict",
-        "list",
+    if resolved.endswith(".LightningModule") or resolved in (
+        "torch.jit.ScriptModule",
+        "torch.jit.RecursiveScriptModule",
     ):
-        return False
+        return True
+    if resolved.startswith("torch.nn.") and not _below(resolved, _ASKED):
+        return resolved.rsplit(".", 1)[-1][:1].isupper()
     return None
 
 
+def _below(path: str, roots: Iterable[str]) -> bool:
+    return any(path == root or path.startswith(root + ".") for root in roots)
+
+
 def parse(source: SourceText) -> tuple[ast.Module, tuple[Range, str] | None]:
-    """The tree of the text. Where it does not parse, broken top-level statements are blanked, a few times over."""
-    lines = list(source.lines)
-    first: tuple[Range, str] | None = None
-    for _ in range(12):
-        try:
-            return ast.parse("\n".join(lines)), first
-        except SyntaxError as error:
-            number = max(1, min(error.lineno or 1, len(lines)))
-            message = error.msg or "invalid syntax"
-        except (ValueError, RecursionError, MemoryError) as error:
-            return ast.Module([], []), (Range(1, 0, 1, len(source.line(1))), str(error) or "the file cannot be parsed")
-        if first is None:
-            text = source.line(number)
-            first = Range(number, len(text) - len(text.lstrip()), number, len(text)), message
-        if not _blank(lines, number):
-            break
-    return ast.Module([], []), first
+    """The tree of what parses, and the first syntax error."""
+    parsed = syntax.parse(source)
+    return parsed.tree, parsed.error
 
 
-def _blank(lines: list[str], number: int) -> bool:
-    """Empty the top-level block around a line; False if there is nothing left to empty."""
-    start = number - 1
-    while start > 0 and (not lines[start].strip() or lines[start][:1].isspace() or lines[start][:1] in ")]}"):
-        start -= 1
-    end = start + 1
-    while end < len(lines) and (end < number or not lines[end].strip() or lines[end][:1].isspace()):
-        end += 1
-    if not any(line.strip() for line in lines[start:end]):
-        return False
-    lines[start:end] = [""] * (end - start)
-    return True
+@dataclass(frozen=True)
+class _Paths:
+    """What names of a file stand for: `imports` by name, `aliases` with ``Base = nn.Module`` added, and the modules of
+    star imports.
+    """
+
+    imports: Mapping[str, str]
+    aliases: Mapping[str, str]
+    stars: tuple[str, ...]
+
+    def of(self, name: str) -> str:
+        """The path of a dotted name. One that nothing binds comes from the star import, if there is just one."""
+        first = name.split(".")[0]
+        if first not in self.aliases and len(self.stars) == 1 and first[:1].isupper():
+            return f"{self.stars[0]}.{name}"
+        return resolve_name(name, self.aliases)
 
 
-def _definitions(body: list[ast.stmt], prefix: str) -> Iterator[tuple[ast.ClassDef, str]]:
-    """Classes with their qualified names, those in functions, conditions and other classes included."""
-    for node in body:
-        if isinstance(node, ast.ClassDef):
-            yield node, prefix + node.name
-            yield from _definitions(node.body, f"{prefix}{node.name}.")
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            yield from _definitions(node.body, f"{prefix}{node.name}.<locals>.")
-        else:
-            for inner in ("body", "orelse", "finalbody"):
-                yield from _definitions(getattr(node, inner, []), prefix)
-            for handler in getattr(node, "handlers", []):
-                yield from _definitions(handler.body, prefix)
+def _paths(tree: ast.Module) -> _Paths:
+    imports: dict[str, str] = {}
+    aliases: dict[str, str] = {}
+    stars: list[str] = []
+    for node in statements(tree.body):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            _imported(node, imports)
+            if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
+                stars.append("." * node.level + (node.module or ""))
+        elif isinstance(node, ast.ClassDef):
+            aliases.setdefault(node.name, node.name)
+        elif isinstance(node, ast.Assign) and node.col_offset == 0:
+            target, path = node.targets[0], dotted(node.value)
+            if isinstance(target, ast.Name) and path is not None and isinstance(node.value, (ast.Name, ast.Attribute)):
+                aliases.setdefault(target.id, path)
+    imports.pop("*", None)
+    found = dict(imports)
+    for name, path in aliases.items():
+        if name not in imports:
+            found[name] = path if path == name else resolve_name(path, found)
+    return _Paths(imports, found, tuple(stars))
 
 
 def imports_of(tree: ast.Module) -> dict[str, str]:
-    """The dotted path that each imported name stands for."""
-    found: dict[str, str] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                if alias.asname:
-                    found[alias.asname] = alias.name
-                else:
-                    top = alias.name.split(".")[0]
-                    found[top] = top
-        elif isinstance(node, ast.ImportFrom):
-            module = "." * node.level + (node.module or "")
-            for alias in node.names:
-                joint = "" if module.endswith(".") or not module else "."
-                found[alias.asname or alias.name] = f"{module}{joint}{alias.name}"
-    return found
+    """The dotted path that each imported name stands for, wherever in the file it is imported."""
+    return dict(_paths(tree).imports)
+
+
+def _imported(node: ast.Import | ast.ImportFrom, found: dict[str, str]) -> None:
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            top = alias.name.split(".")[0]
+            found[alias.asname or top] = alias.name if alias.asname else top
+        return
+    module = "." * node.level + (node.module or "")
+    joint = "" if module.endswith(".") or not module else "."
+    for alias in node.names:
+        found[alias.asname or alias.name] = f"{module}{joint}{alias.name}"
 
 
 def dotted(node: ast.expr) -> str | None:
@@ -246,175 +258,96 @@ def resolve_name(name: str, imports: Mapping[str, str]) -> str:
     return f"{path}.{rest}" if rest else path
 
 
-def _class(source: SourceText, node: ast.ClassDef, name: str, imports: Mapping[str, str], digest: str) -> ModuleClass:
-    methods = tuple(
-        signature(source, item) for item in node.body if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef))
-    )
+@dataclass(frozen=True)
+class _Definition:
+    """A class statement, its qualified name, and the function around it, whose code it depends on."""
+
+    node: ast.ClassDef
+    name: str
+    function: ast.stmt | None
+
+
+def _definitions(body: Iterable[ast.stmt], prefix: str, function: ast.stmt | None) -> Iterator[_Definition]:
+    """Classes with their qualified names, those in functions, conditions and other classes included."""
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            yield _Definition(node, prefix + node.name, function)
+            yield from _definitions(node.body, f"{prefix}{node.name}.", function)
+        elif isinstance(node, FUNCTIONS):
+            yield from _definitions(node.body, f"{prefix}{node.name}.<locals>.", function or node)
+        else:
+            for inner in inner_blocks(node):
+                yield from _definitions(inner, prefix, function)
+
+
+def _class(source: SourceText, definition: _Definition, names: _Paths, digests: Digests) -> ModuleClass:
+    node = definition.node
+    members = [item for item in _members(node.body) if isinstance(item, FUNCTIONS)]
+    methods = tuple(signature(source, item) for item in members)
     by_name = {item.name: item for item in methods}
-    first = min([node.lineno, *(item.lineno for item in node.decorator_list)])
-    lines = [first, node.lineno]
-    for item in node.body:
-        if isinstance(item, ast.FunctionDef) and item.name == "forward":
-            lines += [min([item.lineno, *(decorator.lineno for decorator in item.decorator_list)]), item.lineno]
+    marked = [node, *(item for item in members if item.name == "forward")]
+    lines = {line for item in marked for line in (item.lineno, _first_line(item))}
     return ModuleClass(
-        name=name,
+        name=definition.name,
         line=node.lineno,
-        name_range=_name_range(source, node.lineno, node.col_offset, "class", node.name),
+        name_range=name_range(source, node, "class", node.name),
         body=source.range_of(node),
-        bases=tuple(_base(source, base, imports) for base in node.bases),
+        bases=tuple(_base(source, base, names) for base in node.bases),
         init=by_name.get("__init__"),
         forward=by_name.get("forward"),
         methods=methods,
-        layers=tuple(_layers(source, node)),
+        layers=tuple(layer for item in members if item.name == "__init__" for layer in _layers(source, item)),
         pragmas=pragmas.read(source, lines),
-        digest=digest,
+        digest=digests.of(definition.function or node),
     )
 
 
-def _name_range(source: SourceText, line: int, byte_column: int, keyword: str, name: str) -> Range:
-    text = source.line(line)
-    start = text.find(name, source.from_ast(line, byte_column) + len(keyword))
-    start = max(start, 0)
-    return Range(line, start, line, start + len(name))
+def _members(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements of a class body, those under conditions included."""
+    for node in body:
+        yield node
+        if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            for inner in inner_blocks(node):
+                yield from _members(inner)
 
 
-def _base(source: SourceText, node: ast.expr, imports: Mapping[str, str]) -> BaseReference:
+def _first_line(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return min([node.lineno, *(item.lineno for item in node.decorator_list)])
+
+
+def _base(source: SourceText, node: ast.expr, names: _Paths) -> BaseReference:
     name = dotted(node)
     target = node.value if isinstance(node, ast.Subscript) else node
-    expression = name if name is not None else ast.unparse(node)
-    return BaseReference(expression, None if name is None else resolve_name(name, imports), source.range_of(target))
+    span = source.range_of(target)
+    return BaseReference(name or source.slice(span), None if name is None else names.of(name), span)
 
 
-def signature(source: SourceText, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Signature:
-    """The signature of a method, `self` left out."""
-    arguments = node.args
-    plain = [*arguments.posonlyargs, *arguments.args]
-    defaults: list[ast.expr | None] = [*[None] * (len(plain) - len(arguments.defaults)), *arguments.defaults]
-    parameters = [
-        _parameter(source, item, default, "positional") for item, default in zip(plain, defaults, strict=True)
-    ]
-    static = any(isinstance(item, ast.Name) and item.id == "staticmethod" for item in node.decorator_list)
-    if parameters and not static:
-        parameters = parameters[1:]
-    if arguments.vararg is not None:
-        parameters.append(_parameter(source, arguments.vararg, None, "var_positional"))
-    for item, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        parameters.append(_parameter(source, item, default, "keyword"))
-    if arguments.kwarg is not None:
-        parameters.append(_parameter(source, arguments.kwarg, None, "var_keyword"))
-    keyword = "def" if isinstance(node, ast.FunctionDef) else "async def"
-    return Signature(
-        name=node.name,
-        line=node.lineno,
-        range=_name_range(source, node.lineno, node.col_offset, keyword, node.name),
-        parameters=tuple(parameters),
-        returns=None if node.returns is None else ast.unparse(node.returns),
-        returns_insert=_before_colon(source, node),
-        body=source.range_of(node),
-    )
+def _layers(source: SourceText, method: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[LayerAssignment]:
+    """``self.<name> = …`` and ``self.add_module("<name>", …)`` in a constructor."""
+    first = [*method.args.posonlyargs, *method.args.args]
+    own = first[0].arg if first else ""
+    for node in statements(method.body):
+        targets: list[ast.expr] = []
+        if isinstance(node, ast.Assign):
+            targets = node.targets
+        elif isinstance(node, ast.AnnAssign):
+            targets = [node.target]
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            name = _added(node.value, own)
+            if name is not None:
+                yield LayerAssignment(str(name.value), source.range_of(name))
+        for target in targets:
+            for part in target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]:
+                if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id == own:
+                    yield LayerAssignment(part.attr, source.range_of(part))
 
 
-def _parameter(source: SourceText, node: ast.arg, default: ast.expr | None, kind: str) -> Parameter:
-    whole = source.range_of(node)
-    name = Range(whole.line, whole.column, whole.line, whole.column + len(node.arg))
-    return Parameter(
-        name=node.arg,
-        annotation=None if node.annotation is None else ast.unparse(node.annotation),
-        default=None if default is None else ast.unparse(default),
-        kind=kind,
-        range=name,
-        end=Range(whole.end_line, whole.end_column, whole.end_line, whole.end_column),
-    )
-
-
-def _before_colon(source: SourceText, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Range:
-    """The place between the closing parenthesis (or the return annotation) and the colon."""
-    if node.returns is not None:
-        end = source.range_of(node.returns)
-        return Range(end.end_line, end.end_column, end.end_line, end.end_column)
-    depth = 0
-    line, column = node.lineno, source.from_ast(node.lineno, node.col_offset)
-    quote = ""
-    while line <= len(source.lines):
-        text = source.line(line)
-        while column < len(text):
-            sign = text[column]
-            if quote:
-                quote = "" if sign == quote else quote
-            elif sign in "\"'":
-                quote = sign
-            elif sign == "#":
-                break
-            elif sign in "([{":
-                depth += 1
-            elif sign in ")]}":
-                depth -= 1
-                if depth == 0:
-                    return Range(line, column + 1, line, column + 1)
-            column += 1
-        line, column = line + 1, 0
-    return Range(node.lineno, len(source.line(node.lineno)), node.lineno, len(source.line(node.lineno)))
-
-
-def _layers(source: SourceText, node: ast.ClassDef) -> Iterator[LayerAssignment]:
-    for method in node.body:
-        if not isinstance(method, ast.FunctionDef) or method.name != "__init__":
-            continue
-        for inner in ast.walk(method):
-            if not isinstance(inner, ast.Attribute) or not isinstance(inner.ctx, ast.Store):
-                continue
-            if isinstance(inner.value, ast.Name) and inner.value.id == "self":
-                yield LayerAssignment(inner.attr, source.range_of(inner))
-
-
-class _Digests:
-    """Hashes of what classes reach in their file, by the names that they use."""
-
-    def __init__(self, tree: ast.Module) -> None:
-        self._providers: dict[str, list[ast.stmt]] = {}
-        self._uses: dict[int, frozenset[str]] = {}
-        self._texts: dict[int, str] = {}
-        for statement in tree.body:
-            for name in _bound(statement):
-                self._providers.setdefault(name, []).append(statement)
-
-    def of(self, node: ast.ClassDef) -> str:
-        hasher = hashlib.sha256()
-        seen: set[int] = set()
-        waiting: list[ast.stmt] = [node]
-        while waiting:
-            statement = waiting.pop()
-            if id(statement) in seen:
-                continue
-            seen.add(id(statement))
-            hasher.update(self._text(statement).encode())
-            for name in sorted(self._used(statement)):
-                waiting.extend(self._providers.get(name, ()))
-        return hasher.hexdigest()
-
-    def _text(self, statement: ast.stmt) -> str:
-        if id(statement) not in self._texts:
-            self._texts[id(statement)] = ast.dump(statement)
-        return self._texts[id(statement)]
-
-    def _used(self, statement: ast.stmt) -> frozenset[str]:
-        if id(statement) not in self._uses:
-            self._uses[id(statement)] = frozenset(
-                inner.id for inner in ast.walk(statement) if isinstance(inner, ast.Name)
-            )
-        return self._uses[id(statement)]
-
-
-def _bound(statement: ast.stmt) -> set[str]:
-    """The names that a top-level statement gives to the module."""
-    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return {statement.name}
-    names: set[str] = set()
-    for node in ast.walk(statement):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            names.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            names.add(node.name)
-    return names
+def _added(call: ast.Call, own: str) -> ast.Constant | None:
+    """The name constant of ``self.add_module("name", …)``."""
+    function = call.func
+    if not isinstance(function, ast.Attribute) or function.attr not in ("add_module", "register_module"):
+        return None
+    if not (isinstance(function.value, ast.Name) and function.value.id == own and call.args):
+        return None
+    name = call.args[0]
+    return name if isinstance(name, ast.Constant) and isinstance(name.value, str) else None

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from functools import cached_property
 
 from ts_shape_server.model import Range, TextEdit
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_MARK = "\ufeff"
+"""The byte order mark, a sign of the text here and none of the source for `ast`."""
 
 
 class SourceText:
@@ -49,6 +52,11 @@ class SourceText:
             return len(self.text)
         return self._starts[line - 1] + max(0, min(column, len(self.lines[line - 1])))
 
+    def position(self, offset: int) -> tuple[int, int]:
+        """The line and column of a place in the text."""
+        line = bisect_right(self._starts, max(0, offset))
+        return line, min(max(0, offset) - self._starts[line - 1], len(self.lines[line - 1]))
+
     def to_client(self, line: int, column: int, encoding: str) -> tuple[int, int]:
         """LSP's line and character of a position; the encoding is ``utf-8``, ``utf-16`` or ``utf-32``."""
         number = max(1, min(line, len(self.lines)))
@@ -78,13 +86,19 @@ class SourceText:
         text = self.line(line)
         if text.isascii():
             return min(byte_column, len(text))
-        return len(text.encode("utf-8", "surrogatepass")[:byte_column].decode("utf-8", "ignore"))
+        if line == 1 and text[0] == _MARK:
+            return 1 + _code_points(text[1:], byte_column)
+        return _code_points(text, byte_column)
 
-    def range_of(self, node: ast.expr | ast.stmt | ast.arg) -> Range:
-        """The range of a node of this text's tree."""
-        end_line = node.end_lineno or node.lineno
-        end = node.end_col_offset if node.end_col_offset is not None else node.col_offset
-        return Range(node.lineno, self.from_ast(node.lineno, node.col_offset), end_line, self.from_ast(end_line, end))
+    def range_of(self, node: ast.AST) -> Range:
+        """The range of a node of this text's tree; ValueError for a node that has no place."""
+        line, column = getattr(node, "lineno", None), getattr(node, "col_offset", None)
+        if line is None or column is None:
+            raise ValueError(f"{type(node).__name__} has no place in the text")
+        end_line = getattr(node, "end_lineno", None) or line
+        end = getattr(node, "end_col_offset", None)
+        last = self.from_ast(end_line, column if end is None else end)
+        return Range(line, self.from_ast(line, column), end_line, last)
 
     def slice(self, span: Range) -> str:
         """The text of a range."""
@@ -109,6 +123,10 @@ class SourceText:
             parts += [self.text[last:start], edit.text]
             last = end
         return "".join([*parts, self.text[last:]])
+
+
+def _code_points(text: str, byte_column: int) -> int:
+    return len(text.encode("utf-8", "surrogatepass")[:byte_column].decode("utf-8", "ignore"))
 
 
 def _units(text: str, encoding: str) -> int:
