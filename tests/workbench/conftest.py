@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -96,11 +97,13 @@ def answers(url: str, process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 @pytest.fixture(scope="session")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("workspace")
-    for name in ("start", "refusals"):
-        shutil.copytree(CHECKOUT / "tests/workspaces" / name, folder, dirs_exist_ok=True)
-    return folder
+def workspace() -> Iterator[Path]:
+    """A copy of some fixture projects, under a path that is short enough for a picture."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary).resolve() / "models"
+        for name in ("start", "refusals"):
+            shutil.copytree(CHECKOUT / "tests/workspaces" / name, folder, dirs_exist_ok=True)
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -127,6 +127,22 @@ const scenes = {
     await away();
     return { hover: shown, lenses: await texts(".codelens-decoration"), lines: await texts(".view-lines .view-line") };
   },
+  async report() {
+    await page.locator(".codelens-decoration a").first().click();
+    await page.locator(".tab.active", { hasText: "SimpleCNN" }).waitFor();
+    const shown = await eventually("the report's page", async () => {
+      for (const frame of page.frames()) {
+        const text = await frame.locator("body").innerText({ timeout: 2_000 }).catch(() => "");
+        if (/MaxPool2d/.test(text)) {
+          return text;
+        }
+      }
+      return null;
+    });
+    await picture("report");
+    await command("View: Close All Editors");
+    return shown;
+  },
   async refusal() {
     await openFile("two_inputs.py");
     await page.locator(".squiggly-warning").first().waitFor();
@@ -170,6 +186,7 @@ const scenes = {
     const told = await eventually("word of the export", async () =>
       (await texts(".notification-toast")).find((text) => /SimpleCNN|export/i.test(text) && !/Exporting/.test(text)),
     );
+    await page.mouse.move(700, 400, { steps: 4 });
     await sleep(1_000);
     await picture("export");
     return { proposed, told };

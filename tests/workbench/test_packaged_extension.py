@@ -39,6 +39,11 @@ def test_a_lens_shows_input_and_output_and_offers_the_export(seen: Mapping[str, 
     assert "Export TorchScript" in lenses
 
 
+def test_the_lens_opens_the_report_as_a_page(seen: Mapping[str, Any]) -> None:
+    page = shown(seen, "report")
+    assert all(layer in page for layer in ("Conv2d", "ReLU", "MaxPool2d", "Linear"))
+
+
 def test_what_torchscript_refuses_is_underlined_and_explained(seen: Mapping[str, Any]) -> None:
     assert "Dict[str, Tensor]" in shown(seen, "refusal")
 
