@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Union
 
 import torch
@@ -20,24 +21,55 @@ from ts_shape_server.agent.script.types import Type
 Replacement = Union[ast.AST, list[ast.stmt]]
 
 
-def replaced(key: NodeKey, make: Callable[[Any], Replacement]) -> Edit:
+@dataclass(frozen=True)
+class Replace:
     """Put what `make` gives in the place of the node with this key (statements: one or several)."""
 
-    def edit(tree: ast.FunctionDef) -> None:
-        _Replacer(key, make).visit(tree)
+    key: NodeKey
+    make: Callable[[Any], Replacement]
 
-    return edit
+    def __call__(self, tree: ast.FunctionDef) -> None:
+        apply([self], tree)
+
+
+def replaced(key: NodeKey, make: Callable[[Any], Replacement]) -> Edit:
+    """The edit that puts what `make` gives in the place of a node."""
+    return Replace(key, make)
+
+
+def apply(made: Sequence[Edit], tree: ast.FunctionDef) -> None:
+    """Make edits in order; replacements that follow each other share one walk of the tree."""
+    waiting: dict[NodeKey, Callable[[Any], Replacement]] = {}
+    for edit in made:
+        if isinstance(edit, Replace):
+            waiting.setdefault(edit.key, edit.make)
+            continue
+        if waiting:
+            _Replacer(waiting).visit(tree)
+            waiting = {}
+        edit(tree)
+    if waiting:
+        _Replacer(waiting).visit(tree)
 
 
 class _Replacer(ast.NodeTransformer):
-    def __init__(self, key: NodeKey, make: Callable[[Any], Replacement]) -> None:
-        self.key = key
-        self.make = make
+    def __init__(self, makers: dict[NodeKey, Callable[[Any], Replacement]]) -> None:
+        self.makers = makers
+        self.lines = {key.line for key in makers}
 
     def visit(self, node: ast.AST) -> Any:
-        if getattr(node, "made", False) or not hasattr(node, "lineno") or key_of(node) != self.key:
+        if getattr(node, "lineno", None) not in self.lines or getattr(node, "made", False):
             return self.generic_visit(node)
-        return placed(self.make(node), node)
+        make = self.makers.get(key_of(node))
+        if make is None:
+            return self.generic_visit(node)
+        found = placed(make(node), node)
+        for item in found if isinstance(found, list) else [found]:
+            if item is node:
+                item.made = True  # type: ignore[attr-defined]
+        if isinstance(found, list):
+            return [self.visit(item) for item in found]
+        return self.visit(found)
 
 
 def placed(made: Replacement, where: ast.AST) -> Replacement:
@@ -81,11 +113,22 @@ def annotated(sources: Sources, parameter: str, kind: Type) -> Edit:
     return edit
 
 
-def without_annotations(tree: ast.FunctionDef) -> None:
-    """Take every annotation off the signature."""
+def any_signature(sources: Sources) -> Edit:
+    """Let every parameter take anything, and say nothing of the result."""
+    name = sources.define(Any)
+
+    def edit(tree: ast.FunctionDef) -> None:
+        tree.returns = None
+        for argument in [*tree.args.args, *tree.args.kwonlyargs]:
+            if argument.arg != "self":
+                argument.annotation = ast.copy_location(ast.Name(name, ast.Load()), argument)
+
+    return edit
+
+
+def without_result(tree: ast.FunctionDef) -> None:
+    """Take the annotation of the result away."""
     tree.returns = None
-    for argument in [*tree.args.args, *tree.args.kwonlyargs]:
-        argument.annotation = None
 
 
 def plain_signature(sources: Sources, kinds: dict[str, Type]) -> Edit:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
-from ts_shape_server.agent.script import failures, locate, traps
+from ts_shape_server.agent.script import edits, failures, locate, traps
 from ts_shape_server.agent.script.annotations import collect as collect_annotations
 from ts_shape_server.agent.script.problem import Search
 from ts_shape_server.agent.script.session import Session, forward_name
@@ -29,17 +29,21 @@ def examined(session: Session) -> dict[str, Any]:
     script, _ = scripted(session)
     return {
         "script": script,
-        "trace": traced(session).to_json() if not session.heavy else {"ok": None, "warnings": []},
+        "trace": traced(session).to_json() if _traceable(session) else {"ok": None, "warnings": []},
         "annotations": collect_annotations(seen, session.pristine, used, session.context.path),
     }
+
+
+def _traceable(session: Session) -> bool:
+    return not session.heavy and session.affords(4 * len(session.sizes()))
 
 
 def scripted(session: Session) -> tuple[dict[str, Any], Any | None]:
     """The contract's ``script`` object, and the scripted module if the class scripts as it stands."""
     seen, _ = session.watched
     name = place_of_forward(session)
-    with Sources() as sources:
-        search = Search(sources, seen, lambda: session.call(session.fresh()), session.users)
+    with Sources(edits.apply) as sources:
+        search = Search(sources, seen, session.rerun, session.users)
         compiler = failures.Compiler(session.fresh(), sources=sources)
         ok, found = failures.collect(compiler, search, session.context.remaining)
         for item in found:

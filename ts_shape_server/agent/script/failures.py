@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Any
 
 import torch
+import torch._jit_internal
 import torch.jit._recursive
 import torch.jit._state
 from torch import nn
@@ -50,11 +51,16 @@ class Compiler:
             if not is_foreign(parsed.path):
                 remembered.pop(parsed.function, None)
 
-    def __call__(self) -> BaseException | None:
-        """None if it compiles, else what torch raised."""
+    def __call__(self, part: nn.Module | None = None) -> BaseException | None:
+        """None if the module (or a part of it) compiles, else what torch raised."""
         recursive: Any = torch.jit._recursive
         self.attempts += 1
+        internal: Any = torch._jit_internal
         kept = recursive.concrete_type_store
+        look_up = internal._get_overloaded_methods
+        if self.attempts > 1 and not getattr(internal, "_overloaded_methods", True):
+            # Half the time of a compilation goes into looking for overloads of every method, and there are none.
+            internal._get_overloaded_methods = lambda *_: None
         recursive.concrete_type_store = store = recursive.ConcreteTypeStore()
         store.type_store.update(self.known)
         store.methods_compiled.update(item for items in self.known.values() for item in items)
@@ -62,12 +68,14 @@ class Compiler:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self.scripted = torch.jit.script(self.module)
+                scripted = torch.jit.script(part or self.module)
+            self.scripted = scripted if part is None or part is self.module else None
             return None
         except Exception as error:
             return error
         finally:
             recursive.concrete_type_store = kept
+            internal._get_overloaded_methods = look_up
             self.known = {
                 kind: done
                 for kind, items in store.type_store.items()
@@ -154,13 +162,21 @@ def _get_past(
         made = search.sources.edits.setdefault(candidate.function.key, [])
         before: list[Edit] = list(made)
         made.extend(candidate.edits)
-        error = compiler()
+        error = compiler(problem.module)
         if problem_error(error, problem, search) is None:
+            for narrower in candidate.narrower:
+                made[:] = [*before, *narrower.edits]
+                attempt = compiler(problem.module)
+                if problem_error(attempt, problem, search) is None:
+                    candidate, error = narrower, attempt
+                    break
+            else:
+                made[:] = [*before, *candidate.edits]
             search.lost.setdefault(candidate.function.key, set()).update(candidate.lost)
             if problem.function is not None and problem.node is not None:
                 search.handled.add((problem.function.key, key_of(problem.node)))
             search.opaque.setdefault(candidate.function.key, set()).update(candidate.opaque)
-            return error, candidate if candidate.repairs else None
+            return error or compiler(), candidate if candidate.repairs else None
         made[:] = before
     return compiler() if error is None else error, None
 
@@ -171,4 +187,4 @@ def _follows(problem: Problem, search: Search) -> bool:
         return "ts_shape_" in problem.message
     if "ts_shape_" in problem.message.split("\n")[0]:
         return True
-    return search.invented(problem.function, problem.node) and not words.independent(problem)
+    return not words.independent(problem) and search.invented(problem.function, problem.whole or problem.node)

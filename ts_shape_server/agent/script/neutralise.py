@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ts_shape_server.agent.script import edits, types
-from ts_shape_server.agent.script.problem import Problem, Search, statement_at
+from ts_shape_server.agent.script import edits, types, words
+from ts_shape_server.agent.script.problem import Problem, Search, default_values, statement_at
 from ts_shape_server.agent.script.sources import Edit, NodeKey, Parsed, key_of
 from ts_shape_server.agent.script.types import Type
 
@@ -23,13 +23,15 @@ from ts_shape_server.agent.script.types import Type
 @dataclass(frozen=True)
 class Candidate:
     """Edits to make together. `lost` are names that have no true value any more, `opaque` expressions of which only
-    the place is left; `repairs` names the parameters (of `function`) whose annotation is the whole edit."""
+    the place is left; `repairs` names the parameters (of `function`) whose annotation is the whole edit. `narrower`
+    are smaller ones, of which one may do if this one does."""
 
     function: Parsed
     edits: tuple[Edit, ...]
     lost: frozenset[str] = frozenset()
     repairs: tuple[str, ...] = ()
     opaque: frozenset[NodeKey] = frozenset()
+    narrower: tuple[Candidate, ...] = ()
 
 
 def candidates(problem: Problem, search: Search) -> Iterator[Candidate]:
@@ -38,9 +40,13 @@ def candidates(problem: Problem, search: Search) -> Iterator[Candidate]:
     if function is None:
         return
     yield from _signature(problem, search, function)
-    yield from _callee_parameters(problem, search)
+    yield from _annotation(problem, search, function)
+    typed = not words.independent(problem)
+    if typed:
+        yield from _callee_parameters(problem, search)
     yield from _by_message(problem, search, function)
-    yield from _parameters(problem, search, function)
+    if typed:
+        yield from _parameters(problem, search, function)
     statement = statement_at(problem)
     if statement is not None:
         yield from _statement(problem, search, function, statement)
@@ -48,7 +54,7 @@ def candidates(problem: Problem, search: Search) -> Iterator[Candidate]:
         yield from _give_up(search, function, statement)
     seen = search.seen_of(function)
     result = types.ANY if seen is None or not seen.result.representable else seen.result
-    yield Candidate(function, (edits.without_annotations, edits.whole_body(search.sources, result)))
+    yield Candidate(function, (edits.any_signature(search.sources), edits.whole_body(search.sources, result)))
 
 
 def _signature(problem: Problem, search: Search, function: Parsed) -> Iterator[Candidate]:
@@ -56,6 +62,27 @@ def _signature(problem: Problem, search: Search, function: Parsed) -> Iterator[C
         seen = search.seen_of(function)
         kinds = seen.parameters if seen is not None else {}
         yield Candidate(function, (edits.plain_signature(search.sources, kinds),))
+
+
+def _annotation(problem: Problem, search: Search, function: Parsed) -> Iterator[Candidate]:
+    """An annotation that the compiler does not know: say what the run saw."""
+    if problem.node is None:
+        return
+    tree = function.tree
+    if tree.returns is not None and _within(problem.node, tree.returns):
+        yield Candidate(function, (edits.without_result,))
+    seen = search.seen_of(function)
+    for argument in [*tree.args.args, *tree.args.kwonlyargs]:
+        if argument.annotation is None or not _within(problem.node, argument):
+            continue
+        kind = seen.parameters.get(argument.arg, types.ANY) if seen is not None else types.ANY
+        kind = types.with_default(kind, default_values(function), argument.arg)
+        known = kind if kind.representable else types.ANY
+        yield Candidate(function, (edits.annotated(search.sources, argument.arg, known),))
+
+
+def _within(node: ast.AST, outer: ast.AST) -> bool:
+    return any(item is node for item in ast.walk(outer))
 
 
 def _callee_parameters(problem: Problem, search: Search) -> Iterator[Candidate]:
@@ -78,15 +105,23 @@ def _parameters(problem: Problem, search: Search, function: Parsed) -> Iterator[
 
 def _annotations(search: Search, function: Parsed, first: list[str]) -> Iterator[Candidate]:
     wanted = search.wanted(function)
-    ordered = [name for name in dict.fromkeys(first) if name in wanted]
-    ordered += [name for name in wanted if name not in ordered]
-    guessed = frozenset(name for name in ordered if search.guessed(function, name))
-    for name in ordered:
-        edit = edits.annotated(search.sources, name, wanted[name])
-        yield Candidate(function, (edit,), guessed & {name}, repairs=(name,))
-    if len(ordered) > 1:
-        every = tuple(edits.annotated(search.sources, name, wanted[name]) for name in ordered)
-        yield Candidate(function, every, guessed, repairs=tuple(ordered))
+    named = [name for name in dict.fromkeys(first) if name in wanted]
+    guessed = frozenset(name for name in wanted if search.guessed(function, name))
+    single = {
+        name: Candidate(
+            function,
+            (edits.annotated(search.sources, name, kind),),
+            guessed & {name},
+            repairs=(name,),
+        )
+        for name, kind in wanted.items()
+    }
+    for name in named:
+        yield single[name]
+    others = tuple(single[name] for name in wanted if name not in named)
+    if others:
+        every = tuple(edit for item in single.values() for edit in item.edits)
+        yield Candidate(function, every, guessed, tuple(wanted), narrower=others)
 
 
 def _by_message(problem: Problem, search: Search, function: Parsed) -> Iterator[Candidate]:

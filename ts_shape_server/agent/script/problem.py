@@ -145,6 +145,14 @@ class Problem:
     module: nn.Module | None = None
 
     @property
+    def whole(self) -> ast.AST | None:
+        """The call whose callee is marked; else the marked node."""
+        if self.function is None or self.node is None:
+            return self.node
+        parent = edits.parents(self.function.tree).get(self.node)
+        return parent if isinstance(parent, ast.Call) and parent.func is self.node else self.node
+
+    @property
     def message(self) -> str:
         return self.located.message
 

@@ -38,6 +38,7 @@ class Session:
     weights: dict[str, Any] | None = None
     _outputs: dict[bool, Any] = field(default_factory=dict)
     _dear: bool = False
+    _run_seconds: float = 0.0
 
     @cached_property
     def heavy(self) -> bool:
@@ -102,11 +103,23 @@ class Session:
     def watched(self) -> tuple[dict[CodeType, Seen], nn.Module]:
         """What the eager run on the example showed, and the instance that ran. Its output is kept as `eager`."""
         used = self.fresh()
+        started = time.monotonic()
         try:
             self._outputs[False], seen = observe.watch(lambda: self.call(used))
         except Exception:
             seen = {}
+        self._run_seconds = time.monotonic() - started
         return seen, used
+
+    def affords(self, runs: int) -> bool:
+        """Whether there is time for some more runs of the module, with as much again to spare."""
+        return self.context.remaining() > 2 * runs * self._run_seconds
+
+    def rerun(self) -> Any:
+        """One more eager run, for those who watch. TimeoutError if there is no time for it."""
+        if not self.affords(1):
+            raise TimeoutError
+        return self.call(self.fresh())
 
     def users(self, path: str) -> bool:
         return observe.is_users(path, self.context.root, self.context.path)

@@ -11,7 +11,7 @@ import ast
 import builtins
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Union
 
@@ -120,11 +120,13 @@ Edit = Callable[[ast.FunctionDef], None]
 
 @dataclass
 class Sources:
-    """Torch's parser, watched. Use as a context manager; `edits` may change between two compilations.
+    """Torch's parser, watched. Use as a context manager; `edits` may change between two compilations, `apply` makes
+    those of one function.
 
     `last_range` is the last place at which torch looked a Python function up.
     """
 
+    apply: Callable[[Sequence[Edit], ast.FunctionDef], None]
     edits: dict[tuple[str, int], list[Edit]] = field(default_factory=dict)
     functions: dict[tuple[str, int], Parsed] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
@@ -196,8 +198,7 @@ class Sources:
         tree = ast.parse(textwrap.dedent(original.source))
         definition = tree.body[0]
         assert isinstance(definition, ast.FunctionDef), "torch parses nothing else"
-        for edit in self.edits.get(parsed.key, ()):
-            edit(definition)
+        self.apply(self.edits.get(parsed.key, ()), definition)
         context = _context(original, parsed)
         return original._replace(ast=tree, ctx=context, filename=parsed.path)
 

@@ -23,7 +23,7 @@ from ts_shape_server.agent.script.sources import Parsed
 def collect(session: Session, search: Search, scripted: Any, name: dict[str, Any]) -> list[dict[str, Any]]:
     """The traps of a module that scripts. `name` is the location for a trap without a place."""
     found = list(_none_defaults(search))
-    if not session.heavy and not found and session.context.remaining() > 0:
+    if not session.heavy and not found and session.affords(4 * len(session.sizes())):
         found.extend(_differences(session, search, scripted, name))
     return found
 

@@ -47,12 +47,12 @@ def place(problem: Problem, module: nn.Module, search: Search) -> Problem:
     if name and not _users_forward(problem.module, search):
         made = _assignment(owner, name.split(".")[0], search)
         if made is not None:
-            return replace(problem, place=made)
+            return replace(problem, function=problem.function or _forward(problem.module, search), place=made)
     for candidate in (problem.module, owner, module):
         function = _forward(candidate, search)
         if function is not None and search.users(function.path):
-            known = problem.function is not None
-            return replace(problem, function=problem.function if known else function, place=function.name_place())
+            inner = problem.function or _forward(problem.module, search) or function
+            return replace(problem, function=inner, place=function.name_place())
     return problem
 
 

@@ -153,7 +153,7 @@ def _no_variant(match: re.Match[str], problem: Problem, search: Search) -> Told:
     found = list(
         dict.fromkeys(_readable(item) for item in re.findall(r"instead found type '([^']*)'", problem.message))
     )
-    called = problem.node.func if isinstance(problem.node, ast.Call) else None
+    called = problem.whole.func if isinstance(problem.whole, ast.Call) else None
     subject = _short(ast.unparse(called)) if called is not None else _code(problem)
     unknown = re.findall(r"Unknown keyword argument '(\w+)'", problem.message)
     if unknown and not found:
@@ -166,9 +166,9 @@ def _no_variant(match: re.Match[str], problem: Problem, search: Search) -> Told:
 
 def _difference(problem: Problem, search: Search) -> str:
     """What the run saw in the operands, where the compiler cannot know it."""
-    if problem.function is None or not isinstance(problem.node, (ast.Call, ast.BinOp, ast.Compare)):
+    if problem.function is None or not isinstance(problem.whole, (ast.Call, ast.BinOp, ast.Compare)):
         return ""
-    node = problem.node
+    node = problem.whole
     operands = [*node.args, *(item.value for item in node.keywords)] if isinstance(node, ast.Call) else []
     if isinstance(node, ast.BinOp):
         operands = [node.left, node.right]
@@ -224,13 +224,13 @@ def _no_attribute(match: re.Match[str], problem: Problem, search: Search) -> Tol
         return Told("`super()` has no meaning in TorchScript: call the function that the parent's method calls")
     hint = _WITHOUT.get(attribute, "")
     seen = None
-    if problem.function is not None and isinstance(problem.node, ast.Call):
-        inner = problem.node.func
+    if problem.function is not None and isinstance(problem.whole, ast.Call):
+        inner = problem.whole.func
         if isinstance(inner, ast.Attribute):
             seen = search.type_of(problem.function, inner.value)
     if seen is not None and seen.representable and str(seen) != kind and kind == "Tensor":
         return Told(
-            f"the compiler takes `{_short(ast.unparse(problem.node.func.value))}` for a Tensor; "  # type: ignore
+            f"the compiler takes `{_short(ast.unparse(problem.whole.func.value))}` for a Tensor; "  # type: ignore
             f"it is {_article(seen)} here: annotate it"
         )
     return Told(f"a {kind} has no `{attribute}` in TorchScript" + (f": {hint}" if hint else ""))
@@ -253,7 +253,7 @@ _WITHOUT = {
 
 def _not_callable(match: re.Match[str], problem: Problem, search: Search) -> Told:
     code = _code(problem)
-    called = ast.unparse(problem.node.func) if isinstance(problem.node, ast.Call) else code
+    called = ast.unparse(problem.whole.func) if isinstance(problem.whole, ast.Call) else code
     arguments = problem.function.tree.args.args if problem.function is not None else []
     if called in {item.arg for item in arguments}:
         return Told(
