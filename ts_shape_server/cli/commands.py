@@ -99,7 +99,8 @@ def constructor(texts: list[str]) -> dict[str, str]:
             call = ast.parse(f"f({text})", mode="eval").body
         except (SyntaxError, ValueError):
             raise Problem(f"--init takes name=expression, not {text}.") from None
-        if not isinstance(call, ast.Call) or call.args or any(item.arg is None for item in call.keywords):
+        plain = isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
+        if not isinstance(call, ast.Call) or not plain or call.args or not all(item.arg for item in call.keywords):
             raise Problem(f"--init takes name=expression, not {text}.")
         found.update({str(item.arg): ast.unparse(item.value) for item in call.keywords})
     return found

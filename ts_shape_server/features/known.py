@@ -7,7 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ts_shape_server.model import Report
+from ts_shape_server.model import Range, Report
+
+
+def unparsed(error: tuple[Range, str]) -> str:
+    """Why nothing in a file with this syntax error can be probed."""
+    return f"The file does not parse (line {error[0].line}: {error[1]})."
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,10 +21,11 @@ from ts_shape_server.analysis.names import Subject, name_at
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.features import actions, hover, lenses
 from ts_shape_server.features.hints import hints
+from ts_shape_server.features.known import unparsed
 from ts_shape_server.lsp.convert import SOURCE, Converter, path_of
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.server import Server
-from ts_shape_server.model import TextEdit
+from ts_shape_server.model import Range, TextEdit
 from ts_shape_server.settings import parse
 from ts_shape_server.workspace import Snapshot
 
@@ -232,7 +234,7 @@ async def hover_at(server: Server, document: Document, position: types.Position)
     line, column = convert.place(source, position)
     subject = name_at(source, snapshot.classes, line, column)
     if subject is None:
-        return None
+        return _unparsed(snapshot, line, column, convert)
     wait = session.settings.hover_wait_ms / 1000
     span = convert.range(source, subject.range)
     owner, name = document, subject.class_name
@@ -246,6 +248,16 @@ async def hover_at(server: Server, document: Document, position: types.Position)
     await session.wait_for(owner, name, wait)
     text = _told(server, document, name, subject)
     return None if text is None else _hover(text, span)
+
+
+def _unparsed(snapshot: Snapshot, line: int, column: int, convert: Converter) -> types.Hover | None:
+    """Over the name of a class that a syntax error took out of the tree: why there is nothing to show."""
+    error = snapshot.classes.syntax_error
+    named = re.match(r"\s*class\s+(\w+)", snapshot.source.line(line))
+    if error is None or named is None or not named.start(1) <= column <= named.end(1):
+        return None
+    span = convert.range(snapshot.source, Range(line, named.start(1), line, named.end(1)))
+    return _hover(f"_{hover.plain(unparsed(error))}_", span)
 
 
 def _hover(text: str, span: types.Range) -> types.Hover:

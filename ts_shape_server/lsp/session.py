@@ -21,6 +21,7 @@ from ts_shape_server.analysis.edits import annotate
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.features import actions
 from ts_shape_server.features.diagnostics import Finding, about_syntax, findings
+from ts_shape_server.features.known import unparsed
 from ts_shape_server.lsp.convert import uri_of
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.model import Report
@@ -272,7 +273,7 @@ class Session:
         document.snapshot = await asyncio.to_thread(self.workspace.snapshot, document.path, document.text)
         error = document.snapshot.classes.syntax_error
         if error is not None:
-            document.obstacle = f"The file does not parse (line {error[0].line}: {error[1]})."
+            document.obstacle = unparsed(error)
         document.wake()
 
     async def _probe(self, service: ProbeService, document: Document, edition: int) -> None:

@@ -1,0 +1,106 @@
+"""The command line without a probe: flags, targets, the forms of findings."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ts_shape_server import cli
+from ts_shape_server.cli.commands import constructor, inputs
+from ts_shape_server.cli.formats import FORMATS
+from ts_shape_server.cli.runs import Problem, target
+from ts_shape_server.features.diagnostics import Finding
+from ts_shape_server.model import Location, Range, Report
+
+FINDING = Finding(
+    str(Path.cwd() / "a,b.py"),
+    Range(3, 4, 3, 9),
+    "shape-mismatch",
+    "error",
+    "16 arrive\n32 are taken: 100%",
+    "Net",
+    related=(Location(str(Path.cwd() / "c.py"), Range(1, 0, 1, 1), "made here"),),
+)
+REPORT = Report(FINDING.path, "Net", 1, "failed")
+
+
+def test_text_has_one_line_for_each_finding_and_place() -> None:
+    assert FORMATS["text"]([FINDING], [REPORT]).split("\n") == [
+        "a,b.py:3:5: error[shape-mismatch] 16 arrive 32 are taken: 100%",
+        "    c.py:1:1: made here",
+    ]
+
+
+def test_json_has_findings_and_classes() -> None:
+    found = json.loads(FORMATS["json"]([FINDING], [REPORT]))
+    assert found["findings"][0]["code"] == "shape-mismatch"
+    assert found["classes"] == [{"path": FINDING.path, "class": "Net", "line": 1, "status": "failed"}]
+
+
+def test_github_commands_are_escaped() -> None:
+    line = FORMATS["github"]([FINDING], [REPORT])
+    assert line.startswith("::error file=a%2Cb.py,line=3,")
+    assert line.endswith("::16 arrive%0A32 are taken: 100%25")
+
+
+def test_sarif_names_rules_and_places() -> None:
+    (run,) = json.loads(FORMATS["sarif"]([FINDING], [REPORT]))["runs"]
+    (result,) = run["results"]
+    region = result["locations"][0]["physicalLocation"]["region"]
+    assert (result["level"], region["startLine"], region["startColumn"]) == ("error", 3, 5)
+    assert result["ruleId"] in [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+
+
+@pytest.mark.parametrize("form", sorted(FORMATS))
+def test_no_findings_are_a_valid_answer(form: str) -> None:
+    text = FORMATS[form]([], [])
+    assert text == "" or json.loads(text)
+
+
+def test_constructor_arguments_are_expressions_by_name() -> None:
+    assert constructor(["a=1, b='x, y'", "c=[1, 2]"]) == {"a": "1", "b": "'x, y'", "c": "[1, 2]"}
+
+
+@pytest.mark.parametrize("text", ["1", "a", "**b", "a=", "a=1)(", "a=1).b("])
+def test_what_is_no_constructor_argument_is_refused(text: str) -> None:
+    with pytest.raises(Problem):
+        constructor([text])
+
+
+def test_input_specs_are_taken_as_they_are() -> None:
+    assert inputs(["x=(2, 3)", "y = [(L,) int64, ...]"]) == {"x": "(2, 3)", "y": "[(L,) int64, ...]"}
+    with pytest.raises(Problem):
+        inputs(["(2, 3)"])
+
+
+def test_a_target_is_a_file_with_or_without_a_class(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text("")
+    assert target(str(path)).class_name is None
+    assert target(f"{path}:Net").class_name == "Net"
+    with pytest.raises(Problem, match="There is no file"):
+        target(str(tmp_path / "other.py"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "nowhere.py"], "There is no file nowhere.py.\n"),
+        (["check", "nowhere"], "There is no file or folder nowhere.\n"),
+        (["export", "nowhere.py:Net", "-o", "out.pt"], "There is no file nowhere.py.\n"),
+    ],
+)
+def test_what_cannot_run_is_one_sentence_and_exit_code_2(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(arguments) == cli.COULD_NOT_RUN
+    assert capsys.readouterr().err == message
+
+
+@pytest.mark.parametrize("arguments", [["serve", "--tcp", "nowhere"], ["show"], ["check", "a", "--format", "xml"]])
+def test_wrong_flags_are_exit_code_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.main(arguments)
+    assert left.value.code == cli.COULD_NOT_RUN
