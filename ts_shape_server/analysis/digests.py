@@ -13,12 +13,10 @@ from collections.abc import Sequence
 
 from ts_shape_server.analysis.scopes import bound_by
 
-_STRINGS_AND_COMMENTS = re.compile(
-    r"""\"\"\"(?:\\.|[^\\])*?\"\"\"|\'\'\'(?:\\.|[^\\])*?\'\'\'|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|#[^\n]*""",
-    re.DOTALL,
-)
-_DOCUMENTATION = re.compile(r"""(?<![fF])\"\"\"(?:\\.|[^\\])*?\"\"\"|(?<![fF])\'\'\'(?:\\.|[^\\])*?\'\'\'""", re.DOTALL)
-_NAME = re.compile(r"(?<![\w.])[^\W\d]\w*")
+_LONG = r"""\"\"\"[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*\"\"\"|\'\'\'[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*\'\'\'"""
+_SHORT = r""""[^"\\\n]*(?:\\.[^"\\\n]*)*"|'[^'\\\n]*(?:\\.[^'\\\n]*)*'"""
+_STRINGS_AND_COMMENTS = re.compile(rf"{_LONG}|{_SHORT}|#[^\n]*", re.DOTALL)
+_LONG_STRINGS = re.compile(_LONG, re.DOTALL)
 
 
 class Digests:
@@ -28,11 +26,10 @@ class Digests:
         self._lines = lines
         self._body = tree.body
         self._providers: dict[str, list[int]] = {}
-        self._known: dict[int, tuple[bytes, frozenset[str]]] = {}
+        self._known: dict[int, tuple[bytes, set[str]]] = {}
         for number, statement in enumerate(tree.body):
             for name in bound_by(statement):
                 self._providers.setdefault(name, []).append(number)
-        self._names = frozenset(self._providers)
 
     def of(self, node: ast.stmt) -> str:
         """The digest of a definition: of its own code, then of every top-level statement that it reaches."""
@@ -47,22 +44,37 @@ class Digests:
             for number in self._providers[name]:
                 if number not in reached and self._body[number] is not node:
                     reached.add(number)
-                    waiting |= self._of_statement(number)[1] - seen
+                    waiting |= self._read(self._body[number])[1] - seen
         for number in sorted(reached):
-            hasher.update(self._of_statement(number)[0])
+            hasher.update(self._read(self._body[number])[0])
         return hasher.hexdigest()
 
-    def _of_statement(self, number: int) -> tuple[bytes, frozenset[str]]:
-        if number not in self._known:
-            self._known[number] = self._read(self._body[number])
-        return self._known[number]
-
-    def _read(self, node: ast.stmt) -> tuple[bytes, frozenset[str]]:
+    def _read(self, node: ast.stmt) -> tuple[bytes, set[str]]:
         """The code of a statement without comments and blank lines, and the module's names in it."""
-        first = min([node.lineno, *(item.lineno for item in getattr(node, "decorator_list", ()))])
-        text = "\n".join(self._lines[first - 1 : node.end_lineno])
-        if "#" in text:
-            text = _STRINGS_AND_COMMENTS.sub(lambda found: "" if found[0][0] == "#" else found[0], text)
-        code = "\n".join([line.rstrip() for line in text.split("\n") if line and not line.isspace()])
-        names = frozenset(_NAME.findall(_DOCUMENTATION.sub("", code)))
-        return code.encode("utf-8", "surrogatepass"), names & self._names
+        if id(node) not in self._known:
+            first = min([node.lineno, *(item.lineno for item in getattr(node, "decorator_list", ()))])
+            text = "\n".join(self._lines[first - 1 : node.end_lineno])
+            if "#" in text:
+                text = _STRINGS_AND_COMMENTS.sub(lambda found: "" if found[0][0] == "#" else found[0], text)
+            code = "\n".join([line.rstrip() for line in text.split("\n") if line and not line.isspace()])
+            words = _LONG_STRINGS.sub(_only_formatted, code)
+            names = {name for name in self._providers if name in words and _stands_alone(name, words)}
+            self._known[id(node)] = code.encode("utf-8", "surrogatepass"), names
+        return self._known[id(node)]
+
+
+def _only_formatted(found: re.Match[str]) -> str:
+    """A long string is documentation, unless it is formatted and so has names in it."""
+    start = found.start()
+    return found[0] if start and found.string[start - 1] in "fFrR" else ""
+
+
+def _stands_alone(name: str, text: str) -> bool:
+    """Whether the text has the name as a whole word that is no attribute."""
+    start = text.find(name)
+    while start >= 0:
+        before, after = text[start - 1 : start], text[start + len(name) : start + len(name) + 1]
+        if not (before.isalnum() or before in ("_", ".")) and not (after.isalnum() or after == "_"):
+            return True
+        start = text.find(name, start + 1)
+    return False

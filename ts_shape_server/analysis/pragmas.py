@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from ts_shape_server.analysis import syntax
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.model import Range
 
@@ -32,6 +33,8 @@ class Pragmas:
 
 def read(source: SourceText, lines: Iterable[int]) -> Pragmas:
     """The pragmas in the comment lines directly above each of `lines`, and at the end of those lines themselves."""
+    if "ts-shape" not in source.text:
+        return Pragmas()
     init: dict[str, str] = {}
     inputs: dict[str, str] = {}
     ignore: set[str] = set()
@@ -78,10 +81,7 @@ def _comment_lines(source: SourceText, lines: Iterable[int]) -> list[int]:
 
 
 def _keywords(body: str) -> dict[str, str] | None:
-    try:
-        call = ast.parse(body, mode="eval").body
-    except (SyntaxError, ValueError, RecursionError):
-        return None
+    call = syntax.expression(body)
     if not isinstance(call, ast.Call) or call.args or any(item.arg is None for item in call.keywords):
         return None
     return {str(item.arg): ast.unparse(item.value) for item in call.keywords}

@@ -19,6 +19,7 @@ from ts_shape_server.model import Range
 _ATTEMPTS = 16
 _HEADER_ON_LINE = re.compile(r"on line (\d+)$")
 _HEADER = re.compile(r"\s*(?:async|class|def|if|elif|else|for|while|with|try|except|finally|match|case)\b")
+_SIMPLE = frozenset({ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return, ast.Import, ast.ImportFrom})
 _CLOSERS = ")]}"
 _WARNINGS = threading.Lock()
 """`warnings.catch_warnings` swaps state of the whole process; two threads that parse must not swap it crosswise."""
@@ -63,9 +64,10 @@ def _parsed(text: str) -> Parsed:
 def expression(text: str) -> ast.expr | None:
     """The tree of an expression; None if it is none."""
     try:
-        return _tree(text, "eval").body  # type: ignore[attr-defined, no-any-return]  # of mode "eval"
+        (statement,) = _tree(f"(\n{text}\n)").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+    return statement.value if isinstance(statement, ast.Expr) else None
 
 
 def parses(text: str) -> bool:
@@ -77,10 +79,10 @@ def parses(text: str) -> bool:
     return True
 
 
-def _tree(text: str, mode: str = "exec") -> ast.Module:
+def _tree(text: str) -> ast.Module:
     with _WARNINGS, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return ast.parse(text, mode=mode)  # type: ignore[return-value]  # of mode "exec"
+        return ast.parse(text)
 
 
 def _place(source: SourceText, error: SyntaxError) -> Range:
@@ -167,5 +169,6 @@ def statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
     """All statements of a block and of the blocks inside it, outer ones first, in the order of the text."""
     for statement in body:
         yield statement
-        for block in inner_blocks(statement):
-            yield from statements(block)
+        if type(statement) not in _SIMPLE:
+            for block in inner_blocks(statement):
+                yield from statements(block)

@@ -83,6 +83,8 @@ class SourceText:
 
     def from_ast(self, line: int, byte_column: int) -> int:
         """The column in code points of a column that `ast` counts in bytes."""
+        if self.text.isascii():
+            return byte_column
         text = self.line(line)
         if text.isascii():
             return min(byte_column, len(text))
