@@ -11,6 +11,7 @@ import argparse
 import importlib.machinery
 import importlib.util
 import os
+import site
 import sys
 from typing import Any
 
@@ -42,14 +43,18 @@ def main() -> int:
     parser.add_argument("--request-fd", type=int, required=True)
     parser.add_argument("--reply-fd", type=int, required=True)
     parser.add_argument("--scratch", required=True)
+    parser.add_argument("--sandbox", default="bestEffort")
+    parser.add_argument("--site", action="append", default=[])
     options = parser.parse_args()
     # Python puts this file's folder first on the path; its modules would shadow the user's.
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
+    for folder in options.site:
+        site.addsitedir(folder)
     sys.meta_path.insert(0, ExactImporter(os.path.dirname(here)))
     from ts_shape_server.agent.loop import serve
 
-    return serve(options.request_fd, options.reply_fd, options.scratch)
+    return serve(options.request_fd, options.reply_fd, options.scratch, options.sandbox)
 
 
 if __name__ == "__main__":

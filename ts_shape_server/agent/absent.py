@@ -61,8 +61,8 @@ def pretend(names: list[str]) -> None:
             return nn.modules.module._IncompatibleKeys([], [])
         return usual_load_state_dict(self, state_dict, *arguments, **keywords)
 
-    torch.load = load
-    nn.Module.load_state_dict = load_state_dict  # type: ignore[method-assign, assignment]  # the point of this module
+    torch.load = load  # type: ignore[assignment]  # likewise
+    nn.Module.load_state_dict = load_state_dict  # type: ignore[method-assign]  # the point of this module
     torch.hub.load_state_dict_from_url = from_url
     zoo = sys.modules.get("torch.utils.model_zoo")
     if zoo is not None:

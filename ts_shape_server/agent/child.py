@@ -54,12 +54,42 @@ class Sender:
             data = data[self._write(self._descriptor, data) :]
 
 
-def main(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: str, agent: int) -> None:
+def try_sandbox(tier: str, scratch: str, result: int, agent: int) -> str:
+    """Enter the sandbox of this tier with nothing to run in it: ``on``, or what did not hold."""
+    place = os.path.join(scratch, "witness")
+    os.makedirs(place, exist_ok=True)
+    job = {"path": os.path.join(place, "none.py"), "root": place}
+    limits = {"cpu_s": 5, "memory_bytes": 1 << 30, "file_bytes": 1 << 20}
+    try:
+        policy.enter(_policy(job, limits, result, place, agent, tier))
+    except Exception as error:
+        return str(error) or type(error).__name__
+    return policy.ON
+
+
+def _policy(
+    job: Mapping[str, Any], limits: Mapping[str, Any], result: int, scratch: str, agent: int, tier: str
+) -> policy.Policy:
+    return policy.Policy(
+        readable=tuple(load.readable(job)),
+        scratch=scratch,
+        cpu_seconds=int(limits["cpu_s"]),
+        memory_bytes=int(limits["memory_bytes"]),
+        file_bytes=int(limits["file_bytes"]),
+        open_files=256,
+        keep=(result,),
+        parent=agent,
+        tier=tier,
+        forbidden=os.path.dirname(scratch),
+    )
+
+
+def main(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: str, agent: int, tier: str) -> None:
     """Run the job and end the process: 0 done, 77 out of memory, 78 no sandbox, 79 an error of this program."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     code = 79
     try:
-        code = _run(job, limits, result, scratch, agent)
+        code = _run(job, limits, result, scratch, agent, tier)
     except policy.SandboxUnavailable as error:
         print(f"sandbox: {error}", file=sys.stderr)
         code = loop.SANDBOX_CODE
@@ -75,20 +105,10 @@ def main(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: s
         os._exit(code)
 
 
-def _run(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: str, agent: int) -> int:
+def _run(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: str, agent: int, tier: str) -> int:
     os.environ.update(HOME=scratch, TMPDIR=scratch, TMP=scratch, TEMP=scratch)
     os.chdir(scratch)
-    rules = policy.Policy(
-        readable=tuple(load.readable(job)),
-        scratch=scratch,
-        cpu_seconds=int(limits["cpu_s"]),
-        memory_bytes=int(limits["memory_bytes"]),
-        file_bytes=int(limits["file_bytes"]),
-        open_files=256,
-        keep=(result,),
-        parent=agent,
-    )
-    policy.enter(rules)
+    policy.enter(_policy(job, limits, result, scratch, agent, tier))
     sender = Sender(result)
     seconds = limits["wall_ms"] / 1000 * OWN_SHARE
     {"report": _report, "trial": _trial, "export": _export, "verify": _verify}[job["kind"]](

@@ -61,10 +61,20 @@ _files = Files()
 
 def readable(job: Mapping[str, Any]) -> list[str]:
     """The folders and files that a job may read: interpreter, libraries, the workspace."""
-    paths = [sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *sys.path]
+    paths = [sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *sys.path, *_editable()]
     paths += [job.get("root", ""), import_root(job["path"]), *job.get("extra_paths", ())]
     paths += [job[key] for key in ("archive", "expected", "checkpoint") if job.get(key)]
     return sorted({os.path.realpath(path) for path in paths if path and os.path.exists(path)})
+
+
+def _editable() -> Iterator[str]:
+    """The folders of packages that were installed to be edited, where setuptools finds them by a map."""
+    for finder in sys.meta_path:
+        module = sys.modules.get(getattr(finder, "__module__", None) or type(finder).__module__)
+        for place in (
+            getattr(module, "MAPPING", {}).values() if "__editable__" in getattr(module, "__name__", "") else ()
+        ):
+            yield str(place)
 
 
 def stubbed() -> tuple[str, ...]:

@@ -24,18 +24,25 @@ from ts_shape_server.probing import wire
 
 RECORD = struct.Struct(">cI")
 MINIMUM_TORCH = (2, 2)
+MINIMUM_PYTHON = (3, 9)
 _CHUNK = 1 << 16
 
 
 @dataclass
 class Child:
-    """A running job: its process, its pipe, and what is left of its allowance. Times are `time.monotonic()` seconds."""
+    """A running job: its process, its pipe, and what is left of its allowance.
+
+    `exit` is a descriptor that becomes readable when the process ends. Times are in seconds, `deadline` by
+    `time.monotonic()`; `memory` is the limit in MiB.
+    """
 
     job: int
     pid: int
     pipe: int
+    exit: int | None
     started: float
     wall: float
+    memory: int
     begins: int
     deadline: float
     buffer: bytearray = field(default_factory=bytearray)
@@ -43,19 +50,29 @@ class Child:
     problem: str = ""
 
 
-def serve(request: int, reply: int, scratch: str) -> int:
+def serve(request: int, reply: int, scratch: str, sandbox: str) -> int:
     """Answer requests until their descriptor ends. Exit code 0, or 3 when this interpreter cannot be used."""
     os.set_inheritable(request, False)
     os.set_inheritable(reply, False)
-    hello = _hello()
-    _send(reply, hello)
-    if hello["type"] != "hello":
-        return 3
-    Loop(request, reply, scratch).run()
+    policy.adopt_orphans()
+    hello = _hello(scratch, sandbox)
+    try:
+        _send(reply, hello)
+        if hello["type"] != "hello":
+            return 3
+        Loop(request, reply, scratch, hello["sandbox"]["tier"]).run()
+    except BrokenPipeError:
+        # The server is gone; the child dies with this process.
+        return 0
+    finally:
+        policy.end_strays()
+        shutil.rmtree(scratch, ignore_errors=True)
     return 0
 
 
-def _hello() -> dict[str, Any]:
+def _hello(scratch: str, sandbox: str) -> dict[str, Any]:
+    if sys.version_info < MINIMUM_PYTHON:
+        return _refused("old-python", f"Python {sys.version.split()[0]} is too old: 3.9 or later is needed.")
     try:
         import torch
     except Exception as error:
@@ -64,7 +81,14 @@ def _hello() -> dict[str, Any]:
     if version < MINIMUM_TORCH:
         return _refused("old-torch", f"torch {torch.__version__} is too old: 2.2 or later is needed.")
     symbolic = _warm()
-    tier = policy.available()
+    if (count := threads()) > 1:
+        words = f"torch {torch.__version__} keeps {count} threads here, and a process with threads cannot be forked."
+        return _refused("no-start", f"{words} Look at the log, or choose another interpreter.")
+    applied = witnessed(policy.available(turned_off=sandbox == "off"), scratch)
+    if sandbox == "required" and applied.tier != policy.FULL:
+        missing = "; ".join(f"{name}: {state}" for name, state in applied.layers.items() if state != policy.ON)
+        advice = 'Set `sandbox` to "bestEffort" to run probes all the same.'
+        return _refused("sandbox", f"The sandbox is only {applied.tier} here ({missing}). {advice}")
     return {
         "type": "hello",
         "protocol": wire.PROTOCOL,
@@ -73,8 +97,33 @@ def _hello() -> dict[str, Any]:
         "executable": sys.executable,
         "pid": os.getpid(),
         "symbolic": symbolic,
-        "sandbox": {"tier": tier.tier, "layers": dict(tier.layers)},
+        "sandbox": {"tier": applied.tier, "layers": dict(applied.layers)},
     }
+
+
+def threads() -> int:
+    """How many threads this process has, as far as the system tells."""
+    try:
+        return len(os.listdir("/proc/self/task"))
+    except OSError:
+        return 1
+
+
+def witnessed(applied: policy.Applied, scratch: str) -> policy.Applied:
+    """`applied` if a child that enters it sees it hold, else what is left."""
+    reader, writer = os.pipe()
+    agent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        from ts_shape_server.agent import child
+
+        os.write(writer, child.try_sandbox(applied.tier, scratch, writer, agent).encode()[:500])
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        answer = pipe.read().decode("utf-8", "replace")
+    os.waitpid(pid, 0)
+    return applied if answer == policy.ON else policy.weakened(applied, answer or "it ended the process")
 
 
 def _refused(code: str, message: str) -> dict[str, Any]:
@@ -83,9 +132,11 @@ def _refused(code: str, message: str) -> dict[str, Any]:
 
 def _warm() -> bool:
     """Load what every child needs, on fake and meta tensors alone: a parallel kernel would leave threads behind."""
+    import logging
     import warnings
 
     warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
     from ts_shape_server.agent import child, warmup
 
     symbolic = warmup.warm()
@@ -104,10 +155,11 @@ def _send(descriptor: int, message: Mapping[str, Any]) -> None:
 class Loop:
     """Polls the requests and the running child's pipe. One job at a time; others wait in order."""
 
-    def __init__(self, request: int, reply: int, scratch: str) -> None:
+    def __init__(self, request: int, reply: int, scratch: str, tier: str) -> None:
         self._request = request
         self._reply = reply
         self._scratch = scratch
+        self._tier = tier
         self._decoder = wire.Decoder()
         self._waiting: list[dict[str, Any]] = []
         self._child: Child | None = None
@@ -119,19 +171,28 @@ class Loop:
             if self._child is None and self._waiting:
                 self._start(self._waiting.pop(0))
                 if self._child is not None:
-                    poller.register(self._child.pipe, select.POLLIN)
+                    self._watch(poller, self._child)
             timeout = None if self._child is None else max(0.0, self._child.deadline - time.monotonic()) * 1000
             for descriptor, _ in poller.poll(timeout):
+                child = self._child
                 if descriptor == self._request:
                     if not self._read_requests(poller):
                         self._kill()
                         return
-                elif self._child is not None and descriptor == self._child.pipe and self._read_child():
-                    poller.unregister(descriptor)
-                    self._finish("finished")
+                elif child is not None and descriptor == child.pipe and self._read_child():
+                    self._finish("finished", poller)
+                elif child is not None and descriptor == child.exit:
+                    # It has ended, though something that it started may still hold the pipe: take what is there.
+                    while not self._read_child() and select.select([child.pipe], [], [], 0)[0]:
+                        continue
+                    self._finish("finished", poller)
             if self._child is not None and time.monotonic() >= self._child.deadline:
-                poller.unregister(self._child.pipe)
-                self._finish("timeout")
+                self._finish("timeout", poller)
+
+    def _watch(self, poller: select.poll, child: Child) -> None:
+        poller.register(child.pipe, select.POLLIN)
+        if child.exit is not None:
+            poller.register(child.exit, select.POLLIN)
 
     def _read_requests(self, poller: select.poll) -> bool:
         data = os.read(self._request, _CHUNK)
@@ -152,8 +213,7 @@ class Loop:
 
     def _cancel(self, job: Any, poller: select.poll) -> None:
         if self._child is not None and self._child.job == job:
-            poller.unregister(self._child.pipe)
-            self._finish("cancelled")
+            self._finish("cancelled", poller)
             return
         if any(message["id"] == job for message in self._waiting):
             self._waiting = [message for message in self._waiting if message["id"] != job]
@@ -170,14 +230,15 @@ class Loop:
             os.close(reader)
             from ts_shape_server.agent import child
 
-            child.main(message["job"], limits, writer, scratch, agent)
+            child.main(message["job"], limits, writer, scratch, agent, self._tier)
             os._exit(0)
         os.close(writer)
         os.set_blocking(reader, False)
         wall = limits["wall_ms"] / 1000
         now = time.monotonic()
         begins = max(1, len(message["job"].get("classes", ())))
-        self._child = Child(message["id"], pid, reader, now, wall, begins, now + wall)
+        memory = limits["memory_bytes"] >> 20
+        self._child = Child(message["id"], pid, reader, _watched(pid), now, wall, memory, begins, now + wall)
 
     def _read_child(self) -> bool:
         """Pass on what the child has written; True when it has closed its end or must go."""
@@ -223,24 +284,28 @@ class Loop:
         _, status = os.waitpid(child.pid, 0)
         return status
 
-    def _finish(self, outcome: str) -> None:
+    def _finish(self, outcome: str, poller: select.poll) -> None:
         child = self._child
         assert child is not None
+        poller.unregister(child.pipe)
+        if child.exit is not None:
+            poller.unregister(child.exit)
+            os.close(child.exit)
         if outcome == "finished" and not child.problem:
             status = _wait(child.pid, 1.0)
             if status is None:
-                status = self._kill()
+                self._kill()
                 outcome, detail = "crashed", "it closed its result and went on running"
             else:
-                outcome, detail = in_words(status)
-                self._child = None
+                outcome, detail = in_words(status, child.memory)
                 _kill_group(child.pid)
         else:
             self._kill()
             outcome = "crashed" if child.problem else outcome
-            detail = child.problem or (f"it took longer than {child.wall:.0f} s" if outcome == "timeout" else "")
+            detail = child.problem or (f"it took longer than {child.wall:.3g} s" if outcome == "timeout" else "")
         self._child = None
         os.close(child.pipe)
+        policy.end_strays()
         elapsed = time.monotonic() - child.started
         self._done(child.job, outcome, detail, elapsed)
 
@@ -249,9 +314,12 @@ class Loop:
         _send(self._reply, message)
 
 
-def remove_scratch(scratch: str) -> None:
-    """Remove a scratch folder and what is in it."""
-    shutil.rmtree(scratch, ignore_errors=True)
+def _watched(pid: int) -> int | None:
+    """A descriptor that becomes readable when the process ends; None where the system has no such thing."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return None
 
 
 def _kill_group(pid: int) -> None:
@@ -279,7 +347,6 @@ _SIGNALS = {
     signal.SIGBUS: "bus error in native code",
     signal.SIGFPE: "arithmetic fault in native code",
     signal.SIGILL: "illegal instruction in native code",
-    signal.SIGXCPU: "it used up its processor time",
     signal.SIGXFSZ: "it wrote a file larger than allowed",
     signal.SIGKILL: "it was killed, as the system does when memory runs out",
     signal.SIGSYS: "it made a system call that the sandbox forbids",
@@ -288,14 +355,17 @@ MEMORY_CODE = 77
 SANDBOX_CODE = 78
 
 
-def in_words(status: int) -> tuple[str, str]:
-    """The outcome and how the process died, from its wait status."""
+def in_words(status: int, memory: int) -> tuple[str, str]:
+    """The outcome and how the process died, from its wait status and the limit of its memory in MiB."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        return "crashed", _SIGNALS.get(signal.Signals(number), f"signal {number}")
+        if number == signal.SIGXCPU:
+            return "timeout", "it used up its processor time"
+        known = {int(key): words for key, words in _SIGNALS.items()}
+        return "crashed", known.get(number, f"signal {number}")
     code = os.WEXITSTATUS(status)
     if code == MEMORY_CODE:
-        return "memory", "it used more memory than allowed"
+        return "memory", f"it needs more than the limit of {memory} MiB of memory"
     if code == SANDBOX_CODE:
         return "sandbox", "the sandbox could not be set up"
     return ("finished", "") if code == 0 else ("crashed", f"it ended itself with code {code}")

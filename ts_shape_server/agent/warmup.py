@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 from torch import nn
 
 
 def warm() -> bool:
-    """Whether symbolic sizes work on this torch. Leaves one thread: AssertionError otherwise."""
+    """Whether symbolic sizes work on this torch."""
     torch.set_num_threads(1)
     from ts_shape_server.agent import infer, script  # noqa: F401  # loaded here so that each child finds them loaded
     from ts_shape_server.agent.infer import engine, symbolic, values
@@ -24,6 +22,4 @@ def warm() -> bool:
         guess = (values.InputGuess("input", values.TensorGuess((2, 3, 16, 16))),)
         session.concrete(guess)
         session.symbolic(guess)
-    threads = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
-    assert threads == 1, f"{threads} threads after the warm-up: a forked child could hang"
     return works

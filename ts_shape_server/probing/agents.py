@@ -88,8 +88,11 @@ class Agent:
         interpreter: str,
         environment: Mapping[str, str] | None = None,
         on_state: Callable[[State], None] | None = None,
+        sandbox: str = "bestEffort",
+        site: str | None = None,
     ) -> None:
         self.interpreter = interpreter
+        self._arguments = ("--sandbox", sandbox, *(("--site", site) if site else ()))
         self.state = State.STOPPED
         self.hello: dict[str, Any] = {}
         self.output: deque[str] = deque(maxlen=LOG_LINES)
@@ -187,6 +190,7 @@ class Agent:
                 self.interpreter,
                 *("-B", "-E", "-X", "utf8", str(script)),
                 *("--request-fd", str(request_read), "--reply-fd", str(reply_write), "--scratch", self.scratch),
+                *self._arguments,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,

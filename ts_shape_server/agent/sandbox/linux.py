@@ -1,44 +1,68 @@
-"""The Linux layers of the sandbox, from the standard library and `ctypes` alone: session, death signal, descriptors,
-limits.
-
-Landlock and seccomp are not applied yet: `available` says so, and the tier is ``limits``.
+"""The Linux layers of the sandbox, from the standard library and `ctypes` alone, in an order in which none needs what
+an earlier one took away: session, death signal, descriptors, limits, capabilities, Landlock, seccomp, witness.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import pwd
 import resource
 import signal
+import struct
+import time
 
-from ts_shape_server.agent.sandbox.policy import LIMITS, ON, Applied, Policy, SandboxUnavailable
+from ts_shape_server.agent.sandbox import landlock, seccomp, witness
+from ts_shape_server.agent.sandbox.policy import (
+    FULL,
+    LIMITS,
+    ON,
+    PARTIAL,
+    TURNED_OFF,
+    Applied,
+    Policy,
+    SandboxUnavailable,
+)
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+_PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
-_PENDING = "not part of this version"
+_CAPSET = {"x86_64": 126, "aarch64": 91}
+_CAPABILITY_VERSION = 0x20080522
+_STRAY_SECONDS = 5.0
+
+_SYSTEM = (
+    "/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo",
+    "/usr/share/locale", "/usr/share/i18n", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d",
+    "/etc/localtime", "/etc/mime.types", "/etc/alternatives", "/nix/store",
+    "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/filesystems", "/proc/sys/vm/overcommit_memory",
+    "/sys/devices/system/cpu", "/sys/devices/system/node", "/dev/urandom", "/dev/random",
+)  # fmt: skip
+"""What the C library, the interpreter and torch read of the system. No folder of configuration as a whole."""
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full")
+_TOO_WIDE = frozenset({"/", "/etc", "/home", "/root", "/proc", "/sys", "/dev", "/run", "/var", "/tmp"})
+"""Never granted as a whole, nor is the user's home, whatever says that it lives there."""
 
 
-def available() -> Applied:
-    """The tier that `enter` reaches."""
-    return Applied(
-        LIMITS,
-        {
-            "session": ON,
-            "death signal": ON,
-            "descriptors": ON,
-            "resource limits": ON,
-            "no new privileges": ON,
-            "environment": ON,
-            "landlock": _PENDING,
-            "seccomp": _PENDING,
-        },
-    )
+def available(turned_off: bool) -> Applied:
+    """The tier that `enter` reaches, as far as the kernel tells without being tried."""
+    names = ("session", "death signal", "descriptors", "resource limits", "no new privileges", "environment")
+    layers = dict.fromkeys(names, ON)
+    if turned_off:
+        return Applied(LIMITS, {**layers, "landlock": TURNED_OFF, "seccomp": TURNED_OFF})
+    libc = _libc()
+    version = landlock.abi(libc)
+    layers["landlock"] = ON if version else "the kernel does not have it"
+    layers["seccomp"] = ON if seccomp.supported(libc) else "the kernel, or this kind of machine, does not have it"
+    both = layers["landlock"] == layers["seccomp"] == ON
+    tier = FULL if both else PARTIAL if ON in (layers["landlock"], layers["seccomp"]) else LIMITS
+    return Applied(tier, layers)
 
 
-def enter(policy: Policy) -> Applied:
-    """Apply the layers in an order in which none needs what an earlier one took away. Raises SandboxUnavailable."""
-    libc = ctypes.CDLL(None, use_errno=True)
+def enter(policy: Policy) -> None:
+    """Apply the layers of the policy's tier and try what they withhold. Raises SandboxUnavailable."""
+    libc = _libc()
     os.setsid()
     _prctl(libc, _PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != policy.parent:
@@ -48,12 +72,57 @@ def enter(policy: Policy) -> Applied:
     close_descriptors(policy.keep)
     _limit(policy)
     _prctl(libc, _PR_SET_NO_NEW_PRIVS, 1)
-    return available()
+    if policy.tier == LIMITS:
+        return
+    layers = available(turned_off=False).layers
+    _drop_capabilities(libc)
+    try:
+        if layers["landlock"] == ON:
+            landlock.restrict(libc, _grants(policy))
+        if layers["seccomp"] == ON:
+            seccomp.restrict(libc, os.getpid())
+    except OSError as error:
+        raise SandboxUnavailable(str(error)) from None
+    failed = witness.failures(policy, files=layers["landlock"] == ON, calls=layers["seccomp"] == ON)
+    if failed:
+        raise SandboxUnavailable(f"the witness could still {failed[0]}")
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _grants(policy: Policy) -> list[tuple[str, int]]:
+    wide = {*_TOO_WIDE, _home()}
+    readable = [path for path in policy.readable if path not in wide]
+    return [
+        *((path, landlock.READ) for path in (*_SYSTEM, *readable)),
+        *((path, landlock.USE) for path in _DEVICES),
+        (policy.scratch, landlock.WRITE),
+    ]
+
+
+def _home() -> str:
+    """The user's home as the system knows it: the environment of a probe names another."""
+    try:
+        return os.path.realpath(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return "/root"
 
 
 def _prctl(libc: ctypes.CDLL, option: int, value: int) -> None:
     if libc.prctl(option, value, 0, 0, 0) != 0:
         raise SandboxUnavailable(f"prctl {option}: {os.strerror(ctypes.get_errno())}")
+
+
+def _drop_capabilities(libc: ctypes.CDLL) -> None:
+    """A child of root is an ordinary process from here on, one that may not raise its limits again."""
+    number = _CAPSET.get(os.uname().machine)
+    if number is None:
+        return
+    header = struct.pack("=Ii", _CAPABILITY_VERSION, 0)
+    if libc.syscall(number, header, bytes(24)) != 0:
+        raise SandboxUnavailable(f"capabilities: {os.strerror(ctypes.get_errno())}")
 
 
 def close_descriptors(keep: tuple[int, ...]) -> None:
@@ -79,8 +148,40 @@ def _limit(policy: Policy) -> None:
         (resource.RLIMIT_NOFILE, policy.open_files),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
     )
     for kind, value in limits:
         hard = resource.getrlimit(kind)[1]
         bounded = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (bounded, bounded))
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends."""
+    _prctl(_libc(), _PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_strays() -> None:
+    """Kill children until there are none; a child's children become this process's own."""
+    deadline = time.monotonic() + _STRAY_SECONDS
+    while time.monotonic() < deadline:
+        for number in _children():
+            try:
+                os.kill(number, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue
+        try:
+            ended, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if not ended:
+            time.sleep(0.002)
+
+
+def _children() -> list[int]:
+    me = os.getpid()
+    try:
+        with open(f"/proc/{me}/task/{me}/children", encoding="ascii") as file:
+            return [int(number) for number in file.read().split()]
+    except OSError:
+        return []
