@@ -1,28 +1,39 @@
 """Calls and loaders in a file that say how a class is constructed and what goes into it.
 
-Follows the names that stand for the class and for its instances, and cuts out, by backward slices, what makes the
-arguments. The slices are run elsewhere, in the sandbox. Pure.
+Looks at every call of the class, of its instances and of the functions that are given an instance with inputs (tracing,
+export, summaries), and has a backward slice cut out for its arguments. The slices are run elsewhere, in the sandbox.
+Pure.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
+from functools import lru_cache
 from typing import Any
 
 from ts_shape_server.analysis import slicing
+from ts_shape_server.analysis.arguments import last_part
+from ts_shape_server.analysis.instances import Instances
 from ts_shape_server.analysis.modules import dotted, imports_of, parse, resolve_name
+from ts_shape_server.analysis.program import Program, Site, Step, Way, enclosing_class
+from ts_shape_server.analysis.scopes import COMPREHENSIONS
 from ts_shape_server.analysis.text import SourceText
 
-_KEEPS_INSTANCE = frozenset({"to", "cuda", "cpu", "eval", "train", "half", "float", "double", "requires_grad_"})
-_TRACERS = {
-    "torch.jit.trace": "trace",
-    "torch.jit.trace_module": "trace",
-    "torch.onnx.export": "export",
-    "torch.export.export": "export",
+_TRACERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "trace": ("trace", ("example_inputs",)),
+    "trace_module": ("trace", ("inputs",)),
+    "export": ("export", ("args",)),
+    "dynamo_export": ("export", ()),
+    "script": ("script", ("example_inputs",)),
+    "add_graph": ("call", ("input_to_model",)),
+    "profile": ("call", ("inputs",)),
+    "FlopCountAnalysis": ("call", ("inputs",)),
 }
+"""Functions that take an instance and then its inputs: the kind of evidence, and the inputs' names."""
+_OF_TORCH = frozenset({"trace", "trace_module", "export", "dynamo_export", "script"})
 MAXIMUM_SETUP = 60_000
 """Characters of a slice; a longer one is no evidence."""
 
@@ -62,131 +73,253 @@ class CallEvidence:
         }
 
 
-def calls_of(class_name: str, source: SourceText, path: str) -> tuple[CallEvidence, ...]:
-    """Everything in this file that constructs or calls the class of that (last) name, in the order of the lines."""
-    tree, _ = parse(source)
-    finder = _Finder(class_name, imports_of(tree), path)
-    found: list[CallEvidence] = []
-    for way in slicing.steps(tree):
-        found.extend(finder.in_statement(way))
-    unique = {(item.kind, item.line, item.init, item.inputs): item for item in found}
+@dataclass(frozen=True)
+class _Given:
+    """The expressions of a call, unpacked as far as the text tells."""
+
+    args: tuple[ast.expr, ...]
+    kwargs: tuple[tuple[str, ast.expr], ...] = ()
+
+    def expressions(self) -> list[ast.expr]:
+        return [*self.args, *(value for _, value in self.kwargs)]
+
+    def texts(self) -> CallArguments:
+        named = tuple((name, ast.unparse(value)) for name, value in self.kwargs)
+        return CallArguments(tuple(ast.unparse(item) for item in self.args), named)
+
+
+def calls_of(class_name: str, source: SourceText, path: str, defined_in: str | None = None) -> tuple[CallEvidence, ...]:
+    """Everything in this file that constructs or calls the class of that (last) name, in the order of the lines.
+
+    `defined_in` is the path of the file that defines the class: with it, classes of the same name that the file has
+    from elsewhere are passed over.
+    """
+    try:
+        program, imports = _program(source.text)
+        instances = Instances(program, class_name, imports, path, defined_in)
+        finder = _Finder(program, instances, imports, class_name, path)
+        unique = {(item.kind, item.line, item.init, item.inputs): item for item in finder.all()}
+    except RecursionError:
+        return ()
     return tuple(sorted(unique.values(), key=lambda item: item.line))
 
 
+@lru_cache(maxsize=8)
+def _program(text: str) -> tuple[Program, dict[str, str]]:
+    tree, _ = parse(SourceText(text))
+    return Program(tree), imports_of(tree)
+
+
 class _Finder:
-    """Walks a file's statements in order and remembers which names hold an instance."""
+    """Goes through the calls of one file for one class."""
 
-    def __init__(self, class_name: str, imports: Mapping[str, str], path: str) -> None:
-        self._class = class_name
+    def __init__(
+        self, program: Program, instances: Instances, imports: Mapping[str, str], class_name: str, path: str
+    ) -> None:
+        self._program = program
         self._imports = imports
+        self._instances = instances
+        self._class = class_name
         self._path = path
-        self._instances: set[str] = set()
+        self._file = re.split(r"[/\\]", path)[-1]
+        constructed = {ast.dump(site.call) for site in program.calls if instances.is_class(site.call.func)}
+        self._ambiguous = len(constructed) > 1
 
-    def in_statement(self, way: tuple[slicing.Step, ...]) -> Iterator[CallEvidence]:
-        statement = way[-1].body[way[-1].index]
-        for node in _own_expressions(statement):
-            if isinstance(node, ast.Call):
-                yield from self._call(way, node)
-        self._remember(statement)
+    def all(self) -> Iterator[CallEvidence]:
+        for site in self._program.calls:
+            yield from self._of_call(site)
+        for way in self._program.ways:
+            yield from self._of_example(way)
 
-    def _remember(self, statement: ast.stmt) -> None:
-        if isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is not None:
-            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            for target in targets:
-                name = dotted(target)
-                if name is None:
-                    continue
-                if self._is_instance(statement.value):
-                    self._instances.add(name)
-                else:
-                    self._instances.discard(name)
-
-    def _is_class(self, node: ast.expr) -> bool:
-        name = dotted(node)
-        if name is None:
-            return False
-        return name == self._class or resolve_name(name, self._imports).rsplit(".", 1)[-1] == self._class
-
-    def _is_instance(self, node: ast.expr) -> bool:
-        """Whether an expression is an instance: a construction, a name that holds one, either with `.to(…)` behind
-        it.
-        """
-        if isinstance(node, ast.Call):
-            if self._is_class(node.func):
-                return True
-            function = node.func
-            return (
-                isinstance(function, ast.Attribute)
-                and function.attr in _KEEPS_INSTANCE
-                and self._is_instance(function.value)
-            )
-        name = dotted(node) if isinstance(node, (ast.Name, ast.Attribute)) else None
-        return name is not None and name in self._instances
-
-    def _call(self, way: tuple[slicing.Step, ...], node: ast.Call) -> Iterator[CallEvidence]:
-        if self._is_class(node.func):
-            made = self._evidence("constructor", way, node, init=node, inputs=None)
-            if made is not None:
-                yield made
+    def _of_call(self, site: Site) -> Iterator[CallEvidence]:
+        node, way = site.call, _into_comprehension(site)
+        if self._instances.is_class(node.func):
+            yield from self._evidence("constructor", way, node, node, None)
             return
-        tracer = _TRACERS.get(resolve_name(dotted(node.func) or "", self._imports))
-        if tracer is not None and len(node.args) >= 2 and self._is_instance(node.args[0]):
-            arguments = node.args[1].elts if isinstance(node.args[1], ast.Tuple) else [node.args[1]]
-            given = ast.Call(node.func, list(arguments), [])
-            made = self._evidence(tracer, way, node, init=None, inputs=given)
-            if made is not None:
-                yield made
+        traced = self._traced(node, way)
+        if traced is not None:
+            kind, target, given = traced
+            yield from self._evidence(kind, way, node, self._init(target, way), given)
             return
         target = node.func
         if isinstance(target, ast.Attribute) and target.attr == "forward":
             target = target.value
-        if (node.args or node.keywords) and self._is_instance(target):
-            init = target if isinstance(target, ast.Call) and self._is_class(target.func) else None
-            made = self._evidence("call", way, node, init=init, inputs=node)
-            if made is not None:
-                yield made
+        if (node.args or node.keywords) and self._instances.origin(target, way) is not None:
+            yield from self._evidence("call", way, node, self._init(target, way), self._given(node, way))
+
+    def _init(self, target: ast.expr, way: Way) -> ast.Call | None:
+        """The construction that belongs to a call, where it stands in the call or several are to be told apart."""
+        origin = self._instances.origin(target, way)
+        if origin is None or origin.call is None:
+            return None
+        return origin.call if origin.call is target or self._ambiguous else None
+
+    def _traced(self, node: ast.Call, way: Way) -> tuple[str, ast.expr, _Given | None] | None:
+        """The kind, the instance and the inputs of a call that is given both."""
+        name = last_part(node.func)
+        if name not in _TRACERS or not node.args:
+            return None
+        if name in _OF_TORCH and not resolve_name(dotted(node.func) or "", self._imports).startswith("torch."):
+            return None
+        if self._instances.origin(node.args[0], way) is None:
+            return None
+        kind, names = _TRACERS[name]
+        keywords = {item.arg: item.value for item in node.keywords}
+        value = next((keywords[item] for item in names if item in keywords), None)
+        if name == "dynamo_export":
+            return kind, node.args[0], _Given(tuple(node.args[1:]))
+        if value is None and len(node.args) > 1 and name != "script":
+            value = node.args[1]
+        if value is None:
+            return None
+        if name == "trace_module":
+            value = _entry(value, "forward")
+        if name == "script":
+            value = value.elts[0] if isinstance(value, ast.List) and value.elts else None
+        if value is None:
+            return None
+        args = self._items(value, way)
+        named = _entries(keywords["kwargs"]) if "kwargs" in keywords else ()
+        if name == "export" and args and isinstance(args[-1], ast.Dict) and not named:
+            named = _entries(args.pop())
+        return kind, node.args[0], None if named is None else _Given(tuple(args), named)
+
+    def _items(self, node: ast.expr, way: Way) -> list[ast.expr]:
+        """The elements of a tuple, also of one that a name stands for; anything else is one element."""
+        if isinstance(node, ast.Tuple):
+            return list(node.elts)
+        literal = self._literal(node, way)
+        if isinstance(literal, ast.Tuple):
+            return [_item(node, ast.Constant(number)) for number in range(len(literal.elts))]
+        return [node]
+
+    def _literal(self, node: ast.expr, way: Way) -> ast.expr | None:
+        """The expression that a name was last bound to."""
+        value = self._program.value_of(node.id, way) if isinstance(node, ast.Name) else None
+        return None if value is None or value.item is not None else value.expression
+
+    def _given(self, call: ast.Call, way: Way) -> _Given | None:
+        """The arguments of a call, None where it unpacks what the text does not show."""
+        args: list[ast.expr] = []
+        named: list[tuple[str, ast.expr]] = []
+        for item in call.args:
+            if not isinstance(item, ast.Starred):
+                args.append(item)
+                continue
+            literal = self._literal(item.value, way) or item.value
+            if not isinstance(literal, (ast.Tuple, ast.List)) or _starred(literal.elts):
+                return None
+            args += [_item(item.value, ast.Constant(number)) for number in range(len(literal.elts))]
+        for keyword in call.keywords:
+            if keyword.arg is not None:
+                named.append((keyword.arg, keyword.value))
+                continue
+            entries = _entries(self._literal(keyword.value, way) or keyword.value)
+            if entries is None:
+                return None
+            plain = isinstance(keyword.value, ast.Name)
+            named += [(name, _item(keyword.value, ast.Constant(name)) if plain else value) for name, value in entries]
+        return _Given(tuple(args), tuple(named))
+
+    def _of_example(self, way: Way) -> Iterator[CallEvidence]:
+        """Lightning's ``self.example_input_array = …``, or the same in the class's body."""
+        statement = way[-1].body[way[-1].index]
+        owner = enclosing_class(way)
+        if owner is None or owner.name != self._class or not isinstance(statement, (ast.Assign, ast.AnnAssign)):
+            return
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+        if last_part(target) != "example_input_array" or statement.value is None:
+            return
+        entries = _entries(statement.value)
+        given = _Given((), entries) if entries else _Given(tuple(self._items(statement.value, way)))
+        place = f"example_input_array {self._file}:{statement.lineno}"
+        yield from self._sliced(
+            "annotation", place, statement.lineno, [slicing.Need(way, given.expressions())], None, given
+        )
 
     def _evidence(
-        self, kind: str, way: tuple[slicing.Step, ...], node: ast.Call, init: ast.Call | None, inputs: ast.Call | None
-    ) -> CallEvidence | None:
-        parts = [part for call in (init, inputs) if call is not None for part in _parts(call)]
-        if any(isinstance(part, ast.Starred) for part in parts) or _unpacks(init) or _unpacks(inputs):
-            return None
-        sliced = slicing.backward(way, parts)
-        if sliced is None or len(sliced.setup) > MAXIMUM_SETUP:
-            return None
-        place = f"{PurePath(self._path).name}:{node.lineno}"
-        label = f"{'call' if kind == 'constructor' else kind} {place}"
-        if sliced.drawn and inputs is not None:
-            kind, label = "loader", f"loader {_short(sliced.drawn)} {place}"
-        return CallEvidence(kind, self._path, node.lineno, sliced.setup, _arguments(init), _arguments(inputs), label)
+        self, kind: str, way: Way, node: ast.Call, init: ast.Call | None, inputs: _Given | None
+    ) -> Iterator[CallEvidence]:
+        if kind != "constructor" and inputs is None:
+            return
+        label = f"{'call' if kind == 'constructor' else kind} {self._file}:{node.lineno}"
+        needs: list[slicing.Need] = []
+        made = None
+        if init is not None:
+            origin = self._instances.origin(init, way)
+            place = next((site.way for site in self._program.calls if site.call is init), way)
+            made = self._given(init, place) if origin is not None else None
+            if made is None:
+                if kind == "constructor":
+                    return
+            else:
+                needs.append(slicing.Need(way if init is node else place, made.expressions()))
+        if inputs is not None:
+            needs.append(slicing.Need(way, inputs.expressions()))
+        found = list(self._sliced(kind, label, node.lineno, needs, made, inputs))
+        if not found and made is not None and inputs is not None:
+            found = list(self._sliced(kind, label, node.lineno, needs[-1:], None, inputs))
+        yield from found
+
+    def _sliced(
+        self,
+        kind: str,
+        label: str,
+        line: int,
+        needs: Sequence[slicing.Need],
+        init: _Given | None,
+        inputs: _Given | None,
+    ) -> Iterator[CallEvidence]:
+        cut = slicing.backward(self._program, needs)
+        if cut is None or len(cut.setup) > MAXIMUM_SETUP:
+            return
+        if cut.drawn and inputs is not None:
+            kind, label = "loader", f"loader {_short(cut.drawn)} {self._file}:{line}"
+        arguments = [None if given is None else given.texts() for given in (init, inputs)]
+        yield CallEvidence(kind, self._path, line, cut.setup, arguments[0], arguments[1], label)
 
 
-def _parts(call: ast.Call) -> list[ast.expr]:
-    return [*call.args, *(item.value for item in call.keywords)]
+def _into_comprehension(site: Site) -> Way:
+    """The way to a call, with a step for each loop of the comprehensions that it stands in."""
+    statement = site.way[-1].body[site.way[-1].index]
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return site.way
+    way = site.way
+    for node in ast.walk(statement):
+        if isinstance(node, COMPREHENSIONS) and any(inner is site.call for inner in ast.walk(node)):
+            for generator in node.generators:
+                if not any(inner is site.call for inner in ast.walk(generator)):
+                    loop = ast.For(generator.target, generator.iter, [statement], [], None)
+                    way = (*way, Step(loop, loop.body, 0))
+    return way
 
 
-def _unpacks(call: ast.Call | None) -> bool:
-    return call is not None and any(item.arg is None for item in call.keywords)
-
-
-def _arguments(call: ast.Call | None) -> CallArguments | None:
-    if call is None:
+def _entries(node: ast.expr | None) -> tuple[tuple[str, ast.expr], ...] | None:
+    """The entries of a literal dict with names as keys; None for anything else."""
+    if isinstance(node, ast.Call) and last_part(node.func) == "dict" and not node.args:
+        named = [(item.arg, item.value) for item in node.keywords]
+        return None if any(name is None for name, _ in named) else tuple((str(name), value) for name, value in named)
+    if not isinstance(node, ast.Dict):
         return None
-    keywords = tuple((str(item.arg), ast.unparse(item.value)) for item in call.keywords)
-    return CallArguments(tuple(ast.unparse(item) for item in call.args), keywords)
+    found: list[tuple[str, ast.expr]] = []
+    for key, value in zip(node.keys, node.values, strict=True):
+        if not isinstance(key, ast.Constant) or not isinstance(key.value, str) or not key.value.isidentifier():
+            return None
+        found.append((key.value, value))
+    return tuple(found)
+
+
+def _entry(node: ast.expr, name: str) -> ast.expr | None:
+    return dict(_entries(node) or ()).get(name)
+
+
+def _item(node: ast.expr, index: ast.expr) -> ast.expr:
+    return ast.Subscript(node, index, ast.Load())
+
+
+def _starred(nodes: Sequence[ast.expr]) -> bool:
+    return any(isinstance(node, ast.Starred) for node in nodes)
 
 
 def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:39] + "…"
-
-
-def _own_expressions(statement: ast.stmt) -> Iterator[ast.AST]:
-    """The expression nodes of a statement, without those of statements inside it."""
-    waiting: list[ast.AST] = [statement]
-    while waiting:
-        node = waiting.pop()
-        for child in ast.iter_child_nodes(node):
-            if not isinstance(child, (ast.stmt, ast.ExceptHandler)):
-                yield child
-                waiting.append(child)

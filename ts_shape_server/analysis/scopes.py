@@ -9,6 +9,11 @@ import ast
 from collections.abc import Iterable, Iterator
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_WITH_BLOCKS = (ast.If, ast.While, ast.For, ast.AsyncFor, ast.With, ast.AsyncWith, ast.Try, ast.ExceptHandler)
+_WORKS = frozenset(
+    {"fit", "backward", "step", "save", "show", "run", "main", "close", "train", "eval", "load_state_dict", "test"}
+)
+"""Methods that do an object's work, and are called for that and not to prepare the object."""
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
 
 
@@ -57,30 +62,62 @@ def stored(target: ast.AST) -> frozenset[str]:
 
 
 def free_names(node: ast.AST) -> frozenset[str]:
-    """The names that a piece of code reads from around it; built-in names are among them."""
+    """The names that a piece of code reads from around it; built-in names are among them.
+
+    Annotations are left out, but for those of a class's attributes: what is cut out is run without them.
+    """
     if isinstance(node, FUNCTIONS):
         return _of_function(node.args, node.body) | header_names(node)
     if isinstance(node, ast.Lambda):
         return _of_function(node.args, [node.body]) | _all_free(_defaults(node.args))
     if isinstance(node, ast.ClassDef):
         bound = frozenset(name for statement in node.body for name in bound_by(statement))
-        return header_names(node) | (_all_free(node.body) - bound)
+        annotations = [item.annotation for item in node.body if isinstance(item, ast.AnnAssign)]
+        return header_names(node) | (_all_free([*node.body, *annotations]) - bound)
     if isinstance(node, COMPREHENSIONS):
         bound = frozenset(name for generator in node.generators for name in stored(generator.target))
         return _all_free(ast.iter_child_nodes(node)) - bound
+    if isinstance(node, ast.AnnAssign):
+        return free_names(node.target) | (frozenset() if node.value is None else free_names(node.value))
+    if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+        return free_names(node.value) | {node.target.id}
+    if isinstance(node, _WITH_BLOCKS):
+        return _of_compound(node)
     if isinstance(node, ast.Name):
         return frozenset({node.id}) if isinstance(node.ctx, ast.Load) else frozenset()
     return _all_free(ast.iter_child_nodes(node))
 
 
+def _of_compound(node: ast.AST) -> frozenset[str]:
+    """The names that a statement with blocks reads; what it binds before it reads it is not from around it."""
+    heads: list[ast.AST] = []
+    blocks: list[list[ast.stmt]] = []
+    for value in (value for _, value in ast.iter_fields(node)):
+        if isinstance(value, list) and value and isinstance(value[0], ast.stmt):
+            blocks.append(value)
+        elif isinstance(value, list):
+            heads += [item for item in value if isinstance(item, ast.AST)]
+        elif isinstance(value, ast.AST):
+            heads.append(value)
+    bound = frozenset(name for head in heads if not isinstance(head, ast.ExceptHandler) for name in stored(head))
+    if isinstance(node, ast.ExceptHandler) and node.name:
+        bound |= {node.name}
+    return _all_free(heads) | frozenset().union(*(_of_block(block) - bound for block in blocks))
+
+
+def _of_block(block: list[ast.stmt]) -> frozenset[str]:
+    names: set[str] = set()
+    bound: set[str] = set()
+    for statement in block:
+        names |= free_names(statement) - bound
+        bound |= bound_by(statement)
+    return frozenset(names)
+
+
 def header_names(node: ast.AST) -> frozenset[str]:
-    """The names that a definition reads when it is made: decorators, defaults, annotations, base classes."""
+    """The names that a definition reads when it is made: decorators, defaults, base classes."""
     if isinstance(node, FUNCTIONS):
-        arguments = node.args
-        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
-        annotations = [item.annotation for item in every if item is not None and item.annotation is not None]
-        returned = [] if node.returns is None else [node.returns]
-        return _all_free([*node.decorator_list, *_defaults(arguments), *annotations, *returned])
+        return _all_free([*node.decorator_list, *_defaults(node.args)])
     if isinstance(node, ast.ClassDef):
         return _all_free([*node.decorator_list, *node.bases, *(item.value for item in node.keywords)])
     return frozenset()
@@ -118,7 +155,7 @@ def changed_by(statement: ast.stmt) -> frozenset[str]:
     """The names whose objects a statement changes in place: ``x["a"] = 1``, ``x.size = 2``, ``x.append(3)``."""
     if isinstance(statement, ast.Expr):
         call = statement.value
-        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr not in _WORKS:
             return _root(call.func)
         return frozenset()
     if isinstance(statement, ast.Assign):
@@ -128,6 +165,16 @@ def changed_by(statement: ast.stmt) -> frozenset[str]:
     if isinstance(statement, ast.Delete):
         return frozenset().union(*(_root(target) for target in statement.targets))
     return frozenset()
+
+
+def changed_within(statement: ast.stmt) -> frozenset[str]:
+    """`changed_by` of a statement and of all statements inside it, definitions left out."""
+    names = changed_by(statement)
+    if not isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
+        for block in inner_blocks(statement):
+            for inner in block:
+                names |= changed_within(inner)
+    return names
 
 
 def _root(node: ast.expr) -> frozenset[str]:

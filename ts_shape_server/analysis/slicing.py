@@ -1,212 +1,295 @@
 """Backward slices: the statements of a file that some expressions need, and no others.
 
-From a call outwards: statements before it that bind a needed name, then those of the enclosing blocks, then the
-module's. A loop over a loader becomes the same loop with a `break`; a function's parameter without default cannot be
-known, and then there is no slice. Pure.
+Inside a block a needed name comes from the last statement that binds it, with what changes it in place. A loop over a
+loader becomes the same loop with a `break`; a function's parameter comes from a call of that function in this file, a
+parametrization, its default or a fixture. Where a name cannot be known, there is no slice. Pure.
 """
 
 from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+from ts_shape_server.analysis import arguments, blocks
+from ts_shape_server.analysis.program import Program, Site, Way, segments
+from ts_shape_server.analysis.scopes import FUNCTIONS, free_names, header_names, leaves_function
+
+DEPTH = 3
+"""How many calls a parameter is followed through."""
+SITES = 3
+"""How many calls of one function are tried."""
+_BUILT_IN = frozenset({*dir(builtins), "__name__", "__file__", "__doc__"})
+_DEFINITIONS = (*FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom)
+_WRAPPERS = frozenset({"enumerate", "tqdm", "trange", "track", "iter", "islice"})
+_NO_LOADERS = frozenset({"range", "zip", "items", "keys", "values", "product"})
 
 
 @dataclass(frozen=True)
-class Step:
-    """One block on the way from the module to a statement: its owner, its statements, and the place among them."""
+class Need:
+    """Expressions that are evaluated at the end of a way."""
 
-    owner: ast.AST
-    body: Sequence[ast.stmt]
-    index: int
+    way: Way
+    expressions: Sequence[ast.expr]
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Source that binds what is needed, and the text of the iterable whose first item was taken (empty without a
-    loop).
-    """
+    """Source that binds what is needed, and the text of the iterable whose first item was taken (empty without)."""
 
     setup: str
     drawn: str
 
 
-def steps(tree: ast.Module) -> Iterable[tuple[Step, ...]]:
-    """The way to every statement of the file, outer statements before inner ones."""
-
-    def walk(owner: ast.AST, body: Sequence[ast.stmt], before: tuple[Step, ...]) -> Iterable[tuple[Step, ...]]:
-        for index, statement in enumerate(body):
-            way = (*before, Step(owner, body, index))
-            yield way
-            for name in ("body", "orelse", "finalbody"):
-                inner = getattr(statement, name, None)
-                if isinstance(inner, list) and inner and isinstance(inner[0], ast.stmt):
-                    yield from walk(statement, inner, way)
-            for handler in getattr(statement, "handlers", ()):
-                yield from walk(statement, handler.body, way)
-
-    return walk(tree, tree.body, ())
-
-
-def backward(way: tuple[Step, ...], expressions: Iterable[ast.expr]) -> Slice | None:
-    """What the expressions need at the end of `way`; None where that cannot be known from the text."""
-    needed = {name for expression in expressions for name in used(expression)}
-    kept: list[str] = []
-    drawn = ""
-    for step in reversed(way):
-        kept[:0] = _before(step, needed)
-        owner = step.owner
-        if isinstance(owner, (ast.For, ast.AsyncFor)) and bound(owner.target) & needed:
-            needed -= bound(owner.target)
-            needed |= used(owner.iter)
-            kept.insert(0, f"for {ast.unparse(owner.target)} in {ast.unparse(owner.iter)}:\n    break")
-            drawn = ast.unparse(_loader(owner.iter))
-        elif isinstance(owner, ast.With) and any(
-            item.optional_vars is not None and bound(item.optional_vars) & needed for item in owner.items
-        ):
+def backward(program: Program, needs: Sequence[Need]) -> Slice | None:
+    """What the expressions need; None where that cannot be known from the text."""
+    slicer = _Slicer(program)
+    local: list[ast.stmt] = []
+    for need in needs:
+        made = slicer.around(need.way, _names(need.expressions), 0)
+        if made is None:
             return None
-        elif isinstance(owner, _FUNCTIONS):
-            defaults = _parameters(owner, needed)
-            if defaults is None:
+        local += made
+    kept = [*slicer.of_module(), *local]
+    if slicer.unknown() or any(leaves_function(statement) for statement in kept):
+        return None
+    drawn = _drawn([*local, *(item for need in needs for item in need.expressions)], kept)
+    return Slice(blocks.source_of(kept), drawn)
+
+
+class _Slicer:
+    """Follows scopes from the inside out, and collects which of the module's statements are needed."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._chosen: dict[int, set[str]] = {}
+        self._asked: set[tuple[str, int]] = set()
+        self._missing: set[str] = set()
+        self._fixtures: set[str] = set()
+
+    def around(self, way: Way, names: Iterable[str], depth: int) -> list[ast.stmt] | None:
+        """The statements of the functions around the end of `way` that bind these names; the module's are noted."""
+        live = set(names)
+        kept: list[ast.stmt] = []
+        scopes = segments(way)
+        for owner, inside in reversed(scopes[1:]):
+            kept[:0] = self._within(inside, live)
+            if isinstance(owner, FUNCTIONS):
+                bound = self._parameters(owner, _before(way, owner), live, depth)
+                if bound is None:
+                    return None
+                kept[:0] = bound
+        end, inner = self._place(scopes[0][1])
+        if len(scopes) == 1:
+            kept[:0] = self._within(inner, live)
+        else:
+            end = len(self._program.module)
+        self._need(live, end)
+        return kept
+
+    def _place(self, steps: Way) -> tuple[int, Way]:
+        """The place among the module's statements, and the steps below it."""
+        for number, step in enumerate(steps):
+            place = self._program.positions.get(id(step.body[step.index]))
+            if place is not None:
+                return place, steps[number + 1 :]
+        return len(self._program.module), steps
+
+    @staticmethod
+    def _within(steps: Way, live: set[str]) -> list[ast.stmt]:
+        """The statements of one scope, before the end of its steps, that bind what is live."""
+        entries: list[ast.stmt] = []
+        for step in steps:
+            entries += blocks.first_items(step.owner)
+            if not isinstance(step.owner, ast.ClassDef):
+                entries += step.body[: step.index]
+        return blocks.bindings(entries, live)
+
+    def _parameters(self, function: arguments.Function, way: Way, live: set[str], depth: int) -> list[ast.stmt] | None:
+        """Assignments to the needed parameters of a function; None if one cannot be known."""
+        signature = function.args
+        plain = [item.arg for item in [*signature.posonlyargs, *signature.args, *signature.kwonlyargs]]
+        wanted = [name for name in plain if name in live]
+        if any(item is not None and item.arg in live for item in (signature.vararg, signature.kwarg)):
+            return None
+        live.difference_update(wanted)
+        values = {name: value for name, value in arguments.parametrized(function).items() if name in wanted}
+        rest = [name for name in wanted if name not in values]
+        kept, known = self._from_site(function, way, rest, depth) if rest and depth < DEPTH else ([], set())
+        defaults = arguments.defaults(function)
+        for name in rest:
+            if name in known:
+                continue
+            if name in defaults:
+                values[name] = defaults[name]
+                continue
+            made = self._fixture(name, depth)
+            if made is None:
                 return None
-            kept[:0] = defaults
-        elif isinstance(owner, ast.ClassDef):
-            needed.discard("self")
-    module = way[0].body
-    kept[:0] = _from_module(module, needed, before=way[0].index if way[0].owner is not None else 0)
-    if not drawn:
-        drawn = _drawn_by_next(kept, expressions)
-    return Slice("\n".join(kept), drawn)
+            kept += made
+        live |= _names(values.values())
+        return [*kept, *_assigned(values)]
+
+    def _from_site(
+        self, function: arguments.Function, way: Way, wanted: Sequence[str], depth: int
+    ) -> tuple[list[ast.stmt], set[str]]:
+        """Assignments of the arguments in the first call of a function that can be followed, and to which names."""
+        defaults = arguments.defaults(function)
+        for site, method in _sites(self._program, function, way):
+            given = arguments.passed(function, site.call, method)
+            if given is None or any(name not in given and name not in defaults for name in wanted):
+                continue
+            state = (
+                {place: set(names) for place, names in self._chosen.items()},
+                set(self._asked),
+                set(self._missing),
+                set(self._fixtures),
+            )
+            found = {name: given[name] for name in wanted if name in given}
+            made = self.around(site.way, _names(found.values()), depth + 1)
+            if made is not None and not self.unknown():
+                return [*made, *_assigned(found)], set(found)
+            self._chosen, self._asked, self._missing, self._fixtures = state
+        return [], set()
+
+    def _fixture(self, name: str, depth: int) -> list[ast.stmt] | None:
+        """Assignments that make a pytest fixture of this file and those that it takes; None if there is none."""
+        function = next((item for item, _ in self._program.functions.get(name, ()) if arguments.is_fixture(item)), None)
+        if function is None or depth >= DEPTH:
+            return None
+        if name in self._fixtures:
+            return []
+        self._fixtures.add(name)
+        kept: list[ast.stmt] = []
+        taken = [item.arg for item in function.args.args if item.arg not in arguments.defaults(function)]
+        for other in taken:
+            made = self._fixture(other, depth + 1)
+            if made is None:
+                return None
+            kept += made
+        self._need({name}, len(self._program.module))
+        keywords = [ast.keyword(other, ast.Name(other, ast.Load())) for other in taken]
+        call: ast.expr = ast.Call(ast.Name(name, ast.Load()), [], keywords)
+        if arguments.is_generator(function):
+            call = ast.Subscript(ast.List([ast.Starred(call, ast.Load())], ast.Load()), ast.Constant(0), ast.Load())
+        return [*kept, *_assigned({name: call})]
+
+    def _need(self, names: Iterable[str], end: int) -> None:
+        """Note the statements of the module before `end` that bind these names, with what they need in turn."""
+        waiting = [(name, end) for name in names]
+        while waiting:
+            asked = waiting.pop()
+            if asked in self._asked:
+                continue
+            self._asked.add(asked)
+            name, before = asked
+            places = self._binders(name, before)
+            if not places:
+                self._missing.add(name)
+                continue
+            changes = [place for place in self._program.changers.get(name, ()) if places[-1] < place < before]
+            for place in (*places, *changes):
+                waiting += self._choose(place, name, end)
+
+    def _binders(self, name: str, before: int) -> list[int]:
+        """The places of the statements that decide a name at a place, the last first."""
+        module = self._program.module
+        every = self._program.binders.get(name, ())
+        found: list[int] = []
+        for place in reversed([place for place in every if place < before]):
+            found.append(place)
+            if blocks.settles(module[place]):
+                break
+        if not found:
+            found = [place for place in every if isinstance(module[place], _DEFINITIONS)][-1:]
+        return found
+
+    def _choose(self, place: int, name: str, end: int) -> Iterator[tuple[str, int]]:
+        statement = self._program.module[place]
+        names = self._chosen.setdefault(place, set())
+        names.add(name)
+        if isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
+            at_once = header_names(statement)
+            yield from ((inner, place) for inner in at_once)
+            yield from ((inner, end) for inner in free_names(statement) - at_once)
+            return
+        piece = blocks.pruned(statement, names)
+        if piece is not None:
+            yield from ((inner, place) for inner in free_names(piece))
+
+    def unknown(self) -> set[str]:
+        """Needed names that nothing in the file binds; a star import may have any of them."""
+        return set() if self._program.stars else self._missing - _BUILT_IN
+
+    def of_module(self) -> list[ast.stmt]:
+        """The chosen statements of the module in their order."""
+        module = self._program.module
+        stars = self._program.stars if self._missing - _BUILT_IN else []
+        pieces = {place: blocks.pruned(module[place], names) for place, names in self._chosen.items()}
+        pieces.update({place: module[place] for place in stars})
+        return [piece for _, piece in sorted(pieces.items(), key=lambda item: item[0]) if piece is not None]
 
 
-def _loader(node: ast.expr) -> ast.expr:
-    """The iterable inside `enumerate(…)`, `tqdm(…)` and the like."""
-    if (
-        isinstance(node, ast.Call)
-        and node.args
-        and isinstance(node.func, ast.Name)
-        and node.func.id in ("enumerate", "tqdm")
-    ):
-        return node.args[0]
-    return node
+def _names(expressions: Iterable[ast.expr]) -> set[str]:
+    return {name for expression in expressions for name in free_names(expression)}
 
 
-def _drawn_by_next(kept: Sequence[str], expressions: Iterable[ast.expr]) -> str:
-    for node in (
-        *(part for text in kept for part in ast.walk(ast.parse(text))),
-        *(part for expression in expressions for part in ast.walk(expression)),
-    ):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "next" and node.args:
-            inner = node.args[0]
-            if (
-                isinstance(inner, ast.Call)
-                and isinstance(inner.func, ast.Name)
-                and inner.func.id == "iter"
-                and inner.args
-            ):
-                return ast.unparse(inner.args[0])
-            return ast.unparse(inner)
+def _assigned(values: Mapping[str, ast.expr]) -> list[ast.stmt]:
+    """One assignment for all: an argument may be spelled with the name of another parameter."""
+    if not values:
+        return []
+    if len(values) == 1:
+        ((name, value),) = values.items()
+        if isinstance(value, ast.Name) and value.id == name:
+            return []
+        return [ast.Assign([ast.Name(name, ast.Store())], value)]
+    targets = ast.Tuple([ast.Name(name, ast.Store()) for name in values], ast.Store())
+    return [ast.Assign([targets], ast.Tuple(list(values.values()), ast.Load()))]
+
+
+def _before(way: Way, function: ast.AST) -> Way:
+    """The part of a way that leads to a function's definition."""
+    number = next(number for number, step in enumerate(way) if step.owner is function)
+    return way[:number]
+
+
+def _sites(program: Program, function: arguments.Function, way: Way) -> list[tuple[Site, bool]]:
+    """Calls that may be of this function, and whether they leave `self` out."""
+    if not isinstance(way[-1].owner, ast.ClassDef):
+        plain = [site for site in program.sites.get(function.name, ()) if isinstance(site.call.func, ast.Name)]
+        return [(site, False) for site in plain[:SITES]]
+    if function.name == "__init__":
+        return [(site, True) for site in program.sites.get(way[-1].owner.name, ())[:SITES]]
+    bound = [site for site in program.sites.get(function.name, ()) if isinstance(site.call.func, ast.Attribute)]
+    return [(site, True) for site in bound[:SITES]] if not function.name.startswith("__") else []
+
+
+def _drawn(nodes: Sequence[ast.AST], kept: Sequence[ast.stmt]) -> str:
+    """The iterable of the innermost loop over a loader, or of a `next(…)`."""
+    for node in reversed(nodes):
+        if isinstance(node, ast.For) and blocks.is_first_item(node):
+            loader = _loader(node.iter)
+            if loader is not None:
+                return ast.unparse(loader)
+    straight = [item for item in kept if not isinstance(item, (*FUNCTIONS, ast.ClassDef))]
+    for root in (*straight, *(node for node in nodes if isinstance(node, ast.expr))):
+        for node in ast.walk(root):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "next" and node.args:
+                loader = _loader(node.args[0])
+                if loader is not None:
+                    return ast.unparse(loader)
     return ""
 
 
-def _before(step: Step, needed: set[str]) -> list[str]:
-    """The statements before a place in one block that bind needed names; `needed` follows."""
-    if isinstance(step.owner, (ast.Module, ast.ClassDef)):
-        return []
-    kept: list[str] = []
-    for statement in reversed(step.body[: step.index]):
-        names = bound_by(statement)
-        if names & needed:
-            if isinstance(
-                statement, (ast.Assign, ast.AnnAssign, *_FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom)
-            ):
-                needed -= names
-            needed |= used(statement)
-            kept.insert(0, ast.unparse(statement))
-    return kept
-
-
-def _parameters(owner: ast.FunctionDef | ast.AsyncFunctionDef, needed: set[str]) -> list[str] | None:
-    """Assignments of defaults to needed parameters; None if one has no default."""
-    arguments = owner.args
-    plain = [*arguments.posonlyargs, *arguments.args]
-    defaults: dict[str, ast.expr | None] = dict.fromkeys((item.arg for item in plain), None)
-    for item, default in zip(reversed(plain), reversed(arguments.defaults), strict=False):
-        defaults[item.arg] = default
-    for item, given in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        defaults[item.arg] = given
-    for variadic in (arguments.vararg, arguments.kwarg):
-        if variadic is not None:
-            defaults[variadic.arg] = None
-    kept: list[str] = []
-    for name, value in defaults.items():
-        if name in needed:
-            if value is None:
-                return None
-            needed.discard(name)
-            needed |= used(value)
-            kept.append(f"{name} = {ast.unparse(value)}")
-    return kept
-
-
-def _from_module(module: Sequence[ast.stmt], needed: set[str], before: int) -> list[str]:
-    """The module's statements that needed names come from, in their order; those after the call define functions
-    only.
-    """
-    flat = [
-        (number, statement)
-        for number, top in enumerate(module)
-        for statement in (_lifted(top) if number != before else _lifted(top) if isinstance(top, ast.If) else ())
-    ]
-    chosen: set[int] = set()
-    waiting = set(needed)
-    seen: set[str] = set()
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        for position, (number, statement) in enumerate(flat):
-            definition = isinstance(statement, (*_FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom))
-            if name in bound_by(statement) and (definition or number < before) and position not in chosen:
-                chosen.add(position)
-                waiting |= used(statement)
-    return [ast.unparse(statement) for position, (_, statement) in enumerate(flat) if position in chosen]
-
-
-def _lifted(statement: ast.stmt) -> list[ast.stmt]:
-    """A statement as it is; of a main guard nothing, for its contents are reached through the way."""
-    if isinstance(statement, ast.If) and "__main__" in ast.dump(statement.test):
-        return []
-    if isinstance(statement, (ast.For, ast.While, ast.With, ast.Expr)):
-        return []
-    return [statement]
-
-
-def bound(target: ast.expr) -> set[str]:
-    return {node.id for node in ast.walk(target) if isinstance(node, ast.Name)}
-
-
-def bound_by(statement: ast.stmt) -> set[str]:
-    """The names that a statement binds in its own scope."""
-    if isinstance(statement, (*_FUNCTIONS, ast.ClassDef)):
-        return {statement.name}
-    names: set[str] = set()
-    for node in ast.walk(statement):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            names.update((alias.asname or alias.name).split(".")[0] for alias in node.names)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-    return names
-
-
-def used(node: ast.AST) -> set[str]:
-    """The names that a piece of code reads and that Python itself does not have."""
-    return {
-        inner.id
-        for inner in ast.walk(node)
-        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Load) and not hasattr(builtins, inner.id)
-    }
+def _loader(node: ast.expr) -> ast.expr | None:
+    """What gives real items, inside of `enumerate(…)` and the like; None for numbers and literal sequences."""
+    if isinstance(node, (ast.List, ast.Tuple, ast.Set, ast.Constant, ast.Dict, ast.ListComp)):
+        return None
+    if isinstance(node, ast.Call):
+        name = arguments.last_part(node.func)
+        if name in _NO_LOADERS:
+            return None
+        if name in _WRAPPERS and node.args:
+            return _loader(node.args[0])
+    return node
