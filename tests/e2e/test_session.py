@@ -89,6 +89,8 @@ async def test_an_edit_elsewhere_keeps_the_report_and_moves_its_lines(tmp_path: 
         uri = session.open("unsaved.py", text)
         line, character = at("conv_chain.py", "ConvChain", MISMATCH)
         await session.hover_until(uri, line, character, "script ✓")
+        # The child has reported and is still ending: a change now would end the probe before its report is kept.
+        await session.until(lambda: session.statuses[-1].running == 0)
         session.replace(uri, "# é\n# 𝒳\n" + text, 2)
         said = await session.hover(uri, line + 2, character)
         assert "script ✓" in said
