@@ -32,7 +32,8 @@ def _layers(report: Report) -> str:
 
 
 def _dims(shapes: tuple[tuple[int | str, ...], ...]) -> str:
-    return ", ".join(words.dims(item) for item in shapes).replace("*", "\\*")
+    # A shape that breaks into several lines of a narrow cell cannot be read.
+    return ", ".join(words.dims(item).replace(" ", "\N{NO-BREAK SPACE}") for item in shapes).replace("*", "\\*")
 
 
 def _locals(report: Report) -> str:
