@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 
 from ts_shape_server.analysis.scopes import bound_by
+from ts_shape_server.analysis.syntax import first_line
 
 _LONG = r"""\"\"\"[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*\"\"\"|\'\'\'[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*\'\'\'"""
 _SHORT = r""""[^"\\\n]*(?:\\.[^"\\\n]*)*"|'[^'\\\n]*(?:\\.[^'\\\n]*)*'"""
@@ -52,8 +53,7 @@ class Digests:
     def _read(self, node: ast.stmt) -> tuple[bytes, set[str]]:
         """The code of a statement without comments and blank lines, and the module's names in it."""
         if id(node) not in self._known:
-            first = min([node.lineno, *(item.lineno for item in getattr(node, "decorator_list", ()))])
-            text = "\n".join(self._lines[first - 1 : node.end_lineno])
+            text = "\n".join(self._lines[first_line(node) - 1 : node.end_lineno])
             if "#" in text:
                 text = _STRINGS_AND_COMMENTS.sub(lambda found: "" if found[0][0] == "#" else found[0], text)
             code = "\n".join([line.rstrip() for line in text.split("\n") if line and not line.isspace()])

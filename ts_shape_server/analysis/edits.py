@@ -1,132 +1,181 @@
 """Annotations as minimal text edits: what stands in the file keeps its formatting, imports come in the file's own
-style. Pure.
+style, and what would not parse afterwards is refused.
+
+The type of an attribute goes into the class body: that is the only place where TorchScript reads it. Pure.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 
-from ts_shape_server.analysis.modules import FileClasses, ModuleClass, Parameter, Signature
+from ts_shape_server.analysis.modules import FileClasses
+from ts_shape_server.analysis.scopes import FUNCTIONS, inner_blocks
+from ts_shape_server.analysis.signatures import Parameter, signature
+from ts_shape_server.analysis.spelling import Spelling
+from ts_shape_server.analysis.syntax import first_line, parses, statements
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.model import Annotation, Range, TextEdit
 
-_TYPING = ("List", "Dict", "Tuple", "Optional", "Union", "Any", "Callable")
-_BUILTIN = {"List": "list", "Dict": "dict", "Tuple": "tuple"}
-_NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
+Definition = ast.FunctionDef | ast.AsyncFunctionDef
+_EQUALS = re.compile(r"[ \t]*=(?!=)[ \t]*")
+_REPLACED_LATER = frozenset({"overload", "setter", "deleter"})
 
 
 def annotate(
     source: SourceText, classes: FileClasses, annotations: Iterable[Annotation]
 ) -> tuple[tuple[TextEdit, ...], tuple[str, ...]]:
-    """Edits that put these types into the file, and what could not be placed.
-
-    A type that is there already gives no edit.
-    """
-    style = _Style(source, classes)
-    edits: list[TextEdit] = []
+    """Edits that put these types into the file, and what could not be placed. A type that is there gives no edit."""
+    if classes.syntax_error is not None:
+        place, message = classes.syntax_error
+        return (), (f"the file does not parse (line {place.line}: {message})",)
+    writer = _Writer(source, classes)
+    wanted: dict[tuple[str, str, str], Annotation] = {}
     problems: list[str] = []
-    by_name = {item.name: item for item in classes.classes}
     for annotation in annotations:
-        owner = by_name.get(annotation.owner)
-        if owner is None:
-            problems.append(f"the class {annotation.owner} is not in the file")
-            continue
-        made = _edits_of(source, classes, owner, annotation, style)
+        first = wanted.setdefault((annotation.owner, annotation.function, annotation.name), annotation)
+        if first.type != annotation.type:
+            problems.append(f"{_words(annotation)} is both {first.type} and {annotation.type}")
+    edits: list[TextEdit] = []
+    for annotation in wanted.values():
+        made = writer.edits(annotation)
         if made is None:
-            problems.append(
-                f"{annotation.owner}.{annotation.function or annotation.name} has no place for `{annotation.name}`"
-            )
+            problems.append(f"{_words(annotation)} has no place in the file for an annotation")
         else:
             edits += made
-    return (*edits, *style.imports()) if edits else (), tuple(problems)
+    if not edits:
+        return (), tuple(problems)
+    edits += writer.spelling.imports()
+    try:
+        sound = parses(source.apply(edits))
+    except ValueError:
+        sound = False
+    if not sound:
+        return (), (*problems, "the annotations cannot be written without breaking the file")
+    return tuple(edits), tuple(problems)
 
 
-def _edits_of(
-    source: SourceText, classes: FileClasses, owner: ModuleClass, annotation: Annotation, style: _Style
-) -> list[TextEdit] | None:
-    if not annotation.function:
-        return _attribute(source, classes, owner, annotation, style)
-    method = next((item for item in owner.methods if item.name == annotation.function), None)
-    if method is None:
-        return None
+def _words(annotation: Annotation) -> str:
+    place = ".".join(part for part in (annotation.owner, annotation.function) if part)
     if annotation.name == "return":
-        return _returned(source, classes, method, annotation, style)
-    parameter = next((item for item in method.parameters if item.name == annotation.name), None)
-    if parameter is None or parameter.kind.startswith("var_"):
-        return None
-    return _parameter(source, parameter, annotation, style)
+        return f"the result of `{place}`"
+    return f"`{annotation.name}` of `{place}`"
 
 
-def _same(written: str | None, wanted: str) -> bool:
-    """Whether a written annotation spells the type already, however it is imported."""
+class _Writer:
+    """Makes the edits of one file."""
 
-    def plain(text: str) -> str:
-        text = re.sub(r"\b(?:typing|torch|t)\.", "", text).replace(" ", "").strip("'\"")
-        return re.sub(r"\b(list|dict|tuple)\[", lambda match: match.group(1).capitalize() + "[", text)
+    def __init__(self, source: SourceText, classes: FileClasses) -> None:
+        self._source = source
+        self._classes = {item.name: item.line for item in classes.classes}
+        self._tree = classes.tree
+        self._nodes = {node.lineno: node for node in statements(classes.tree.body) if isinstance(node, ast.ClassDef)}
+        self.spelling = Spelling(source, classes.tree)
 
-    if written is None:
-        return False
-    optional = re.fullmatch(r"(.+)\|None", plain(written))
-    spelled = f"Optional[{optional.group(1)}]" if optional else plain(written)
-    return spelled == plain(wanted)
+    def edits(self, annotation: Annotation) -> list[TextEdit] | None:
+        """The edits for one annotation; None where the file has no place for it."""
+        owner = self._nodes.get(self._classes.get(annotation.owner, 0))
+        if owner is None and annotation.owner:
+            return None
+        if owner is not None and not annotation.function:
+            return self._attribute(owner, annotation)
+        function = _function(owner.body if owner is not None else self._tree.body, annotation.function)
+        if function is None:
+            return None
+        if annotation.name == "return":
+            return self._returned(function, annotation.type)
+        parameters = signature(self._source, function, bound=False).parameters
+        parameter = next((item for item in parameters if item.name == annotation.name), None)
+        if parameter is None or parameter.kind.startswith("var_"):
+            return None
+        return self._parameter(parameter, annotation.type)
 
-
-def _parameter(source: SourceText, parameter: Parameter, annotation: Annotation, style: _Style) -> list[TextEdit]:
-    if _same(parameter.annotation, annotation.type):
-        return []
-    name, end = parameter.range, parameter.end
-    spelled = style.spell(annotation.type)
-    span = Range(name.end_line, name.end_column, end.end_line, end.end_column)
-    following = source.line(end.line)[end.column :]
-    if parameter.annotation is None and parameter.default is not None and following.startswith("="):
-        return [TextEdit(Range(end.line, end.column, end.line, end.column + 1), f": {spelled} = ")]
-    return [TextEdit(span, f": {spelled}")]
-
-
-def _returned(
-    source: SourceText, classes: FileClasses, method: Signature, annotation: Annotation, style: _Style
-) -> list[TextEdit]:
-    if _same(method.returns, annotation.type):
-        return []
-    if method.returns is not None:
-        node = _function(classes.tree, method)
-        if node is None or node.returns is None:
+    def _parameter(self, parameter: Parameter, kind: str) -> list[TextEdit]:
+        if parameter.default == "None" and not kind.startswith(("Optional[", "None", "Any")):
+            kind = f"Optional[{kind}]"
+        if self.spelling.same(parameter.annotation, kind):
             return []
-        return [TextEdit(source.range_of(node.returns), style.spell(annotation.type))]
-    return [TextEdit(method.returns_insert, f" -> {style.spell(annotation.type)}")]
+        name, end = parameter.range, parameter.end
+        column = end.column
+        text = f": {self.spelling.of(kind)}"
+        equals = _EQUALS.match(self._source.line(end.line), end.column)
+        if parameter.annotation is None and parameter.default is not None and equals is not None:
+            column, text = equals.end(), text + " = "
+        return [TextEdit(Range(name.end_line, name.end_column, end.line, column), text)]
+
+    def _returned(self, function: Definition, kind: str) -> list[TextEdit]:
+        if function.returns is not None:
+            span = self._source.range_of(function.returns)
+            same = self.spelling.same(self._source.slice(span), kind)
+            return [] if same else [TextEdit(span, self.spelling.of(kind))]
+        return [TextEdit(signature(self._source, function).returns_insert, f" -> {self.spelling.of(kind)}")]
+
+    def _attribute(self, owner: ast.ClassDef, annotation: Annotation) -> list[TextEdit] | None:
+        """``name: type`` in the class body. One that stands in a method moves there."""
+        for node in owner.body:
+            if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+                continue
+            if node.target.id == annotation.name:
+                span = self._source.range_of(node.annotation)
+                same = self.spelling.same(self._source.slice(span), annotation.type)
+                return [] if same else [TextEdit(span, self.spelling.of(annotation.type))]
+        place = self._in_body(owner, f"{annotation.name}: {self.spelling.of(annotation.type)}")
+        if place is None:
+            return None
+        return [place, *self._taken_from_methods(owner, annotation.name)]
+
+    def _in_body(self, owner: ast.ClassDef, line: str) -> TextEdit | None:
+        """A new line in a class body: below the annotations there, else above the first statement and its comments."""
+        first = owner.body[0]
+        documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
+        rest = owner.body[1:] if documented else owner.body
+        annotated = 0
+        while annotated < len(rest) and isinstance(rest[annotated], ast.AnnAssign):
+            annotated += 1
+        if first.lineno == owner.lineno:
+            return None
+        newline = self._source.newline
+        text = self._source.line(first.lineno)
+        indent = text[: len(text) - len(text.lstrip())]
+        if annotated or not rest:
+            after = rest[annotated - 1] if annotated else first
+            end = after.end_lineno or after.lineno
+            column = len(self._source.line(end))
+            gap = "" if annotated else newline
+            return TextEdit(Range(end, column, end, column), f"{newline}{gap}{indent}{line}")
+        number = first_line(rest[0])
+        while self._source.line(number - 1).lstrip().startswith("#") and number - 1 > owner.lineno:
+            number -= 1
+        gap = newline if isinstance(rest[0], (*FUNCTIONS, ast.ClassDef)) else ""
+        return TextEdit(Range(number, 0, number, 0), f"{indent}{line}{newline}{gap}")
+
+    def _taken_from_methods(self, owner: ast.ClassDef, name: str) -> Iterator[TextEdit]:
+        """The removal of ``: type`` in ``self.name: type = value``, which would annotate the attribute twice."""
+        for method in owner.body:
+            if not isinstance(method, FUNCTIONS):
+                continue
+            for node in statements(method.body):
+                if isinstance(node, ast.AnnAssign) and node.value is not None and _is_own(node.target, name):
+                    target, kind = self._source.range_of(node.target), self._source.range_of(node.annotation)
+                    yield TextEdit(Range(target.end_line, target.end_column, kind.end_line, kind.end_column), "")
 
 
-def _function(tree: ast.Module, method: Signature) -> ast.FunctionDef | None:
-    return next(
-        (
-            node
-            for node in ast.walk(tree)
-            if isinstance(node, ast.FunctionDef) and node.name == method.name and node.lineno == method.line
-        ),
-        None,
-    )
+def _function(body: Iterable[ast.stmt], name: str) -> Definition | None:
+    """The definition that holds in the end: overloads and setters are others."""
+    found: Definition | None = None
+    for node in body:
+        if isinstance(node, FUNCTIONS):
+            if node.name == name and not any(_last_word(item) in _REPLACED_LATER for item in node.decorator_list):
+                found = node
+        elif not isinstance(node, ast.ClassDef):
+            for block in inner_blocks(node):
+                found = _function(block, name) or found
+    return found
 
 
-def _attribute(
-    source: SourceText, classes: FileClasses, owner: ModuleClass, annotation: Annotation, style: _Style
-) -> list[TextEdit] | None:
-    """``self.name = value`` in the constructor becomes ``self.name: type = value``."""
-    if owner.init is None:
-        return None
-    init = _function(classes.tree, owner.init)
-    for node in ast.walk(init) if init is not None else ():
-        if isinstance(node, ast.AnnAssign) and _is_own(node.target, annotation.name):
-            if _same(ast.unparse(node.annotation), annotation.type):
-                return []
-            return [TextEdit(source.range_of(node.annotation), style.spell(annotation.type))]
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and _is_own(node.targets[0], annotation.name):
-            target = source.range_of(node.targets[0])
-            place = Range(target.end_line, target.end_column, target.end_line, target.end_column)
-            return [TextEdit(place, f": {style.spell(annotation.type)}")]
-    return None
+def _last_word(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
 def _is_own(node: ast.expr, name: str) -> bool:
@@ -136,96 +185,3 @@ def _is_own(node: ast.expr, name: str) -> bool:
         and isinstance(node.value, ast.Name)
         and node.value.id == "self"
     )
-
-
-@dataclass
-class _Style:
-    """How the file spells types, and which imports the spellings still need."""
-
-    source: SourceText
-    classes: FileClasses
-    _missing_typing: list[str] = field(default_factory=list)
-    _missing_tensor: bool = False
-
-    def spell(self, kind: str) -> str:
-        """A TorchScript type in this file's own words."""
-        return _NAME.sub(lambda match: self._word(match.group()), kind)
-
-    def _word(self, word: str) -> str:
-        if word == "Tensor":
-            return self._tensor()
-        if word not in _TYPING:
-            return word
-        for name, path in self.classes.imports.items():
-            if path == f"typing.{word}":
-                return name
-        if word in _BUILTIN and self._builtin_generics():
-            return _BUILTIN[word]
-        for name, path in self.classes.imports.items():
-            if path == "typing":
-                return f"{name}.{word}"
-        if word not in self._missing_typing:
-            self._missing_typing.append(word)
-        return word
-
-    def _tensor(self) -> str:
-        for name, path in self.classes.imports.items():
-            if path == "torch.Tensor":
-                return name
-        for name, path in self.classes.imports.items():
-            if path == "torch":
-                return f"{name}.Tensor"
-        self._missing_tensor = True
-        return "Tensor"
-
-    def _builtin_generics(self) -> bool:
-        """Whether the file subscripts `list`, `dict` or `tuple` in an annotation."""
-        return any(
-            isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id in _BUILTIN.values()
-            for node in ast.walk(self.classes.tree)
-        )
-
-    def imports(self) -> list[TextEdit]:
-        """Edits for the imports that are missing."""
-        edits: list[TextEdit] = []
-        lines: list[str] = []
-        if self._missing_typing:
-            names = sorted(self._missing_typing)
-            known = self._typing_import()
-            if known is not None:
-                whole = self.source.range_of(known)
-                end = Range(whole.end_line, whole.end_column, whole.end_line, whole.end_column)
-                edits.append(TextEdit(end, "".join(f", {name}" for name in names)))
-            else:
-                lines.append(f"from typing import {', '.join(names)}")
-        if self._missing_tensor:
-            lines.append("from torch import Tensor")
-        if lines:
-            newline = self.source.newline
-            edits.append(self._new_lines(lines, newline))
-        return edits
-
-    def _typing_import(self) -> ast.ImportFrom | None:
-        """A one-line ``from typing import …`` that can take another name at its end."""
-        for node in self.classes.tree.body:
-            one_line = isinstance(node, ast.ImportFrom) and "(" not in self.source.line(node.lineno)
-            if isinstance(node, ast.ImportFrom) and node.module == "typing" and one_line:
-                return node
-        return None
-
-    def _new_lines(self, lines: list[str], newline: str) -> TextEdit:
-        """New import lines: before the first plain import, after `__future__`, the docstring and leading comments."""
-        body = self.classes.tree.body
-        line = 1
-        for number, node in enumerate(body):
-            docstring = number == 0 and isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-            future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
-            if docstring or future:
-                line = (node.end_lineno or node.lineno) + 1
-                continue
-            plain = isinstance(node, (ast.Import, ast.ImportFrom))
-            if plain or number == 0:
-                return TextEdit(Range(node.lineno, 0, node.lineno, 0), "".join(text + newline for text in lines))
-            break
-        text = newline + "".join(text + newline for text in lines)
-        return TextEdit(Range(line, 0, line, 0), text)

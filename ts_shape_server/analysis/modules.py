@@ -16,7 +16,7 @@ from ts_shape_server.analysis.digests import Digests
 from ts_shape_server.analysis.pragmas import Pragmas
 from ts_shape_server.analysis.scopes import FUNCTIONS, inner_blocks
 from ts_shape_server.analysis.signatures import Parameter, Signature, name_range, signature
-from ts_shape_server.analysis.syntax import statements
+from ts_shape_server.analysis.syntax import first_line, statements
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.model import Range
 
@@ -286,7 +286,7 @@ def _class(source: SourceText, definition: _Definition, names: _Paths, digests: 
     methods = tuple(signature(source, item) for item in members)
     by_name = {item.name: item for item in methods}
     marked = [node, *(item for item in members if item.name == "forward")]
-    lines = {line for item in marked for line in (item.lineno, _first_line(item))}
+    lines = {line for item in marked for line in (item.lineno, first_line(item))}
     return ModuleClass(
         name=definition.name,
         line=node.lineno,
@@ -309,10 +309,6 @@ def _members(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
         if not isinstance(node, (*FUNCTIONS, ast.ClassDef)):
             for inner in inner_blocks(node):
                 yield from _members(inner)
-
-
-def _first_line(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    return min([node.lineno, *(item.lineno for item in node.decorator_list)])
 
 
 def _base(source: SourceText, node: ast.expr, names: _Paths) -> BaseReference:

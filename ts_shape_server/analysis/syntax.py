@@ -172,3 +172,9 @@ def statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
         if type(statement) not in _SIMPLE:
             for block in inner_blocks(statement):
                 yield from statements(block)
+
+
+def first_line(statement: ast.stmt) -> int:
+    """The line that a statement starts at, its decorators included."""
+    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
+    return min([statement.lineno, *(item.lineno for item in decorators)])
