@@ -132,7 +132,7 @@ class _Finder:
             yield from self._of_example(way)
 
     def _of_call(self, site: Site) -> Iterator[CallEvidence]:
-        node, way = site.call, _into_comprehension(site)
+        node, way = site.call, _into_comprehension(self._program, site)
         if self._instances.is_class(node.func):
             yield from self._evidence("constructor", way, node, node, None)
             return
@@ -279,19 +279,22 @@ class _Finder:
         yield CallEvidence(kind, self._path, line, cut.setup, arguments[0], arguments[1], label)
 
 
-def _into_comprehension(site: Site) -> Way:
+def _into_comprehension(program: Program, site: Site) -> Way:
     """The way to a call, with a step for each loop of the comprehensions that it stands in."""
     statement = site.way[-1].body[site.way[-1].index]
-    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return site.way
     way = site.way
-    for node in ast.walk(statement):
-        if isinstance(node, COMPREHENSIONS) and any(inner is site.call for inner in ast.walk(node)):
-            for generator in node.generators:
-                if not any(inner is site.call for inner in ast.walk(generator)):
-                    loop = ast.For(generator.target, generator.iter, [statement], [], None)
-                    way = (*way, Step(loop, loop.body, 0))
+    for node in program.comprehensions.get(id(statement), ()):
+        if not isinstance(node, COMPREHENSIONS) or not _inside(site.call, node):
+            continue
+        for generator in node.generators:
+            if not _inside(site.call, generator):
+                loop = ast.For(generator.target, generator.iter, [statement], [], None)
+                way = (*way, Step(loop, loop.body, 0))
     return way
+
+
+def _inside(call: ast.Call, node: ast.AST) -> bool:
+    return any(inner is call for inner in ast.walk(node))
 
 
 def _entries(node: ast.expr | None) -> tuple[tuple[str, ast.expr], ...] | None:

@@ -9,7 +9,15 @@ import ast
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ts_shape_server.analysis.scopes import FUNCTIONS, bound_by, changed_within, inner_blocks, own_nodes, parameters
+from ts_shape_server.analysis.scopes import (
+    COMPREHENSIONS,
+    FUNCTIONS,
+    bound_by,
+    changed_within,
+    inner_blocks,
+    own_nodes,
+    parameters,
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +58,9 @@ class Program:
         self.module: list[ast.stmt] = list(_flat(tree.body))
         self.positions = {id(statement): number for number, statement in enumerate(self.module)}
         self._values: dict[tuple[str, int, int], Value | None] = {}
+        self._bound: dict[int, frozenset[str]] = {}
+        self._assigned: set[str] = set()
+        self.comprehensions: dict[int, list[ast.AST]] = {}
         self.binders: dict[str, list[int]] = {}
         self.changers: dict[str, list[int]] = {}
         self.stars: list[int] = []
@@ -69,12 +80,19 @@ class Program:
             statement = way[-1].body[way[-1].index]
             if isinstance(statement, FUNCTIONS):
                 self.functions.setdefault(statement.name, []).append((statement, way))
+                self._assigned.update(parameters(statement.args))
             for node in own_expressions(statement):
                 if isinstance(node, ast.Call):
                     self._add_call(Site(node, way))
+                elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                    self._assigned.add(node.id)
+                elif isinstance(node, COMPREHENSIONS):
+                    self.comprehensions.setdefault(id(statement), []).append(node)
 
     def value_of(self, name: str, way: Way) -> Value | None:
         """What a name was last bound to before the end of a way: an expression, or a function's parameter."""
+        if name not in self._assigned:
+            return None
         key = (name, id(way[-1].body[way[-1].index]), len(way))
         if key not in self._values:
             self._values[key] = self._value_of(name, way)
@@ -83,25 +101,30 @@ class Program:
     def _value_of(self, name: str, way: Way) -> Value | None:
         scopes = segments(way)
         for number, (owner, inside) in reversed(list(enumerate(scopes))):
-            for statement in self._reversed(owner, inside, last=number == len(scopes) - 1):
-                if name in bound_by(statement):
-                    return self._bound_in(statement, name)
+            for step in reversed(inside):
+                if isinstance(step.owner, (ast.ClassDef, ast.Module)):
+                    continue
+                for statement in reversed(step.body[: step.index]):
+                    if name in self.bound(statement):
+                        return self._bound_in(statement, name)
+            if isinstance(owner, ast.Module):
+                end = self._place(inside) if number == len(scopes) - 1 else len(self.module)
+                place = next((place for place in reversed(self.binders.get(name, ())) if place < end), None)
+                return None if place is None else self._bound_in(self.module[place], name)
             if isinstance(owner, FUNCTIONS) and name in parameters(owner.args):
                 return Value(None, self.way_of[id(owner)], owner)
         return None
 
-    def _reversed(self, owner: ast.AST, inside: Way, last: bool) -> Iterator[ast.stmt]:
-        """The statements of one scope that run before the end of a way, the last first."""
-        for step in reversed(inside):
-            if not isinstance(step.owner, (ast.ClassDef, ast.Module)):
-                yield from reversed(step.body[: step.index])
-        if isinstance(owner, ast.Module):
-            places = [
-                self.positions[id(step.body[step.index])]
-                for step in inside
-                if id(step.body[step.index]) in self.positions
-            ]
-            yield from reversed(self.module[: places[0]] if last and places else self.module)
+    def _place(self, inside: Way) -> int:
+        """The place among the module's statements that steps lead through."""
+        places = (self.positions.get(id(step.body[step.index])) for step in inside)
+        return next((place for place in places if place is not None), len(self.module))
+
+    def bound(self, statement: ast.stmt) -> frozenset[str]:
+        """`bound_by`, remembered."""
+        if id(statement) not in self._bound:
+            self._bound[id(statement)] = bound_by(statement)
+        return self._bound[id(statement)]
 
     def _bound_in(self, statement: ast.stmt, name: str) -> Value | None:
         """The last plain assignment of a name inside a statement; None if it is bound in another way."""
