@@ -380,7 +380,7 @@ def _plainness(condition: Condition) -> tuple[int, int, int]:
 
 def _verified(trials: Trials, claim: Claim, conditions: Sequence[Condition]) -> Claim:
     """`claim` after draws from it ran; a free dim that made a draw fail is narrowed to its base value."""
-    for _ in range(4):
+    for _ in range(8):
         draws = list(_draws(claim))
         failed = next((sizes for sizes in draws if trials.fails(sizes)), None)
         if failed is None:
@@ -392,8 +392,26 @@ def _verified(trials: Trials, claim: Claim, conditions: Sequence[Condition]) -> 
             continue
         moved = [item for item in claim.free if failed[item.members[0]] != claim.base[item.members[0]]]
         guilty = max(moved, key=lambda item: min(item.members), default=None)
-        claim = Claim(claim.base, tuple(item for item in claim.free if item is not guilty), claim.conditions, None)
+        wider = _wider_step(trials, guilty) if guilty is not None else None
+        free = tuple(
+            (wider,) if item is guilty and wider is not None else () if item is guilty else (item,)
+            for item in claim.free
+        )
+        claim = Claim(claim.base, tuple(item for part in free for item in part), claim.conditions, None)
     return Claim(claim.base, (), (), None)
+
+
+def _wider_step(trials: Trials, item: Free) -> Free | None:
+    """`item` in larger steps that all ran; None if there are none, or if it moves in such steps already."""
+    if item.multiple_of > 1:
+        return None
+    start = trials.base[item.members[0]]
+    for step in range(2, min(start, 64) + 1):
+        if start % step == 0 and all(
+            trials.good(trials.moved(item.members, start + step * count)) for count in (1, 2, 3)
+        ):
+            return Free(item.members, start, None if item.maximum is None else item.maximum // step * step, step)
+    return None
 
 
 def _draws(claim: Claim) -> Iterator[Sizes]:

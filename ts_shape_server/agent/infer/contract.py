@@ -174,7 +174,7 @@ def one_line(error: BaseException) -> str:
     except Exception:
         text = ""
     first = text.splitlines()[0] if text else ""
-    return f"{type(error).__name__}: {first}"[:200] if first else type(error).__name__
+    return f"{type(error).__name__}: {first}"[:300] if first else type(error).__name__
 
 
 def dtype_name(tensor: torch.Tensor) -> str:

@@ -113,7 +113,7 @@ def _fixed_pair(text: str) -> tuple[int, int] | None:
 _DISAGREEING = (
     *_PAIRS,
     re.compile(r"size of tensor a \((?P<got>\d+)\) must match the size of tensor b \((?P<wanted>\d+)\)"),
-    re.compile(r"broadcast a dimension of length (?P<got>\d+) at -\d+!.*?had torch\.Size\(\[\d+, (?P<wanted>\d+)"),
+    re.compile(r"broadcast a dimension of length (?P<got>\d+) at -\d+!.*broadcastable to \[\d+, (?P<wanted>\d+)"),
     re.compile(r"Expected size (?P<wanted>\d+) but got size (?P<got>\d+)"),
     re.compile(r"[Ss]hape mismatch.*?(?P<wanted>\d+).*?(?P<got>\d+)"),
     re.compile(r"expected .*?(?P<wanted>\d+).*? got .*?(?P<got>\d+)"),

@@ -25,9 +25,12 @@ from ts_shape_server.agent.infer.values import (
 Child = tuple[int, Inputs]
 """A priority (less is sooner) and what to try."""
 
+_NORMALISED = re.compile(r"expected (\d)D or (\d)D input \(got")
 _RANKS = (
+    _NORMALISED,
     re.compile(r"[Ee]xpected (\d)D(?: \(unbatched\))?,? or (\d)D(?: \(batched\))?"),
     re.compile(r"expected (\d)D (?:or (\d)D )?input"),
+    re.compile(r"[Ee]xpected input to be (\d)D or (\d)D"),
     re.compile(r"[Ii]nput must have (\d) dimensions"),
     re.compile(r"not enough values to unpack \(expected (\d)"),
     re.compile(r"too many values to unpack \(expected (\d)"),
@@ -84,7 +87,7 @@ def from_wishes(inputs: Inputs, wishes: Mapping[int, Wish], ranks: bool) -> Inpu
         if wanted is not None and wish.dtype == "int64" and isinstance(owners[index].guess, SequenceGuess):
             # Items of a list are samples of their own: an index sequence has no batch there.
             wanted -= 1
-        if wanted is not None and len(guess.dims) != wanted and (wish.firm or (ranks and not guess.axes)):
+        if wanted is not None and len(guess.dims) != wanted and (wish.firm or (ranks and _is_untouched(guess))):
             guess = replace(guess, dims=default_sizes(wanted), axes=())
         dims = list(guess.dims)
         for axis, size in wish.axes.items():
@@ -93,6 +96,11 @@ def from_wishes(inputs: Inputs, wishes: Mapping[int, Wish], ranks: bool) -> Inpu
         return _bounded(replace(guess, dims=tuple(dims)), wish)
 
     return values.map_tensors(inputs, change)
+
+
+def _is_untouched(guess: TensorGuess) -> bool:
+    """Whether nothing is known of a tensor yet: it has the first sizes of the first rank that is tried."""
+    return not guess.axes and guess.dims == default_sizes(4)
 
 
 def bounded(inputs: Inputs, wishes: Mapping[int, Wish]) -> Inputs:
@@ -114,6 +122,12 @@ def _bounded(guess: TensorGuess, wish: Wish) -> TensorGuess:
 
 def _owners(inputs: Inputs) -> list[InputGuess]:
     return [item for item in inputs for _ in values.tensors(item.guess)]
+
+
+def asks_for_structure(error: BaseException) -> bool:
+    """Whether an error is about ranks or kinds of values, which no other size would mend."""
+    text = str(error)[:2000]
+    return bool(_wanted_ranks(text)) or isinstance(error, TypeError)
 
 
 def from_error(error: BaseException, inputs: Inputs, blamed: frozenset[str]) -> Iterator[Child]:
@@ -182,7 +196,9 @@ def _wanted_ranks(text: str) -> list[int]:
     for pattern in _RANKS:
         match = pattern.search(text)
         if match is not None:
-            found += [int(rank) for rank in reversed(match.groups()) if rank]
+            ranks = [int(rank) for rank in match.groups() if rank]
+            # A normalisation's smaller rank is a batch of vectors; elsewhere the smaller one has no batch.
+            found += ranks if pattern is _NORMALISED else ranks[::-1]
     return list(dict.fromkeys(found))
 
 

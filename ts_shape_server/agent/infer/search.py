@@ -9,15 +9,18 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
-from ts_shape_server.agent.infer import repairs, solving, source, values
+from ts_shape_server.agent.infer import mismatch, repairs, solving, source, values
 from ts_shape_server.agent.infer.session import Outcome, Session, innermost_line
 from ts_shape_server.agent.infer.values import Inputs
 
 ATTEMPTS = 160
+STALE = 60
+FIXED = 16
+"""Attempts without any that came further, after which the search gives up; fewer where fixed sizes disagree."""
 SYMBOLIC_ATTEMPTS = 40
 AFTER_SWALLOWED_BATCH = 12
 
@@ -78,7 +81,7 @@ class _Search:
         self._best: tuple[Inputs, Outcome] | None = None
         self._swallowed: Found | None = None
         self._grace = AFTER_SWALLOWED_BATCH
-        self._first = True
+        self._fixed = False
 
     def push(self, inputs: Inputs, progress: int, priority: int) -> None:
         if inputs not in self._seen:
@@ -88,8 +91,15 @@ class _Search:
 
     def run(self) -> Found | NotFound:
         attempts = 0
-        while self._queue and attempts < ATTEMPTS and time.monotonic() < self._deadline:
+        stale = 0
+        while (
+            self._queue
+            and attempts < ATTEMPTS
+            and stale < (FIXED if self._fixed else STALE)
+            and time.monotonic() < self._deadline
+        ):
             attempts += 1
+            stale += 1
             inputs = heapq.heappop(self._queue).inputs
             outcome = self._session.concrete(inputs)
             if outcome.ok:
@@ -99,6 +109,7 @@ class _Search:
                 continue
             if self._best is None or outcome.steps > self._best[1].steps:
                 self._best = (inputs, outcome)
+                stale, self._fixed = 0, False
             self._expand(inputs, outcome)
             if self._swallowed is not None:
                 self._grace -= 1
@@ -127,8 +138,7 @@ class _Search:
 
     def _expand(self, inputs: Inputs, outcome: Outcome) -> None:
         assert outcome.error is not None
-        wished = repairs.from_wishes(inputs, outcome.wishes, ranks=self._first)
-        self._first = False
+        wished = repairs.from_wishes(inputs, outcome.wishes, ranks=True)
         if wished != inputs:
             self.push(wished, outcome.steps, -1)
         if self._symbolic < SYMBOLIC_ATTEMPTS and not self._session.real_only and values.sizes(inputs):
@@ -136,8 +146,13 @@ class _Search:
             traced = self._session.symbolic(inputs)
             if traced.error is not None:
                 sizes = values.sizes(inputs)
+                if mismatch.sizes_that_disagree(str(traced.error)) is not None:
+                    # Two fixed sizes disagree: no size of the input mends that, only another structure may.
+                    self._fixed = True
+                    traced = replace(traced, guards=())
+                later = 6 if repairs.asks_for_structure(outcome.error) else 0
                 for order, solved in enumerate(solving.flips(traced.guards, sizes, places(inputs))[:24]):
-                    self.push(values.with_sizes(inputs, solved), outcome.steps, min(order, 6))
+                    self.push(values.with_sizes(inputs, solved), outcome.steps, later + min(order, 6))
         line = innermost_line(outcome.error, self._path)
         blamed = source.names_in_line(self._lines, line) if line is not None else frozenset()
         names = frozenset(item.name for item in inputs)

@@ -101,6 +101,11 @@ _SAME_AXES = frozenset(
     ]
 )
 
+_QUESTIONS = frozenset(
+    ["__get__", "size", "dim", "ndimension", "numel", "is_floating_point", "stride", "__len__", "__iter__", "unbind"]
+)
+"""Calls that only ask: passing them is no progress."""
+
 Handler = Callable[[Sequence[Any], Mapping[str, Any]], dict[Any, Documented]]
 """From the call's arguments to the documented form by argument position or name."""
 
@@ -282,7 +287,7 @@ class Spy(TorchFunctionMode):
             self.last_call = name
             self._read(name, arguments, keywords)
         result = function(*arguments, **keywords)
-        self.steps += 1
+        self.steps += name not in _QUESTIONS
         if name != "__get__" and isinstance(result, torch.Tensor):
             self._follow(name, arguments, result)
         return result

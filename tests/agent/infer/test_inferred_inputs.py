@@ -1,0 +1,234 @@
+"""What goes in and what comes out, found from the class alone.
+
+Each case is the text of a class `Net`, the dims that its inputs must have, and those of its output.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ts_shape_server.agent import runs
+from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.infer import report_class
+
+HEADER = """import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from typing import Dict, List, Optional, Tuple
+from torch import Tensor
+
+"""
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """A probe silences logging in its own process; here that process is the tests'."""
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def report(tmp_path: Path, source: str, evidence: list[dict[str, Any]] | None = None, **pragmas: Any) -> dict[str, Any]:
+    path = tmp_path / f"case_{abs(hash(source))}.py"
+    text = HEADER + source
+    path.write_text(text, encoding="utf-8")
+    specification = importlib.util.spec_from_file_location(path.stem, path)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[path.stem] = module
+    specification.loader.exec_module(module)
+    found: list[dict[str, Any]] = []
+    context = Context(
+        str(path), str(tmp_path), text, vars(module), time.monotonic() + 40, stages=("example", "symbols")
+    )
+    request = {"name": "Net", "line": 1, "evidence": evidence or [], "pragmas": pragmas}
+    report_class(module.Net, request, context, found.append)
+    last = found[-1]
+    if last["status"] == "ok":
+        run = runs.from_report(module.Net, vars(module), last)
+        run.call(run.build())
+        if last["second"] is not None:
+            run.call(run.build(), second=True)
+    return last
+
+
+def check(tmp_path: Path, source: str, inputs: dict[str, Any], output: Any) -> dict[str, Any]:
+    """The report must be `ok`; `inputs` maps parameters to dims, types or both, `output` is the first output's dims."""
+    found = report(tmp_path, source)
+    assert found["status"] == "ok", found["reason"]
+    for item in found["inputs"]:
+        if item["name"] in inputs:
+            wanted = inputs[item["name"]]
+            seen = item["type"] if isinstance(wanted, str) else _dims(item)
+            assert seen == wanted, item
+    assert found["outputs"][0].get("dims") == output
+    return found
+
+
+def _dims(item: dict[str, Any]) -> Any:
+    if item.get("items"):
+        return [_dims(part) for part in item["items"]]
+    return item.get("dims")
+
+
+def net(init: str, forward: str, parameters: str = "x", arguments: str = "") -> str:
+    lines = "\n".join(f"        {line}" for line in init.split("; "))
+    body = "\n".join(f"        {line}" for line in forward.split("; "))
+    return (
+        f"class Net(nn.Module):\n    def __init__(self{arguments}):\n        super().__init__()\n{lines}\n\n"
+        f"    def forward(self, {parameters}):\n{body}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "inputs", "output"),
+    [
+        (net("self.f = nn.Linear(10, 5)", "return self.f(x)"), {"x": ["B", 10]}, ["B", 5]),
+        (net("self.c = nn.Conv1d(6, 8, 3, padding=1)", "return self.c(x)"), {"x": ["B", 6, "L"]}, ["B", 8, "L"]),
+        (
+            net("self.c = nn.Conv3d(2, 8, 1)", "return self.c(x)"),
+            {"x": ["B", 2, "T", "H", "W"]},
+            ["B", 8, "T", "H", "W"],
+        ),
+        (net("self.n = nn.BatchNorm1d(9)", "return self.n(x)"), {"x": ["B", 9]}, ["B", 9]),
+        (net("self.r = nn.LSTM(12, 7)", "return self.r(x)[0]"), {"x": ["B", "L", 12]}, ["B", "L", 7]),
+        (
+            net("self.e = nn.Embedding(50, 8); self.f = nn.Linear(48, 3)", "return self.f(self.e(x).flatten(1))"),
+            {"x": ["B", 6]},
+            ["B", 3],
+        ),
+        (net("pass", "b, t, d = x.shape; return x.reshape(b, t * d)"), {"x": ["b", "t", "d"]}, ["b", "t*d"]),
+        (net("pass", "return x.permute(0, 2, 1)"), {"x": ["B", "L", "D"]}, ["B", "D", "L"]),
+        (net("pass", "return torch.cat([a, b], 1)", "a, b"), {"a": ["B", "C", "H", "W"]}, ["B", "C + C2", "H", "W"]),
+        (net("pass", "return x.masked_fill(mask, 0.0)", "x, mask"), {}, ["B", "C", "H", "W"]),
+        (
+            net("self.f = nn.Linear(4, 2)", "return [self.f(i) for i in x][0]", "x: List[Tensor]"),
+            {"x": "List[Tensor]"},
+            ["L", 2],
+        ),
+        (
+            net("self.f = nn.Linear(4, 2)", "return self.f(x['a']) + self.f(x['b'])"),
+            {"x": "Dict[str, Tensor]"},
+            ["B", 2],
+        ),
+        (net("self.f = nn.Linear(4, 2)", "a, b = x; return self.f(a + b)"), {"x": "Tuple[Tensor, Tensor]"}, None),
+        (net("self.f = nn.Linear(4, 4)", "for _ in range(n): x = self.f(x); return x", "x, n"), {"n": "int"}, ["B", 4]),
+        (net("self.f = nn.Linear(4, 2)", "return self.f(x)", "x: Optional[Tensor]"), {"x": ["B", 4]}, ["B", 2]),
+    ],
+)
+def test_the_input_of(tmp_path: Path, source: str, inputs: dict[str, Any], output: Any) -> None:
+    if output is None:
+        assert report(tmp_path, source)["status"] == "ok"
+    else:
+        check(tmp_path, source, inputs, output)
+
+
+CNN = net(
+    "self.c = nn.Conv2d(3, 16, 3, padding=1); self.p = nn.MaxPool2d(2); self.f = nn.Linear(16 * 14 * 14, 10)",
+    "return self.f(self.p(self.c(x)).view(-1, 16 * 14 * 14))",
+)
+
+
+def test_a_view_states_the_size_of_the_image_and_keeps_the_batch(tmp_path: Path) -> None:
+    found = check(tmp_path, CNN, {"x": ["B", 3, "H", "W"]}, ["B", 10])
+    assert found["constraints"] == ["16*(H//2)*(W//2) == 3136"]
+    assert found["example"]["x"]["tensor"][2:] == [28, 28]
+    assert (found["symbols"]["H"]["min"], found["symbols"]["H"]["max"]) == (28, 29)
+    assert [item["dims"] for item in found["variables"] if item["name"] == "x"] == [["B", 3, "H", "W"]]
+
+
+def test_skip_connections_state_a_divisor(tmp_path: Path) -> None:
+    source = net(
+        "self.d = nn.Conv2d(3, 8, 2, 2); self.e = nn.Conv2d(8, 8, 2, 2); self.u = nn.Upsample(scale_factor=2)",
+        "a = self.d(x); return torch.cat([a, self.u(self.e(a))], 1)",
+    )
+    found = report(tmp_path, source)
+    assert found["symbols"]["H"]["multiple_of"] in (2, 4)
+
+
+def test_a_table_of_positions_bounds_the_length(tmp_path: Path) -> None:
+    source = net(
+        "self.e = nn.Embedding(100, 8); self.p = nn.Parameter(torch.zeros(1, 40, 8))",
+        "return self.e(ids) + self.p[:, : ids.shape[1]]",
+        "ids",
+    )
+    found = report(tmp_path, source)
+    assert found["symbols"]["L"]["max"] == 40
+    assert found["inputs"][0]["values"] == {"min": 0, "max": 99}
+
+
+def test_items_of_a_list_may_differ_and_their_count_is_named(tmp_path: Path) -> None:
+    source = net(
+        "self.e = nn.Embedding(100, 8)",
+        "return nn.utils.rnn.pad_sequence([self.e(i) for i in x], batch_first=True).sum(1)",
+        "x: List[Tensor]",
+    )
+    found = check(tmp_path, source, {"x": [["L"]]}, ["N", 8])
+    assert found["inputs"][0]["varies"] == ["L"]
+    lengths = [item["tensor"] for item in found["example"]["x"]["list"]]
+    assert lengths[0] != lengths[1]
+
+
+def test_dims_follow_the_constructor_argument_that_makes_them(tmp_path: Path) -> None:
+    source = net("self.f = nn.Linear(width, 3)", "return self.f(x)", arguments=", width")
+    found = check(tmp_path, source, {"x": ["B", "width"]}, ["B", 3])
+    assert found["symbols"]["width"]["min"] == found["symbols"]["width"]["max"]
+
+
+def test_sizes_of_the_constructor_that_disagree_are_made_to_agree(tmp_path: Path) -> None:
+    source = net(
+        "self.a = nn.Conv2d(inplanes, planes, 1); self.b = nn.Conv2d(planes, 4 * planes, 1)",
+        "return self.b(self.a(x)) + x",
+        arguments=", inplanes, planes",
+    )
+    found = report(tmp_path, source)
+    assert found["status"] == "ok"
+    sizes = {name: int(item["expr"]) for name, item in found["init"]["args"].items()}
+    assert sizes["inplanes"] == 4 * sizes["planes"]
+
+
+def test_two_layers_that_cannot_fit_are_a_mismatch_at_the_second_call(tmp_path: Path) -> None:
+    source = net("self.a = nn.Conv2d(3, 16, 3); self.b = nn.Conv2d(32, 64, 3)", "x = self.a(x); return self.b(x)")
+    found = report(tmp_path, source)
+    assert (found["status"], found["reason"]["code"]) == ("failed", "shape-mismatch")
+    assert "`b` takes 32" in found["reason"]["message"] and "`a` gives 16" in found["reason"]["message"]
+    span = found["reason"]["location"]["range"]
+    line = (HEADER + source).splitlines()[span["line"] - 1]
+    assert line[span["column"] : span["end_column"]] == "self.b(x)"
+    assert len(found["reason"]["related"]) == 2
+
+
+def test_what_is_not_found_says_what_would_help(tmp_path: Path) -> None:
+    found = report(tmp_path, net("pass", "raise RuntimeError('never')"))
+    assert found["status"] == "unresolved"
+    assert "# ts-shape: x=" in found["reason"]["message"]
+
+
+def test_a_pragma_decides(tmp_path: Path) -> None:
+    found = report(tmp_path, net("pass", "return x * 2"), inputs={"x": "(B, 7) int64"})
+    assert found["inputs"][0]["from"] == "pragma"
+    assert found["example"]["x"]["tensor"][1] == 7
+    assert found["example"]["x"]["dtype"] == "int64"
+
+
+def test_a_loaders_item_is_the_example(tmp_path: Path) -> None:
+    evidence = {
+        "kind": "loader",
+        "path": "train.py",
+        "line": 9,
+        "label": "loader batches() train.py:9",
+        "setup": "def batches():\n    yield torch.randn(3, 10)\nfor data in batches():\n    break",
+        "init": None,
+        "inputs": {"args": ["data"], "kwargs": {}},
+    }
+    found = report(tmp_path, net("self.f = nn.Linear(10, 5)", "return self.f(x)"), [evidence])
+    assert found["example"]["x"]["tensor"] == [3, 10]
+    assert found["inputs"][0]["from"] == "loader batches() train.py:9"
+    assert found["inputs"][0]["dims"] == ["B", 10]
