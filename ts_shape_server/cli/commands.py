@@ -36,8 +36,8 @@ async def check(options: argparse.Namespace, flags: Flags) -> int:
     """All diagnostics of all classes; 1 if one of them is an error."""
     found: list[Finding] = []
     reports: list[Report] = []
+    paths = python_files(options.paths)
     async with Runner(flags, options.paths[0], tell) as runner:
-        paths = python_files(options.paths, runner.workspace)
         runner.must_probe()
         bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
         with bar:

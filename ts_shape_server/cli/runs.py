@@ -51,8 +51,9 @@ def target(text: str) -> Target:
     return Target(str(path.resolve()), name)
 
 
-def python_files(paths: Sequence[str], workspace: Workspace) -> list[str]:
+def python_files(paths: Sequence[str]) -> list[str]:
     """The files named, and those in the folders named."""
+    workspace = Workspace(())
     found: list[str] = []
     for text in paths:
         path = Path(text).resolve()
