@@ -7,6 +7,7 @@ Asks a candidate by running it with a fixed one-liner, under a deadline. Knows n
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -16,22 +17,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SECONDS = 20.0
+MINIMUM_TORCH = (2, 2)
+MINIMUM_PYTHON = (3, 9)
 _QUESTION = (
-    "import importlib.metadata as m, json, sys\n"
+    "import importlib.metadata as m, json, site, sys\n"
     "try: v = m.version('torch')\n"
     "except Exception: v = None\n"
-    "print(json.dumps([list(sys.version_info[:3]), v, sys.executable]))"
+    "u = site.getusersitepackages() if site.ENABLE_USER_SITE else None\n"
+    "print(json.dumps([list(sys.version_info[:3]), v, sys.executable, u if u in sys.path else None]))"
 )
 
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A Python that has torch; `source` says which rule found it."""
+    """A Python that has torch; `source` says which rule found it, `site` where the user's own packages are, if used."""
 
     path: str
     python: str
     torch: str
     source: str
+    site: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,16 @@ class NoInterpreter:
 
     code: str
     message: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an interpreter says of itself; `torch` is None if it has none."""
+
+    python: str
+    torch: str | None
+    executable: str
+    site: str | None
 
 
 @dataclass(frozen=True)
@@ -96,12 +111,13 @@ async def find(
         answer = await ask(candidate.path, environment)
         if isinstance(answer, str):
             tried.append(f"{candidate.path} ({candidate.source}): {answer}")
-            continue
-        python, torch, executable = answer
-        if torch is None:
+        elif answer.torch is None:
             tried.append(f"{candidate.path} ({candidate.source}): has no torch")
+        elif _version(answer.torch) < MINIMUM_TORCH:
+            tried.append(f"{candidate.path} ({candidate.source}): has torch {answer.torch}, and 2.2 or later is needed")
         else:
-            return Interpreter(executable or candidate.path, python, torch, candidate.source)
+            path = answer.executable or candidate.path
+            return Interpreter(path, answer.python, answer.torch, candidate.source, answer.site)
     listed = "; ".join(tried)
     advice = "Install torch in one of them, or set `interpreter` to a Python that has it."
     if setting:
@@ -109,31 +125,40 @@ async def find(
     return NoInterpreter("no-torch", f"No Python with torch was found. Tried {listed}. {advice}")
 
 
-async def ask(path: str, environment: Mapping[str, str]) -> tuple[str, str | None, str] | str:
-    """Python's version, torch's version or None, and the executable's own path; a text says why there is no answer."""
+async def ask(path: str, environment: Mapping[str, str]) -> Answer | str:
+    """What the interpreter at `path` says of itself; a text says why there is no answer.
+
+    It is run outside of any workspace, so that no file there is taken for one of the standard library.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
-            path,
-            "-I",
-            "-c",
-            _QUESTION,
+            *(path, "-B", "-E", "-c", _QUESTION),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             env=dict(environment),
+            cwd=Path(sys.executable).anchor or os.sep,
         )
-    except OSError as error:
-        return error.strerror or str(error)
+    except (OSError, ValueError) as error:
+        return (error.strerror if isinstance(error, OSError) else None) or str(error)
     try:
         output, _ = await asyncio.wait_for(process.communicate(), SECONDS)
     except asyncio.TimeoutError:
-        process.kill()
-        await process.wait()
         return f"did not answer within {SECONDS:.0f} s"
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
     try:
-        version, torch, executable = json.loads(output)
-    except (ValueError, TypeError):
+        version, torch, executable, site = json.loads(output.splitlines()[-1])
+    except (ValueError, TypeError, IndexError):
         return f"is no working Python (it ended with code {process.returncode})"
-    if tuple(version) < (3, 9):
+    if tuple(version) < MINIMUM_PYTHON:
         return f"is Python {'.'.join(map(str, version))}, and 3.9 or later is needed"
-    return ".".join(map(str, version)), torch, executable
+    return Answer(".".join(map(str, version)), torch, executable, site)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """The first two numbers of a version; (0,) if it does not start with numbers."""
+    return tuple(int(part) for part in text.split("+")[0].split(".")[:2] if part.isdigit()) or (0,)

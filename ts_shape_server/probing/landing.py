@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import stat
 from pathlib import Path
 
 MAXIMUM = 8 << 30
 """Bytes."""
+_EXISTS = "{} exists: choose another name, or allow it to be replaced (--force)."
 
 
 class LandingError(Exception):
@@ -27,7 +29,7 @@ def check_destination(destination: Path, force: bool) -> None:
     if not destination.parent.is_dir():
         raise LandingError(f"The folder {destination.parent} does not exist: make it first.")
     if destination.exists() and not force:
-        raise LandingError(f"{destination} exists: choose another name, or allow it to be replaced (--force).")
+        raise LandingError(_EXISTS.format(destination))
     if not os.access(destination.parent, os.W_OK):
         raise LandingError(f"The folder {destination.parent} cannot be written.")
 
@@ -35,11 +37,11 @@ def check_destination(destination: Path, force: bool) -> None:
 def land(source: Path, destination: Path, force: bool) -> None:
     """Copy `source` to `destination`, atomically. LandingError; then no part of it is left behind."""
     check_destination(destination, force)
-    temporary = destination.with_name(f".{destination.name}.{os.getpid()}.tmp")
     try:
         descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise LandingError(f"The probe left no export: {error.strerror}.") from None
+    temporary = destination.with_name(f".{destination.name}.{secrets.token_hex(4)}.tmp")
     try:
         with os.fdopen(descriptor, "rb") as file:
             found = os.fstat(file.fileno())
@@ -49,9 +51,23 @@ def land(source: Path, destination: Path, force: bool) -> None:
                 raise LandingError(f"The export is larger than {MAXIMUM >> 30} GiB; nothing was written.")
             with temporary.open("xb") as copy:
                 shutil.copyfileobj(file, copy, 1 << 20)
-        temporary.replace(destination)
+        _rename(temporary, destination, force)
     except OSError as error:
         raise LandingError(f"{destination} cannot be written: {error.strerror or error}.") from None
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _rename(temporary: Path, destination: Path, force: bool) -> None:
+    """Put the copy in place; without `force`, only where still nothing is. Raises OSError."""
+    if not force:
+        try:
+            os.link(temporary, destination)
+            return
+        except FileExistsError:
+            raise LandingError(_EXISTS.format(destination)) from None
+        except OSError:
+            # A file system without hard links: the check at the start has to do.
+            check_destination(destination, force)
+    temporary.replace(destination)

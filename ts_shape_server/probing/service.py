@@ -12,112 +12,31 @@ import asyncio
 import contextlib
 import functools
 import logging
+import math
 import os
-import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ts_shape_server import __version__
 from ts_shape_server.model import Failure, Report, TorchScript, without_report
-from ts_shape_server.probing import landing
+from ts_shape_server.probing import landing, scratch
 from ts_shape_server.probing.agents import Agent, AgentError, Done, Limits, State
 from ts_shape_server.probing.interpreter import Interpreter, NoInterpreter, find
+from ts_shape_server.probing.process import Launch
+from ts_shape_server.probing.requests import ClassRequest, ExportResult, FileRequest, Options, Trial
+from ts_shape_server.probing.rounds import Round, sentence
 from ts_shape_server.probing.store import Entry, Store, digest, file_digest, key
+
+__all__ = ["ClassRequest", "ExportResult", "FileRequest", "Options", "ProbeService", "Trial", "agent_version"]
 
 log = logging.getLogger(__name__)
 
-_REASONS = {
-    "timeout": (
-        "timeout",
-        "The probe was ended: {detail}. A constructor or `forward` that works this long, or for ever, "
-        "cannot be probed; raise `timeoutMs` if it needs the time.",
-    ),
-    "memory": ("crashed", "The probe was ended: {detail}. Raise `memoryMegabytes` if the class needs it."),
-    "crashed": ("crashed", "The probe died: {detail}."),
-    "sandbox": ("unresolved", "The probe was not run: {detail}."),
-    "finished": ("crashed", "The code ended the probe before it could report."),
-    "cancelled": ("unresolved", "The probe was cancelled."),
-}
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the settings say of probing. Times in seconds, sizes in bytes; `cache` None keeps nothing on disk."""
-
-    interpreter: str | None = None
-    folders: tuple[str, ...] = ()
-    extra_paths: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    limits: Limits = field(default_factory=Limits)
-    jobs: int = 1
-    cache: Path | None = None
-    sandbox: str = "bestEffort"
-
-
-@dataclass(frozen=True)
-class ClassRequest:
-    """A class to probe. `digest` hashes its code and what it reaches; `evidence` holds wire forms of calls and
-    loaders.
-    """
-
-    name: str
-    line: int
-    digest: str
-    pragmas_init: Mapping[str, str] = field(default_factory=dict)
-    pragmas_inputs: Mapping[str, str] = field(default_factory=dict)
-    evidence: tuple[Mapping[str, Any], ...] = ()
-
-    def to_wire(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "line": self.line,
-            "pragmas": {"init": dict(self.pragmas_init), "inputs": dict(self.pragmas_inputs)},
-            "evidence": [dict(item) for item in self.evidence],
-        }
-
-
-@dataclass(frozen=True)
-class FileRequest:
-    """Classes of one file, with the texts of all open files (`overlays`, by absolute path) and the workspace folder."""
-
-    path: str
-    root: str
-    overlays: Mapping[str, str]
-    classes: tuple[ClassRequest, ...]
-    extra_paths: tuple[str, ...] = ()
-
-    def text(self) -> str:
-        """The file as the probe will see it; empty if it cannot be read."""
-        known = self.overlays.get(self.path)
-        if known is not None:
-            return known
-        try:
-            return Path(self.path).read_text("utf-8", "replace")
-        except OSError:
-            return ""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """Whether an edit did what it says, and TorchScript's state after it."""
-
-    ok: bool
-    reason: str
-    torchscript: TorchScript
-
-
-@dataclass(frozen=True)
-class ExportResult:
-    """An export that was verified in a fresh process, or why there is none. `path` is the file written."""
-
-    ok: bool
-    method: str
-    message: str
-    path: Path | None = None
-    largest_difference: float | None = None
-    failure: Failure | None = None
+DEATHS = 2
+"""How many agents in a row may die over a file before the rest of it is given up."""
+PASSING_SECONDS = 60.0
+"""So long is a report kept that a changed machine, and not only changed code, would alter."""
 
 
 class ProbeService:
@@ -145,6 +64,7 @@ class ProbeService:
             async with self._agent() as agent:
                 await agent.start()
         except AgentError as error:
+            self._refused(error)
             log.info("no agent: %s", error)
 
     async def stop(self) -> None:
@@ -190,32 +110,43 @@ class ProbeService:
 
         Cancelling the task kills the child.
         """
+        with contextlib.suppress(AgentError):
+            # What is in the store was made by an interpreter; which one is asked costs little, its torch much.
+            await self._find()
         final: dict[str, Report] = {}
         for item in request.classes:
             known = self.cached(request, item.name)
             if known is not None:
                 final[item.name] = known
                 on_report(known)
-        remaining = [item for item in request.classes if item.name not in final]
-        while remaining:
-            round_of = _Round(request, remaining, on_report)
+        deaths, sliced = 0, False
+        while remaining := [item for item in request.classes if item.name not in final]:
+            about = Round(request, remaining, on_report)
             try:
-                async with self._agent() as agent:
-                    done, scratch = await agent.run(
-                        self._report_job(request, remaining), self.options.limits, round_of.claim
-                    )
-                shutil.rmtree(scratch, ignore_errors=True)
+                done = await self._round(self._report_job(request, remaining, sliced), about)
+                deaths = 0
             except AgentError as error:
-                self._all_fail(error, request, remaining, round_of, final, on_report)
-                break
-            finished = round_of.finish(done)
-            for name, report in finished.items():
-                final[name] = report
-                item = next(item for item in remaining if item.name == name)
-                if name in round_of.depends:
-                    self._keep(request, item, report, round_of.depends[name])
-            remaining = [item for item in remaining if item.name not in final]
+                deaths += 1
+                if error.code != "died" or deaths >= DEATHS:
+                    self._refused(error)
+                    final.update(self._without(error, request, remaining, about, on_report))
+                    break
+                done = Done("crashed", f"it took the agent with it ({error})".rstrip("."), 0)
+            if about.ended_loading(done) and not sliced:
+                sliced = True
+            else:
+                about.finish(done)
+            for item in remaining:
+                if item.name in about.final:
+                    final[item.name] = about.final[item.name]
+                    self._keep(request, item, about.final[item.name], about.depends.get(item.name))
         return tuple(final[item.name] for item in request.classes)
+
+    async def _round(self, job: dict[str, Any], about: Round) -> Done:
+        async with self._agent() as agent:
+            done, place = await agent.run(job, self.options.limits, about.claim)
+        await scratch.remove(place)
+        return done
 
     async def trial(self, request: FileRequest, name: str, report: Report, candidate: str) -> Trial:
         """Whether the file with the text `candidate` scripts better than now and computes the same."""
@@ -226,7 +157,7 @@ class ProbeService:
             "class": name,
             "report": report.to_json(),
         }
-        answer = await self._ask(job, "trial")
+        answer = await self._ask(job, "trial", self.options.limits)
         if isinstance(answer, str):
             return Trial(False, answer, TorchScript())
         return Trial(
@@ -261,15 +192,15 @@ class ProbeService:
             "checkpoint": None if checkpoint is None else str(checkpoint.resolve()),
             "spec": {**report.to_json(), "torchscript": None, "variables": [], "path": Path(report.path).name},
         }
-        kept: dict[str, str] = {}
-        answer = await self._ask(job, "export", kept)
+        kept: list[str] = []
         try:
-            return await self._verified(answer, kept.get("scratch", ""), output, method, force, progress)
+            answer = await self._ask(job, "export", self.options.limits.of_export(), kept)
+            return await self._verified(answer, "".join(kept), output, method, force, progress)
         finally:
-            shutil.rmtree(kept.get("scratch", "") or "//none", ignore_errors=True)
+            await scratch.remove("".join(kept))
 
     async def _verified(
-        self, answer: Any, scratch: str, output: Path, method: str, force: bool, progress: Callable[[str], None]
+        self, answer: Any, place: str, output: Path, method: str, force: bool, progress: Callable[[str], None]
     ) -> ExportResult:
         if isinstance(answer, str):
             return ExportResult(False, method, answer)
@@ -279,11 +210,11 @@ class ProbeService:
             message = failure.message if failure is not None else "The export failed without a reason."
             return ExportResult(False, str(answer.get("method", method)), message, failure=failure)
         chosen = str(answer.get("method", method))
-        made = Path(scratch) / Path(str(answer.get("file", ""))).name
-        expected = Path(scratch) / Path(str(answer.get("expected", ""))).name
+        made = Path(place) / Path(str(answer.get("file", ""))).name
+        expected = Path(place) / Path(str(answer.get("expected", ""))).name
         progress("Verifying in a fresh process")
-        job = {"kind": "verify", "path": str(made), "root": scratch, "archive": str(made), "expected": str(expected)}
-        verdict = await self._ask({**job, "overlays": {}, "method": chosen}, "verify")
+        job = {"kind": "verify", "path": str(made), "root": place, "archive": str(made), "expected": str(expected)}
+        verdict = await self._ask({**job, "overlays": {}, "method": chosen}, "verify", self.options.limits.of_export())
         if isinstance(verdict, str):
             return ExportResult(False, chosen, f"The export could not be verified: {verdict}")
         if verdict.get("ok") is not True:
@@ -294,15 +225,14 @@ class ProbeService:
         except landing.LandingError as error:
             return ExportResult(False, chosen, str(error))
         difference = verdict.get("largest_difference")
-        difference = float(difference) if isinstance(difference, (int, float)) else None
+        difference = float(difference) if difference is not None and math.isfinite(difference) else None
         sizes = verdict.get("sizes")
         told = f" (largest difference {difference:.3g})" if difference is not None else ""
         message = f"Exported by {chosen} to {output}; it loads and agrees with eager on {sizes} sizes{told}."
         return ExportResult(True, chosen, message.replace("on 1 sizes", "on 1 size"), output, difference)
 
-    @contextlib.asynccontextmanager
-    async def _agent(self) -> AsyncIterator[Agent]:
-        """An agent that is free. AgentError if there is no interpreter for one."""
+    async def _find(self) -> Interpreter:
+        """The interpreter whose torch runs the probes. AgentError if there is none."""
         async with self._finding:
             if self.interpreter is None:
                 found = await find(self.options.interpreter, self.options.folders, os.environ)
@@ -310,11 +240,24 @@ class ProbeService:
                     self.problem = found
                     raise AgentError(found.code, found.message)
                 self.interpreter, self.problem = found, None
-            if self._idle.empty() and len(self._agents) < max(1, self.options.jobs):
-                made = Agent(self.interpreter.path, self.options.environment, lambda state: self._on_status())
-                self._agents.append(made)
-                self._idle.put_nowait(made)
-            idle = self._idle
+            return self.interpreter
+
+    def _refused(self, error: AgentError) -> None:
+        """Remember why there is no agent, for people who ask."""
+        if error.code not in ("died", "stopped", "too-large"):
+            self.problem = NoInterpreter(error.code, str(error))
+            self._on_status()
+
+    @contextlib.asynccontextmanager
+    async def _agent(self) -> AsyncIterator[Agent]:
+        """An agent that is free. AgentError if there is no interpreter for one."""
+        found = await self._find()
+        if self._idle.empty() and len(self._agents) < max(1, self.options.jobs):
+            about = Launch(found.path, self.options.environment, self.options.sandbox, found.site)
+            made = Agent(about, lambda state: self._on_status())
+            self._agents.append(made)
+            self._idle.put_nowait(made)
+        idle = self._idle
         agent = await idle.get()
         self._running += 1
         self._on_status()
@@ -325,20 +268,24 @@ class ProbeService:
             idle.put_nowait(agent)
             self._on_status()
 
-    async def _ask(self, job: dict[str, Any], answer: str, kept: dict[str, str] | None = None) -> Any:
-        """The object that the child claims under `answer`, or a sentence why there is none."""
+    async def _ask(self, job: dict[str, Any], answer: str, limits: Limits, kept: list[str] | None = None) -> Any:
+        """The object that the child claims under `answer`, or a sentence why there is none.
+
+        `kept` gets the job's scratch folder, which is then the caller's to remove.
+        """
         claims: list[dict[str, Any]] = []
         try:
             async with self._agent() as agent:
-                done, scratch = await agent.run(job, self.options.limits, claims.append)
+                done, place = await agent.run(job, limits, claims.append)
         except AgentError as error:
+            self._refused(error)
             return str(error)
         if kept is not None:
-            kept["scratch"] = scratch
+            kept.append(place)
         else:
-            shutil.rmtree(scratch, ignore_errors=True)
+            await scratch.remove(place)
         found = next((claim[answer] for claim in claims if answer in claim), None)
-        return found if found is not None else _sentence(done)[1]
+        return found if found is not None else sentence(done)[1]
 
     def _job(self, kind: str, request: FileRequest) -> dict[str, Any]:
         return {
@@ -349,45 +296,51 @@ class ProbeService:
             "extra_paths": [*request.extra_paths, *self.options.extra_paths],
         }
 
-    def _report_job(self, request: FileRequest, classes: list[ClassRequest]) -> dict[str, Any]:
+    def _report_job(self, request: FileRequest, classes: list[ClassRequest], sliced: bool) -> dict[str, Any]:
         return {
             **self._job("report", request),
+            "sliced": sliced,
             "classes": [item.to_wire() for item in classes],
             "stages": ["example", "symbols", "script"],
         }
 
     def _key(self, request: FileRequest, item: ClassRequest) -> str:
         found = self.interpreter
-        torch = (found.path, found.torch) if found is not None else (self.options.interpreter, None)
-        if found is None and self.options.cache is not None:
-            torch = (self.options.interpreter, None)
+        torch = None if found is None else (found.path, found.torch)
         wire_form = {**item.to_wire(), "line": 0}
         return key(item.digest, request.path, item.name, wire_form, torch, agent_version())
 
-    def _keep(self, request: FileRequest, item: ClassRequest, report: Report, depends: list[str]) -> None:
-        """Keep what only the code decides: a package that is missing today may be installed tomorrow."""
+    def _keep(self, request: FileRequest, item: ClassRequest, report: Report, depends: list[str] | None) -> None:
+        """Keep for good what only the code decides, and for a while what the machine decides too: a package that is
+        missing may be installed, a module of the workspace that is missing may be written, time may be plenty.
+        """
         code = report.reason.code if report.reason is not None else ""
-        decided = report.status in ("ok", "failed", "skipped") or code in ("no-input", "no-constructor")
-        if report.stubbed or not decided:
+        if code in ("internal", "sandbox", "cancelled"):
             return
-        others = {path: file_digest(path, request.overlays) for path in depends if path != request.path}
-        self._store.put(self._key(request, item), Entry(report, request.text(), others))
+        decided = report.status in ("ok", "failed", "skipped") or code in ("no-input", "no-constructor")
+        lasting = decided and depends is not None and not report.stubbed
+        absent = [place for name in report.stubbed for place in request.places_of(name)]
+        paths = [path for path in [*(depends or ()), *absent] if path != request.path]
+        others = {path: file_digest(path, request.overlays) for path in paths}
+        entry = Entry(report, request.text(), others)
+        self._store.put(self._key(request, item), entry, None if lasting else PASSING_SECONDS)
 
-    def _all_fail(
+    def _without(
         self,
         error: AgentError,
         request: FileRequest,
         remaining: list[ClassRequest],
-        round_of: _Round,
-        final: dict[str, Report],
+        about: Round,
         on_report: Callable[[Report], None],
-    ) -> None:
+    ) -> dict[str, Report]:
+        """A report for each class that says that there is no agent, but for those that are done."""
+        reports = dict(about.final)
         for item in remaining:
-            known = round_of.final.get(item.name)
-            failure = Failure(error.code, str(error))
-            final[item.name] = known or without_report(request.path, item.name, item.line, "unresolved", failure)
-            if known is None:
-                on_report(final[item.name])
+            if item.name not in reports:
+                failure = Failure(error.code, str(error))
+                reports[item.name] = without_report(request.path, item.name, item.line, "unresolved", failure)
+                on_report(reports[item.name])
+        return reports
 
 
 @functools.cache
@@ -396,60 +349,3 @@ def agent_version() -> str:
     folder = Path(__file__).parent.parent / "agent"
     states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(folder.rglob("*.py"))]
     return digest(__version__, repr(states))
-
-
-class _Round:
-    """What one job has claimed so far, and which class it was at."""
-
-    def __init__(self, request: FileRequest, classes: list[ClassRequest], on_report: Callable[[Report], None]) -> None:
-        self.final: dict[str, Report] = {}
-        self.depends: dict[str, list[str]] = {}
-        self._request = request
-        self._classes = {item.name: item for item in classes}
-        self._on_report = on_report
-        self._partial: dict[str, Report] = {}
-        self._current: str | None = None
-
-    def claim(self, claim: Mapping[str, Any]) -> None:
-        name = claim.get("class")
-        if name not in self._classes:
-            return
-        if "begin" in claim:
-            self._current = name
-            return
-        if "report" not in claim:
-            return
-        item = self._classes[name]
-        report = replace(Report.from_json(claim["report"]), path=self._request.path, name=name, line=item.line)
-        if report.stage == "final":
-            self.final[name] = report
-            depends = claim.get("depends", [])
-            self.depends[name] = (
-                [path for path in depends if isinstance(path, str)] if isinstance(depends, list) else []
-            )
-        else:
-            self._partial[name] = report
-        self._on_report(report)
-
-    def finish(self, done: Done) -> dict[str, Report]:
-        """The final reports of this job, that of the class over which it ended included. Never empty."""
-        guilty = self._current if self._current in self._classes and self._current not in self.final else None
-        if guilty is None and not self.final:
-            guilty = next(iter(self._classes))
-        if guilty is not None:
-            status, message = _sentence(done)
-            partial = self._partial.get(guilty)
-            if partial is not None:
-                # What was found before the end was verified: it stands, and TorchScript stays unknown.
-                self.final[guilty] = replace(partial, stage="final", evidence=(*partial.evidence, message))
-            else:
-                item = self._classes[guilty]
-                failure = Failure(done.outcome if done.outcome != "finished" else "crashed", message)
-                self.final[guilty] = without_report(self._request.path, guilty, item.line, status, failure)  # type: ignore[arg-type]  # a key of _REASONS
-            self._on_report(self.final[guilty])
-        return self.final
-
-
-def _sentence(done: Done) -> tuple[str, str]:
-    status, text = _REASONS[done.outcome]
-    return status, text.format(detail=done.detail or "no reason was given")

@@ -11,8 +11,10 @@ import contextlib
 import difflib
 import hashlib
 import json
+import math
 import os
 import tempfile
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,11 +30,14 @@ ON_DISK = 5000
 
 @dataclass(frozen=True)
 class Entry:
-    """A final report with what it was made from. `depends` maps paths to hashes of their text."""
+    """A final report with what it was made from. `depends` maps paths to hashes of their text, `until` is by
+    `time.monotonic()`.
+    """
 
     report: Report
     text: str
     depends: Mapping[str, str]
+    until: float = math.inf
 
 
 def digest(*parts: str) -> str:
@@ -51,9 +56,18 @@ def file_digest(path: str, overlays: Mapping[str, str]) -> str:
     if text is not None:
         return digest(text)
     try:
-        return digest(Path(path).read_text("utf-8", "replace"))
+        state = Path(path).stat()
+        known = _digests.get(path)
+        if known is None or known[:2] != (state.st_mtime_ns, state.st_size):
+            known = (state.st_mtime_ns, state.st_size, digest(Path(path).read_text("utf-8", "replace")))
+            _digests[path] = known
+        return known[2]
     except OSError:
         return "unreadable"
+
+
+_digests: dict[str, tuple[int, int, str]] = {}
+"""By path: when the file was written, its size, its hash. A hover asks for the same files again and again."""
 
 
 class Store:
@@ -66,16 +80,20 @@ class Store:
     def get(self, key: str, text: str, overlays: Mapping[str, str]) -> Report | None:
         """The report under this key for a file of that text, its lines as in that text."""
         entry = self._memory.get(key) or self._read(key)
-        if entry is None:
+        if entry is None or time.monotonic() > entry.until:
             return None
         if any(file_digest(path, overlays) != known for path, known in entry.depends.items()):
             return None
         self._remember(key, entry)
         return entry.report if entry.text == text else _moved(entry.report, entry.text, text)
 
-    def put(self, key: str, entry: Entry) -> None:
-        self._remember(key, entry)
-        self._write(key, entry)
+    def put(self, key: str, entry: Entry, seconds: float | None = None) -> None:
+        """Keep an entry; with `seconds`, for so long and in memory alone."""
+        if seconds is not None:
+            self._remember(key, replace(entry, until=time.monotonic() + seconds))
+        else:
+            self._remember(key, entry)
+            self._write(key, entry)
 
     def clear(self) -> None:
         """Forget what is in memory; what is on disk stays."""

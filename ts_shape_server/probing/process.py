@@ -1,0 +1,203 @@
+"""The agent as an operating system process: how it is launched, its two private pipes, what it prints, its end.
+
+Knows how to frame bytes and nothing of what they mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import tempfile
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ts_shape_server.probing import scratch, wire
+
+log = logging.getLogger(__name__)
+
+LOG_LINES = 500
+LOG_LINE = 2000
+LOG_BYTES_PER_SECOND = 1 << 20
+END_SECONDS = 1.0
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV", "TZ")
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "WANDB_MODE": "disabled"}
+_ALONE = {
+    "CUDA_VISIBLE_DEVICES": "",
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "MPLBACKEND": "Agg",
+}
+"""One thread, no accelerator, no window: an agent must be a process that can be forked."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What is launched: an interpreter, the variables that the settings add, how strict the sandbox must be, and the
+    folder of the user's own packages, which the interpreter would not find in a scratch home.
+    """
+
+    interpreter: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    sandbox: str = "bestEffort"
+    site: str | None = None
+
+    def arguments(self, request: int, reply: int, place: str) -> list[str]:
+        script = Path(__file__).parent.parent / "agent" / "__main__.py"
+        return [
+            self.interpreter,
+            *("-B", "-E", "-X", "utf8", str(script)),
+            *("--request-fd", str(request), "--reply-fd", str(reply), "--scratch", place, "--sandbox", self.sandbox),
+            *(("--site", self.site) if self.site else ()),
+        ]
+
+    def variables(self, place: str) -> dict[str, str]:
+        """The whole environment of the agent: an allow-list, and what the settings add."""
+        passed = {name: value for name, value in os.environ.items() if name in _PASSED_ON}
+        return {**passed, "HOME": place, "TMPDIR": place, **_ALONE, **_OFFLINE, **self.environment}
+
+
+class Output:
+    """The last lines that user code printed. Past a rate, bytes are read and forgotten."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=LOG_LINES)
+        self._partial = ""
+        self._window = 0.0
+        self._seen = 0
+
+    def feed(self, data: bytes) -> None:
+        now = time.monotonic()
+        if now - self._window > 1.0:
+            self._window, self._seen = now, 0
+        self._seen += len(data)
+        if self._seen > LOG_BYTES_PER_SECOND:
+            self._partial = ""
+            return
+        *lines, self._partial = (self._partial + data.decode("utf-8", "replace")).split("\n")
+        self._partial = self._partial[:LOG_LINE]
+        for line in lines:
+            self._lines.append(line[:LOG_LINE])
+            log.debug("probe: %s", line[:LOG_LINE])
+
+    def last(self, count: int = LOG_LINES) -> list[str]:
+        return [*self._lines, *([self._partial] if self._partial else [])][-count:]
+
+
+class Process:
+    """A running agent. `messages` gives what it says, checked against the wire, then None when it says no more."""
+
+    def __init__(self, process: asyncio.subprocess.Process, place: str) -> None:
+        self.scratch = place
+        self.ended = False
+        self.messages: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self._process = process
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.BaseTransport | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def code(self) -> int | None:
+        """How it ended, as `subprocess` tells; None while it runs."""
+        return self._process.returncode
+
+    async def connect(self, request: int, reply: int, output: Output) -> None:
+        """Take over the server's ends of the pipes."""
+        loop = asyncio.get_running_loop()
+        transport, protocol = await loop.connect_write_pipe(
+            asyncio.streams.FlowControlMixin, os.fdopen(request, "wb", buffering=0)
+        )
+        self._writer = asyncio.StreamWriter(transport, protocol, None, loop)
+        reader = asyncio.StreamReader(limit=1 << 22)
+        self._reading, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reply, "rb", buffering=0)
+        )
+        self._tasks = [asyncio.create_task(self._read(reader)), asyncio.create_task(self._drain(output))]
+
+    async def send(self, frame: bytes) -> None:
+        """Raises OSError if it has ended."""
+        if self._writer is None or self.ended:
+            raise BrokenPipeError
+        self._writer.write(frame)
+        await self._writer.drain()
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        decoder = wire.Decoder()
+        try:
+            while data := await reader.read(1 << 16):
+                for message in decoder.feed(data):
+                    problems = wire.validate_message(message)
+                    if problems:
+                        raise wire.WireError("; ".join(problems))
+                    self.messages.put_nowait(message)
+        except (wire.WireError, OSError) as error:
+            log.warning("the agent sent what is no message: %s", error)
+        self.ended = True
+        self.messages.put_nowait(None)
+
+    async def _drain(self, output: Output) -> None:
+        assert self._process.stdout is not None
+        while data := await self._process.stdout.read(1 << 16):
+            output.feed(data)
+
+    async def end(self) -> None:
+        """Let it end by itself if it is about to, else kill it; nothing of it is left."""
+        self.ended = True
+        if self._writer is not None:
+            self._writer.close()
+        if self._process.returncode is None:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._process.wait(), END_SECONDS)
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            await self._process.wait()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._reading is not None:
+            self._reading.close()
+        self.messages.put_nowait(None)
+        await scratch.remove(self.scratch)
+
+
+async def launch(description: Launch, output: Output) -> Process:
+    """Start an agent. Raises OSError."""
+    place = tempfile.mkdtemp(prefix="ts-shape-")
+    request_read, request_write = os.pipe()
+    reply_read, reply_write = os.pipe()
+    try:
+        started = await asyncio.create_subprocess_exec(
+            *description.arguments(request_read, reply_write, place),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            pass_fds=(request_read, reply_write),
+            env=description.variables(place),
+            cwd=place,
+            start_new_session=True,
+        )
+    except BaseException:
+        os.close(request_write)
+        os.close(reply_read)
+        await scratch.remove(place)
+        raise
+    finally:
+        os.close(request_read)
+        os.close(reply_write)
+    process = Process(started, place)
+    await process.connect(request_write, reply_read, output)
+    return process

@@ -1,0 +1,96 @@
+"""What is asked of probing and what is answered, but for the reports: plain data for the layers above."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ts_shape_server.model import Failure, TorchScript
+from ts_shape_server.probing.agents import Limits
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the settings say of probing. Times in seconds, sizes in bytes; `cache` None keeps nothing on disk."""
+
+    interpreter: str | None = None
+    folders: tuple[str, ...] = ()
+    extra_paths: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    jobs: int = 1
+    cache: Path | None = None
+    sandbox: str = "bestEffort"
+
+
+@dataclass(frozen=True)
+class ClassRequest:
+    """A class to probe. `digest` hashes its code and what it reaches; `evidence` holds wire forms of calls and
+    loaders.
+    """
+
+    name: str
+    line: int
+    digest: str
+    pragmas_init: Mapping[str, str] = field(default_factory=dict)
+    pragmas_inputs: Mapping[str, str] = field(default_factory=dict)
+    evidence: tuple[Mapping[str, Any], ...] = ()
+
+    def to_wire(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "line": self.line,
+            "pragmas": {"init": dict(self.pragmas_init), "inputs": dict(self.pragmas_inputs)},
+            "evidence": [dict(item) for item in self.evidence],
+        }
+
+
+@dataclass(frozen=True)
+class FileRequest:
+    """Classes of one file, with the texts of all open files (`overlays`, by absolute path) and the workspace folder."""
+
+    path: str
+    root: str
+    overlays: Mapping[str, str]
+    classes: tuple[ClassRequest, ...]
+    extra_paths: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """The file as the probe will see it; empty if it cannot be read."""
+        known = self.overlays.get(self.path)
+        if known is not None:
+            return known
+        try:
+            return Path(self.path).read_text("utf-8", "replace")
+        except OSError:
+            return ""
+
+    def places_of(self, module: str) -> list[str]:
+        """The files that `import module` would find in the workspace, whether they exist or not."""
+        first = module.lstrip(".").split(".")[0]
+        folders = dict.fromkeys((self.root, str(Path(self.path).parent), *self.extra_paths))
+        tails = (f"{first}.py", f"{first}/__init__.py")
+        return [str(Path(folder) / tail) for folder in folders for tail in tails]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Whether an edit did what it says, and TorchScript's state after it."""
+
+    ok: bool
+    reason: str
+    torchscript: TorchScript
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """An export that was verified in a fresh process, or why there is none. `path` is the file written."""
+
+    ok: bool
+    method: str
+    message: str
+    path: Path | None = None
+    largest_difference: float | None = None
+    failure: Failure | None = None

@@ -1,0 +1,92 @@
+"""One job about the classes of a file: what it has claimed so far, at which class it was, and what its end means.
+
+A child that is killed over one class leaves the others to a fresh one. Where it was still loading the file, the class
+gets another chance too: on a slice of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ts_shape_server.model import Failure, Report, Status, without_report
+from ts_shape_server.probing.agents import Done
+from ts_shape_server.probing.requests import ClassRequest, FileRequest
+
+_REASONS: Mapping[str, tuple[Status, str]] = {
+    "timeout": (
+        "timeout",
+        "The probe took too long and was ended: {detail}. A constructor or `forward` that works this long, or for "
+        "ever, cannot be probed; raise `timeoutMs` if it needs the time.",
+    ),
+    "memory": ("crashed", "The probe was ended: {detail}. Raise `memoryMegabytes` if the class needs it."),
+    "crashed": ("crashed", "The probe died: {detail}."),
+    "sandbox": ("unresolved", "The probe was not run: {detail}. Look at the log."),
+    "finished": ("crashed", "The code ended the probe before it could report."),
+    "cancelled": ("unresolved", "The probe was cancelled."),
+}
+
+
+def sentence(done: Done) -> tuple[Status, str]:
+    """The status and the words for a class over which a job ended."""
+    status, text = _REASONS[done.outcome]
+    return status, text.format(detail=done.detail or "no reason was given")
+
+
+@dataclass
+class Round:
+    """The claims of one job. `final` holds the reports that are done, `depends` the files that each was made from."""
+
+    request: FileRequest
+    classes: Sequence[ClassRequest]
+    on_report: Callable[[Report], None]
+    final: dict[str, Report] = field(default_factory=dict)
+    depends: dict[str, list[str]] = field(default_factory=dict)
+    _partial: dict[str, Report] = field(default_factory=dict)
+    _current: str | None = None
+    _loading: bool = True
+
+    def claim(self, claim: Mapping[str, Any]) -> None:
+        """Take a claim that the wire has validated. One that speaks of another class is dropped."""
+        name = claim.get("class")
+        item = next((item for item in self.classes if item.name == name), None)
+        if item is None:
+            return
+        if "begin" in claim:
+            self._current, self._loading = item.name, claim.get("phase") == "load"
+        elif "report" in claim and item.name not in self.final:
+            report = Report.from_json(claim["report"])
+            report = replace(report, path=self.request.path, name=item.name, line=item.line)
+            if report.stage == "final":
+                self.final[item.name] = report
+                self.depends[item.name] = list(claim.get("depends", ()))
+            else:
+                self._partial[item.name] = report
+            self.on_report(report)
+
+    def ended_loading(self, done: Done) -> bool:
+        """Whether the job ended over the file as a whole, before any class was run."""
+        unfinished = any(item.name not in self.final for item in self.classes)
+        return unfinished and self._loading and done.outcome in ("timeout", "memory", "crashed", "finished")
+
+    def finish(self, done: Done) -> None:
+        """Give the class over which the job ended its final report. At least one class is final afterwards."""
+        names = [item.name for item in self.classes]
+        if self._current in names and self._current not in self.final:
+            guilty = self._current
+        elif not self.final:
+            guilty = names[0]
+        else:
+            return
+        item = next(item for item in self.classes if item.name == guilty)
+        status, message = sentence(done)
+        partial = self._partial.get(item.name)
+        if partial is not None:
+            # What was found before the end was verified: it stands, and TorchScript stays unknown.
+            report = replace(partial, stage="final", evidence=(*partial.evidence, message))
+        else:
+            code = done.outcome if done.outcome != "finished" else "crashed"
+            report = without_report(self.request.path, item.name, item.line, status, Failure(code, message))
+        self.final[item.name] = report
+        self.on_report(report)
