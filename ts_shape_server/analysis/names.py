@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ts_shape_server.analysis.modules import FileClasses, ModuleClass, Signature
+from ts_shape_server.analysis.modules import FileClasses, ModuleClass, Signature, dotted, resolve_name
+from ts_shape_server.analysis.scopes import COMPREHENSIONS, FUNCTIONS, own_nodes, parameters, stored
+from ts_shape_server.analysis.syntax import statements
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.model import Range
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Place = tuple[ast.Name | ast.Attribute | ast.Constant, Range]
+_LOADERS = frozenset({"torch.jit.load", "torch.jit._serialization.load"})
 
 
 @dataclass(frozen=True)
@@ -31,39 +38,50 @@ def name_at(source: SourceText, classes: FileClasses, line: int, column: int) ->
         if item.name_range.contains(line, column):
             return Subject("class", item.name, item.name.rsplit(".", 1)[-1], line, item.name_range)
     owner = _innermost(classes.classes, line, column)
-    if owner is not None:
-        declared = _declared(owner, line, column)
-        if declared is not None:
-            return declared
-    found = _node_at(source, classes.tree, line, column)
+    declared = None if owner is None else _declared(owner, line, column)
+    if declared is not None:
+        return declared
+    found = _node_at(source, classes, line, column)
     if found is None:
         return None
     node, span = found
     if isinstance(node, ast.Constant):
-        return Subject("archive_path", owner.name if owner else None, str(node.value), line, span)
+        return Subject("archive_path", None if owner is None else owner.name, str(node.value), line, span)
     if isinstance(node, ast.Attribute):
-        if owner is not None and isinstance(node.value, ast.Name) and node.value.id == "self":
-            return Subject("layer", owner.name, node.attr, line, span)
-        return Subject("name", None, node.attr, line, span)
+        return _attribute(classes, owner, node, line, span)
     return _name(classes, owner, node, line, span)
 
 
+def _attribute(classes: FileClasses, owner: ModuleClass | None, node: ast.Attribute, line: int, span: Range) -> Subject:
+    path = dotted(node)
+    if owner is not None and path == f"self.{node.attr}" and _method_around(classes, owner, line) is not None:
+        return Subject("layer", owner.name, node.attr, line, span)
+    nested = None if path is None else _class_called(classes, owner, path)
+    return Subject("name" if nested is None else "class", nested, node.attr, line, span)
+
+
 def _name(classes: FileClasses, owner: ModuleClass | None, node: ast.Name, line: int, span: Range) -> Subject:
-    scoped = [node.id]
-    if owner is not None:
-        parts = owner.name.split(".")
-        scoped += [".".join([*parts[:count], node.id]) for count in range(len(parts), 0, -1)]
-    for name in scoped:
-        if any(item.name == name for item in classes.classes):
-            return Subject("class", name, node.id, line, span)
-    if owner is not None:
-        method = _method_at(owner, line)
-        if method is not None and method.name != "__init__" and node.id != "self":
-            if method.name == "forward" and any(item.name == node.id for item in method.parameters):
-                kind = "variable" if _assigned_before(classes.tree, method, node.id, line) else "parameter"
-                return Subject(kind, owner.name, node.id, line, span)
+    method = _method_around(classes, owner, line)
+    if owner is not None and method is not None and method.name != "__init__":
+        forward = owner.forward if owner.forward is not None and owner.forward.line == method.lineno else None
+        given = () if forward is None else forward.parameters
+        if any(item.name == node.id for item in given) and not _assigned_before(method, node):
+            return Subject("parameter", owner.name, node.id, line, span)
+        if node.id in _locals(method) - _own_name(method):
             return Subject("variable", owner.name, node.id, line, span)
-    return Subject("name", None, node.id, line, span)
+    name = _class_called(classes, owner, node.id)
+    return Subject("name" if name is None else "class", name, node.id, line, span)
+
+
+def _class_called(classes: FileClasses, owner: ModuleClass | None, name: str) -> str | None:
+    """The qualified name of the class of this file that a name stands for inside `owner`."""
+    parts = owner.name.split(".") if owner is not None else []
+    known = {item.name for item in classes.classes}
+    for count in range(len(parts), -1, -1):
+        qualified = ".".join([*parts[:count], name])
+        if qualified in known:
+            return qualified
+    return None
 
 
 def _innermost(classes: tuple[ModuleClass, ...], line: int, column: int) -> ModuleClass | None:
@@ -71,13 +89,26 @@ def _innermost(classes: tuple[ModuleClass, ...], line: int, column: int) -> Modu
     return max(around, key=lambda item: item.body.line, default=None)
 
 
-def _method_at(owner: ModuleClass, line: int) -> Signature | None:
-    return next((item for item in owner.methods if item.body.line <= line <= item.body.end_line), None)
+def _method_around(classes: FileClasses, owner: ModuleClass | None, line: int) -> Function | None:
+    """The method of `owner` whose lines hold this one."""
+    if owner is None:
+        return None
+    body = next((item.body for item in owner.methods if item.body.line <= line <= item.body.end_line), None)
+    if body is None:
+        return None
+    return next(
+        (
+            node
+            for node in statements(classes.tree.body)
+            if isinstance(node, FUNCTIONS) and node.lineno == body.line and node.end_lineno == body.end_line
+        ),
+        None,
+    )
 
 
 def _declared(owner: ModuleClass, line: int, column: int) -> Subject | None:
     """`forward` and its parameters where they are declared."""
-    forward = owner.forward
+    forward: Signature | None = owner.forward
     if forward is None:
         return None
     if forward.range.contains(line, column):
@@ -88,31 +119,47 @@ def _declared(owner: ModuleClass, line: int, column: int) -> Subject | None:
     return None
 
 
-def _assigned_before(tree: ast.Module, method: Signature, name: str, line: int) -> bool:
-    """Whether the method assigns the name in a line up to this one."""
+def _locals(method: Function) -> set[str]:
+    """The names that a method binds: its parameters, what it assigns, and what its comprehensions loop over."""
+    names = set(parameters(method.args))
+    for statement in method.body:
+        for node in own_nodes(statement):
+            names |= stored(node) if isinstance(node, (ast.Name, *COMPREHENSIONS)) else frozenset()
+    return names
+
+
+def _own_name(method: Function) -> set[str]:
+    """What a method calls its object."""
+    first = [*method.args.posonlyargs, *method.args.args][:1]
+    return {item.arg for item in first}
+
+
+def _assigned_before(method: Function, at: ast.Name) -> bool:
+    """Whether a method assigns the name at this place or in a line above it."""
+    if isinstance(at.ctx, ast.Store):
+        return True
     return any(
-        isinstance(node, ast.Name)
-        and isinstance(node.ctx, ast.Store)
-        and node.id == name
-        and method.body.line <= node.lineno <= line
-        for node in ast.walk(tree)
+        node.id == at.id and isinstance(node.ctx, ast.Store) and node.lineno < at.lineno
+        for statement in method.body
+        for node in own_nodes(statement)
+        if isinstance(node, ast.Name)
     )
 
 
-def _node_at(
-    source: SourceText, tree: ast.Module, line: int, column: int
-) -> tuple[ast.Name | ast.Attribute | ast.Constant, Range] | None:
+def _node_at(source: SourceText, classes: FileClasses, line: int, column: int) -> Place | None:
     """The innermost name, attribute (by its last part) or path of `torch.jit.load` at a position."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and _is_load(node) and node.args and isinstance(node.args[0], ast.Constant):
-            span = source.range_of(node.args[0])
-            if span.contains(line, column) and isinstance(node.args[0].value, str):
-                return node.args[0], span
-        if isinstance(node, ast.Name) and node.lineno == line:
+    for node in _nodes_on(classes.tree, line):
+        if isinstance(node, ast.Call):
+            path = _archive(node, classes)
+            if path is not None:
+                span = source.range_of(path)
+                if span.contains(line, column):
+                    return path, span
+        elif isinstance(node, ast.Name) and node.lineno == line:
             span = source.range_of(node)
             if span.contains(line, column):
                 return node, span
-        if isinstance(node, ast.Attribute) and node.end_lineno == line:
+        elif isinstance(node, ast.Attribute) and node.end_lineno == line:
             whole = source.range_of(node)
             span = Range(line, whole.end_column - len(node.attr), line, whole.end_column)
             if span.contains(line, column):
@@ -120,5 +167,28 @@ def _node_at(
     return None
 
 
-def _is_load(node: ast.Call) -> bool:
-    return ast.unparse(node.func) in ("torch.jit.load", "jit.load")
+def _nodes_on(tree: ast.AST, line: int) -> Iterator[ast.AST]:
+    """The nodes whose lines hold this one, outer ones first."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop(0)
+        yield node
+        for child in ast.iter_child_nodes(node):
+            first, last = getattr(child, "lineno", None), getattr(child, "end_lineno", None)
+            if first is None or last is None:
+                waiting.append(child)
+                continue
+            decorators = getattr(child, "decorator_list", ())
+            if min([first, *(item.lineno for item in decorators)]) <= line <= last:
+                waiting.append(child)
+
+
+def _archive(node: ast.Call, classes: FileClasses) -> ast.Constant | None:
+    """The path that a call of `torch.jit.load` is given as text."""
+    function = dotted(node.func)
+    if function is None or resolve_name(function, classes.imports) not in _LOADERS:
+        return None
+    given = [*node.args[:1], *(item.value for item in node.keywords if item.arg == "f")]
+    if given and isinstance(given[0], ast.Constant) and isinstance(given[0].value, str):
+        return given[0]
+    return None
