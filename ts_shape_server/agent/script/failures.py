@@ -6,6 +6,7 @@ It decides what counts as a reason of its own and what merely follows from an ed
 
 from __future__ import annotations
 
+import re
 import time
 import warnings
 from collections.abc import Callable
@@ -58,9 +59,12 @@ class Compiler:
         internal: Any = torch._jit_internal
         kept = recursive.concrete_type_store
         look_up = internal._get_overloaded_methods
-        if self.attempts > 1 and not getattr(internal, "_overloaded_methods", True):
-            # Half the time of a compilation goes into looking for overloads of every method, and there are none.
-            internal._get_overloaded_methods = lambda *_: None
+        if self.attempts > 1 and hasattr(internal, "_overloaded_methods"):
+            # Half the time of a compilation goes into looking for overloads of every method; few names have any.
+            names = {name.rpartition(".")[2] for name in internal._overloaded_methods}
+            internal._get_overloaded_methods = lambda method, kind: (
+                look_up(method, kind) if getattr(method, "__name__", None) in names else None
+            )
         recursive.concrete_type_store = store = recursive.ConcreteTypeStore()
         store.type_store.update(self.known)
         store.methods_compiled.update(item for items in self.known.values() for item in items)
@@ -186,5 +190,7 @@ def _follows(problem: Problem, search: Search) -> bool:
     if problem.function is None or problem.node is None:
         return "ts_shape_" in problem.message
     if "ts_shape_" in problem.message.split("\n")[0]:
+        return True
+    if re.search(r"\bAny\b", problem.message) and "Any" not in problem.function.source:
         return True
     return not words.independent(problem) and search.invented(problem.function, problem.whole or problem.node)

@@ -289,7 +289,7 @@ def _value(
     search: Search, function: Parsed, node: ast.expr, kind: Type, lost: frozenset[str] = frozenset()
 ) -> Candidate:
     edit = edits.replaced(key_of(node), lambda _: edits.value_call(search.sources, kind))
-    opaque = frozenset([key_of(node)]) if kind == types.ANY else frozenset()
+    opaque = frozenset([key_of(node)]) if kind == types.ANY or not kind.known else frozenset()
     return Candidate(function, (edit,), lost, opaque=opaque)
 
 

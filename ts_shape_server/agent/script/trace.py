@@ -68,8 +68,10 @@ def trace(run: Run, module: Any, eager: Callable[[bool], Any], name: dict[str, A
         message = f"tracing fails: {_untraceable(arguments, keywords) or first[:200]}"
         result.warnings.append(_failure(message, name, f"{type(error).__name__}: {error}"))
         return result
+    places: list[Any] = []
     for warning in found:
-        if warning not in result.warnings:
+        if warning["location"] not in places:
+            places.append(warning["location"])
             result.warnings.append(warning)
     for second in (False, True) if run.second is not None else (False,):
         where = "a second size" if second else "the example"

@@ -26,8 +26,9 @@ def trial(original: Run, candidate: Run, context: Context, known: Mapping[str, A
     before = Session(original, context)
     try:
         weights = before.pristine.state_dict()
-        after = Session(candidate, context, None if before.heavy else weights)
-        reason = _same_weights(before, after) or _same_outputs(before, after)
+        reason = _same_weights(weights, Session(candidate, context).pristine.state_dict())
+        after = Session(candidate, context, None if before.heavy or reason else weights)
+        reason = reason or _same_outputs(before, after)
     except Exception as error:
         return {"ok": False, "reason": f"the changed module does not run: {_one_line(error)}", "torchscript": None}
     if reason:
@@ -37,18 +38,14 @@ def trial(original: Run, candidate: Run, context: Context, known: Mapping[str, A
     return {"ok": not reason, "reason": reason, "torchscript": found}
 
 
-def _same_weights(before: Session, after: Session) -> str:
-    state = after.run.build().state_dict() if not after.heavy else after.pristine.state_dict()
-    shapes = {name: tuple(value.shape) for name, value in state.items() if hasattr(value, "shape")}
-    wanted = {
-        name: tuple(value.shape) for name, value in before.pristine.state_dict().items() if hasattr(value, "shape")
-    }
-    for name in wanted:
-        if name not in shapes:
+def _same_weights(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Empty if both have weights of the same names and shapes."""
+    for name, value in before.items():
+        if name not in after:
             return f"the change loses the weight `{name}`: a checkpoint would no longer load"
-        if shapes[name] != wanted[name]:
+        if getattr(after[name], "shape", None) != getattr(value, "shape", None):
             return f"the change gives `{name}` another shape: a checkpoint would no longer load"
-    new = [name for name in shapes if name not in wanted]
+    new = [name for name in after if name not in before]
     return f"the change adds the weight `{new[0]}`: a checkpoint would no longer load" if new else ""
 
 
