@@ -10,10 +10,10 @@ def warm() -> bool:
     """Whether symbolic sizes work on this torch."""
     torch.set_num_threads(1)
     from ts_shape_server.agent import infer, script  # noqa: F401  # loaded here so that each child finds them loaded
-    from ts_shape_server.agent.infer import engine, symbolic, values
+    from ts_shape_server.agent.infer import solve, symbolic, values
     from ts_shape_server.agent.infer.session import Session
 
-    works = engine.warm()
+    works = solve.warm()
     if works:
         mode = symbolic.new_mode()
         with mode:

@@ -7,17 +7,16 @@ itself.
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
 import typing
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from ts_shape_server.agent.infer.source import function_tree
+from ts_shape_server.agent.infer.uses import Use, required, uses_of
 
 MAXIMUM_REPAIRS = 24
 
@@ -89,40 +88,14 @@ _SEQUENCES = re.compile(
 )
 
 
-@dataclass
-class Use:
-    """How a constructor's body uses one parameter."""
-
-    called: bool = False
-    indexed: bool = False
-    iterated: bool = False
-    ranged: bool = False
-    attributes: set[str] = field(default_factory=set)
-    keys: set[str] = field(default_factory=set)
-    strings: list[str] = field(default_factory=list)
-    stored: set[str] = field(default_factory=set)
-    numeric: bool = False
-    spread: bool = False
-
-
 Plan = dict[str, str]
 """Expressions by parameter name, in the order of the signature."""
 
 
-def required(cls: type) -> list[inspect.Parameter]:
-    """The constructor's parameters without default, self and variadic ones left out."""
-    try:
-        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]  # read, not called
-    except (TypeError, ValueError):
-        return []
-    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [item for item in parameters if item.default is item.empty and item.kind not in variadic]
-
-
 def plan(cls: type, given: Mapping[str, str], profile: Profile, namespace: Mapping[str, Any]) -> Plan:
     """Expressions for all that `cls` needs; `given` wins."""
-    uses = _uses(cls)
-    sizes = _Sizes(profile)
+    uses = uses_of(cls)
+    sizes = Sizes(profile)
     result: Plan = {}
     for parameter in required(cls):
         name = parameter.name
@@ -134,7 +107,7 @@ def plan(cls: type, given: Mapping[str, str], profile: Profile, namespace: Mappi
     return result
 
 
-class _Sizes:
+class Sizes:
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
         self._next = 0
@@ -146,7 +119,7 @@ class _Sizes:
         return value
 
 
-def _expression(parameter: inspect.Parameter, use: Use, sizes: _Sizes, namespace: Mapping[str, Any]) -> str:
+def _expression(parameter: inspect.Parameter, use: Use, sizes: Sizes, namespace: Mapping[str, Any]) -> str:
     name = parameter.name.lower()
     annotated = _by_annotation(parameter.annotation, name, sizes)
     if annotated is not None:
@@ -168,7 +141,7 @@ def _expression(parameter: inspect.Parameter, use: Use, sizes: _Sizes, namespace
     if use.spread:
         return "[nn.Identity()]"
     if (use.iterated or use.indexed) and not use.ranged:
-        return _list(name, sizes)
+        return list_of(name, sizes)
     return by_name(name, sizes)
 
 
@@ -197,7 +170,7 @@ def _callable(name: str, use: Use) -> str:
     return "nn.Identity"
 
 
-def _list(name: str, sizes: _Sizes) -> str:
+def list_of(name: str, sizes: Sizes) -> str:
     if re.search(r"layers$|blocks$|depths$|num_units", name):
         return "[2, 2, 2, 2]"
     if re.search(r"strides?$|dilations?$|groups$", name):
@@ -212,7 +185,7 @@ def _list(name: str, sizes: _Sizes) -> str:
     return f"[{size}, {size}, {size}, {size}]"
 
 
-def by_name(name: str, sizes: _Sizes) -> str:
+def by_name(name: str, sizes: Sizes) -> str:
     """A number, flag or object that a name suggests."""
     name = name.lower()
     if name == "device":
@@ -237,11 +210,11 @@ def by_name(name: str, sizes: _Sizes) -> str:
         and re.search(r"s$|list$", name)
         and not re.search(r"channels$|planes$|filters$|features$|units$", name)
     ):
-        return _list(name, sizes)
+        return list_of(name, sizes)
     return str(sizes.take())
 
 
-def _by_annotation(annotation: Any, name: str, sizes: _Sizes) -> str | None:
+def _by_annotation(annotation: Any, name: str, sizes: Sizes) -> str | None:
     if annotation is inspect.Parameter.empty:
         return None
     text = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
@@ -263,7 +236,7 @@ def _by_annotation(annotation: Any, name: str, sizes: _Sizes) -> str | None:
     if re.match(r"(List|Sequence|list|Iterable)\[(int|float)\]", text) or re.match(
         r"(Tuple|tuple)\[int, \.\.\.\]", text
     ):
-        return _list(name, sizes)
+        return list_of(name, sizes)
     match = re.match(r"(?:Tuple|tuple)\[((?:int(?:, )?)+)\]$", text)
     if match:
         return "(" + "".join(f"{by_name(name, sizes)}, " for _ in match.group(1).split(",")) + ")"
@@ -281,246 +254,9 @@ def _class_argument(annotation: Any) -> str | None:
 
 def namespace_expression(attributes: list[str], profile: Profile) -> str:
     """A stand-in for a config object with these attributes."""
-    sizes = _Sizes(profile)
+    sizes = Sizes(profile)
     inner = ", ".join(f"{name}={by_name(name, sizes)}" for name in attributes if name.isidentifier())
     return f"__import__('types').SimpleNamespace({inner})"
-
-
-class _Uses(ast.NodeVisitor):
-    def __init__(self, names: list[str]) -> None:
-        self.uses = {name: Use() for name in names}
-        self.attributes: dict[str, str] = {}
-
-    def _of(self, node: ast.AST) -> Use | None:
-        return self.uses.get(node.id) if isinstance(node, ast.Name) else None
-
-    def visit_Call(self, node: ast.Call) -> None:
-        use = self._of(node.func)
-        if use is not None:
-            use.called = True
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        for argument in node.args:
-            inner = self._of(argument.value if isinstance(argument, ast.Starred) else argument)
-            if inner is None:
-                continue
-            if isinstance(argument, ast.Starred):
-                inner.spread = True
-            elif name == "range":
-                inner.ranged = True
-            elif name in (
-                "Linear",
-                "Conv1d",
-                "Conv2d",
-                "Conv3d",
-                "BatchNorm2d",
-                "Embedding",
-                "LSTM",
-                "GRU",
-                "LayerNorm",
-            ):
-                inner.numeric = True
-            elif name in ("len", "enumerate", "zip", "list", "tuple", "sum"):
-                inner.iterated = True
-        self.generic_visit(node)
-
-    def visit_Attribute(self, node: ast.Attribute) -> None:
-        use = self._of(node.value)
-        if use is not None:
-            if node.attr in ("keys", "items", "values"):
-                use.keys.add("x")
-            elif node.attr in ("lower", "upper", "split", "startswith"):
-                use.strings.append("relu")
-            elif node.attr not in ("append", "copy", "index"):
-                use.attributes.add(node.attr)
-        self.generic_visit(node)
-
-    def visit_Subscript(self, node: ast.Subscript) -> None:
-        use = self._of(node.value)
-        if use is not None:
-            if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
-                use.keys.add(node.slice.value)
-            else:
-                use.indexed = True
-        index = self._of(node.slice)
-        if index is not None and isinstance(node.value, ast.Dict):
-            index.strings += [
-                key.value for key in node.value.keys if isinstance(key, ast.Constant) and type(key.value) is str
-            ]
-        self.generic_visit(node)
-
-    def visit_For(self, node: ast.For) -> None:
-        use = self._of(node.iter)
-        if use is not None:
-            use.iterated = True
-        self.generic_visit(node)
-
-    def visit_comprehension(self, node: ast.comprehension) -> None:
-        use = self._of(node.iter)
-        if use is not None:
-            use.iterated = True
-        self.generic_visit(node)
-
-    def visit_BinOp(self, node: ast.BinOp) -> None:
-        for side in (node.left, node.right):
-            use = self._of(side)
-            if use is not None:
-                use.numeric = True
-        self.generic_visit(node)
-
-    def visit_Compare(self, node: ast.Compare) -> None:
-        use = self._of(node.left)
-        if use is not None:
-            for other in node.comparators:
-                parts = other.elts if isinstance(other, (ast.List, ast.Tuple, ast.Set)) else [other]
-                use.strings += [
-                    part.value for part in parts if isinstance(part, ast.Constant) and type(part.value) is str
-                ]
-        self.generic_visit(node)
-
-    def visit_Assign(self, node: ast.Assign) -> None:
-        for target in node.targets:
-            name = _own_attribute(target)
-            if name and isinstance(node.value, ast.Name) and node.value.id in self.uses:
-                self.attributes[name] = node.value.id
-        self.generic_visit(node)
-
-
-def _uses(cls: type) -> dict[str, Use]:
-    tree = function_tree(cls.__init__)  # type: ignore[misc]  # read, not called
-    names = [parameter.name for parameter in required(cls)]
-    reader = _Uses(names)
-    if tree is None:
-        return reader.uses
-    for statement in tree.body:
-        reader.visit(statement)
-    for name, function in vars(cls).items():
-        if inspect.isfunction(function) and name != "__init__":
-            _stored_uses(function_tree(function), reader)
-    return reader.uses
-
-
-def _stored_uses(tree: ast.FunctionDef | None, reader: _Uses) -> None:
-    """How methods use the attributes that hold a parameter."""
-    if tree is None:
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            name = _own_attribute(node.func)
-            if name in reader.attributes:
-                reader.uses[reader.attributes[name]].stored.add("called")
-        elif isinstance(node, ast.Attribute):
-            name = _own_attribute(node.value)
-            if name in reader.attributes:
-                reader.uses[reader.attributes[name]].attributes.add(node.attr)
-        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and type(node.slice.value) is str:
-            name = _own_attribute(node.value)
-            if name in reader.attributes:
-                reader.uses[reader.attributes[name]].keys.add(node.slice.value)
-
-
-def _own_attribute(node: ast.AST) -> str:
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
-        return node.attr
-    return ""
-
-
-def _classes(namespace: Mapping[str, Any]) -> Iterator[str]:
-    """The file's own module classes that take sizes, the first few."""
-    own = namespace.get("__name__")
-    found = [
-        name
-        for name, value in namespace.items()
-        if isinstance(value, type) and issubclass(value, nn.Module) and value.__module__ == own and required(value)
-    ]
-    yield from found[:3]
-
-
-def repaired(
-    current: Plan,
-    given: Mapping[str, str],
-    error: BaseException,
-    blamed: frozenset[str],
-    profile: Profile,
-    namespace: Mapping[str, Any],
-) -> Iterator[Plan]:
-    """Other plans that may avoid `error`. `blamed` are the names in the failing line of the constructor."""
-    text = str(error)[:1000]
-    open_names = [name for name in current if name not in given]
-    ordered = sorted(open_names, key=lambda name: name not in blamed)
-    missing = re.search(r"SimpleNamespace' object has no attribute '(\w+)'", text)
-    if missing is not None:
-        attribute = missing.group(1)
-        for name in ordered:
-            if "SimpleNamespace(" in current[name] and f"{attribute}=" not in current[name]:
-                head, inner = current[name].split("SimpleNamespace(", 1)
-                added = f"{attribute}={by_name(attribute, _Sizes(profile))}"
-                yield {**current, name: f"{head}SimpleNamespace({added}{', ' if inner != ')' else ''}{inner}"}
-        return
-    key = re.fullmatch(r"'(\w+)'", text)
-    if isinstance(error, KeyError) and key is not None:
-        for name in ordered:
-            if current[name].startswith("{"):
-                added = f"{key.group(1)!r}: {by_name(key.group(1), _Sizes(profile))}"
-                yield {**current, name: "{" + added + ", " + current[name][1:]}
-    for name in ordered:
-        for expression in _alternatives(name, current[name], text, profile, namespace):
-            if expression != current[name]:
-                yield {**current, name: expression}
-
-
-def _alternatives(
-    name: str, expression: str, text: str, profile: Profile, namespace: Mapping[str, Any]
-) -> Iterator[str]:
-    size = profile.sizes[0]
-    if re.search(r"not iterable|no len\(\)|not subscriptable|must be an iterable|cannot unpack", text):
-        yield _list(name.lower(), _Sizes(profile))
-        yield f"({size}, {size})"
-        yield f"({size}, {size}, {size})"
-    if (
-        re.search(r"list index out of range|tuple index out of range|not enough values", text)
-        and expression[:1] in "[("
-    ):
-        yield f"[{', '.join([str(size)] * 8)}]"
-        yield f"[{', '.join([str(size)] * 3)}]"
-    if "too many values to unpack" in text:
-        yield f"({size}, {size})"
-        yield f"({size}, {size}, {size})"
-    if "not callable" in text:
-        yield from _classes(namespace)
-        yield "nn.Identity"
-        yield "nn.ReLU"
-        yield "(lambda *args, **kwargs: nn.Identity())"
-    attribute = re.search(r"'(?:int|float|str|list|NoneType|Identity|bool)' object has no attribute '(\w+)'", text)
-    if attribute is not None:
-        yield namespace_expression([attribute.group(1)], profile)
-    if re.search(r"is not a Module subclass|not an? (?:nn\.)?Module", text):
-        yield "nn.Identity()"
-        yield "[nn.Identity()]"
-    if re.search(
-        r"'(?:list|tuple|Identity|SimpleNamespace|type|str|NoneType|bool|float)' object cannot be interpreted|"
-        r"unsupported operand|must be (?:int|float|tuple of ints)|empty\(\)|not supported between|can't multiply|"
-        r"must be real number|bad operand",
-        text,
-    ):
-        yield str(size)
-        yield "0.1"
-    if re.search(r"expected str|must be str|has no attribute '(?:lower|upper|split)'|startswith", text):
-        yield "'relu'"
-
-
-def agreeing(current: Plan, given: Mapping[str, str], pair: tuple[int, int]) -> list[Plan]:
-    """Plans in which a guessed size is changed so that two sizes that disagree may be one: larger values first."""
-    first, second = max(pair), min(pair)
-    plans: list[Plan] = []
-    for wrong, right in ((second, first), (first, second)):
-        for name, value in int_arguments(current).items():
-            if name in given:
-                continue
-            if value == wrong:
-                plans.append({**current, name: str(right)})
-            elif value > 1 and wrong % value == 0 and right % (wrong // value) == 0:
-                plans.append({**current, name: str(right // (wrong // value))})
-    return plans[:6]
 
 
 def int_arguments(current: Plan) -> dict[str, int]:

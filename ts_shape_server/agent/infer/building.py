@@ -16,7 +16,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ts_shape_server.agent import runs
-from ts_shape_server.agent.infer import arguments, source, symbolic
+from ts_shape_server.agent.infer import argument_repairs, arguments, source, symbolic
 from ts_shape_server.agent.infer.session import Session, innermost_line
 
 _RANDOM = frozenset(
@@ -112,7 +112,7 @@ def first_that_builds(
             first = first or NotBuilt(error, plan)
             line = innermost_line(error, path)
             blamed = source.names_in_line(lines, line) if line is not None else frozenset()
-            fixes = list(arguments.repaired(plan, given, error, blamed, profile, namespace))
+            fixes = list(argument_repairs.repaired(plan, given, error, blamed, profile, namespace))
             if "SimpleNamespace' object has no attribute" in str(error):
                 queue[:0] = fixes
             else:

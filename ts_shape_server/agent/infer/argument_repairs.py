@@ -1,0 +1,119 @@
+"""From the error of a constructor, or from sizes that disagree later, to other constructor arguments. Builds nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import nn
+
+from ts_shape_server.agent.infer.arguments import (
+    Plan,
+    Profile,
+    Sizes,
+    by_name,
+    int_arguments,
+    list_of,
+    namespace_expression,
+)
+from ts_shape_server.agent.infer.uses import required
+
+
+def _classes(namespace: Mapping[str, Any]) -> Iterator[str]:
+    """The file's own module classes that take sizes, the first few."""
+    own = namespace.get("__name__")
+    found = [
+        name
+        for name, value in namespace.items()
+        if isinstance(value, type) and issubclass(value, nn.Module) and value.__module__ == own and required(value)
+    ]
+    yield from found[:3]
+
+
+def repaired(
+    current: Plan,
+    given: Mapping[str, str],
+    error: BaseException,
+    blamed: frozenset[str],
+    profile: Profile,
+    namespace: Mapping[str, Any],
+) -> Iterator[Plan]:
+    """Other plans that may avoid `error`. `blamed` are the names in the failing line of the constructor."""
+    text = str(error)[:1000]
+    open_names = [name for name in current if name not in given]
+    ordered = sorted(open_names, key=lambda name: name not in blamed)
+    missing = re.search(r"SimpleNamespace' object has no attribute '(\w+)'", text)
+    if missing is not None:
+        attribute = missing.group(1)
+        for name in ordered:
+            if "SimpleNamespace(" in current[name] and f"{attribute}=" not in current[name]:
+                head, inner = current[name].split("SimpleNamespace(", 1)
+                added = f"{attribute}={by_name(attribute, Sizes(profile))}"
+                yield {**current, name: f"{head}SimpleNamespace({added}{', ' if inner != ')' else ''}{inner}"}
+        return
+    key = re.fullmatch(r"'(\w+)'", text)
+    if isinstance(error, KeyError) and key is not None:
+        for name in ordered:
+            if current[name].startswith("{"):
+                added = f"{key.group(1)!r}: {by_name(key.group(1), Sizes(profile))}"
+                yield {**current, name: "{" + added + ", " + current[name][1:]}
+    for name in ordered:
+        for expression in _alternatives(name, current[name], text, profile, namespace):
+            if expression != current[name]:
+                yield {**current, name: expression}
+
+
+def _alternatives(
+    name: str, expression: str, text: str, profile: Profile, namespace: Mapping[str, Any]
+) -> Iterator[str]:
+    size = profile.sizes[0]
+    if re.search(r"not iterable|no len\(\)|not subscriptable|must be an iterable|cannot unpack", text):
+        yield list_of(name.lower(), Sizes(profile))
+        yield f"({size}, {size})"
+        yield f"({size}, {size}, {size})"
+    if (
+        re.search(r"list index out of range|tuple index out of range|not enough values", text)
+        and expression[:1] in "[("
+    ):
+        yield f"[{', '.join([str(size)] * 8)}]"
+        yield f"[{', '.join([str(size)] * 3)}]"
+    if "too many values to unpack" in text:
+        yield f"({size}, {size})"
+        yield f"({size}, {size}, {size})"
+    if "not callable" in text:
+        yield from _classes(namespace)
+        yield "nn.Identity"
+        yield "nn.ReLU"
+        yield "(lambda *args, **kwargs: nn.Identity())"
+    attribute = re.search(r"'(?:int|float|str|list|NoneType|Identity|bool)' object has no attribute '(\w+)'", text)
+    if attribute is not None:
+        yield namespace_expression([attribute.group(1)], profile)
+    if re.search(r"is not a Module subclass|not an? (?:nn\.)?Module", text):
+        yield "nn.Identity()"
+        yield "[nn.Identity()]"
+    if re.search(
+        r"'(?:list|tuple|Identity|SimpleNamespace|type|str|NoneType|bool|float)' object cannot be interpreted|"
+        r"unsupported operand|must be (?:int|float|tuple of ints)|empty\(\)|not supported between|can't multiply|"
+        r"must be real number|bad operand",
+        text,
+    ):
+        yield str(size)
+        yield "0.1"
+    if re.search(r"expected str|must be str|has no attribute '(?:lower|upper|split)'|startswith", text):
+        yield "'relu'"
+
+
+def agreeing(current: Plan, given: Mapping[str, str], pair: tuple[int, int]) -> list[Plan]:
+    """Plans in which a guessed size is changed so that two sizes that disagree may be one: larger values first."""
+    first, second = max(pair), min(pair)
+    plans: list[Plan] = []
+    for wrong, right in ((second, first), (first, second)):
+        for name, value in int_arguments(current).items():
+            if name in given:
+                continue
+            if value == wrong:
+                plans.append({**current, name: str(right)})
+            elif value > 1 and wrong % value == 0 and right % (wrong // value) == 0:
+                plans.append({**current, name: str(right // (wrong // value))})
+    return plans[:6]

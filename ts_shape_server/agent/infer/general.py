@@ -1,0 +1,166 @@
+"""The general claim of a class that runs: symbols, constraints, and every shape of its inside spelled in them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.infer import argument_names, claims, contract, naming, shots, symbolic, values
+from ts_shape_server.agent.infer.limits import TimeLimit, time_limit
+from ts_shape_server.agent.infer.solve import SYMBOLIC_SECONDS, Solved
+from ts_shape_server.agent.infer.spelling import Spelling
+
+CLAIM_SECONDS = 4.0
+SAMPLES = 4
+SAMPLE_SECONDS = 2.0
+
+
+def general(cls: type[nn.Module], solved: Solved, context: Context) -> dict[str, Any]:
+    """The general claim: symbols, constraints, and all shapes spelled in them."""
+    session, found = solved.session, solved.found
+    lines = class_lines(cls)
+    traced: shots.Shot | None = None
+    guards: tuple[symbolic.Guard, ...] = ()
+    try:
+        with time_limit(min(SYMBOLIC_SECONDS, context.remaining() * 0.3)):
+            outcome, traced = shots.take(
+                lambda watch: session.symbolic(found.inputs, watch), session.module, context.path, lines
+            )
+            guards = outcome.guards if outcome.ok else ()
+    except TimeLimit:
+        pass
+    trials = claims.Trials(
+        session, found.inputs, found.outcome, time.monotonic() + min(CLAIM_SECONDS, context.remaining() * 0.3)
+    )
+    claim = claims.generalise(trials, guards)
+    names = naming.name_places(found.inputs, claim, found.outcome.wishes, solved.axes)
+    samples, others = _sampled(solved, claim, trials, context, lines)
+    spelling = Spelling(claim, names, samples)
+    named = argument_names.find(cls, solved.plan, solved.sources, session, found, context)
+    result = _claimed(solved, claim, names, spelling, named)
+    first = traced if traced is not None else others[0] if others else None
+    if first is not None:
+        told = shots.spelled(first, others, spelling.told)
+        told = _counted(told, first, solved, context, lines, result)
+        result.update(inside(cls, _renamed(told, named.outputs, trials.rows_are_batch, names)))
+    return result
+
+
+def inside(cls: type, shot: shots.Shot) -> dict[str, Any]:
+    """The parts of a report that a shot gives."""
+    return {
+        "outputs": contract.outputs(shot),
+        "layers": contract.layers(shot.calls, contract.layer_lines(cls)),
+        "variables": contract.variables(shot.locals),
+    }
+
+
+def _sampled(
+    solved: Solved, claim: claims.Claim, trials: claims.Trials, context: Context, lines: range
+) -> tuple[list[claims.Sizes], list[shots.Shot]]:
+    """Sizes that the claim allows, the base first, and what runs at them show."""
+    found, session = solved.found, solved.session
+    good = [sizes for sizes, ran in trials.known.items() if ran and sizes != claim.base and claim.allows(sizes)]
+    preferred = [claim.second] if claim.second is not None else []
+    wanted = list(dict.fromkeys([claim.base, *preferred, *sorted(good, key=lambda sizes: -_moved(sizes, claim.base))]))
+    samples: list[claims.Sizes] = []
+    taken: list[shots.Shot] = []
+    deadline = time.monotonic() + min(SAMPLE_SECONDS, context.remaining() * 0.1)
+    for sizes in wanted[:SAMPLES]:
+        if taken and time.monotonic() > deadline:
+            break
+        run = functools.partial(session.concrete, values.with_sizes(found.inputs, sizes))
+        _, shot = shots.take(run, session.module, context.path, lines)
+        if shot is not None:
+            samples.append(sizes)
+            taken.append(shot)
+    return samples, taken
+
+
+def _moved(sizes: claims.Sizes, base: claims.Sizes) -> int:
+    """How many sizes differ, huge ones counting nothing."""
+    return sum(here != there and here < 4 * there for here, there in zip(sizes, base))
+
+
+def _counted(
+    told: shots.Shot, first: shots.Shot, solved: Solved, context: Context, lines: range, result: dict[str, Any]
+) -> shots.Shot:
+    """Sizes that follow the number of items of a list told as ``N``: seen in a run with one item more."""
+    longer = values.with_one_more(solved.found.inputs)
+    if longer is None:
+        return told
+    counts = {len(item.guess.items) for item in longer if isinstance(item.guess, values.SequenceGuess)}
+    session = solved.session
+    _, shot = shots.take(lambda watch: session.concrete(longer, watch), session.module, context.path, lines)
+    if shot is None:
+        return told
+    seen = False
+
+    def count(size: Any, after: Sequence[int]) -> Any:
+        nonlocal seen
+        if (
+            isinstance(size, int)
+            and len(after) == 2
+            and after[1] == after[0] + 1
+            and after[1] in counts
+            and size == after[0]
+        ):
+            seen = True
+            return "N"
+        return size
+
+    changed = shots.spelled(told, [first, shot], count)
+    if seen:
+        result["symbols"]["N"] = {"min": 1, "max": None, "multiple_of": 1}
+    return changed
+
+
+def _claimed(
+    solved: Solved,
+    claim: claims.Claim,
+    names: Mapping[int, str],
+    spelling: Spelling,
+    named: argument_names.Named,
+) -> dict[str, Any]:
+    base = values.sizes(solved.found.inputs)
+
+    def dim(slot: int) -> int | str:
+        return names.get(slot, named.places.get(slot, base[slot]))
+
+    symbols: dict[str, Any] = {}
+    for item in claim.free:
+        symbols[names[item.members[0]]] = {"min": item.minimum, "max": item.maximum, "multiple_of": item.multiple_of}
+    for name in [*named.places.values(), *named.outputs.values()]:
+        symbols.setdefault(name, {"min": named.values[name], "max": named.values[name], "multiple_of": 1})
+    second = claim.second
+    return {
+        "inputs": contract.input_specs(
+            solved.found.inputs, solved.omitted, dim, naming.varying(solved.found.inputs, claim, names)
+        ),
+        "symbols": symbols,
+        "constraints": spelling.constraints(),
+        "second": None if second is None else contract.example(values.with_sizes(solved.found.inputs, second)),
+    }
+
+
+def _renamed(shot: shots.Shot, named: Mapping[int, str], rows_are_batch: bool, names: Mapping[int, str]) -> shots.Shot:
+    """Fixed sizes of the output that follow a constructor argument by its name; its rows, if they are, as the batch."""
+    calls, found, output = shots.sections(shot)
+    told = [named.get(size, size) if isinstance(size, int) else size for size in output]
+    if rows_are_batch and 0 in names and told:
+        told[0] = names[0]
+    return shots.respelled(shot, [*calls, *found, *told])
+
+
+def class_lines(cls: type) -> range:
+    try:
+        lines, start = inspect.getsourcelines(cls)
+    except (OSError, TypeError):
+        return range(1, 1_000_000)
+    return range(start, start + len(lines))
