@@ -15,6 +15,7 @@ from ts_shape_server.analysis.scopes import FUNCTIONS, bound_by, changed_within,
 _WORKER_OPTIONS = frozenset(
     {"num_workers", "persistent_workers", "prefetch_factor", "multiprocessing_context", "pin_memory", "timeout"}
 )
+_PROGRESS = frozenset({"tqdm", "track", "progress_bar", "ProgressBar", "alive_it"})
 _TEST_DECORATORS = frozenset({"fixture", "parametrize"})
 
 
@@ -111,7 +112,7 @@ def _inner(item: ast.AST, names: set[str]) -> ast.AST:
 def first_items(owner: ast.AST) -> list[ast.stmt]:
     """What stands for the head of a block that a call is inside of: the first item of a loop, an entered context."""
     if isinstance(owner, (ast.For, ast.AsyncFor)):
-        return [ast.For(owner.target, owner.iter, [ast.Break()], [], None)]
+        return [ast.For(owner.target, _without_progress(owner.iter), [ast.Break()], [], None)]
     if isinstance(owner, ast.With):
         return [
             ast.Assign(
@@ -121,6 +122,17 @@ def first_items(owner: ast.AST) -> list[ast.stmt]:
             if item.optional_vars is not None
         ]
     return []
+
+
+def _without_progress(node: ast.expr) -> ast.expr:
+    """An iterable without the progress bar around it, also inside `enumerate(…)`."""
+    if isinstance(node, ast.Call) and node.args:
+        inner = _without_progress(node.args[0])
+        if last_part(node.func) in _PROGRESS:
+            return inner
+        if last_part(node.func) == "enumerate":
+            return ast.Call(node.func, [inner, *node.args[1:]], node.keywords)
+    return node
 
 
 def _entering(context: ast.expr) -> ast.expr:

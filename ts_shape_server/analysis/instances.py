@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ts_shape_server.analysis import arguments
@@ -48,7 +48,6 @@ class Instances:
         self._elsewhere = defined_in is not None and defined_in != path
         self._parts = frozenset(re.split(r"[/\\]|\.py$", defined_in or ""))
         self._defined = any(isinstance(item, ast.ClassDef) and item.name == class_name for item in program.module)
-        self._attributes = _attributes(program)
 
     def is_class(self, node: ast.expr) -> bool:
         """Whether an expression names the class."""
@@ -151,25 +150,8 @@ class Instances:
 
     def _of_attribute(self, name: str, way: Way, depth: int) -> Origin | None:
         owner = enclosing_class(way)
-        for value, place in self._attributes.get((id(owner), name), ()):
+        for value, place in self._program.attributes.get((id(owner), name), ()):
             found = self.origin(value, place, depth + 1)
             if found is not None:
                 return found
         return None
-
-
-def _attributes(program: Program) -> dict[tuple[int, str], list[tuple[ast.expr, Way]]]:
-    """What is assigned to attributes of `self`, by class and name."""
-    found: dict[tuple[int, str], list[tuple[ast.expr, Way]]] = {}
-    for way in program.ways:
-        for target, value in _assignments(way[-1].body[way[-1].index]):
-            if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "self":
-                found.setdefault((id(enclosing_class(way)), target.attr), []).append((value, way))
-    return found
-
-
-def _assignments(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
-    if isinstance(statement, ast.Assign):
-        yield from ((target, statement.value) for target in statement.targets)
-    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-        yield statement.target, statement.value

@@ -74,10 +74,18 @@ class Program:
         self.ways: list[Way] = list(steps(tree))
         self.way_of = {id(way[-1].body[way[-1].index]): way for way in self.ways}
         self.functions: dict[str, list[tuple[ast.FunctionDef | ast.AsyncFunctionDef, Way]]] = {}
+        self.attributes: dict[tuple[int, str], list[tuple[ast.expr, Way]]] = {}
         self.sites: dict[str, list[Site]] = {}
         self.calls: list[Site] = []
         for way in self.ways:
             statement = way[-1].body[way[-1].index]
+            for target, value in _assignments(statement):
+                if (
+                    isinstance(target, ast.Attribute)
+                    and isinstance(target.value, ast.Name)
+                    and target.value.id == "self"
+                ):
+                    self.attributes.setdefault((id(enclosing_class(way)), target.attr), []).append((value, way))
             if isinstance(statement, FUNCTIONS):
                 self.functions.setdefault(statement.name, []).append((statement, way))
                 self._assigned.update(parameters(statement.args))
@@ -218,4 +226,17 @@ def enclosing_class(way: Way) -> ast.ClassDef | None:
     for step in reversed(way):
         if isinstance(step.owner, ast.ClassDef):
             return step.owner
+    return None
+
+
+def _assignments(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr]]:
+    if isinstance(statement, ast.Assign):
+        yield from ((target, statement.value) for target in statement.targets)
+    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+        yield statement.target, statement.value
+
+
+def _of_self(node: ast.expr) -> str | None:
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+        return node.attr
     return None

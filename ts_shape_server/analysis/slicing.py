@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import copy
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ts_shape_server.analysis import arguments, blocks
 from ts_shape_server.analysis.program import Program, Site, Way, segments
-from ts_shape_server.analysis.scopes import FUNCTIONS, free_names, header_names, leaves_function
+from ts_shape_server.analysis.scopes import FUNCTIONS, free_names, header_names, leaves_function, parameters
 
 DEPTH = 3
 """How many calls a parameter is followed through."""
@@ -47,7 +48,7 @@ def backward(program: Program, needs: Sequence[Need]) -> Slice | None:
     slicer = _Slicer(program)
     local: list[ast.stmt] = []
     for need in needs:
-        made = slicer.around(need.way, _names(need.expressions), 0)
+        made = slicer.around(need.way, need.expressions, 0)
         if made is None:
             return None
         local += made
@@ -67,22 +68,27 @@ class _Slicer:
         self._asked: set[tuple[str, int]] = set()
         self._missing: set[str] = set()
         self._fixtures: set[str] = set()
+        self._attributes: set[tuple[int, str]] = set()
+        self._owners: set[str] = set()
 
-    def around(self, way: Way, names: Iterable[str], depth: int) -> list[ast.stmt] | None:
-        """The statements of the functions around the end of `way` that bind these names; the module's are noted."""
-        live = set(names)
+    def around(self, way: Way, expressions: Iterable[ast.expr], depth: int) -> list[ast.stmt] | None:
+        """The statements of the functions around the end of `way` that expressions need; the module's are noted."""
+        expressions = list(expressions)
+        live = _names(expressions)
         kept: list[ast.stmt] = []
         scopes = segments(way)
         for owner, inside in reversed(scopes[1:]):
-            kept[:0] = self._within(inside, live)
+            kept[:0] = self._within(inside, live, _parameters_of(owner))
             if isinstance(owner, FUNCTIONS):
-                bound = self._parameters(owner, _before(way, owner), live, depth)
-                if bound is None:
+                place = _before(way, owner)
+                attributes = self._own(owner, place, [*kept, *expressions], live, depth)
+                bound = None if attributes is None else self._parameters(owner, place, live, depth)
+                if attributes is None or bound is None:
                     return None
-                kept[:0] = bound
+                kept[:0] = [*attributes, *bound]
         end, inner = self._place(scopes[0][1])
         if len(scopes) == 1:
-            kept[:0] = self._within(inner, live)
+            kept[:0] = self._within(inner, live, self._program.binders)
         else:
             end = len(self._program.module)
         self._need(live, end)
@@ -96,15 +102,49 @@ class _Slicer:
                 return place, steps[number + 1 :]
         return len(self._program.module), steps
 
-    @staticmethod
-    def _within(steps: Way, live: set[str]) -> list[ast.stmt]:
-        """The statements of one scope, before the end of its steps, that bind what is live."""
+    def _within(self, steps: Way, live: set[str], elsewhere: Container[str]) -> list[ast.stmt]:
+        """The statements of one scope, before the end of its steps, that bind what is live.
+
+        A name that they bind is this scope's even where they bind it on a condition, but for those that are also bound
+        `elsewhere`.
+        """
         entries: list[ast.stmt] = []
         for step in steps:
             entries += blocks.first_items(step.owner)
             if not isinstance(step.owner, ast.ClassDef):
                 entries += step.body[: step.index]
-        return blocks.bindings(entries, live)
+        kept = blocks.bindings(entries, live)
+        own = {name for statement in entries for name in self._program.bound(statement)}
+        live -= {name for name in own if name not in elsewhere}
+        return kept
+
+    def _own(
+        self, function: arguments.Function, way: Way, nodes: Sequence[ast.AST], live: set[str], depth: int
+    ) -> list[ast.stmt] | None:
+        """Assignments to a stand-in for `self` of the attributes that are read; None where more is needed of it."""
+        plain = [*function.args.posonlyargs, *function.args.args]
+        owner = way[-1].owner
+        if not isinstance(owner, ast.ClassDef) or not plain or plain[0].arg not in live:
+            return []
+        name = plain[0].arg
+        every = [node for root in nodes for node in ast.walk(root)]
+        read = [node.attr for node in every if isinstance(node, ast.Attribute) and _is_name(node.value, name)]
+        if depth >= DEPTH or len(read) != sum(_is_name(node, name) for node in every):
+            return None
+        kept: list[ast.stmt] = []
+        for attribute in dict.fromkeys(read):
+            if (id(owner), attribute) in self._attributes:
+                continue
+            self._attributes.add((id(owner), attribute))
+            values = self._program.attributes.get((id(owner), attribute), [])
+            made = self.around(values[0][1], [values[0][0]], depth + 1) if values else None
+            if made is None:
+                return None
+            target = ast.Attribute(ast.Name(name, ast.Load()), attribute, ast.Store())
+            kept += [*made, ast.Assign([target], values[0][0])]
+        live.discard(name)
+        self._owners.add(name)
+        return kept
 
     def _parameters(self, function: arguments.Function, way: Way, live: set[str], depth: int) -> list[ast.stmt] | None:
         """Assignments to the needed parameters of a function; None if one cannot be known."""
@@ -140,18 +180,17 @@ class _Slicer:
             given = arguments.passed(function, site.call, method)
             if given is None or any(name not in given and name not in defaults for name in wanted):
                 continue
-            state = (
-                {place: set(names) for place, names in self._chosen.items()},
-                set(self._asked),
-                set(self._missing),
-                set(self._fixtures),
-            )
+            state = self._state()
             found = {name: given[name] for name in wanted if name in given}
-            made = self.around(site.way, _names(found.values()), depth + 1)
+            made = self.around(site.way, found.values(), depth + 1)
             if made is not None and not self.unknown():
                 return [*made, *_assigned(found)], set(found)
-            self._chosen, self._asked, self._missing, self._fixtures = state
+            vars(self).update(state)
         return [], set()
+
+    def _state(self) -> dict[str, object]:
+        """What has been collected, to come back to where a call cannot be followed."""
+        return {name: copy.deepcopy(value) for name, value in vars(self).items() if name != "_program"}
 
     def _fixture(self, name: str, depth: int) -> list[ast.stmt] | None:
         """Assignments that make a pytest fixture of this file and those that it takes; None if there is none."""
@@ -228,21 +267,34 @@ class _Slicer:
         stars = self._program.stars if self._missing - _BUILT_IN else []
         pieces = {place: blocks.pruned(module[place], names) for place, names in self._chosen.items()}
         pieces.update({place: module[place] for place in stars})
-        return [piece for _, piece in sorted(pieces.items(), key=lambda item: item[0]) if piece is not None]
+        kept = [piece for _, piece in sorted(pieces.items(), key=lambda item: item[0]) if piece is not None]
+        return [*kept, *(_stand_in(name) for name in sorted(self._owners))]
 
 
 def _names(expressions: Iterable[ast.expr]) -> set[str]:
     return {name for expression in expressions for name in free_names(expression)}
 
 
+def _is_name(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _stand_in(name: str) -> ast.stmt:
+    """An assignment of an object that takes attributes."""
+    return ast.parse(f"{name} = type({name!r}, (), {{}})()").body[0]
+
+
+def _parameters_of(owner: ast.AST) -> tuple[str, ...]:
+    return parameters(owner.args) if isinstance(owner, FUNCTIONS) else ()
+
+
 def _assigned(values: Mapping[str, ast.expr]) -> list[ast.stmt]:
     """One assignment for all: an argument may be spelled with the name of another parameter."""
+    values = {name: value for name, value in values.items() if not _is_name(value, name)}
     if not values:
         return []
     if len(values) == 1:
         ((name, value),) = values.items()
-        if isinstance(value, ast.Name) and value.id == name:
-            return []
         return [ast.Assign([ast.Name(name, ast.Store())], value)]
     targets = ast.Tuple([ast.Name(name, ast.Store()) for name in values], ast.Store())
     return [ast.Assign([targets], ast.Tuple(list(values.values()), ast.Load()))]

@@ -111,6 +111,20 @@ def evaluated(item: CallEvidence) -> tuple[list[Any], dict[str, Any]]:
         ("match SIZE:\n    case 4:\n        m = N()\n        m([4])\n", "call", [[4]]),
         ("m = N()\nx = [1]\nx = m(x)\nloss.backward()\n", "call", [[1]]),
         (
+            "class Trainer:\n    def __init__(self, model, data, size=3):\n        self.model = model.to('cpu')\n"
+            "        self.data = data\n        self.size = size\n"
+            "    def fit(self):\n        for x, y in tqdm(self.data):\n"
+            "            self.model(x, self.size)\nTrainer(N(), loader()).fit()\n",
+            "loader",
+            [[0, 4], 3],
+        ),
+        ("class Trainer:\n    def fit(self):\n        m = N()\n        m([self.width() for _ in '1'])\n", "", []),
+        (
+            "def main():\n    if SIZE:\n        d = 1\n    else:\n        d = 2\n    m = N()\n    m([d])\n",
+            "call",
+            [[1]],
+        ),
+        (
             "class Trainer:\n    def __init__(self):\n        self.model = N()\n        self.model([1, 2])\n",
             "call",
             [[1, 2]],
@@ -119,7 +133,9 @@ def evaluated(item: CallEvidence) -> tuple[list[Any], dict[str, Any]]:
 )
 def test_inputs_come_from(code: str, kind: str, expected: list[Any]) -> None:
     found = [item for item in calls_of("Net", SourceText(HEAD + code), "/w/train.py") if item.inputs is not None]
-    assert [item.kind for item in found] == [kind]
+    assert [item.kind for item in found] == kind.split()
+    if not found:
+        return
     assert evaluated(found[0])[0] == expected
     assert "train_for_ever" not in found[0].setup
 
