@@ -232,3 +232,22 @@ def test_a_loaders_item_is_the_example(tmp_path: Path) -> None:
     assert found["example"]["x"]["tensor"] == [3, 10]
     assert found["inputs"][0]["from"] == "loader batches() train.py:9"
     assert found["inputs"][0]["dims"] == ["B", 10]
+
+
+def test_a_call_that_does_not_fit_is_told_at_the_call(tmp_path: Path) -> None:
+    evidence = {
+        "kind": "call",
+        "path": str(tmp_path / "train.py"),
+        "line": 2,
+        "label": "call train.py:2",
+        "setup": "",
+        "init": None,
+        "inputs": {"args": ["torch.randn(3, 7)"], "kwargs": {}},
+    }
+    found = report(tmp_path, net("self.f = nn.Linear(10, 5)", "return self.f(x)"), [evidence])
+    assert found["status"] == "ok"
+    assert found["inputs"][0]["dims"] == ["B", 10]
+    (wrong,) = found["mismatches"]
+    assert wrong["code"] == "call-mismatch"
+    assert (wrong["location"]["path"], wrong["location"]["range"]["line"]) == (evidence["path"], 2)
+    assert "(3, 7)" in wrong["message"]

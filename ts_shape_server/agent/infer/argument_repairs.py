@@ -1,4 +1,4 @@
-"""From the error of a constructor, or from sizes that disagree later, to other constructor arguments. Builds nothing."""
+"""From the error of a constructor, or from sizes that disagree later, to other arguments for it. Builds nothing."""
 
 from __future__ import annotations
 

@@ -84,6 +84,8 @@ def _report_solved(cls: type[nn.Module], solved: solve.Solved, context: Context,
     _, shot = shots.take(lambda watch: session.concrete(found.inputs, watch), session.module, context.path, lines)
     if shot is not None:
         report.update(general.inside(cls, shot))
+    if solved.contradictions:
+        report["mismatches"] = [contract.call_mismatch(cls.__name__, item) for item in solved.contradictions]
     send(report, "example" if context.stages != ("example",) else "final")
     if "symbols" in context.stages:
         report.update(general.general(cls, solved, context))

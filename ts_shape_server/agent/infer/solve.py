@@ -33,11 +33,21 @@ from ts_shape_server.agent.infer.session import Outcome, Session, innermost_line
 
 SEARCH_SHARE = 0.45
 ADJUSTMENTS = 2
+CONTRADICTIONS = 6
 SYMBOLIC_SECONDS = 6.0
 REAL_SECONDS = 8.0
 REAL_PARAMETERS = 150_000_000
 
 _symbolic_works: bool | None = None
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """A piece of evidence whose inputs the module refuses, and its error."""
+
+    evidence: evidence.Drawn
+    inputs: values.Inputs
+    error: BaseException
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,7 @@ class Solved:
     omitted: values.Inputs
     axes: Mapping[str, tuple[str | None, ...]]
     labels: tuple[str, ...]
+    contradictions: tuple[Contradiction, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -178,12 +189,12 @@ def _search(
 ) -> Solved | tuple[Unsolved, int]:
     """The inputs for one instance, or why there are none and how many torch calls the best attempt made."""
     starts: list[values.Inputs] = []
-    labels: dict[values.Inputs, str] = {}
+    evident: dict[values.Inputs, evidence.Drawn] = {}
     for item in drawn:
         if item.inputs:
             inputs, known, omitted = starting.first_guess(cls, {**item.inputs, **pinned})
             starts.append(inputs)
-            labels[inputs] = item.label
+            evident.setdefault(inputs, item)
     plain, known, omitted = starting.first_guess(cls, pinned)
     starts.append(plain)
     failed = search.NotFound(plain, Outcome(None, wishes={}), 0, True)
@@ -194,10 +205,24 @@ def _search(
             if isinstance(checked, search.Found):
                 checked = _with_different_items(built.session, checked)
                 axes = {name: hint.axes for name, hint in known.items()}
-                found = tuple([labels[start]] if start in labels else [])
-                return Solved(built.session, checked, built.plan, {}, omitted, axes, found)
+                found = tuple([evident[start].label] if start in evident else [])
+                wrong = _contradictions(built.session, evident, start)
+                return Solved(built.session, checked, built.plan, {}, omitted, axes, found, wrong)
         failed = checked
     return _unsolved(built.session, failed, context), failed.outcome.steps
+
+
+def _contradictions(
+    session: Session, evident: Mapping[values.Inputs, evidence.Drawn], used: values.Inputs
+) -> tuple[Contradiction, ...]:
+    """The calls and loaders whose values the module does not take, though it takes others."""
+    found: list[Contradiction] = []
+    for inputs, item in list(evident.items())[:CONTRADICTIONS]:
+        if inputs != used:
+            error = session.concrete(inputs).error
+            if isinstance(error, (RuntimeError, ValueError, IndexError, AssertionError)):
+                found.append(Contradiction(item, inputs, error))
+    return tuple(found)
 
 
 def _with_different_items(session: Session, found: search.Found) -> search.Found:
