@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from ts_shape_server.features import words
@@ -27,9 +28,10 @@ SEVERITIES: Mapping[str, Severity] = {
     "probe-failed": "hint",
     "bad-pragma": "warning",
 }
-"""Every code that a diagnostic of this server can have. docs/diagnostics.md has one section for each."""
+"""Every code that a diagnostic of this server can have. pages/diagnostics.md has one section for each."""
 
-DOCUMENTATION = "https://github.com/ts-shape/ts-shape-server/blob/main/docs/diagnostics.md"
+DOCUMENTATION = (Path(__file__).parent.parent / "pages" / "diagnostics.md").as_uri()
+"""The page comes with the package, so that the link works wherever the server runs, without a network."""
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,6 @@ def test_equal_findings_are_said_once() -> None:
 def test_every_code_has_a_section_in_the_docs() -> None:
     from pathlib import Path
 
-    page = (Path(__file__).parents[3] / "docs" / "diagnostics.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "ts_shape_server" / "pages" / "diagnostics.md").read_text(encoding="utf-8")
     for code in SEVERITIES:
         assert f"\n## {code}\n" in page
