@@ -91,9 +91,15 @@ def _expanded(setting: str, folders: Sequence[str]) -> str:
     path = os.path.expandvars(str(Path(setting).expanduser()))
     for folder in folders:
         path = path.replace("${workspaceFolder}", folder)
-    if Path(path).is_dir():
-        return next((item.path for item in _of_environment(Path(path), "setting")), path)
-    return path if os.sep in path else shutil.which(path) or path
+    if os.sep not in path and not Path(path).is_dir():
+        return shutil.which(path) or path
+    # The workspace's folder first, as an editor means it; then the current one, as a shell does.
+    places = [Path(folder, path) for folder in (*folders, ".")]
+    found = next((place for place in places if place.exists()), Path(path))
+    absolute = os.path.abspath(found)  # noqa: PTH100  # `resolve` would leave the environment through its link
+    if found.is_dir():
+        return next((item.path for item in _of_environment(Path(absolute), "setting")), absolute)
+    return absolute
 
 
 def _of_environment(folder: Path, source: str) -> Iterator[_Candidate]:
