@@ -4,5 +4,6 @@ from ts_shape_server.agent.script.examination import examine
 from ts_shape_server.agent.script.exporting import export
 from ts_shape_server.agent.script.trials import trial
 from ts_shape_server.agent.script.verification import verify
+from ts_shape_server.agent.script.warming import warm_up
 
-__all__ = ["examine", "export", "trial", "verify"]
+__all__ = ["examine", "export", "trial", "verify", "warm_up"]

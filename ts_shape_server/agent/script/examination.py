@@ -12,6 +12,7 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.script import edits, failures, locate, traps
 from ts_shape_server.agent.script.annotations import collect as collect_annotations
+from ts_shape_server.agent.script.compiler import Compiler
 from ts_shape_server.agent.script.problem import Search
 from ts_shape_server.agent.script.session import Session, forward_name
 from ts_shape_server.agent.script.sources import Sources
@@ -44,7 +45,7 @@ def scripted(session: Session) -> tuple[dict[str, Any], Any | None]:
     name = place_of_forward(session)
     with Sources(edits.apply) as sources:
         search = Search(sources, seen, session.rerun, session.users)
-        compiler = failures.Compiler(session.fresh(), sources=sources)
+        compiler = Compiler(session.fresh(), sources)
         ok, found = failures.collect(compiler, search, session.context.remaining)
         for item in found:
             item["location"] = item["location"] or name

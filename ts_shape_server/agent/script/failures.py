@@ -8,22 +8,16 @@ from __future__ import annotations
 
 import re
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-import torch
-import torch._jit_internal
-import torch.jit._recursive
-import torch.jit._state
-from torch import nn
-
 from ts_shape_server.agent.script import locate, neutralise, unplaced, words
-from ts_shape_server.agent.script.observe import is_foreign
+from ts_shape_server.agent.script.compiler import Compiler
 from ts_shape_server.agent.script.problem import Problem, Search, take_apart
-from ts_shape_server.agent.script.sources import Edit, Sources, key_of
+from ts_shape_server.agent.script.sentences import Told
+from ts_shape_server.agent.script.sources import Edit, key_of
 
 LIMIT = 25
 """Of reasons of one module."""
@@ -33,73 +27,12 @@ DETAIL_LIMIT = 4000
 
 
 @dataclass
-class Compiler:
-    """Compiles one module, again and again. `scripted` is the result once nothing is refused.
-
-    `known` are the compiled types of torch's own leaf modules: they need no second compilation.
-    """
-
-    module: nn.Module
-    scripted: Any | None = None
-    attempts: int = 0
-    sources: Sources | None = None
-    known: dict[type, list[Any]] = field(default_factory=dict)
-
-    def forget(self) -> None:
-        """Drop what torch remembers of compiled functions of the user's: it may hold edits."""
-        remembered: Any = getattr(torch.jit._state, "_jit_caching_layer", {})
-        for parsed in self.sources.functions.values() if self.sources is not None else ():
-            if not is_foreign(parsed.path):
-                remembered.pop(parsed.function, None)
-
-    def __call__(self, part: nn.Module | None = None) -> BaseException | None:
-        """None if the module (or a part of it) compiles, else what torch raised."""
-        recursive: Any = torch.jit._recursive
-        self.attempts += 1
-        internal: Any = torch._jit_internal
-        kept = recursive.concrete_type_store
-        look_up = internal._get_overloaded_methods
-        if self.attempts > 1 and hasattr(internal, "_overloaded_methods"):
-            # Half the time of a compilation goes into looking for overloads of every method; few names have any.
-            names = {name.rpartition(".")[2] for name in internal._overloaded_methods}
-            internal._get_overloaded_methods = lambda method, kind: (
-                look_up(method, kind) if getattr(method, "__name__", None) in names else None
-            )
-        recursive.concrete_type_store = store = recursive.ConcreteTypeStore()
-        store.type_store.update(self.known)
-        store.methods_compiled.update(item for items in self.known.values() for item in items)
-        self.forget()
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                scripted = torch.jit.script(part or self.module)
-            self.scripted = scripted if part is None or part is self.module else None
-            return None
-        except Exception as error:
-            return error
-        finally:
-            recursive.concrete_type_store = kept
-            internal._get_overloaded_methods = look_up
-            self.known = {
-                kind: done
-                for kind, items in store.type_store.items()
-                if (done := [item for item in items if item in store.methods_compiled and _is_leaf(kind, item)])
-            }
-            self.forget()
-
-
-def _is_leaf(kind: type, compiled: Any) -> bool:
-    """Whether a type is one of torch's own modules without parts: no edit reaches into it."""
-    return kind.__module__.startswith("torch.") and not compiled.get_modules()
-
-
-@dataclass
 class Reasons:
     """The failures so far, as the contract spells them, by what makes them one."""
 
     found: dict[Any, dict[str, Any]] = field(default_factory=dict)
 
-    def add(self, problem: Problem, told: words.Told) -> None:
+    def add(self, problem: Problem, told: Told) -> None:
         place = told.place or problem.place
         key = (told.cause, None if told.cause else place)
         location = None if place is None else locate.json_location(place)

@@ -1,0 +1,340 @@
+"""Torch's messages and what they mean: a table from patterns to sentences, the frequent ones first.
+
+A sentence may use the groups of its pattern, `{code}` (the source that torch marks) and `{function}`. `cause` names the
+groups that make two messages one reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Union
+
+from ts_shape_server.agent.script import sentences
+from ts_shape_server.agent.script.problem import Problem, Search
+from ts_shape_server.agent.script.sentences import Told
+
+Sentence = Union[str, Callable[["re.Match[str]", Problem, Search], Told]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """`independent`: it is a reason of its own even where the expression reads a value that an edit made up."""
+
+    pattern: re.Pattern[str]
+    sentence: Sentence
+    cause: tuple[str, ...] = ()
+    independent: bool = False
+
+
+def _row_of(pattern: str, sentence: Sentence, *cause: str, independent: bool = False) -> Row:
+    return Row(re.compile(pattern, re.MULTILINE | re.DOTALL), sentence, cause, independent)
+
+
+TABLE: tuple[Row, ...] = (
+    _row_of(r"variable number of arguments", sentences.variadic, independent=True),
+    _row_of(r"Arguments for call are not valid", sentences.no_variant),
+    _row_of(
+        r"cannot statically infer the expected size of a list",
+        "`{code}` has no fixed length for TorchScript, so it cannot be unpacked or starred: take its items by index",
+    ),
+    _row_of(
+        r"Module '(?P<owner>[^']*)' has no attribute '(?P<attribute>[^']*)' "
+        r"\(This attribute exists on the Python module, but we failed to convert Python type: '(?P<type>[^']*)'",
+        sentences.failed_attribute,
+        independent=True,
+    ),
+    _row_of(
+        r"Module '(?P<owner>[^']*)' has no attribute '(?P<attribute>[^']*)' \(This function exists",
+        sentences.function_attribute,
+        independent=True,
+    ),
+    _row_of(
+        r"Module '(?P<owner>[^']*)' has no attribute '(?P<attribute>[^']*)'",
+        "`{attribute}` does not exist on this `{owner}`: set it in `__init__` on every path, TorchScript compiles "
+        "branches that never run",
+        "owner",
+        "attribute",
+        independent=True,
+    ),
+    _row_of(
+        r"'(?P<type>[^']*)' object has no attribute or method '(?P<attribute>[^']*)'",
+        sentences.no_attribute,
+        independent=False,
+    ),
+    _row_of(
+        r"Expected integer literal for index",
+        "a ModuleList can only be indexed by a literal in TorchScript: loop over it, with `enumerate` or `zip`",
+        independent=True,
+    ),
+    _row_of(
+        r"Unable to extract string literal index",
+        "a ModuleDict can only be indexed by a literal in TorchScript: loop over its `items()`",
+        independent=True,
+    ),
+    _row_of(
+        r"Cannot instantiate class '(?P<name>[^']*)'",
+        "`{name}` is built in `{function}`, which TorchScript cannot do: build it in `__init__`",
+        independent=True,
+    ),
+    _row_of(
+        r"Class Variable does not have an __init__",
+        "`Variable` has been a Tensor since torch 0.4, and TorchScript does not know it: take it out",
+        independent=True,
+    ),
+    _row_of(
+        r"Class (?P<name>\w+) does not have an __init__",
+        "`{name}` is built or called as a class in `{function}`, which TorchScript cannot do: build it in `__init__`",
+        independent=True,
+    ),
+    _row_of(
+        r"^'(?P<name>\w+)' object has no attribute '__name__'",
+        "a `{name}` hook cannot be compiled: remove it before (`remove_weight_norm`, `remove_spectral_norm`) or use "
+        "`torch.nn.utils.parametrizations`",
+    ),
+    _row_of(
+        r"cannot create weak reference to '(?P<type>[^']*)' object",
+        "`{code}` calls a `{type}`, which TorchScript lacks: use the torch equivalent or a `@torch.jit.ignore` method",
+        independent=True,
+    ),
+    _row_of(
+        r"'(?P<type>[^']*)' object in attribute '(?P<owner>\w+)\.(?P<attribute>\w+)' is not a valid constant",
+        "`{attribute}` of this `{owner}` is a `{type}`: make it a plain Python number",
+    ),
+    _row_of(
+        r"Expected inferred type to be interface type for '(?P<name>\w+)'",
+        "the class annotates `{name}` with a type that TorchScript does not take for a module: take the annotation out",
+    ),
+    _row_of(
+        r"arg_types\.size\(\) == param_names\.size\(\)",
+        "`{code}` gets a function or module as an argument, for which TorchScript has no type: make it an attribute",
+    ),
+    _row_of(
+        r"Expected IntList but got|expected bool|isIntList\(\)",
+        "a number in this module's configuration has another type than its operator takes (a float or list for an int)",
+    ),
+    _row_of(
+        r"Tried to set nonexistent attribute: (?P<name>\w+)",
+        "`self.{name}` is first set in `{function}`: TorchScript has only the attributes that `__init__` sets",
+        "name",
+        independent=True,
+    ),
+    _row_of(
+        r"Tried to set an attribute: (?P<name>\w+) on a non-class: (?P<type>.*?)$",
+        "`{name}` of a {type} cannot be set in TorchScript: use an in-place operation such as `copy_`",
+        independent=True,
+    ),
+    _row_of(
+        r"unsupported kind of augmented assignment: (?P<name>\w+)",
+        "TorchScript has no such augmented assignment ({name}): write it out as `a = a … b`",
+        independent=True,
+    ),
+    _row_of(
+        r"unexpected expression on left-hand side of assignment",
+        "TorchScript cannot assign to `{code}`: unpack into a plain tuple of names",
+        independent=True,
+    ),
+    _row_of(
+        r"'(?P<type>[^']*)' object is not subscriptable",
+        "`{code}`: the compiler sees `{type}`, which cannot be indexed",
+    ),
+    _row_of(
+        r"Tuple index out of range\. Tuple is length (?P<length>\d+)",
+        "`{code}`: the tuple has {length} items",
+    ),
+    _row_of(
+        r"indexing tensor with unsupported index type '(?P<type>[^']*)'",
+        "`{code}`: a Tensor cannot be indexed with `{type}` in TorchScript",
+    ),
+    _row_of(
+        r"need (?P<wanted>\d+) values to unpack but found only (?P<found>\d+)",
+        "`{code}` unpacks {wanted} values, and the compiler sees {found}",
+    ),
+    _row_of(
+        r"attempted to use multidimensional indexing on a non-tensor",
+        "`{code}`: only Tensors take several indices in TorchScript",
+        independent=True,
+    ),
+    _row_of(
+        r"Can't get source for",
+        "`{code}` has no source that TorchScript could read: move it to a `@torch.jit.ignore` method",
+        independent=True,
+    ),
+    _row_of(
+        r"Python type cannot be used as a value",
+        "`{code}` is a Python class, which is no value in TorchScript",
+        independent=True,
+    ),
+    _row_of(
+        r"Python builtin (?P<name><.*?>) is currently not supported",
+        "`{code}` calls a Python builtin that TorchScript lacks: use the torch equivalent or a "
+        "`@torch.jit.ignore` method",
+        independent=True,
+    ),
+    _row_of(
+        r"python value of type '(?P<type>[^']*)' cannot be used as a value",
+        "`{code}` is a Python `{type}`, which is no value in TorchScript: make it an attribute, a `Final` constant or "
+        "a parameter",
+        independent=True,
+    ),
+    _row_of(
+        r"Expected a default value of type (?P<expected>.*?) on parameter \"(?P<name>\w+)\"",
+        "`{name}` is taken for a Tensor because it has no annotation, and its default is none: annotate it",
+    ),
+    _row_of(
+        r"Previous return statement returned a value of type (?P<first>.*?) but this return statement returns a value "
+        r"of type (?P<second>.*?)$",
+        "`{function}` returns `{second}` here and `{first}` elsewhere: TorchScript needs one type",
+    ),
+    _row_of(
+        r"Return value was annotated as having type (?P<first>.*?) but is actually of type (?P<second>.*?)$",
+        "`{function}` is annotated to return `{first}` and returns `{second}`",
+    ),
+    _row_of(
+        r"Could not cast value of type (?P<type>.*?) to bool",
+        "`{code}` is `{type}` and TorchScript has no truth value for it: compare it, with `is not None` or "
+        "`len(…) > 0`",
+    ),
+    _row_of(
+        r"Expected type hint for result of tolist",
+        "`tolist` needs a type in TorchScript: write `name: List[…] = {code}()`",
+        independent=True,
+    ),
+    _row_of(
+        r"getattr's second argument must be a string literal",
+        "`getattr` takes a literal name only in TorchScript: loop over an `nn.ModuleList` instead",
+        independent=True,
+    ),
+    _row_of(
+        r"function definitions aren't supported",
+        "a function cannot be defined inside `{function}`: move it out",
+        independent=True,
+    ),
+    _row_of(
+        r"try blocks aren't supported",
+        "TorchScript has no `try`: move it to a `@torch.jit.ignore` method",
+        independent=True,
+    ),
+    _row_of(
+        r"import statements aren't supported",
+        "an import cannot stand in `{function}`: move it to the top of the file",
+        independent=True,
+    ),
+    _row_of(
+        r"Lambda aren't supported",
+        "TorchScript has no lambda: write the expression out or name a function",
+        independent=True,
+    ),
+    _row_of(
+        r"global variables aren't supported",
+        "TorchScript has no `global`: keep the value in an attribute",
+        independent=True,
+    ),
+    _row_of(
+        r"(?P<what>Yield|YieldFrom) aren't supported",
+        "TorchScript has no generators: collect a list and return it",
+        independent=True,
+    ),
+    _row_of(
+        r"SetComp aren't supported|Set aren't supported",
+        "TorchScript has no sets: use a list or a dict",
+        independent=True,
+    ),
+    _row_of(
+        r"assert cannot be|Assert aren't supported",
+        "this `assert` cannot be compiled: simplify its message",
+        independent=True,
+    ),
+    _row_of(r"(?P<what>[\w ]+?) aren't supported", "TorchScript has no {what}", independent=True),
+    _row_of(
+        r"Comprehension ifs are not supported",
+        "TorchScript has no `if` in a comprehension: write a loop",
+        independent=True,
+    ),
+    _row_of(
+        r"Only a single generator is currently supported",
+        "TorchScript takes one `for` in a comprehension: write a loop",
+        independent=True,
+    ),
+    _row_of(
+        r"keyword-arg expansion is not supported",
+        "`**` in a call has no meaning in TorchScript: name the arguments",
+        independent=True,
+    ),
+    _row_of(r"Dict expansion", "`{{**…}}` has no meaning in TorchScript: build the dict key by key", independent=True),
+    _row_of(
+        r"JoinedStr",
+        "TorchScript takes plain `{{name}}` fields only in an f-string: format with `.format` or leave it out",
+        independent=True,
+    ),
+    _row_of(
+        r"all inputs of range must be ints, found (?P<type>.*?) in argument (?P<number>\d+)",
+        "`{code}` needs ints, and the compiler sees `{type}`",
+    ),
+    _row_of(
+        r"^(?P<name>\w+) is set to type (?P<first>.*?) in the true branch and type (?P<second>.*?) in the false branch"
+        r"|Type mismatch: (?P<name2>\w+) is set to type (?P<first2>.*?) in the true branch and type "
+        r"(?P<second2>.*?) in the false branch",
+        "`{name}{name2}` is `{first}{first2}` after one branch and `{second}{second2}` after the other: TorchScript "
+        "needs one type",
+    ),
+    _row_of(
+        r"if-expression's true branch has type (?P<first>.*?) but false branch has type (?P<second>.*?)$",
+        "`{code}` is `{first}` or `{second}`: TorchScript needs one type",
+    ),
+    _row_of(
+        r"^(?P<name>\w+) is not defined in the (?P<which>true|false) branch",
+        "`{name}` has no value where this branch is not taken: give it one before",
+    ),
+    _row_of(
+        r"Variable '(?P<name>\w+)' previously had type (?P<first>.*?) but is now being assigned to a value of type "
+        r"(?P<second>.*?)$",
+        "`{name}` was `{first}` and becomes `{second}`: use another name",
+    ),
+    _row_of(
+        r"Wrong type for attribute assignment\. Expected (?P<first>.*?) but got (?P<second>.*?)$",
+        "the attribute is `{first}` to TorchScript and gets `{second}`: annotate it in the class with what it holds",
+    ),
+    _row_of(
+        r"Could not match type (?P<got>.*?) to t in argument 'el'.*matched to type (?P<held>.*?) is",
+        "the list holds `{held}` to TorchScript (an empty list is a List[Tensor]) and gets `{got}`: annotate it",
+    ),
+    _row_of(
+        r"Unknown type name '(?P<name>.*?)'",
+        "`{name}` is no type to TorchScript: use plain types such as `Tensor`",
+        independent=True,
+    ),
+    _row_of(
+        r"Unknown type constructor (?P<name>[\w.]+)",
+        "`{name}` is no type to TorchScript: use plain types such as `Tensor`",
+        independent=True,
+    ),
+    _row_of(
+        r"Expected a value of type '(?P<expected>.*?)' for argument '(?P<argument>\w+)' but instead found type "
+        r"'(?P<got>.*?)'",
+        sentences.schema,
+    ),
+    _row_of(r"undefined value (?P<name>\w+)", sentences.undefined),
+    _row_of(
+        r"(?P<type>[^\n]*?) cannot be used as a tuple",
+        "`{code}` is `{type}` to TorchScript, whose length it does not know: it cannot be unpacked or looped over",
+    ),
+    _row_of(r"cannot call a value of type '(?P<type>[^']*)'", sentences.not_callable),
+    _row_of(
+        r"(?P<type>\w+) cannot be used as a value",
+        "`{code}` is a Python {type}, which is no value in TorchScript",
+        independent=True,
+    ),
+    _row_of(
+        r"object has no attribute (?P<attribute>\w+)",
+        "`{code}`: TorchScript knows no `{attribute}` there",
+        independent=True,
+    ),
+    _row_of(r"Unknown builtin op: aten::(?P<name>\w+)", "TorchScript has no operator `{name}`", independent=True),
+    _row_of(
+        r"Mutable default parameters",
+        "a list or dict cannot be a default in TorchScript: take None and make it in the body",
+        independent=True,
+    ),
+)

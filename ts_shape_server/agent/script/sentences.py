@@ -1,0 +1,223 @@
+"""Sentences for refusals that need more than a pattern: what a run saw, which parameter, which attribute.
+
+Each function takes a match of torch's message and gives the words, and where they belong if that is a better place
+than torch's. Nothing here edits source or compiles.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from ts_shape_server.agent.script import edits
+from ts_shape_server.agent.script.locate import Place
+from ts_shape_server.agent.script.problem import Problem, Search
+from ts_shape_server.agent.script.sources import Parsed
+from ts_shape_server.agent.script.types import Type
+
+CODE_LIMIT = 60
+
+
+@dataclass(frozen=True)
+class Told:
+    """A sentence; `cause` is equal for messages with one reason; `place` is a better place than torch's."""
+
+    message: str
+    cause: Any = None
+    place: Place | None = None
+    related: tuple[Place, ...] = ()
+
+
+def code_of(problem: Problem) -> str:
+    return short(problem.code)
+
+
+def short(code: str) -> str:
+    code = " ".join(code.split())
+    return code if len(code) <= CODE_LIMIT else code[: CODE_LIMIT - 1] + "…"
+
+
+def readable(text: str) -> str:
+    """Torch's names without its manglings."""
+    text = re.sub(r"__torch__\.(?:[\w<>]+\.)*(?:___torch_mangle_\d+\.)?(\w+)", r"\1", text)
+    return text.replace(" (inferred)", "").replace("NoneType", "None").strip()
+
+
+def plain(problem: Problem) -> str:
+    """Torch's own first line, for messages that have no row."""
+    lines = [line.strip() for line in problem.message.split("\n") if line.strip()]
+    first = readable(lines[0]).rstrip(":.") if lines else "torch.jit.script refuses this"
+    return f"TorchScript refuses `{code_of(problem)}`: {first}" if problem.code else f"TorchScript refuses it: {first}"
+
+
+def article(kind: object) -> str:
+    return f"{'an' if str(kind)[:1] in 'aeiouAIO' else 'a'} `{kind}`"
+
+
+def untyped(names: tuple[str, ...], owner: Parsed, problem: Problem, search: Search) -> Told:
+    wanted = search.wanted(owner)
+    seen = search.seen_of(owner)
+    parts = []
+    for name in names:
+        kind: Type = wanted.get(name) or (seen.parameters[name] if seen else Type("Tensor"))
+        parts.append(
+            f"`{name}` is taken for a Tensor because it has no annotation; it is {article(kind)} here: "
+            f"annotate `{name}: {kind}`"
+        )
+    arguments = [*owner.tree.args.args, *owner.tree.args.kwonlyargs]
+    places = [owner.place_of(item, "the parameter") for item in arguments if item.arg in names]
+    default = "default value" in problem.message or not problem.located.places
+    return Told(
+        "; ".join(parts),
+        ("parameter", owner.key, names),
+        places[0] if default and places else None,
+        () if default else tuple(places),
+    )
+
+
+def variadic(match: re.Match[str], problem: Problem, search: Search) -> Told:
+    function = problem.function
+    if function is None:
+        return Told("a function with `*args` or `**kwargs` cannot be compiled: name its parameters")
+    arguments = function.tree.args
+    seen = search.seen_of(function)
+    parts = []
+    place = None
+    for argument, stars in ((arguments.vararg, "*"), (arguments.kwarg, "**")):
+        if argument is not None:
+            place = place or function.place_of(argument)
+            kind = seen.parameters.get(argument.arg) if seen is not None else None
+            count = len(kind.items) if kind is not None and kind.name == "Tuple" else None
+            what = f"the {count} values that arrive" if count and count > 1 else "what arrives"
+            parts.append(f"`{stars}{argument.arg}` has no type in TorchScript: name {what} as parameters")
+    if parts:
+        return Told("; ".join(parts), ("signature", function.key), place)
+    first = next((item for item, default in zip(arguments.kwonlyargs, arguments.kw_defaults) if default), None)
+    return Told(
+        f"`{first.arg if first is not None else '*'}` is keyword-only and has a default, which TorchScript lacks: take "
+        "the `*` out of the signature",
+        ("signature", function.key),
+        function.place_of(first) if first is not None else None,
+    )
+
+
+def no_variant(match: re.Match[str], problem: Problem, search: Search) -> Told:
+    """No overload of an operator takes the arguments."""
+    found = list(dict.fromkeys(readable(item) for item in re.findall(r"instead found type '([^']*)'", problem.message)))
+    called = problem.whole.func if isinstance(problem.whole, ast.Call) else None
+    subject = short(ast.unparse(called)) if called is not None else code_of(problem)
+    unknown = re.findall(r"Unknown keyword argument '(\w+)'", problem.message)
+    if unknown and not found:
+        return Told(f"`{subject}` has no argument `{unknown[0]}` in TorchScript")
+    taken = " and ".join(f"`{item}`" for item in found[:3])
+    return Told(
+        f"no form of `{subject}` takes {taken or 'these arguments'} in TorchScript{difference(problem, search)}"
+    )
+
+
+def difference(problem: Problem, search: Search) -> str:
+    """What the run saw in the operands, where the compiler cannot know it."""
+    if problem.function is None or not isinstance(problem.whole, (ast.Call, ast.BinOp, ast.Compare)):
+        return ""
+    node = problem.whole
+    operands = [*node.args, *(item.value for item in node.keywords)] if isinstance(node, ast.Call) else []
+    if isinstance(node, ast.BinOp):
+        operands = [node.left, node.right]
+    elif isinstance(node, ast.Compare):
+        operands = [node.left, *node.comparators]
+    parts = []
+    for operand in operands[:4]:
+        kind = search.type_of(problem.function, operand)
+        if kind is not None and not isinstance(operand, ast.Constant):
+            what = article(kind) if kind.representable else "no TorchScript value"
+            parts.append(f"`{short(ast.unparse(operand))}` is {what}")
+    return f" (here {', '.join(parts)})" if parts else ""
+
+
+def schema(match: re.Match[str], problem: Problem, search: Search) -> Told:
+    expected, argument, got = (readable(match.group(name)) for name in ("expected", "argument", "got"))
+    callee = re.findall(r"^\s*(?:aten::|prim::)?(\w+)(?:\.\w+)?\(", problem.message, re.MULTILINE)
+    name = callee[-1] if callee else code_of(problem)
+    return Told(f"`{name}` takes {article(expected)} for `{argument}`, and the compiler sees {article(got)}")
+
+
+def failed_attribute(match: re.Match[str], problem: Problem, search: Search) -> Told:
+    attribute, kind = match.group("attribute"), match.group("type")
+    cause = ("attribute", match.group("owner"), attribute)
+    hints = {
+        "list": "make it an `nn.ModuleList` if it holds modules, else annotate the attribute in the class",
+        "dict": "make it an `nn.ModuleDict` if it holds modules, else annotate the attribute in the class",
+        "numpy.ndarray": "register it as a buffer, as a Tensor",
+        "numpy.float64": "make it a `float`",
+        "numpy.int64": "make it an `int`",
+        "NoneType": "annotate the attribute in the class",
+    }
+    hint = hints.get(kind, "keep a value that TorchScript has, or move its use to a `@torch.jit.ignore` method")
+    empty = " (empty, so the type of its items is unknown)" if "empty" in problem.message.lower() else ""
+    return Told(f"`self.{attribute}` is a Python `{kind}`{empty}, which TorchScript cannot hold: {hint}", cause)
+
+
+def function_attribute(match: re.Match[str], problem: Problem, search: Search) -> Told:
+    attribute = match.group("attribute")
+    cause = ("attribute", match.group("owner"), attribute)
+    if "single top-level function" in problem.text:
+        return Told(
+            f"`self.{attribute}` is a lambda, which cannot be compiled: make it a named function or an `nn.Module`",
+            cause,
+        )
+    inner = problem.message.split("reproduced here:", 1)[-1].strip().split("\n")[0]
+    return Told(f"`self.{attribute}` is a function that cannot be compiled: {readable(inner).rstrip(':).')}", cause)
+
+
+def no_attribute(match: re.Match[str], problem: Problem, search: Search) -> Told:
+    kind, attribute = readable(match.group("type")), match.group("attribute")
+    if "super(" in problem.code:
+        return Told("`super()` has no meaning in TorchScript: call the function that the parent's method calls")
+    hint = _WITHOUT.get(attribute, "")
+    seen = None
+    if problem.function is not None and isinstance(problem.whole, ast.Call):
+        inner = problem.whole.func
+        if isinstance(inner, ast.Attribute):
+            seen = search.type_of(problem.function, inner.value)
+    if seen is not None and seen.representable and str(seen) != kind and kind == "Tensor":
+        return Told(
+            f"the compiler takes `{short(ast.unparse(problem.whole.func.value))}` for a Tensor; "  # type: ignore
+            f"it is {article(seen)} here: annotate it"
+        )
+    return Told(f"a {kind} has no `{attribute}` in TorchScript" + (f": {hint}" if hint else ""))
+
+
+_WITHOUT = {
+    "numpy": "it leaves the graph; use the torch equivalent or a `@torch.jit.ignore` method",
+    "new": "use `new_zeros`, `new_empty` or `torch.tensor`",
+    "new_tensor": "use `torch.tensor(…, device=…)`",
+    "data": "use `detach()`",
+    "is_leaf": "move it to a `@torch.jit.ignore` method",
+    "volatile": "it has been without effect since torch 0.4: take it out",
+    "items": "annotate it as a Dict",
+    "append": "annotate it as a List",
+    "keys": "annotate it as a Dict",
+    "register_hook": "move it to a `@torch.jit.ignore` method",
+    "masked_scatter": "",
+}
+
+
+def not_callable(match: re.Match[str], problem: Problem, search: Search) -> Told:
+    code = code_of(problem)
+    called = ast.unparse(problem.whole.func) if isinstance(problem.whole, ast.Call) else code
+    arguments = problem.function.tree.args.args if problem.function is not None else []
+    if called in {item.arg for item in arguments}:
+        return Told(
+            f"`{called}` is a parameter that gets a function or module, for which TorchScript has no type: make it an "
+            "attribute"
+        )
+    return Told(f"`{short(called)}` is {article(readable(match.group('type')))} to TorchScript, which it cannot call")
+
+
+def undefined(match: re.Match[str], problem: Problem, search: Search) -> Told:
+    name = match.group("name")
+    if problem.function is not None and name in edits.stored_names(problem.function.tree):
+        return Told(f"`{name}` may have no value here: give it one before the branch or loop that sets it")
+    return Told(f"`{name}` means nothing to TorchScript: it cannot be compiled or is no value")
