@@ -16,6 +16,7 @@ import torch
 from ts_shape_server.agent.infer import mismatch, repairs, solving, source, values
 from ts_shape_server.agent.infer.session import Outcome, Session, innermost_line
 from ts_shape_server.agent.infer.values import Inputs
+from ts_shape_server.agent.standins import StandInUsed
 
 ATTEMPTS = 160
 STALE = 60
@@ -138,6 +139,9 @@ class _Search:
 
     def _expand(self, inputs: Inputs, outcome: Outcome) -> None:
         assert outcome.error is not None
+        if isinstance(outcome.error, StandInUsed):
+            # What is missing stays missing, whatever goes in.
+            return
         wished = repairs.from_wishes(inputs, outcome.wishes, ranks=True)
         if wished != inputs:
             self.push(wished, outcome.steps, -1)

@@ -30,6 +30,7 @@ from ts_shape_server.agent.infer import (
 )
 from ts_shape_server.agent.infer.limits import TimeLimit, time_limit
 from ts_shape_server.agent.infer.session import Outcome, Session, innermost_line
+from ts_shape_server.agent.standins import StandInUsed
 
 SEARCH_SHARE = 0.45
 ADJUSTMENTS = 2
@@ -273,6 +274,11 @@ def _unsolved(session: Session, result: search.NotFound, context: Context) -> Un
             "shape-mismatch", message, context.path, wrong.place, contract.one_line(error), related
         )
         return Unsolved("failed", reason, {"args": {}})
+    if isinstance(error, StandInUsed):
+        line = innermost_line(error, context.path)
+        place = mismatch.call_place(context.source, line, "") if line else None
+        message = f"`forward` cannot run here: {error}. Install it where the probes run."
+        return Unsolved("unresolved", contract.failure("missing-package", message, context.path, place), {"args": {}})
     names = ", ".join(item.name for item in result.inputs) or "x"
     line = innermost_line(error, context.path)
     message = (
