@@ -43,13 +43,29 @@ def name_at(source: SourceText, classes: FileClasses, line: int, column: int) ->
         return declared
     found = _node_at(source, classes, line, column)
     if found is None:
-        return None
+        return _imported(source, classes, line, column)
     node, span = found
     if isinstance(node, ast.Constant):
         return Subject("archive_path", None if owner is None else owner.name, str(node.value), line, span)
     if isinstance(node, ast.Attribute):
         return _attribute(classes, owner, node, line, span)
     return _name(classes, owner, node, line, span)
+
+
+def _imported(source: SourceText, classes: FileClasses, line: int, column: int) -> Subject | None:
+    """A name in an import, as it comes or as it is called here."""
+    for node in _nodes_on(classes.tree, line):
+        if not isinstance(node, ast.alias):
+            continue
+        whole = source.range_of(node)
+        first = Range(whole.line, whole.column, whole.line, whole.column + len(node.name))
+        if first.contains(line, column):
+            return Subject("name", None, node.name, line, first)
+        if node.asname is not None:
+            called = Range(whole.end_line, whole.end_column - len(node.asname), whole.end_line, whole.end_column)
+            if called.contains(line, column):
+                return Subject("name", None, node.asname, line, called)
+    return None
 
 
 def _attribute(classes: FileClasses, owner: ModuleClass | None, node: ast.Attribute, line: int, span: Range) -> Subject:

@@ -51,6 +51,9 @@ def check(before: str, after: str, kind: str | None, name: str = "", class_name:
 @pytest.mark.parametrize(
     ("before", "after", "kind", "name", "class_name"),
     [
+        ("from torch import n", "n", "name", "nn", None),
+        ("import torch.jit as t", "j", "name", "tj", None),
+        ("import torch.j", "it as tj", "name", "torch.jit", None),
         ("class N", "et(", "class", "Net", "Net"),
         ("class ", "Inner", "class", "Inner", "Net.Inner"),
         ("model = ", "Net(3)", "class", "Net", "Net"),
@@ -84,7 +87,7 @@ def test_the_cursor_is_on(before: str, after: str, kind: str, name: str, class_n
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("import torch", "\nimport"),
+        ("impo", "rt torch\n"),
         ("sum() ", "+ helper"),
         ('map_location="', "cpu"),
         ("self.conv(x)", "\n        for"),
