@@ -331,6 +331,37 @@ TABLE: tuple[Row, ...] = (
         "`{code}`: TorchScript knows no `{attribute}` there",
         independent=True,
     ),
+    _row_of(
+        r"hasattr's first argument must be an object or NamedTuple, got (?P<type>\w+)",
+        "`hasattr` asks objects only in TorchScript, and `{code}` is `{type}`: use `isinstance`",
+        independent=True,
+    ),
+    _row_of(
+        r"Unsupported annotation (?P<name>.*?) could not be resolved",
+        "`{name}` is no type to TorchScript: use plain types such as `Tensor`",
+        independent=True,
+    ),
+    _row_of(
+        r"Expression of type \w+ cannot be used in a type expression",
+        "`{code}` is no type to TorchScript: use plain types such as `Tensor`",
+        independent=True,
+    ),
+    _row_of(
+        r"python value of type '(?P<type>[^']*)' cannot be used as an iterable",
+        "a Python `{type}` from outside cannot be looped over in TorchScript: make it an attribute",
+        independent=True,
+    ),
+    _row_of(
+        r"Can not iterate over a module list or tuple with a value that does not have a statically",
+        "`{code}` pairs modules with values whose number TorchScript does not know: loop with `enumerate` and index the "
+        "values",
+        independent=True,
+    ),
+    _row_of(
+        r"attribute lookup is not defined on (?:python value of type '(?P<type>[^']*)'|(?P<kind>\w+))",
+        "`{code}`: TorchScript cannot look into a Python `{type}{kind}`: take what is needed in `__init__`",
+        independent=True,
+    ),
     _row_of(r"Unknown builtin op: aten::(?P<name>\w+)", "TorchScript has no operator `{name}`", independent=True),
     _row_of(
         r"Mutable default parameters",

@@ -42,6 +42,7 @@ def short(code: str) -> str:
 def readable(text: str) -> str:
     """Torch's names without its manglings."""
     text = re.sub(r"__torch__\.(?:[\w<>]+\.)*(?:___torch_mangle_\d+\.)?(\w+)", r"\1", text)
+    text = re.sub(r" ?\(of Python compilation unit at: \w+\)", "", text)
     return text.replace(" (inferred)", "").replace("NoneType", "None").strip()
 
 
@@ -140,7 +141,12 @@ def schema(match: re.Match[str], problem: Problem, search: Search) -> Told:
     expected, argument, got = (readable(match.group(name)) for name in ("expected", "argument", "got"))
     callee = re.findall(r"^\s*(?:aten::|prim::)?(\w+)(?:\.\w+)?\(", problem.message, re.MULTILINE)
     name = callee[-1] if callee else code_of(problem)
-    return Told(f"`{name}` takes {article(expected)} for `{argument}`, and the compiler sees {article(got)}")
+    hint = ""
+    if got == f"Optional[{expected}]":
+        hint = ": check that it `is not None` before, on a local name"
+    elif (expected, got) == ("float", "int"):
+        hint = ": make it a float, as in `1.0`"
+    return Told(f"`{name}` takes {article(expected)} for `{argument}`, and the compiler sees {article(got)}{hint}")
 
 
 def failed_attribute(match: re.Match[str], problem: Problem, search: Search) -> Told:
@@ -186,7 +192,9 @@ def no_attribute(match: re.Match[str], problem: Problem, search: Search) -> Told
             f"the compiler takes `{short(ast.unparse(problem.whole.func.value))}` for a Tensor; "  # type: ignore
             f"it is {article(seen)} here: annotate it"
         )
-    return Told(f"a {kind} has no `{attribute}` in TorchScript" + (f": {hint}" if hint else ""))
+    if kind.startswith("Optional["):
+        hint = "check that it `is not None` before, on a local name"
+    return Told(f"{article(kind)} has no `{attribute}` in TorchScript" + (f": {hint}" if hint else ""))
 
 
 _WITHOUT = {
