@@ -1,0 +1,57 @@
+"""What the VS Code extension offers is what the server takes: keys, defaults, choices, commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ts_shape_server import __version__
+from ts_shape_server.lsp import commands
+from ts_shape_server.settings import KEYS, Settings, parse
+
+CLIENT = Path(__file__).parents[2] / "vscode-client"
+MANIFEST = json.loads((CLIENT / "package.json").read_text(encoding="utf-8"))
+OFFERED: dict[str, dict[str, Any]] = {
+    key.removeprefix("tsShape."): value
+    for key, value in MANIFEST["contributes"]["configuration"]["properties"].items()
+    if key not in ("tsShape.server.python", "tsShape.trace.server")
+}
+
+
+def test_the_extension_offers_every_setting_and_no_other() -> None:
+    assert set(OFFERED) == set(KEYS)
+
+
+@pytest.mark.parametrize("key", OFFERED)
+def test_a_default_is_the_server_s_own(key: str) -> None:
+    settings, problems = parse({key: OFFERED[key]["default"]})
+    assert not problems
+    assert settings == Settings()
+
+
+@pytest.mark.parametrize("key", [key for key, value in OFFERED.items() if "enum" in value or "maximum" in value])
+def test_what_is_offered_is_taken(key: str) -> None:
+    value = OFFERED[key]
+    for choice in value.get("enum", [value.get("minimum"), value.get("maximum")]):
+        assert parse({key: choice})[1] == ()
+
+
+def test_the_palette_offers_what_the_server_can_do() -> None:
+    offered = {item["command"] for item in MANIFEST["contributes"]["commands"]}
+    assert {commands.EXPORT, commands.RESTART, commands.REPORT, commands.CHECK} <= offered
+
+
+def test_the_extension_has_the_version_of_the_server() -> None:
+    assert MANIFEST["version"] == __version__
+    assert json.loads((CLIENT / "package-lock.json").read_text(encoding="utf-8"))["version"] == __version__
+
+
+def test_the_extension_carries_the_versions_that_are_tested() -> None:
+    def pins(path: Path) -> set[str]:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return {line.split(";")[0].strip().lower().replace("_", "-") for line in lines if "==" in line}
+
+    assert pins(CLIENT / "bundled-requirements.txt") <= pins(CLIENT.parent / "constraints.txt")
