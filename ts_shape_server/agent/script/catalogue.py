@@ -353,8 +353,8 @@ TABLE: tuple[Row, ...] = (
     ),
     _row_of(
         r"Can not iterate over a module list or tuple with a value that does not have a statically",
-        "`{code}` pairs modules with values whose number TorchScript does not know: loop with `enumerate` and index the "
-        "values",
+        "`{code}` pairs modules with values whose number TorchScript does not know: loop with `enumerate` and index "
+        "the values",
         independent=True,
     ),
     _row_of(
