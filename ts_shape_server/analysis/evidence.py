@@ -221,6 +221,23 @@ class _Finder:
             named += [(name, _item(keyword.value, ast.Constant(name)) if plain else value) for name, value in entries]
         return _Given(tuple(args), tuple(named))
 
+    def _inlined(self, node: ast.expr, way: Way, depth: int = 0) -> ast.expr:
+        """The construction of the object that a name holds, so that the expression holds without the name.
+
+        Only where nothing changes the object in between: ``Net(config)`` after ``config = Config(3)``.
+        """
+        value = self._literal(node, way)
+        if not isinstance(node, ast.Name) or not isinstance(value, ast.Call) or depth > 3:
+            return node
+        if not last_part(value.func)[:1].isupper() or node.id in self._program.changed:
+            return node
+        place = self._program.value_of(node.id, way)
+        if place is None or _starred(value.args) or any(item.arg is None for item in value.keywords):
+            return node
+        args = [self._inlined(item, place.way, depth + 1) for item in value.args]
+        named = [ast.keyword(item.arg, self._inlined(item.value, place.way, depth + 1)) for item in value.keywords]
+        return ast.Call(value.func, args, named)
+
     def _of_example(self, way: Way) -> Iterator[CallEvidence]:
         """Lightning's ``self.example_input_array = …``, or the same in the class's body."""
         statement = way[-1].body[way[-1].index]
@@ -253,7 +270,12 @@ class _Finder:
                 if kind == "constructor":
                     return
             else:
-                needs.append(slicing.Need(way if init is node else place, made.expressions()))
+                place = way if init is node else place
+                needs.append(slicing.Need(place, made.expressions()))
+                made = _Given(
+                    tuple(self._inlined(item, place) for item in made.args),
+                    tuple((name, self._inlined(item, place)) for name, item in made.kwargs),
+                )
         if inputs is not None:
             needs.append(slicing.Need(way, inputs.expressions()))
         found = list(self._sliced(kind, label, node.lineno, needs, made, inputs))

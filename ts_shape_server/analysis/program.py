@@ -13,6 +13,7 @@ from ts_shape_server.analysis.scopes import (
     COMPREHENSIONS,
     FUNCTIONS,
     bound_by,
+    changed_by,
     changed_within,
     inner_blocks,
     own_nodes,
@@ -60,6 +61,7 @@ class Program:
         self._values: dict[tuple[str, int, int], Value | None] = {}
         self._bound: dict[int, frozenset[str]] = {}
         self._assigned: set[str] = set()
+        self.changed: set[str] = set()
         self.comprehensions: dict[int, list[ast.AST]] = {}
         self.binders: dict[str, list[int]] = {}
         self.changers: dict[str, list[int]] = {}
@@ -79,13 +81,11 @@ class Program:
         self.calls: list[Site] = []
         for way in self.ways:
             statement = way[-1].body[way[-1].index]
+            self.changed |= changed_by(statement)
             for target, value in _assignments(statement):
-                if (
-                    isinstance(target, ast.Attribute)
-                    and isinstance(target.value, ast.Name)
-                    and target.value.id == "self"
-                ):
-                    self.attributes.setdefault((id(enclosing_class(way)), target.attr), []).append((value, way))
+                name = _of_self(target)
+                if name is not None:
+                    self.attributes.setdefault((id(enclosing_class(way)), name), []).append((value, way))
             if isinstance(statement, FUNCTIONS):
                 self.functions.setdefault(statement.name, []).append((statement, way))
                 self._assigned.update(parameters(statement.args))

@@ -179,6 +179,13 @@ def test_constructor_arguments_may_be_unpacked() -> None:
     check_constructions("from net import Net\nNet(**load())\n", [])
 
 
+def test_an_object_is_spelled_by_its_own_construction() -> None:
+    head = "from net import Net, Config, Part\n"
+    check_constructions(head + "n = 3\nc = Config(n, k=Part())\nNet(c)\n", [(("Config(n, k=Part())",), {})])
+    check_constructions(head + "c = Config()\nc.n = 4\nNet(config=c)\n", [((), {"config": "c"})])
+    check_constructions(head + "p = Part()\nc = Config(p)\nNet(c)\n", [(("Config(Part())",), {})])
+
+
 def test_a_call_brings_the_construction_it_belongs_to_where_there_are_several() -> None:
     code = "from net import Net\na = Net(1)\nb = Net(2)\na([1])\nb([2])\n"
     found = [item for item in calls_of("Net", SourceText(code), "/w/train.py") if item.inputs is not None]
