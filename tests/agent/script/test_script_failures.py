@@ -126,3 +126,24 @@ class Net(nn.Module):
 @pytest.mark.parametrize("source", [NUMPY, UNTYPED, LIST, STATEMENTS, VARIADIC], ids=range(5))
 def test_every_refusal_is_found_where_it_is(load: Any, source: str) -> None:
     check(load, source)
+
+
+def test_a_constructor_that_works_once_leaves_the_state_unknown(load: Any) -> None:
+    source = """
+    made = []
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            if made:
+                raise RuntimeError("once")
+            made.append(self)
+
+        def forward(self, x):
+            return x
+    """
+    run, context = load(source)
+    run.build()
+    found = script.examine(run, context)
+    assert found["script"] == {"ok": None, "failures": []}
+    assert found["trace"] == {"ok": None, "warnings": []}

@@ -26,7 +26,11 @@ def examine(run: Run, context: Context) -> dict[str, Any]:
 
 def examined(session: Session) -> dict[str, Any]:
     """The same for a session."""
-    seen, used = session.watched
+    try:
+        seen, used = session.watched
+    except Exception:
+        # A constructor that only works once has been called before: nothing can be said of another instance.
+        return {"script": {"ok": None, "failures": []}, "trace": {"ok": None, "warnings": []}, "annotations": []}
     script, _ = scripted(session)
     return {
         "script": script,
