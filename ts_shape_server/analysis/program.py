@@ -83,9 +83,9 @@ class Program:
             statement = way[-1].body[way[-1].index]
             self.changed |= changed_by(statement)
             for target, value in _assignments(statement):
-                name = _of_self(target)
-                if name is not None:
-                    self.attributes.setdefault((id(enclosing_class(way)), name), []).append((value, way))
+                attribute = _of_self(target)
+                if attribute is not None:
+                    self.attributes.setdefault((id(enclosing_class(way)), attribute), []).append((value, way))
             if isinstance(statement, FUNCTIONS):
                 self.functions.setdefault(statement.name, []).append((statement, way))
                 self._assigned.update(parameters(statement.args))
