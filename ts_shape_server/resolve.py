@@ -1,27 +1,43 @@
-"""The one place that asks jedi: where a base class comes from, and which class a name stands for.
+"""Where a base class comes from, and which class a name stands for: by following imports through files, and by jedi
+where the text does not tell.
 
-jedi takes tens of milliseconds a question, so callers ask in the background and answers are kept. It runs in this
-process alone (`InterpreterEnvironment`): no interpreter of the workspace is started.
+Following an import reads a file or two and takes milliseconds. jedi takes tens of milliseconds a question, on torch
+seconds; callers ask in the background. Nothing is imported and no interpreter is started (`InterpreterEnvironment`).
 """
 
 from __future__ import annotations
 
+import ast
+import builtins
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+import sys
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import jedi
-from jedi.api.environment import InterpreterEnvironment
-
-from ts_shape_server.analysis.modules import BaseReference, FileClasses, find_classes, module_classes
+from ts_shape_server.analysis.holders import dotted_at, held_at
+from ts_shape_server.analysis.modules import (
+    BaseReference,
+    FileClasses,
+    find_classes,
+    is_module_class,
+    known_module,
+    resolve_name,
+)
 from ts_shape_server.analysis.text import SourceText
 
 log = logging.getLogger(__name__)
 
-DEPTH = 8
-"""How many files a chain of base classes may cross."""
+DEPTH = 24
+"""How many imports and base classes a chain may have."""
+_FILES = 512
+_LARGEST_FILE = 1 << 20
+_CALLED = re.compile(r"[\w.]+(?=\()")
+_MODULE = ("torch", "nn", "modules", "module.py")
+_RELATIVE = re.compile(r"(\.+)(.*)")
 
 
 @dataclass(frozen=True)
@@ -33,92 +49,287 @@ class Definition:
     class_name: str
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A class in a file, something in a file that is no class (empty `name`), or a class that its path alone makes a
+    module (`known`), wherever its file is.
+    """
+
+    path: str
+    name: str
+    known: str = ""
+
+
 class Resolver:
-    """Answers for one set of workspace folders. `environment` is an interpreter whose packages are searched too."""
+    """Answers for one set of workspace folders. `environment` is an interpreter whose packages are searched too;
+    `overlays` gives the texts of files that differ from the disk, by absolute path.
+    """
 
-    def __init__(self, folders: Sequence[str], environment: str | None = None) -> None:
-        packages = _site_packages(environment)
-        root = folders[0] if folders else "."
-        added = [*folders[1:], *packages]
-        self._project = jedi.Project(root, added_sys_path=added, load_unsafe_extensions=False)
-        self._environment = InterpreterEnvironment()
-        self._answers: dict[tuple[str, str], bool] = {}
-        self._files: dict[tuple[str, float], FileClasses] = {}
+    def __init__(
+        self,
+        folders: Sequence[str],
+        environment: str | None = None,
+        overlays: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        self._folders = [Path(folder) for folder in folders]
+        self._packages = _site_packages(environment)
+        self._overlays = overlays
+        self._files: OrderedDict[str, tuple[object, FileClasses]] = OrderedDict()
+        self._jedi = _Jedi(folders, self._packages)
 
-    def is_module(self, path: str, text: str, reference: BaseReference, depth: int = 0) -> bool:
+    def is_module(self, path: str, text: str, reference: BaseReference) -> bool:
         """Whether a base class is an `nn.Module`, followed through files and installed packages. False if unknown."""
-        key = (path, reference.resolved or reference.expression)
-        if key not in self._answers:
-            self._answers[key] = False
-            self._answers[key] = self._follow(path, text, reference, depth)
-        return self._answers[key]
-
-    def forget(self) -> None:
-        """Forget answers: files have changed."""
-        self._answers.clear()
+        return self._is_module(path, text, reference, 0)
 
     def definition(self, path: str, text: str, line: int, column: int) -> Definition | None:
-        """The class that the name at a position stands for: the class itself, or that of the instance it holds."""
-        for ask in ("goto", "infer"):
-            for name in self._ask(ask, path, text, line, column):
-                if name.type in ("class", "instance") and name.module_path is not None:
-                    found = self._class_at(str(name.module_path), name)
-                    if found is not None:
-                        return found
-        return None
+        """The module class that the name at a position stands for: the class itself, or that of the instance it
+        holds.
+        """
+        source = SourceText(text)
+        classes = find_classes(source)[0]
+        name = dotted_at(source, classes.tree, line, column)
+        if name is None:
+            return None
+        found = self._member(path, name.split("."), 0, classes)
+        if found is None or not (found.name or found.known):
+            held = held_at(source, classes, line, column)
+            if held is None:
+                return None
+            found = self._member(path, held.name.split("."), 0, classes)
+            if not held.is_class and self._is_own(path, found):
+                found = next(self._asked("infer", path, text, line, column), None)
+        if found is not None and found.known:
+            found = self._below(self._roots(path), found.known.split("."), 0, False)
+        if found is None or not found.name or not self._is_module_at(found, 0):
+            return None
+        there = classes if found.path == path else self._classes(found.path)
+        item = next((item for item in there.classes if item.name == found.name), None) if there is not None else None
+        return None if item is None else Definition(found.path, item.line, item.name)
 
-    def _follow(self, path: str, text: str, reference: BaseReference, depth: int) -> bool:
-        if depth >= DEPTH:
+    def forget(self) -> None:
+        """Forget what jedi said: files have changed. What is read from files is checked against them each time."""
+        self._jedi.forget()
+
+    def _is_module(self, path: str, text: str, reference: BaseReference, depth: int) -> bool:
+        if depth > DEPTH:
             return False
-        span = reference.range
-        for name in self._ask("goto", path, text, span.line, max(span.column, span.end_column - 1)):
-            full_name = name.full_name or ""
-            if full_name.startswith(("torch.nn.", "pytorch_lightning.", "lightning.")) and name.type == "class":
-                return True
-            if name.module_path is not None and self._module_in(str(name.module_path), name.name, depth):
-                return True
-        return False
+        name = reference.resolved
+        if name is not None:
+            if "." not in name and hasattr(builtins, name):
+                return False
+            found = self._follow(path, name, depth) or self._from_stars(path, name, depth)
+            if found is None:
+                return False
+            if found.known or found.name:
+                return self._is_module_at(found, depth)
+        else:
+            called = _CALLED.match(reference.expression)
+            own = self._classes(path)
+            found = None if called is None or own is None else self._member(path, called[0].split("."), depth, own)
+        if not self._is_own(path, found):
+            return False
+        answers = self._asked("goto" if name is not None else "infer", path, text, *_end(reference))
+        return any(self._is_module_at(found, depth) for found in answers)
 
-    def _module_in(self, path: str, class_name: str, depth: int) -> bool:
-        classes = self._classes(path)
+    def _is_module_at(self, found: _Found, depth: int) -> bool:
+        if found.known or (found.name == "Module" and Path(found.path).parts[-4:] == _MODULE):
+            return True
+        classes = self._classes(found.path)
         if classes is None:
             return False
-        text = Path(path).read_text("utf-8", "replace")
-        modules = module_classes(classes, lambda base: self.is_module(path, text, base, depth + 1))
-        return any(item.name == class_name for item in modules)
 
-    def _class_at(self, path: str, name: Any) -> Definition | None:
+        def ask(base: BaseReference) -> bool:
+            return self._is_module(found.path, self._text(found.path) or "", base, depth + 1)
+
+        return is_module_class(classes, found.name, ask)
+
+    def _follow(self, path: str, name: str, depth: int) -> _Found | None:
+        """What an imported dotted name stands for; None if the file or package that it comes from is not there."""
+        if known_module(name):
+            return _Found("", "", name)
+        relative = _RELATIVE.match(name)
+        if relative is None:
+            return self._below(self._roots(path), name.split("."), depth, False)
+        folder = Path(path).parent
+        for _ in relative.group(1)[1:]:
+            folder = folder.parent
+        return self._below([folder], [part for part in relative.group(2).split(".") if part], depth, True)
+
+    def _from_stars(self, path: str, name: str, depth: int) -> _Found | None:
         classes = self._classes(path)
-        wanted = name.name
-        for item in classes.classes if classes is not None else ():
-            if item.name.rsplit(".", 1)[-1] == wanted and (name.line is None or item.line == name.line):
-                return Definition(path, item.line, item.name)
+        return None if classes is None else self._through_stars(path, name.split("."), depth, classes)
+
+    def _below(self, roots: Sequence[Path], parts: Sequence[str], depth: int, package: bool) -> _Found | None:
+        """The member that `parts` lead to: the longest part of them that is a file is the module."""
+        if depth > DEPTH:
+            return None
+        for count in range(len(parts), -1 if package else 0, -1):
+            for root in roots:
+                file = _file(root.joinpath(*parts[:count]))
+                if file is None:
+                    continue
+                rest = parts[count:]
+                if not rest:
+                    return _Found(file, "")
+                classes = self._classes(file)
+                found = None if classes is None else self._member(file, rest, depth + 1, classes)
+                return found or _Found(file, "")
         return None
 
-    def _classes(self, path: str) -> FileClasses | None:
-        try:
-            key = (path, Path(path).stat().st_mtime)
-            if key not in self._files:
-                self._files[key] = find_classes(SourceText(Path(path).read_text("utf-8", "replace")))[0]
-        except OSError:
+    def _member(self, path: str, parts: Sequence[str], depth: int, classes: FileClasses) -> _Found | None:
+        """What a dotted name means in the namespace of a file."""
+        name = ".".join(parts)
+        if any(item.name == name for item in classes.classes):
+            return _Found(path, name)
+        if depth > DEPTH:
             return None
-        return self._files[key]
+        if parts[0] in classes.imports:
+            return self._follow(path, resolve_name(name, classes.imports), depth + 1)
+        target = classes.aliases.get(parts[0], parts[0])
+        if target == parts[0]:
+            return self._through_stars(path, parts, depth, classes)
+        followed = resolve_name(name, classes.aliases)
+        if any(item.name == target.split(".")[0] for item in classes.classes):
+            return self._member(path, followed.split("."), depth + 1, classes)
+        return self._follow(path, followed, depth + 1)
 
-    def _ask(self, question: str, path: str, text: str, line: int, column: int) -> list[Any]:
-        """jedi's names for a position; none where jedi fails on the code."""
+    def _through_stars(self, path: str, parts: Sequence[str], depth: int, classes: FileClasses) -> _Found | None:
+        for star in classes.stars:
+            joint = "" if star.endswith(".") else "."
+            found = self._follow(path, f"{star}{joint}{'.'.join(parts)}", depth + 1)
+            if found is not None and (found.name or found.known):
+                return found
+        return None
+
+    def _roots(self, path: str) -> list[Path]:
+        """Where imports of a file look: its package's folder, its own, the workspace, the packages."""
+        parent = Path(path).parent
+        top = parent
+        while (top / "__init__.py").is_file() and top != top.parent:
+            top = top.parent
+        own = [top, parent, *(folder / inner for folder in self._folders for inner in ("", "src"))]
+        packages = self._packages or [Path(folder) for folder in sys.path if folder]
+        return list(dict.fromkeys([*own, *packages]))
+
+    def _is_own(self, path: str, found: _Found | None) -> bool:
+        """Whether something is of the workspace's own code: what packages give is not worth jedi's time."""
+        folders = [*self._folders, Path(path).parent]
+        if found is None:
+            return True
+        inside = any(Path(found.path).is_relative_to(folder) for folder in folders)
+        return inside and not any(Path(found.path).is_relative_to(folder) for folder in self._packages)
+
+    def _asked(self, question: str, path: str, text: str, line: int, column: int) -> Iterator[_Found]:
+        for file, name, number in self._jedi.classes(question, path, text, line, column):
+            classes = self._classes(file)
+            for item in classes.classes if classes is not None else ():
+                if item.name.rsplit(".", 1)[-1] == name and (number is None or item.line == number):
+                    yield _Found(file, item.name)
+
+    def _text(self, path: str) -> str | None:
+        text = self._overlays().get(path)
+        if text is not None:
+            return text
         try:
-            script = jedi.Script(code=text, path=path, project=self._project, environment=self._environment)
-            if question == "goto":
-                return list(script.goto(line, column, follow_imports=True, follow_builtin_imports=False))
-            return list(script.infer(line, column))
-        except Exception as error:
-            log.debug("jedi at %s:%d: %r", path, line, error)
-            return []
+            if Path(path).stat().st_size > _LARGEST_FILE:
+                return None
+            return Path(path).read_text("utf-8", "replace")
+        except (OSError, ValueError):
+            return None
+
+    def _classes(self, path: str) -> FileClasses | None:
+        """The classes of a file as it is now, without its tree."""
+        overlay = self._overlays().get(path)
+        state: object = overlay
+        if overlay is None:
+            try:
+                found = Path(path).stat()
+            except (OSError, ValueError):
+                return None
+            state = (found.st_mtime_ns, found.st_size)
+        known = self._files.get(path)
+        if known is None or known[0] != state:
+            text = self._text(path)
+            if text is None:
+                return None
+            known = state, replace(find_classes(SourceText(text))[0], tree=ast.Module([], []))
+            self._files[path] = known
+        self._files.move_to_end(path)
+        while len(self._files) > _FILES:
+            self._files.popitem(last=False)
+        return known[1]
 
 
-def _site_packages(interpreter: str | None) -> list[str]:
-    """The package folders beside an interpreter, found by their place: the interpreter is not run."""
+def _end(reference: BaseReference) -> tuple[int, int]:
+    """The position of a base's last name."""
+    span = reference.range
+    return span.end_line, max(span.end_column - 1, 0)
+
+
+def _file(module: Path) -> str | None:
+    """The source of a module or package. Stubs are left out: what has no source is no `nn.Module`."""
+    beside = [module.with_name(f"{module.name}.py")] if module.name else []
+    return next((str(file) for file in (module / "__init__.py", *beside) if file.is_file()), None)
+
+
+def _site_packages(interpreter: str | None) -> list[Path]:
+    """The package folders beside an interpreter, found by their place: the interpreter is not run. Those that ``.pth``
+    files name, as editable installs do, are among them.
+    """
     if not interpreter:
         return []
     root = Path(interpreter).parent.parent
-    return [str(folder) for folder in sorted(root.glob("lib/python3*/site-packages"))]
+    folders = [*sorted(root.glob("lib/python3*/site-packages")), *sorted(root.glob("Lib/site-packages"))]
+    added: list[Path] = []
+    for folder in folders:
+        for file in sorted(folder.glob("*.pth")):
+            try:
+                lines = file.read_text("utf-8", "replace").splitlines()
+            except OSError:
+                continue
+            named = [Path(folder, line.strip()) for line in lines if line.strip() and not line.startswith("import")]
+            added += [path for path in named if path.is_dir()]
+    return [*folders, *added]
+
+
+class _Jedi:
+    """Questions to jedi. It is imported with the first one: most sessions never ask any."""
+
+    def __init__(self, folders: Sequence[str], packages: Sequence[Path]) -> None:
+        self._folders = list(folders)
+        self._packages = [str(folder) for folder in packages]
+        self._project: Any = None
+        self._answers: dict[tuple[str, str, int, int, str], list[tuple[str, str, int | None]]] = {}
+
+    def forget(self) -> None:
+        self._answers.clear()
+
+    def classes(self, question: str, path: str, text: str, line: int, column: int) -> list[tuple[str, str, int | None]]:
+        """File, name and line of the classes that a position leads to; none where jedi fails on the code."""
+        key = (question, path, line, column, text)
+        if key not in self._answers:
+            try:
+                self._answers[key] = list(self._ask(question, path, text, line, column))
+            except Exception as error:
+                log.debug("jedi at %s:%d: %r", path, line, error)
+                self._answers[key] = []
+        return self._answers[key]
+
+    def _ask(
+        self, question: str, path: str, text: str, line: int, column: int
+    ) -> Iterator[tuple[str, str, int | None]]:
+        import jedi
+        from jedi.api.environment import InterpreterEnvironment
+
+        if self._project is None:
+            root = self._folders[0] if self._folders else "."
+            added = [*self._folders[1:], *self._packages]
+            self._project = jedi.Project(root, added_sys_path=added, load_unsafe_extensions=False)
+        script = jedi.Script(code=text, path=path, project=self._project, environment=InterpreterEnvironment())
+        if question == "goto":
+            names = script.goto(line, column, follow_imports=True, follow_builtin_imports=False)
+        else:
+            names = script.infer(line, column)
+        for name in names:
+            if name.type in ("class", "instance") and name.module_path is not None:
+                yield str(name.module_path), name.name, name.line

@@ -97,12 +97,17 @@ class ModuleClass:
 
 @dataclass(frozen=True)
 class FileClasses:
-    """All classes of a file, the paths that its imports give to names, and its tree (of the part that parses)."""
+    """All classes of a file, the paths that its imports give to names, and its tree (of the part that parses).
+
+    `aliases` are the imports with assignments such as ``Base = nn.Module``; `stars` the modules of star imports.
+    """
 
     classes: tuple[ModuleClass, ...]
     imports: Mapping[str, str]
     tree: ast.Module = field(compare=False, repr=False)
     syntax_error: tuple[Range, str] | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    stars: tuple[str, ...] = ()
 
 
 def find_classes(source: SourceText) -> tuple[FileClasses, tuple[str, ...]]:
@@ -115,34 +120,49 @@ def find_classes(source: SourceText) -> tuple[FileClasses, tuple[str, ...]]:
     if parsed.error is not None:
         place, message = parsed.error
         problems.append(f"line {place.line}, column {place.column + 1}: {message}")
-    return FileClasses(found, names.imports, parsed.tree, parsed.error), tuple(problems)
+    result = FileClasses(found, names.imports, parsed.tree, parsed.error, names.aliases, names.stars)
+    return result, tuple(problems)
 
 
 def module_classes(classes: FileClasses, is_module: Callable[[BaseReference], bool]) -> tuple[ModuleClass, ...]:
     """Those classes that are `nn.Module`s. `is_module` is asked about bases that neither torch nor this file has."""
-    by_name: dict[str, list[int]] = {}
-    for number, item in enumerate(classes.classes):
-        by_name.setdefault(item.name, []).append(number)
-    decided: dict[int, bool] = {}
+    decision = _Decision(classes, is_module)
+    return tuple(item for number, item in enumerate(classes.classes) if decision.of(number))
 
-    def decide(number: int) -> bool:
-        if number not in decided:
-            decided[number] = False
-            decided[number] = any(follow(number, base) for base in classes.classes[number].bases)
-        return decided[number]
 
-    def follow(number: int, base: BaseReference) -> bool:
-        owner = classes.classes[number].name
+def is_module_class(classes: FileClasses, name: str, is_module: Callable[[BaseReference], bool]) -> bool:
+    """Whether one class of the file is an `nn.Module`, without asking about the others."""
+    decision = _Decision(classes, is_module)
+    return any(decision.of(number) for number, item in enumerate(classes.classes) if item.name == name)
+
+
+class _Decision:
+    """Follows the bases of a file's classes; one name may have several classes, under conditions."""
+
+    def __init__(self, classes: FileClasses, is_module: Callable[[BaseReference], bool]) -> None:
+        self._classes = classes.classes
+        self._is_module = is_module
+        self._decided: dict[int, bool] = {}
+        self._by_name: dict[str, list[int]] = {}
+        for number, item in enumerate(classes.classes):
+            self._by_name.setdefault(item.name, []).append(number)
+
+    def of(self, number: int) -> bool:
+        if number not in self._decided:
+            self._decided[number] = False
+            self._decided[number] = any(self._follow(number, base) for base in self._classes[number].bases)
+        return self._decided[number]
+
+    def _follow(self, number: int, base: BaseReference) -> bool:
+        owner = self._classes[number].name
         for name in _in_scope(owner, base):
-            here = [other for other in by_name.get(name, ()) if other != number]
+            here = [other for other in self._by_name.get(name, ()) if other != number]
             if name == owner:
                 here = [other for other in here if other < number]
             if here:
-                return any(decide(other) for other in here)
-        known = _known(base.resolved)
-        return is_module(base) if known is None else known
-
-    return tuple(item for number, item in enumerate(classes.classes) if decide(number))
+                return any(self.of(other) for other in here)
+        known = known_module(base.resolved)
+        return self._is_module(base) if known is None else known
 
 
 def _in_scope(owner: str, base: BaseReference) -> Iterator[str]:
@@ -155,7 +175,7 @@ def _in_scope(owner: str, base: BaseReference) -> Iterator[str]:
         yield name
 
 
-def _known(resolved: str | None) -> bool | None:
+def known_module(resolved: str | None) -> bool | None:
     """What a path alone says of a base class: it is an `nn.Module`, it is none, or (None) it has to be looked up."""
     if resolved is None:
         return None
@@ -312,6 +332,8 @@ def _members(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _base(source: SourceText, node: ast.expr, names: _Paths) -> BaseReference:
+    if isinstance(node, ast.Call) and len(node.args) == 2 and (dotted(node.func) or "").endswith("with_metaclass"):
+        return _base(source, node.args[1], names)
     name = dotted(node)
     target = node.value if isinstance(node, ast.Subscript) else node
     span = source.range_of(target)
