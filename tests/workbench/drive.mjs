@@ -121,6 +121,15 @@ const scenes = {
       (await texts(".statusbar-item")).find((text) => /torch \d/.test(text)),
     );
   },
+  async interpreters() {
+    await command("TorchScript Shapes: Select Interpreter");
+    const offered = await eventually("interpreters", async () => {
+      const rows = await texts(".quick-input-list .monaco-list-row");
+      return rows.some((row) => /Python 3/.test(row)) ? rows : null;
+    });
+    await page.keyboard.press("Escape");
+    return offered;
+  },
   async hover() {
     await openFile("simple_cnn.py");
     await eventually("a lens", async () => (await texts(".codelens-decoration")).find((text) => /H, W/.test(text)));

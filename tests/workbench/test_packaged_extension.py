@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ def test_an_untrusted_workspace_gets_words_and_no_shapes(seen: Mapping[str, Any]
 
 def test_granting_trust_starts_the_agent(seen: Mapping[str, Any]) -> None:
     assert "torch" in shown(seen, "trusted")
+
+
+def test_the_interpreter_in_use_is_among_those_offered(seen: Mapping[str, Any]) -> None:
+    assert any(sys.executable in row for row in shown(seen, "interpreters"))
 
 
 def test_a_hover_over_the_class_shows_its_inputs(seen: Mapping[str, Any]) -> None:

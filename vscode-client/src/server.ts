@@ -41,10 +41,6 @@ export class Server {
     private readonly executeCommand: NonNullable<Middleware["executeCommand"]>,
   ) {}
 
-  get running(): boolean {
-    return this.client?.state === State.Running;
-  }
-
   /** Bring the server in line with the settings: restart it if it would be started differently, else tell it. */
   refresh(): Promise<void> {
     return this.refreshing.request();
@@ -103,6 +99,7 @@ export class Server {
       const problem = choice.problem ?? "No Python was found to run the server.";
       this.output.error(problem);
       this.status.failed(problem);
+      void offerInterpreter(problem);
       return;
     }
     this.startedWith = key;
@@ -116,22 +113,31 @@ export class Server {
       options: { cwd: vscode.workspace.isTrusted ? (folders()[0] ?? os.homedir()) : os.homedir() },
     };
     this.output.info(`Starting ${executable.command} ${executable.args?.join(" ")}`);
-    this.status.starting();
     const client = new LanguageClient("tsShape", "TorchScript Shapes", executable, this.options());
     this.client = client;
     client.onDidChangeState(({ newState }) => {
-      if (this.client === client && newState === State.Stopped) {
-        this.status.failed("The server has ended; the log says why.");
+      if (this.client === client) {
+        this.follow(newState);
       }
-      void vscode.commands.executeCommand("setContext", "tsShape.running", newState === State.Running);
     });
     client.onNotification("tsShape/status", (status: unknown) => this.status.told(status));
     try {
       await client.start();
-      this.status.started();
     } catch (error) {
       this.output.error(`The server did not start: ${String(error)}`);
       this.status.failed("The server did not start; the log says why.");
+    }
+  }
+
+  /** The language client restarts a server that has crashed, so each state may come more than once. */
+  private follow(state: State): void {
+    void vscode.commands.executeCommand("setContext", "tsShape.running", state === State.Running);
+    if (state === State.Starting) {
+      this.status.starting();
+    } else if (state === State.Running) {
+      this.status.started();
+    } else {
+      this.status.failed("The server has ended; the log says why.");
     }
   }
 
@@ -160,6 +166,13 @@ export class Server {
     const configuration = vscode.workspace.getConfiguration(SECTION);
     const settings = chosen((key) => configuration.inspect(key), vscode.workspace.isTrusted);
     return this.choice?.probing === undefined ? settings : { ...settings, interpreter: this.choice.probing };
+  }
+}
+
+async function offerInterpreter(problem: string): Promise<void> {
+  const select = "Select Interpreter";
+  if ((await vscode.window.showErrorMessage(problem, select)) === select) {
+    await vscode.commands.executeCommand("tsShape.selectInterpreter");
   }
 }
 
