@@ -9,8 +9,8 @@ from torch import nn
 def warm() -> bool:
     """Whether symbolic sizes work on this torch."""
     torch.set_num_threads(1)
-    from ts_shape_server.agent import infer, script  # noqa: F401  # loaded here so that each child finds them loaded
-    from ts_shape_server.agent.infer import solve, symbolic, values
+    from ts_shape_server.agent import script
+    from ts_shape_server.agent.infer import engine, solve, symbolic, values  # noqa: F401  # each child finds it loaded
     from ts_shape_server.agent.infer.session import Session
 
     works = solve.warm()
@@ -22,4 +22,5 @@ def warm() -> bool:
         guess = (values.InputGuess("input", values.TensorGuess((2, 3, 16, 16))),)
         session.concrete(guess)
         session.symbolic(guess)
+    script.warm_up()
     return works

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ REPORT = "tsShape.showReport"
 CHECK = "tsShape.checkWorkspace"
 METHODS = ("auto", "script", "trace", "program")
 _MOST_SECONDS = 3600.0
+_CONFIGURED_SECONDS = 10
 
 
 class Refused(Exception):
@@ -35,7 +36,7 @@ class Refused(Exception):
 def register(server: Server) -> None:
     @server.command(EXPORT)
     async def export(*arguments: Any) -> dict[str, Any]:
-        return await _guarded(export_class(server, _argument(arguments)))
+        return await _guarded(server, export_class(server, _argument(arguments)))
 
     @server.command(RESTART)
     async def restart(*arguments: Any) -> dict[str, Any]:
@@ -45,11 +46,11 @@ def register(server: Server) -> None:
 
     @server.command(REPORT)
     async def report(*arguments: Any) -> dict[str, Any]:
-        return await _guarded(show_report(server, _argument(arguments)))
+        return await _guarded(server, show_report(server, _argument(arguments)))
 
     @server.command(CHECK)
     async def check(*arguments: Any) -> dict[str, Any]:
-        return await _guarded(check_workspace(server))
+        return await _guarded(server, check_workspace(server))
 
 
 def _argument(arguments: tuple[Any, ...]) -> Mapping[str, Any]:
@@ -57,14 +58,24 @@ def _argument(arguments: tuple[Any, ...]) -> Mapping[str, Any]:
     return given if isinstance(given, Mapping) else {}
 
 
-async def _guarded(work: Any) -> dict[str, Any]:
+async def _guarded(server: Server, work: Coroutine[Any, Any, dict[str, Any]]) -> dict[str, Any]:
+    """The answer of a command, once the settings are known: one that comes right after the start waits for them."""
     try:
-        answer: dict[str, Any] = await work
+        await _configured(server)
+        answer = await work
     except Refused as refused:
         return {"ok": False, "message": str(refused)}
     except asyncio.CancelledError:
+        work.close()
         return {"ok": False, "message": "Cancelled.", "cancelled": True}
     return answer
+
+
+async def _configured(server: Server) -> None:
+    try:
+        await asyncio.wait_for(server.session.configured.wait(), _CONFIGURED_SECONDS)
+    except asyncio.TimeoutError:
+        log.warning("the client has not told its configuration within %d s", _CONFIGURED_SECONDS)
 
 
 async def _subject(server: Server, given: Mapping[str, Any]) -> tuple[Document, str]:
