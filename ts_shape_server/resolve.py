@@ -12,6 +12,7 @@ import builtins
 import logging
 import re
 import sys
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -299,6 +300,7 @@ class _Jedi:
         self._folders = list(folders)
         self._packages = [str(folder) for folder in packages]
         self._project: Any = None
+        self._environment: Any = None
         self._answers: dict[tuple[str, str, int, int, str], list[tuple[str, str, int | None]]] = {}
 
     def forget(self) -> None:
@@ -309,7 +311,9 @@ class _Jedi:
         key = (question, path, line, column, text)
         if key not in self._answers:
             try:
-                self._answers[key] = list(self._ask(question, path, text, line, column))
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # jedi warns of each compiled module that it may not import
+                    self._answers[key] = list(self._ask(question, path, text, line, column))
             except Exception as error:
                 log.debug("jedi at %s:%d: %r", path, line, error)
                 self._answers[key] = []
@@ -319,13 +323,13 @@ class _Jedi:
         self, question: str, path: str, text: str, line: int, column: int
     ) -> Iterator[tuple[str, str, int | None]]:
         import jedi
-        from jedi.api.environment import InterpreterEnvironment
 
         if self._project is None:
             root = self._folders[0] if self._folders else "."
-            added = [*self._folders[1:], *self._packages]
+            added = [*self._folders[1:], *(self._packages or (folder for folder in sys.path if folder))]
             self._project = jedi.Project(root, added_sys_path=added, load_unsafe_extensions=False)
-        script = jedi.Script(code=text, path=path, project=self._project, environment=InterpreterEnvironment())
+            self._environment = _without_packages()
+        script = jedi.Script(code=text, path=path, project=self._project, environment=self._environment)
         if question == "goto":
             names = script.goto(line, column, follow_imports=True, follow_builtin_imports=False)
         else:
@@ -333,3 +337,18 @@ class _Jedi:
         for name in names:
             if name.type in ("class", "instance") and name.module_path is not None:
                 yield str(name.module_path), name.name, name.line
+
+
+def _without_packages() -> Any:
+    """This interpreter as jedi's environment, with the standard library alone.
+
+    jedi imports compiled modules from an environment's own paths into this process: torch, if its paths were there.
+    """
+    from jedi.api.environment import InterpreterEnvironment
+
+    class Environment(InterpreterEnvironment):  # type: ignore[misc]  # jedi has no types
+        def get_sys_path(self) -> list[str]:
+            own = [path for path in sys.path if path and Path(path).is_relative_to(sys.base_prefix)]
+            return [path for path in own if not path.endswith(("site-packages", "dist-packages"))]
+
+    return Environment()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -192,3 +193,17 @@ def test_a_name_leads_to_its_class(tmp_path: Path, before: str, after: str, expe
     assert found is not None
     assert (Path(found.path).name, found.class_name) == ("net.py", expected)
     assert found.line == 1 + NET[: NET.index(f"class {expected.rsplit('.', 1)[-1]}")].count("\n")
+
+
+NOT_HERE = """
+import sys
+from ts_shape_server.resolve import Resolver
+text = "from torch import nn\\nm = nn.Linear(1, 1)\\nnet = m.to('cpu')\\n"
+found = Resolver([sys.argv[1]])._jedi.classes("infer", sys.argv[1] + "/net.py", text, 3, 0)
+print([name for _, name, _ in found], [name for name in ("torch", "numpy") if name in sys.modules])
+"""
+
+
+def test_jedi_imports_no_package_into_this_process(tmp_path: Path) -> None:
+    ran = subprocess.run([sys.executable, "-c", NOT_HERE, tmp_path], capture_output=True, text=True, check=True)
+    assert (ran.stdout, ran.stderr) == ("['Module'] []\n", "")
