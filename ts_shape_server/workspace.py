@@ -7,13 +7,18 @@ lock keeps jedi to one question at a time.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import threading
+import time
+import tokenize
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from ts_shape_server.analysis.evidence import calls_of
 from ts_shape_server.analysis.modules import BaseReference, FileClasses, ModuleClass, find_classes, module_classes
@@ -31,6 +36,7 @@ _MOST_FILES = 3000
 _LARGEST_FILE = 1 << 20
 _MOST_EVIDENCE = 12
 _KEPT = 64
+_LISTING_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -92,23 +98,30 @@ class Workspace:
         self.folders = tuple(os.path.normpath(folder) for folder in folders)
         self._overlays = overlays
         self._environment = environment
-        self._resolver = Resolver(self.folders, environment)
+        self._resolver = Resolver(self.folders, environment, overlays)
         self._lock = threading.Lock()
         self._snapshots: OrderedDict[tuple[str, str], Snapshot] = OrderedDict()
         self._texts: dict[str, tuple[float, int, str]] = {}
+        self._listings: dict[str, tuple[float, list[str]]] = {}
 
     def use_environment(self, interpreter: str | None) -> None:
         """Follow base classes into the packages of this interpreter too. It is not run."""
         with self._lock:
             if interpreter != self._environment:
                 self._environment = interpreter
-                self._resolver = Resolver(self.folders, interpreter)
+                self._resolver = Resolver(self.folders, interpreter, self._overlays)
                 self._snapshots.clear()
 
     def forget(self) -> None:
         """Files have changed on disk: ask about base classes anew."""
         with self._lock:
             self._resolver.forget()
+            self._snapshots.clear()
+            self._listings.clear()
+
+    def reread(self) -> None:
+        """An open file has changed: the base classes of the others are followed anew."""
+        with self._lock:
             self._snapshots.clear()
 
     def root_of(self, path: str) -> str:
@@ -134,8 +147,7 @@ class Workspace:
                 return known[2]
             if state.st_size > _LARGEST_FILE:
                 return None
-            with Path(path).open(encoding="utf-8", errors="replace", newline="") as file:
-                text = file.read()
+            text = decoded(Path(path).read_bytes())
         except (OSError, ValueError):
             return None
         self._texts[path] = (state.st_mtime, state.st_size, text)
@@ -180,6 +192,8 @@ class Workspace:
         """The question to probing about these classes of a file, with all the evidence of the workspace."""
         wanted = snapshot.modules if names is None else [item for item in snapshot.modules if item.name in set(names)]
         root = self.root_of(snapshot.path)
+        overlays = {path: text for path, text in self._overlays().items() if path.endswith(".py")}
+        texts = list(self._around(snapshot, root, overlays)) if wanted else []
         classes = tuple(
             ClassRequest(
                 name=item.name,
@@ -187,44 +201,77 @@ class Workspace:
                 digest=item.digest,
                 pragmas_init=item.pragmas.init,
                 pragmas_inputs=item.pragmas.inputs,
-                evidence=tuple(self._evidence(item, snapshot, root)),
+                evidence=tuple(_evidence(item, snapshot.path, texts)),
             )
             for item in wanted
             if not item.pragmas.skip
         )
-        overlays = {path: text for path, text in self._overlays().items() if path.endswith(".py")}
         return FileRequest(snapshot.path, root, {**overlays, snapshot.path: snapshot.source.text}, classes)
 
-    def _evidence(self, item: ModuleClass, snapshot: Snapshot, root: str) -> Iterator[dict[str, object]]:
-        last = item.name.rsplit(".", 1)[-1]
-        found = 0
-        for path, text in self._mentions(last, snapshot, root):
-            source = snapshot.source if path == snapshot.path else SourceText(text)
-            for each in calls_of(last, source, path):
-                if found >= _MOST_EVIDENCE:
-                    return
-                found += 1
-                yield each.to_wire()
-
-    def _mentions(self, word: str, snapshot: Snapshot, root: str) -> Iterator[tuple[str, str]]:
-        """The files that have the word in them: the file itself, then those nearest to it."""
+    def _around(self, snapshot: Snapshot, root: str, overlays: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """The texts that may say something of the classes of a file: its own, then the workspace's, nearest first."""
         yield snapshot.path, snapshot.source.text
-        pattern = re.compile(rf"\b{re.escape(word)}\b")
         for path in self.files(root, near=snapshot.path):
-            text = self.text(path) if path != snapshot.path else None
-            if text is not None and word in text and pattern.search(text):
+            text = overlays[path] if path in overlays else self._on_disk(path)
+            if text is not None and path != snapshot.path:
                 yield path, text
 
     def files(self, root: str, near: str | None = None) -> list[str]:
         """The Python files of a folder, without environments and hidden folders; those beside `near` first."""
-        found: list[str] = []
-        for folder, folders, names in os.walk(root):
-            folders[:] = sorted(name for name in folders if _is_source(Path(folder, name)))
-            found.extend(str(Path(folder, name)) for name in sorted(names) if name.endswith(".py"))
-            if len(found) >= _MOST_FILES:
-                break
-        beside = str(Path(near).parent) if near is not None else root
-        return sorted(found[:_MOST_FILES], key=lambda path: (str(Path(path).parent) != beside, path))
+        known = self._listings.get(root)
+        if known is None or time.monotonic() - known[0] > _LISTING_SECONDS:
+            known = self._listings[root] = (time.monotonic(), list(_walked(root)))
+        beside = os.path.dirname(near) if near is not None else root  # noqa: PTH120  # thousands of files at each key
+        return sorted(known[1], key=lambda path: (os.path.dirname(path) != beside, path))  # noqa: PTH120
+
+
+def _walked(root: str) -> Iterator[str]:
+    found = 0
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if _is_source(Path(folder, name)))
+        for name in sorted(names):
+            if name.endswith(".py"):
+                found += 1
+                yield os.path.join(folder, name)  # noqa: PTH118
+        if found >= _MOST_FILES:
+            return
+
+
+def _evidence(item: ModuleClass, path: str, texts: Iterable[tuple[str, str]]) -> Iterator[Mapping[str, Any]]:
+    """What the texts say of one class, up to a number of calls."""
+    last = item.name.rsplit(".", 1)[-1]
+    found = 0
+    for place, text in texts:
+        if place != path and not _speaks_of(last, text):
+            continue
+        for each in _calls(last, text, place, path):
+            if found >= _MOST_EVIDENCE:
+                return
+            found += 1
+            yield each
+
+
+@lru_cache(maxsize=1 << 17)
+def _speaks_of(name: str, text: str) -> bool:
+    """Kept, since of all the texts of a workspace at most one changes with a key."""
+    return name in text and re.search(rf"\b{re.escape(name)}\b", text) is not None
+
+
+@lru_cache(maxsize=1024)
+def _calls(name: str, text: str, path: str, defined_in: str) -> tuple[Mapping[str, Any], ...]:
+    return tuple(item.to_wire() for item in calls_of(name, SourceText(text), path, defined_in))
+
+
+def decoded(data: bytes) -> str:
+    """The text of a Python file by its mark or its declared encoding; what does not fit that is replaced."""
+    return data.decode(encoding_of(data), "replace")
+
+
+def encoding_of(data: bytes) -> str:
+    try:
+        return tokenize.detect_encoding(io.BytesIO(data).readline)[0]
+    except (SyntaxError, LookupError):
+        return "utf-8"
 
 
 def _is_source(folder: Path) -> bool:

@@ -74,7 +74,7 @@ class Session:
         self._on_change, self._on_status, self._on_warning = on_change, on_status, on_warning
         self._documents: dict[str, Document] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._started: asyncio.Task[None] | None = None
+        self._found: asyncio.Task[None] | None = None
         self._others: asyncio.Task[None] | None = None
         self._warned: set[str] = set()
         self._reconfiguring = asyncio.Lock()
@@ -103,19 +103,21 @@ class Session:
 
     async def _replace_service(self) -> None:
         old, self.service = self.service, None
-        self._started = None
+        self._found = None
         if old is not None:
             await old.stop()
         if self.trusted:
             cache = Path(platformdirs.user_cache_dir("ts-shape-server")) / "reports"
             self.service = ProbeService(options(self.settings, self.folders, cache), self.tell_status)
-            self._started = self.keep(asyncio.ensure_future(self._start(self.service)))
+            self._found = self.keep(asyncio.ensure_future(self._find(self.service)))
         self.tell_status()
 
-    async def _start(self, service: ProbeService) -> None:
-        await service.start()
-        found = service.info()["interpreter"]
-        await asyncio.to_thread(self.workspace.use_environment, found)
+    async def _find(self, service: ProbeService) -> None:
+        """What the store has needs to know the interpreter, and not to wait until that has loaded torch."""
+        found = await service.find()
+        if found is not None:
+            self.keep(asyncio.ensure_future(service.start()))
+            await asyncio.to_thread(self.workspace.use_environment, found.path)
 
     async def restart(self) -> str:
         """End the agents, look for an interpreter anew, probe the open files again; what came of it in a sentence."""
@@ -124,6 +126,7 @@ class Session:
         for document in self._documents.values():
             self._cancel(document)
         await self.service.restart()
+        self._found = self.keep(asyncio.ensure_future(self._find(self.service)))
         self._warned.clear()
         self.refresh_all()
         problem = self.service.problem
@@ -222,6 +225,7 @@ class Session:
 
         async def look() -> None:
             await asyncio.sleep(_PAUSE_FOR_OTHERS)
+            await asyncio.to_thread(self.workspace.reread)
             self.look_at_others(changed.path)
 
         self._others = self.keep(asyncio.ensure_future(look()))
@@ -250,8 +254,8 @@ class Session:
             # Once the settings are known every open file is looked at anew.
             await self.configured.wait()
             service = self.service
-            if service is not None and self._started is not None and not self._started.done():
-                await asyncio.shield(self._started)
+            if service is not None and self._found is not None and not self._found.done():
+                await asyncio.shield(self._found)
                 # The interpreter is known now, and with it the packages that base classes may come from.
                 await self._read(document)
             if service is None or document.obstacle or document.snapshot is None or not document.snapshot.modules:

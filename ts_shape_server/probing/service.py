@@ -52,11 +52,20 @@ class ProbeService:
         self._finding = asyncio.Lock()
         self._store = Store(options.cache)
         self._running = 0
+        self._stopped = False
 
     @property
     def running(self) -> int:
         """How many jobs are under way."""
         return self._running
+
+    async def find(self) -> Interpreter | None:
+        """The interpreter that runs the probes; nothing is started in it. None: `problem` says why."""
+        try:
+            return await self._find()
+        except AgentError as error:
+            self._refused(error)
+            return None
 
     async def start(self) -> None:
         """Find the interpreter and start one agent. Raises nothing: what is missing is in `problem`."""
@@ -68,7 +77,8 @@ class ProbeService:
             log.info("no agent: %s", error)
 
     async def stop(self) -> None:
-        """End every agent; no process is left."""
+        """End every agent; no process is left, and none is started again but by `restart`."""
+        self._stopped = True
         agents, self._agents = self._agents, []
         self._idle = asyncio.Queue()
         await asyncio.gather(*(agent.stop() for agent in agents), return_exceptions=True)
@@ -76,6 +86,7 @@ class ProbeService:
     async def restart(self) -> None:
         """End the agents and look for an interpreter anew."""
         await self.stop()
+        self._stopped = False
         self.interpreter, self.problem = None, None
         self._store.clear()
         await self.start()
@@ -252,6 +263,8 @@ class ProbeService:
     async def _agent(self) -> AsyncIterator[Agent]:
         """An agent that is free. AgentError if there is no interpreter for one."""
         found = await self._find()
+        if self._stopped:
+            raise AgentError("stopped", "The service was stopped.")
         if self._idle.empty() and len(self._agents) < max(1, self.options.jobs):
             about = Launch(found.path, self.options.environment, self.options.sandbox, found.site)
             made = Agent(about, lambda state: self._on_status())

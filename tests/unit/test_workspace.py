@@ -1,0 +1,70 @@
+"""What the workspace reads: encodings, files around a class, base classes in files that are not saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ts_shape_server.workspace import Workspace, decoded, encoding_of
+
+NET = "from base import Base\n\n\nclass Net(Base):\n    def forward(self, x):\n        return x\n"
+
+
+def written(folder: Path, **files: str) -> Workspace:
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+    return Workspace((str(folder),))
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "text"),
+    [
+        (b"x = 1\n", "utf-8", "x = 1\n"),
+        (b"\xef\xbb\xbfx = 1\r\n", "utf-8-sig", "x = 1\r\n"),
+        (b"# coding: latin-1\n# \xe9\n", "iso-8859-1", "# coding: latin-1\n# é\n"),
+        (b"# coding: nothing\nx = 1\n", "utf-8", "# coding: nothing\nx = 1\n"),
+        (b"# \xe9\n", "utf-8", "# \ufffd\n"),
+        (b"", "utf-8", ""),
+    ],
+)
+def test_a_file_is_read_in_the_encoding_it_declares(data: bytes, encoding: str, text: str) -> None:
+    assert (encoding_of(data), decoded(data)) == (encoding, text)
+
+
+def test_a_base_in_a_file_that_is_not_saved_decides(tmp_path: Path) -> None:
+    written(tmp_path, base="class Base:\n    pass\n", net=NET)
+    overlays: dict[str, str] = {}
+    workspace = Workspace((str(tmp_path),), lambda: overlays)
+    path = str(tmp_path / "net.py")
+    assert workspace.snapshot(path, NET).modules == ()
+    overlays[str(tmp_path / "base.py")] = "from torch import nn\n\n\nclass Base(nn.Module):\n    pass\n"
+    workspace.reread()
+    assert [item.name for item in workspace.snapshot(path, NET).modules] == ["Net"]
+
+
+def test_the_evidence_is_of_the_files_as_they_stand(tmp_path: Path) -> None:
+    net = NET.replace("from base import Base", "from torch import nn").replace("Base", "nn.Module")
+    call = "from net import Net\n\nmodel = Net()\nmodel({})\n"
+    workspace = written(tmp_path, net=net, train=call.format("1"), other="Nets = 1\n")
+    path = str(tmp_path / "net.py")
+
+    def given() -> list[object]:
+        (item,) = workspace.request(workspace.snapshot(path, net)).classes
+        return [each["inputs"]["args"] for each in item.evidence if each["inputs"]]
+
+    assert given() == [["1"]]
+    (tmp_path / "train.py").write_text(call.format("2222"), encoding="utf-8")
+    assert given() == [["2222"]]
+    (tmp_path / "later.py").write_text(call.format("3"), encoding="utf-8")
+    workspace.forget()
+    assert sorted(map(str, given())) == ["['2222']", "['3']"]
+
+
+def test_environments_and_hidden_folders_are_not_searched(tmp_path: Path) -> None:
+    for name in ("a.py", "pack/b.py", ".hidden/c.py", "venv/d.py", "mine/pyvenv.cfg", "mine/e.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("", encoding="utf-8")
+    near = str(tmp_path / "pack" / "x.py")
+    names = [Path(path).name for path in Workspace(()).files(str(tmp_path), near)]
+    assert names == ["b.py", "a.py"]
