@@ -14,6 +14,7 @@ from typing import Any
 
 import cattrs
 from lsprotocol import converters, types
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidRequest
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol, lsp_method
 
@@ -37,9 +38,23 @@ class Protocol(LanguageServerProtocol):
         assert isinstance(server, Server)
         server.leave(0 if self._shutdown else 1)
 
-    @property
-    def was_shut_down(self) -> bool:
-        return self._shutdown
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        """pygls leaves a request that it cannot read without an answer, and its client waiting for ever."""
+        try:
+            return super().structure_message(data)
+        except JsonRpcException as error:
+            self._refuse(data.get("id"), data.get("method"), error)
+            raise
+
+    def handle_message(self, message: Any) -> None:
+        if self._shutdown:
+            self._refuse(getattr(message, "id", None), getattr(message, "method", None), JsonRpcInvalidRequest())
+        super().handle_message(message)
+
+    def _refuse(self, number: Any, method: Any, error: JsonRpcException) -> None:
+        """Answer a request with an error; what is a notification or an answer itself gets none."""
+        if isinstance(number, (int, str)) and method is not None:
+            self._send_response(number, error=error.to_response_error())
 
 
 def lenient_converter() -> cattrs.Converter:
