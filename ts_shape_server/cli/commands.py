@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import asyncio
 import difflib
 import json
 import sys
@@ -18,13 +19,15 @@ from ts_shape_server.analysis.edits import annotate
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.cli import tables
 from ts_shape_server.cli.formats import FORMATS, shown_path
-from ts_shape_server.cli.runs import Problem, Runner, Target, python_files, target
+from ts_shape_server.cli.runs import Problem, Runner, Target, Unreadable, python_files, target
 from ts_shape_server.features import actions, words
 from ts_shape_server.features.diagnostics import Finding, about_syntax, findings
 from ts_shape_server.features.known import Known
 from ts_shape_server.model import Annotation, Report
+from ts_shape_server.workspace import encoding_of
 
 Flags = Mapping[str, Any]
+Checked = tuple[list[Finding], tuple[Report, ...]]
 
 
 def tell(message: str) -> None:
@@ -34,23 +37,12 @@ def tell(message: str) -> None:
 
 async def check(options: argparse.Namespace, flags: Flags) -> int:
     """All diagnostics of all classes; 1 if one of them is an error."""
-    found: list[Finding] = []
-    reports: list[Report] = []
     paths = python_files(options.paths)
     async with Runner(flags, options.paths[0], tell) as runner:
         runner.must_probe()
-        bar = Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
-        with bar:
-            task = bar.add_task("Checking", total=len(paths))
-            for path in paths:
-                snapshot = await runner.snapshot(path)
-                found.extend(about_syntax(path, snapshot.classes.syntax_error))
-                if snapshot.modules:
-                    probed = await runner.probe(snapshot)
-                    reports.extend(probed.reports)
-                    known = {item.name: Known(item.name, item, fresh=True) for item in probed.reports}
-                    found.extend(findings(path, snapshot.places(), known, runner.settings))
-                bar.advance(task)
+        checked = await _all_checked(runner, paths)
+    found = [item for one in checked for item in one[0]]
+    reports = [item for one in checked for item in one[1]]
     output = FORMATS[options.format](found, reports)
     if output:
         print(output)
@@ -61,6 +53,40 @@ async def check(options: argparse.Namespace, flags: Flags) -> int:
             f"{words.many(errors, 'error')}, {words.many(len(found) - errors, 'other finding')}."
         )
     return 1 if any(item.severity == "error" for item in found) else 0
+
+
+async def _all_checked(runner: Runner, paths: list[str]) -> list[Checked]:
+    """What each file comes to, in the order of the paths; as many at once as there may be probes, and one to read."""
+    turns = asyncio.Semaphore(runner.settings.jobs + 1)
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        counted = bar.add_task("Checking", total=len(paths))
+
+        async def one(path: str) -> Checked:
+            async with turns:
+                found = await _checked(runner, path)
+            bar.advance(counted)
+            return found
+
+        tasks = [asyncio.ensure_future(one(path)) for path in paths]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def _checked(runner: Runner, path: str) -> Checked:
+    try:
+        snapshot = await runner.snapshot(path)
+    except Unreadable as problem:
+        tell(str(problem))
+        return [], ()
+    found = about_syntax(path, snapshot.classes.syntax_error)
+    if not snapshot.modules:
+        return found, ()
+    probed = await runner.probe(snapshot)
+    known = {item.name: Known(item.name, item, fresh=True) for item in probed.reports}
+    return [*found, *findings(path, snapshot.places(), known, runner.settings)], probed.reports
 
 
 async def show(options: argparse.Namespace, flags: Flags) -> int:
@@ -156,6 +182,7 @@ async def export(options: argparse.Namespace, flags: Flags) -> int:
 async def info(options: argparse.Namespace, flags: Flags) -> int:
     """Interpreter, torch, sandbox; 0 also where there is none, since that is the answer."""
     async with Runner(flags, ".", tell) as runner:
+        await runner.service.start()
         facts = runner.service.info()
     if options.json:
         print(json.dumps(facts, ensure_ascii=False, default=str))
@@ -195,14 +222,27 @@ async def fix(options: argparse.Namespace, flags: Flags) -> int:
 def _deliver(before: SourceText, after: str, path: str, write: bool) -> None:
     if after == before.text:
         return
-    if write:
-        with Path(path).open("w", encoding="utf-8", newline="") as file:
-            file.write(after)
-        tell(f"{shown_path(path)} is written.")
-        return
     name = shown_path(path)
+    if write:
+        _write(before.text, after, Path(path))
+        tell(f"{name} is written.")
+        return
     lines = difflib.unified_diff(before.text.splitlines(True), after.splitlines(True), f"a/{name}", f"b/{name}")
     print("".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines), end="")
+
+
+def _write(before: str, after: str, path: Path) -> None:
+    """In the encoding that the file has, and only over what was read from it."""
+    try:
+        data = path.read_bytes()
+        encoding = encoding_of(data)
+        if data.decode(encoding) != before:
+            raise Problem(f"{shown_path(str(path))} is not written: it has changed since it was read.")
+        path.write_bytes(after.encode(encoding))
+    except UnicodeError:
+        raise Problem(f"{shown_path(str(path))} is not written: not all of it is text in its encoding.") from None
+    except OSError as error:
+        raise Problem(f"{shown_path(str(path))} cannot be written: {error.strerror or error}.") from None
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace, Flags], Coroutine[Any, Any, int]]] = {

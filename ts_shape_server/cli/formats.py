@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from ts_shape_server import __version__
 from ts_shape_server.features.diagnostics import DOCUMENTATION, SEVERITIES, Finding
@@ -106,7 +107,7 @@ def sarif(findings: Sequence[Finding], reports: Sequence[Report]) -> str:
 
 def _physical(path: str, span: Range) -> dict[str, Any]:
     relative = shown_path(path)
-    uri = Path(relative).as_posix() if relative != path else Path(path).as_uri()
+    uri = quote(Path(relative).as_posix()) if relative != path else Path(path).as_uri()
     region = {
         "startLine": span.line,
         "startColumn": span.column + 1,

@@ -23,6 +23,10 @@ class Problem(Exception):
     """The command cannot run; the text is one sentence for the person who started it."""
 
 
+class Unreadable(Problem):
+    """One file cannot be read; others may well be."""
+
+
 @dataclass(frozen=True)
 class Target:
     """A file, and one class of it if the command names one."""
@@ -69,7 +73,10 @@ def python_files(paths: Sequence[str]) -> list[str]:
 
 
 class Runner:
-    """Async context: a service that is started on entry and leaves no process behind."""
+    """Async context: a service that knows its interpreter on entry and leaves no process behind.
+
+    An agent is started by the first question that the store cannot answer.
+    """
 
     def __init__(self, flags: Mapping[str, Any], near: str, on_problem: Callable[[str], None]) -> None:
         self.workspace = Workspace(())
@@ -82,25 +89,23 @@ class Runner:
         self.service = ProbeService(options(self.settings, (root,), cache))
 
     async def __aenter__(self) -> Runner:
-        await self.service.start()
-        if self.service.interpreter is not None:
-            await asyncio.to_thread(self.workspace.use_environment, self.service.interpreter.path)
+        found = await self.service.find()
+        if found is not None:
+            await asyncio.to_thread(self.workspace.use_environment, found.path)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.service.stop()
 
     def must_probe(self) -> None:
-        """`Problem` where there is no interpreter to probe with."""
+        """`Problem` where there is no interpreter to probe with, or no agent that starts in it."""
         if self.service.problem is not None:
             raise Problem(self.service.problem.message)
-        if self.service.interpreter is None:
-            raise Problem("No Python interpreter with torch was found; name one with --interpreter.")
 
     async def snapshot(self, path: str) -> Snapshot:
         text = self.workspace.text(path)
         if text is None:
-            raise Problem(f"{path} cannot be read.")
+            raise Unreadable(f"{path} cannot be read, or is too large.")
         return await asyncio.to_thread(self.workspace.snapshot, path, text)
 
     async def probe(
@@ -124,6 +129,7 @@ class Runner:
             )
             request = replace(request, classes=classes)
         reports = await self.service.reports(request, on_report)
+        self.must_probe()
         return Probed(snapshot, request, reports)
 
 

@@ -96,7 +96,7 @@ def _about_pragmas(path: str, place: Place) -> Iterable[Finding]:
 
 
 def _about_report(path: str, place: Place, report: Report, settings: Settings) -> Iterable[Finding]:
-    if report.reason is not None and report.status != "ok":
+    if report.reason is not None and report.status != "ok" and not _is_of_syntax(path, report.reason):
         code = report.reason.code if report.status == "failed" and report.reason.code in SEVERITIES else "probe-failed"
         yield _finding(path, place, report.reason, code)
     for failure in report.mismatches:
@@ -109,6 +109,11 @@ def _about_report(path: str, place: Place, report: Report, settings: Settings) -
     if settings.trace_warnings:
         for failure in report.torchscript.trace.failures:
             yield _finding(path, place, failure, "trace-warning")
+
+
+def _is_of_syntax(path: str, reason: Failure) -> bool:
+    """Whether the file's own syntax error is the reason, which is said once for the file."""
+    return reason.code == "syntax-error" and reason.location is not None and reason.location.path == path
 
 
 def _finding(path: str, place: Place, failure: Failure, code: str) -> Finding:

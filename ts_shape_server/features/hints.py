@@ -105,7 +105,7 @@ def _tells(spec: ValueSpec) -> bool:
 def _locals(report: Report, names: Sequence[Stored], mode: InlayHints) -> Iterator[Hint]:
     visits: dict[tuple[str, int], list[ValueSpec]] = {}
     for item in report.variables:
-        if _tells(item.value):
+        if _tells(item.value) and item.name != "_":
             visits.setdefault((item.name, item.line), []).append(item.value)
     before = {item.name: words.short(item.value) for item in report.inputs}
     for (name, line), values in sorted(visits.items(), key=lambda entry: entry[0][1]):
