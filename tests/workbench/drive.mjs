@@ -150,6 +150,9 @@ const scenes = {
       }
       return null;
     });
+    // Scrolling a little has a page painted that was laid out before it was in sight.
+    await page.mouse.move(900, 300, { steps: 4 });
+    await page.mouse.wheel(0, 10);
     await sleep(1_500);
     await picture("report");
     await command("View: Close All Editors");
