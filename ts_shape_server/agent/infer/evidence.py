@@ -53,7 +53,7 @@ def draw(cls: type, item: Mapping[str, Any], context: Context) -> Drawn | None:
         with time_limit(min(SECONDS, max(0.1, context.remaining() / 4))), _quiet(), torch.no_grad():
             runs.seed()
             if item.get("setup"):
-                exec(compile(item["setup"], str(item.get("path", "<evidence>")), "exec"), namespace)
+                exec(compile(item["setup"], str(item.get("path", "<evidence>")), "exec", dont_inherit=True), namespace)
             if item.get("init") is not None:
                 init = _init(cls, item["init"], namespace, context)
             if item.get("inputs") is not None:
