@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -92,23 +93,39 @@ def _one_of(*choices: str) -> Callable[[object], str]:
     return read
 
 
-KEYS: Mapping[str, tuple[str, Callable[[object], Any]]] = {
-    "interpreter": ("interpreter", _text_or_none),
-    "extraPaths": ("extra_paths", _texts),
-    "env": ("env", _environment),
-    "timeoutMs": ("timeout_ms", _whole(100, 3_600_000)),
-    "memoryMegabytes": ("memory_megabytes", _whole(256, 1_048_576)),
-    "jobs": ("jobs", _whole(1, 64)),
-    "sandbox": ("sandbox", _one_of("required", "bestEffort", "off")),
-    "hover.waitMs": ("hover_wait_ms", _whole(0, 60_000)),
-    "debounceMs": ("debounce_ms", _whole(0, 60_000)),
-    "inlayHints": ("inlay_hints", _one_of("off", "changed", "all")),
-    "codeLens": ("code_lens", _flag),
-    "diagnostics.scriptErrors": ("script_errors", _flag),
-    "diagnostics.traceWarnings": ("trace_warnings", _flag),
-    "loglevel": ("loglevel", _one_of("debug", "info", "warning", "error")),
+@dataclass(frozen=True)
+class Key:
+    """One key of a configuration: the field of `Settings` that it sets, what reads a value, what the docs say of it."""
+
+    field: str
+    read: Callable[[object], Any]
+    about: str
+
+
+_INTERPRETER = (
+    "the Python whose torch runs the probes: a path, or the folder of an environment. Without it: `VIRTUAL_ENV`, "
+    "`.venv` or `venv` in the workspace, `python3` on `PATH`, the server's own; the first that has torch 2.2 or newer"
+)
+_SANDBOX = '`"required"`: no probe without the full sandbox; `"bestEffort"`: what the system offers; `"off"`'
+_HINTS = 'shapes beside assignments in `forward`: `"off"`, `"changed"` dims only, `"all"`'
+_LEVELS = '`"debug"`, `"info"`, `"warning"`, `"error"`; the log goes to standard error'
+
+KEYS: Mapping[str, Key] = {
+    "interpreter": Key("interpreter", _text_or_none, _INTERPRETER),
+    "extraPaths": Key("extra_paths", _texts, "folders that imports are also looked for in"),
+    "env": Key("env", _environment, "environment variables for the probes"),
+    "timeoutMs": Key("timeout_ms", _whole(100, 3_600_000), "how long the probe of one class may take"),
+    "memoryMegabytes": Key("memory_megabytes", _whole(256, 1_048_576), "how much memory a probe may use"),
+    "jobs": Key("jobs", _whole(1, 64), "how many probes run at once"),
+    "sandbox": Key("sandbox", _one_of("required", "bestEffort", "off"), _SANDBOX),
+    "hover.waitMs": Key("hover_wait_ms", _whole(0, 60_000), "how long a hover waits for the first report of a class"),
+    "debounceMs": Key("debounce_ms", _whole(0, 60_000), "the pause after a key before a probe starts"),
+    "inlayHints": Key("inlay_hints", _one_of("off", "changed", "all"), _HINTS),
+    "codeLens": Key("code_lens", _flag, "the line above each class"),
+    "diagnostics.scriptErrors": Key("script_errors", _flag, "findings about `torch.jit.script`"),
+    "diagnostics.traceWarnings": Key("trace_warnings", _flag, "findings about `torch.jit.trace`"),
+    "loglevel": Key("loglevel", _one_of("debug", "info", "warning", "error"), _LEVELS),
 }
-"""Key in a configuration: field of `Settings`, and what reads a value."""
 
 CLIENT_ONLY = ("trace", "server", "path")
 """Keys that editors keep in the same section for themselves."""
@@ -127,13 +144,13 @@ def parse(*layers: Any) -> tuple[Settings, tuple[str, ...]]:
                 if key.split(".")[0] not in CLIENT_ONLY:
                     problems.append(f'there is no setting "{key}"{_nearest(key)}; it is left out')
                 continue
-            name, read = KEYS[key]
+            known = KEYS[key]
             if value is None and key != "interpreter":
                 continue
             try:
-                settings = replace(settings, **{name: read(value)})
+                settings = replace(settings, **{known.field: known.read(value)})
             except _Refused as refused:
-                used = _shown(getattr(settings, name))
+                used = _shown(getattr(settings, known.field))
                 problems.append(f'the setting "{key}" takes {refused}, not {_shown(value)}; {used} is used')
     return settings, tuple(dict.fromkeys(problems))
 
@@ -165,6 +182,17 @@ def _shown(value: object) -> str:
         return "nothing"
     text = f'"{value}"' if isinstance(value, str) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def table() -> str:
+    """Every key with its default, as the table of the documentation."""
+    rows = [f"| `{key}` | {_default(known.field)} | {known.about} |" for key, known in KEYS.items()]
+    return "\n".join(["| key | default | what it does |", "| --- | --- | --- |", *rows])
+
+
+def _default(field: str) -> str:
+    value = getattr(Settings(), field)
+    return "none" if value is None else f"`{json.dumps(list(value) if isinstance(value, tuple) else value)}`"
 
 
 def from_pyproject(text: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:

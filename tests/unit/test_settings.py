@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ts_shape_server.settings import Settings, from_pyproject, parse
+from ts_shape_server.settings import KEYS, Settings, from_pyproject, parse, table
 
 
 def check(layers: list[Any], field: str, value: object, problems: int = 0) -> None:
@@ -100,3 +101,9 @@ def test_pyproject_gives_a_layer_or_says_why_not(text: str, layer: object, probl
 )
 def test_nothing_in_a_configuration_raises(layer: dict[str, Any]) -> None:
     parse(layer)
+
+
+def test_the_page_of_the_docs_has_the_table_of_the_keys() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert table() in page
+    assert len(table().splitlines()) == len(KEYS) + 2
