@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -87,7 +88,8 @@ def _policy(
 def main(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: str, agent: int, tier: str) -> None:
     """Run the job and end the process: 0 done, 77 out of memory, 78 no sandbox, 79 an error of this program."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    code = 79
+    code = loop.INTERNAL_CODE
+    printed = _line_by_line()
     try:
         code = _run(job, limits, result, scratch, agent, tier)
     except policy.SandboxUnavailable as error:
@@ -96,17 +98,31 @@ def main(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: s
     except MemoryError:
         code = loop.MEMORY_CODE
     except BaseException as error:
-        code = loop.MEMORY_CODE if _out_of_memory(error) else 79
-        if code == 79:
+        code = loop.MEMORY_CODE if _out_of_memory(error) else loop.INTERNAL_CODE
+        if code == loop.INTERNAL_CODE:
             import traceback
 
             traceback.print_exc()
     finally:
+        for stream in printed:
+            try:
+                stream.flush()
+            except BaseException:
+                continue
         os._exit(code)
+
+
+def _line_by_line() -> list[Any]:
+    """What user code prints is in the log even if the next line kills the process. The streams to flush at the end."""
+    streams: list[Any] = [sys.stdout, sys.stderr]
+    for stream in streams:
+        stream.reconfigure(line_buffering=True, errors="replace")
+    return streams
 
 
 def _run(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: str, agent: int, tier: str) -> int:
     os.environ.update(HOME=scratch, TMPDIR=scratch, TMP=scratch, TEMP=scratch)
+    tempfile.tempdir = scratch
     os.chdir(scratch)
     policy.enter(_policy(job, limits, result, scratch, agent, tier))
     sender = Sender(result)
@@ -149,6 +165,10 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
             if _out_of_memory(error):
                 raise MemoryError from None
             emit(_error_report(job, request, loaded, error, started))
+        except (SystemExit, KeyboardInterrupt):
+            message = f"`{request['name']}` ends the program when it is built or called."
+            failure = contract.failure("ends-program", message, job["path"], None)
+            emit(_bare(job, request, loaded, "unresolved", failure, started))
 
 
 def _context(job: Mapping[str, Any], loaded: load.Loaded, deadline: float, stages: tuple[str, ...] = ()) -> Context:

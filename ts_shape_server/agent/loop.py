@@ -85,10 +85,9 @@ def _hello(scratch: str, sandbox: str) -> dict[str, Any]:
         words = f"torch {torch.__version__} keeps {count} threads here, and a process with threads cannot be forked."
         return _refused("no-start", f"{words} Look at the log, or choose another interpreter.")
     applied = witnessed(policy.available(turned_off=sandbox == "off"), scratch)
-    if sandbox == "required" and applied.tier != policy.FULL:
-        missing = "; ".join(f"{name}: {state}" for name, state in applied.layers.items() if state != policy.ON)
-        advice = 'Set `sandbox` to "bestEffort" to run probes all the same.'
-        return _refused("sandbox", f"The sandbox is only {applied.tier} here ({missing}). {advice}")
+    lacking = too_weak(applied, sandbox)
+    if lacking:
+        return _refused("sandbox", lacking)
     return {
         "type": "hello",
         "protocol": wire.PROTOCOL,
@@ -99,6 +98,15 @@ def _hello(scratch: str, sandbox: str) -> dict[str, Any]:
         "symbolic": symbolic,
         "sandbox": {"tier": applied.tier, "layers": dict(applied.layers)},
     }
+
+
+def too_weak(applied: policy.Applied, sandbox: str) -> str:
+    """Why the setting forbids to run probes in this sandbox; empty if it does not."""
+    if sandbox != "required" or applied.tier == policy.FULL:
+        return ""
+    missing = "; ".join(f"{name}: {state}" for name, state in applied.layers.items() if state != policy.ON)
+    advice = 'Set `sandbox` to "bestEffort" to run probes all the same.'
+    return f"The sandbox here is only of the tier `{applied.tier}` ({missing}). {advice}"
 
 
 def threads() -> int:
@@ -353,6 +361,7 @@ _SIGNALS = {
 }
 MEMORY_CODE = 77
 SANDBOX_CODE = 78
+INTERNAL_CODE = 79
 
 
 def in_words(status: int, memory: int) -> tuple[str, str]:
@@ -368,6 +377,8 @@ def in_words(status: int, memory: int) -> tuple[str, str]:
         return "memory", f"it needs more than the limit of {memory} MiB of memory"
     if code == SANDBOX_CODE:
         return "sandbox", "the sandbox could not be set up"
+    if code == INTERNAL_CODE:
+        return "crashed", "it met an error of its own, which the log shows"
     return ("finished", "") if code == 0 else ("crashed", f"it ended itself with code {code}")
 
 

@@ -138,7 +138,7 @@ class Agent:
         """
         async with self._turn:
             if self._stopped:
-                raise AgentError("stopped", "The agent was stopped.")
+                raise _was_stopped()
             await self.start()
             self._become(State.BUSY)
             self._jobs += 1
@@ -152,7 +152,7 @@ class Agent:
                 raise
             except AgentError as error:
                 await _to_the_end(self._failed(error))
-                raise
+                raise (_was_stopped() if self._stopped else error) from None
             self._failures = 0
             self._become(State.READY)
             return done, place
@@ -183,7 +183,7 @@ class Agent:
         except OSError as error:
             raise AgentError("no-start", f"{interpreter} cannot be started: {error.strerror or error}.") from None
         if hello is None:
-            await asyncio.sleep(0.05)
+            await self._process.settle()
             last = " ".join(self.output.last(3)).strip()
             raise AgentError("no-start", f"{interpreter} ended before it was ready. {last}"[:500])
         if hello["type"] == "refused":
@@ -218,6 +218,8 @@ class Agent:
             process = self._process
             message = await process.messages.get() if process is not None else None
             if message is None:
+                if process is not None:
+                    await process.settle()
                 raise AgentError("died", f"The agent ended during a probe{self._death()}.")
             if message.get("id") != number:
                 continue
@@ -263,6 +265,10 @@ class Agent:
         process, self._process = self._process, None
         if process is not None:
             await process.end()
+
+
+def _was_stopped() -> AgentError:
+    return AgentError("stopped", "The agent was stopped.")
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:

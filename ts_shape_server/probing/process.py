@@ -26,6 +26,7 @@ LOG_LINES = 500
 LOG_LINE = 2000
 LOG_BYTES_PER_SECOND = 1 << 20
 END_SECONDS = 1.0
+SETTLE_SECONDS = 0.5
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV", "TZ")
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "WANDB_MODE": "disabled"}
 _ALONE = {
@@ -133,6 +134,11 @@ class Process:
             raise BrokenPipeError
         self._writer.write(frame)
         await self._writer.drain()
+
+    async def settle(self) -> None:
+        """Wait a moment for the end of a process that has closed its pipe, so that `code` says how it ended."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._process.wait(), SETTLE_SECONDS)
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
         decoder = wire.Decoder()
