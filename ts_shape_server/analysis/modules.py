@@ -187,7 +187,7 @@ def known_module(resolved: str | None) -> bool | None:
     ):
         return True
     if resolved.startswith("torch.nn.") and not _below(resolved, _ASKED):
-        return resolved.rsplit(".", 1)[-1][:1].isupper()
+        return resolved.rsplit(".", 1)[-1].lstrip("_")[:1].isupper()
     return None
 
 

@@ -52,7 +52,7 @@ def _parsed(text: str) -> Parsed:
             return Parsed(_tree("\n".join(lines)), tuple(lines), first)
         except SyntaxError as error:
             first = first or (_place(source, error), error.msg or "invalid syntax")
-            blanked = _blank(lines, _culprit(error, len(lines)), blanked)
+            blanked = _mend(lines, error, blanked)
         except (ValueError, RecursionError, MemoryError) as error:
             words = str(error) or "the file is nested too deeply to be parsed"
             return Parsed(ast.Module([], []), (), first or (Range(1, 0, 1, len(source.line(1))), words))
@@ -64,10 +64,11 @@ def _parsed(text: str) -> Parsed:
 def expression(text: str) -> ast.expr | None:
     """The tree of an expression; None if it is none."""
     try:
-        (statement,) = _tree(f"(\n{text}\n)").body
+        with _WARNINGS, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    return statement.value if isinstance(statement, ast.Expr) else None
 
 
 def parses(text: str) -> bool:
@@ -96,18 +97,26 @@ def _place(source: SourceText, error: SyntaxError) -> Range:
     return Range(number, len(text) - len(text.lstrip()), number, len(text))
 
 
-def _culprit(error: SyntaxError, count: int) -> int:
-    """The line to blank: the one that the parser names, or the header whose block it misses."""
-    header = _HEADER_ON_LINE.search(error.msg or "")
-    number = int(header.group(1)) if header is not None else error.lineno or 1
-    return max(1, min(number, count))
-
-
-def _blank(lines: list[str], number: int, before: tuple[int, int] | None) -> tuple[int, int] | None:
-    """Replace the statement at a line by ``pass``; where that line has been blanked already, the block around it.
+def _mend(lines: list[str], error: SyntaxError, before: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Blank what the parser stopped at: the line that it names, or the header whose block it misses there. Where that
+    block follows below, the line between does not belong.
 
     Gives the lines from 1 that were blanked, None if there is nothing left to blank.
     """
+    number = max(1, min(error.lineno or 1, len(lines)))
+    named = _HEADER_ON_LINE.search(error.msg or "")
+    if named is None:
+        return _blank(lines, number, before)
+    header = max(1, min(int(named.group(1)), len(lines)))
+    below = next((_indent(line) for line in lines[number:] if line.strip()), 0)
+    if lines[number - 1].strip() and below > _indent(lines[header - 1]) >= _indent(lines[number - 1]):
+        lines[number - 1] = ""
+        return number, number
+    return _blank(lines, header, before)
+
+
+def _blank(lines: list[str], number: int, before: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Replace the statement at a line by ``pass``; where that line has been blanked already, the block around it."""
     first, last = number, number
     if before is not None and before[0] <= number <= before[1]:
         around = _around(lines, *before)

@@ -1,5 +1,7 @@
 """Lines and columns are the protocol's, whatever signs the text has."""
 
+import ast
+
 import pytest
 
 from ts_shape_server.analysis.text import SourceText
@@ -43,6 +45,21 @@ def test_positions_outside_are_held_to_the_text(encoding: str) -> None:
 
 def test_columns_of_the_tree_are_bytes_and_become_code_points() -> None:
     assert SourceText("é = é.x").from_ast(1, 7) == 5
+
+
+def test_places_and_positions_are_each_others_inverse() -> None:
+    text = "é\r\nb\r\rc😀\n"
+    source = SourceText(text)
+    for place in range(len(text) + 1):
+        line, column = source.position(place)
+        assert source.offset(line, column) == place or text[place - 1 : place + 1] == "\r\n"
+    assert source.position(-5) == (1, 0)
+    assert source.position(99) == (5, 0)
+
+
+def test_nodes_without_a_place_have_no_range() -> None:
+    with pytest.raises(ValueError, match="arguments has no place"):
+        SourceText("").range_of(ast.arguments([], [], None, [], [], None, []))
 
 
 def check_edits(text: str, edits: list[TextEdit], expected: str) -> None:
