@@ -18,17 +18,24 @@ async def remove(place: str) -> None:
 
 
 def _remove(place: str) -> None:
-    shutil.rmtree(place, onerror=_retry)
+    top = Path(place)
 
+    def retry(function: Callable[..., Any], path: str, error: Any) -> None:
+        """A folder that its maker has locked is opened; what still resists is left to the system.
 
-def _retry(function: Callable[..., Any], path: str, error: Any) -> None:
-    """A folder that its maker has locked is opened; what still resists is left to the system."""
-    try:
-        folder = Path(path) if function in (os.open, os.scandir, os.listdir) else Path(path).parent
-        folder.chmod(stat.S_IRWXU)
-        if function in (os.open, os.scandir, os.listdir):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            Path(path).unlink()
-    except OSError:
-        return
+        Nothing above the place is ever opened: the folder that it lies in belongs to everyone.
+        """
+        reading = function in (os.open, os.scandir, os.listdir)
+        folder = Path(path) if reading else Path(path).parent
+        if isinstance(error[1], FileNotFoundError) or (folder != top and top not in folder.parents):
+            return
+        try:
+            folder.chmod(stat.S_IRWXU)
+            if reading:
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                Path(path).unlink()
+        except OSError:
+            return
+
+    shutil.rmtree(place, onerror=retry)
