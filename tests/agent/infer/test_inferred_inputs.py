@@ -251,3 +251,14 @@ def test_a_call_that_does_not_fit_is_told_at_the_call(tmp_path: Path) -> None:
     assert wrong["code"] == "call-mismatch"
     assert (wrong["location"]["path"], wrong["location"]["range"]["line"]) == (evidence["path"], 2)
     assert "(3, 7)" in wrong["message"]
+
+
+def test_a_config_grows_the_attributes_that_are_read(tmp_path: Path) -> None:
+    source = net(
+        "self.config = config; self.f = nn.Linear(config.model.hidden_dim, config.num_classes)",
+        "return self.f(x) * self.config.scale_factor",
+        arguments=", config",
+    )
+    found = report(tmp_path, source)
+    assert found["status"] == "ok", found["reason"]
+    assert "SimpleNamespace" in found["init"]["args"]["config"]["expr"]

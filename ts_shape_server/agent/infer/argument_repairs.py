@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from ts_shape_server.agent.infer import configs
 from ts_shape_server.agent.infer.arguments import (
     Plan,
     Profile,
@@ -17,6 +18,7 @@ from ts_shape_server.agent.infer.arguments import (
     list_of,
     namespace_expression,
 )
+from ts_shape_server.agent.infer.source import words_of
 from ts_shape_server.agent.infer.uses import required
 
 
@@ -31,26 +33,39 @@ def _classes(namespace: Mapping[str, Any]) -> Iterator[str]:
     yield from found[:3]
 
 
+def with_missing_attribute(
+    current: Plan, given: Mapping[str, str], error: BaseException, line: str, profile: Profile
+) -> Iterator[Plan]:
+    """Plans in which a config stand-in has the attribute that an error misses; none if it misses none."""
+    attribute = configs.missing_attribute(error)
+    if attribute is None:
+        return
+
+    def value_of(name: str) -> str:
+        return by_name(name, Sizes(profile))
+
+    for name, expression in current.items():
+        if name not in given and configs.is_config(expression):
+            for grown in configs.grown(expression, attribute, line, value_of):
+                yield {**current, name: grown}
+
+
 def repaired(
     current: Plan,
     given: Mapping[str, str],
     error: BaseException,
-    blamed: frozenset[str],
+    line: str,
     profile: Profile,
     namespace: Mapping[str, Any],
 ) -> Iterator[Plan]:
-    """Other plans that may avoid `error`. `blamed` are the names in the failing line of the constructor."""
+    """Other plans that may avoid `error`. `line` is the text of the failing line of the constructor."""
+    blamed = words_of(line)
     text = str(error)[:1000]
     open_names = [name for name in current if name not in given]
     ordered = sorted(open_names, key=lambda name: name not in blamed)
-    missing = re.search(r"SimpleNamespace' object has no attribute '(\w+)'", text)
-    if missing is not None:
-        attribute = missing.group(1)
-        for name in ordered:
-            if "SimpleNamespace(" in current[name] and f"{attribute}=" not in current[name]:
-                head, inner = current[name].split("SimpleNamespace(", 1)
-                added = f"{attribute}={by_name(attribute, Sizes(profile))}"
-                yield {**current, name: f"{head}SimpleNamespace({added}{', ' if inner != ')' else ''}{inner}"}
+    grown = list(with_missing_attribute(current, given, error, line, profile))
+    if grown:
+        yield from grown
         return
     key = re.fullmatch(r"'(\w+)'", text)
     if isinstance(error, KeyError) and key is not None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from torch import nn
 
+from ts_shape_server.agent.infer import configs
 from ts_shape_server.agent.infer.uses import Use, required, uses_of
 
 MAXIMUM_REPAIRS = 24
@@ -256,7 +257,7 @@ def namespace_expression(attributes: list[str], profile: Profile) -> str:
     """A stand-in for a config object with these attributes."""
     sizes = Sizes(profile)
     inner = ", ".join(f"{name}={by_name(name, sizes)}" for name in attributes if name.isidentifier())
-    return f"__import__('types').SimpleNamespace({inner})"
+    return f"{configs.HEAD}{inner})"
 
 
 def int_arguments(current: Plan) -> dict[str, int]:

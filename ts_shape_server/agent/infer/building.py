@@ -16,7 +16,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ts_shape_server.agent import runs
-from ts_shape_server.agent.infer import argument_repairs, arguments, source, symbolic
+from ts_shape_server.agent.infer import argument_repairs, arguments, configs, symbolic
 from ts_shape_server.agent.infer.session import Session, innermost_line
 
 _RANDOM = frozenset(
@@ -36,6 +36,7 @@ _RANDOM = frozenset(
     ]
 )
 _LARGE = 1 << 14
+CONFIG_ATTRIBUTES = 120
 
 
 class SkipInitialisation(TorchFunctionMode):
@@ -101,7 +102,8 @@ def first_that_builds(
     queue: list[arguments.Plan] = [arguments.plan(cls, given, profile, namespace)]
     seen: list[arguments.Plan] = []
     first: NotBuilt | None = None
-    while queue and len(seen) < arguments.MAXIMUM_REPAIRS and (not seen or time.monotonic() < deadline):
+    repairs = 0
+    while queue and repairs < arguments.MAXIMUM_REPAIRS and (not seen or time.monotonic() < deadline):
         plan = queue.pop(0)
         if plan in seen:
             continue
@@ -111,11 +113,14 @@ def first_that_builds(
         except Exception as error:
             first = first or NotBuilt(error, plan)
             line = innermost_line(error, path)
-            blamed = source.names_in_line(lines, line) if line is not None else frozenset()
-            fixes = list(argument_repairs.repaired(plan, given, error, blamed, profile, namespace))
-            if "SimpleNamespace' object has no attribute" in str(error):
+            text = lines.get(line, "") if line is not None else ""
+            fixes = list(argument_repairs.repaired(plan, given, error, text, profile, namespace))
+            if configs.missing_attribute(error) is not None:
+                # A config has as many attributes as the code reads: each is one step, and none is a wrong turn.
                 queue[:0] = fixes
+                repairs += len(seen) > CONFIG_ATTRIBUTES
             else:
                 queue.extend(fixes[:6])
+                repairs += 1
     assert first is not None
     return first

@@ -33,7 +33,7 @@ from ts_shape_server.agent.infer.session import Outcome, Session, innermost_line
 from ts_shape_server.agent.standins import StandInUsed
 
 SEARCH_SHARE = 0.45
-ADJUSTMENTS = 2
+ADJUSTMENTS = 4
 CONTRADICTIONS = 6
 SYMBOLIC_SECONDS = 6.0
 REAL_SECONDS = 8.0
@@ -144,8 +144,7 @@ def _adjusted(
     for _ in range(ADJUSTMENTS):
         if isinstance(result, Solved) or time.monotonic() > deadline:
             break
-        pair = mismatch.sizes_that_disagree(result[0].reason.get("detail", ""))
-        plans = argument_repairs.agreeing(dict(built.plan), given, pair) if pair is not None else []
+        plans = _other_plans(built, result[0].reason, given, lines)
         better: tuple[building.Built, Solved | tuple[Unsolved, int]] | None = None
         for plan in plans:
             try:
@@ -162,6 +161,22 @@ def _adjusted(
             break
         built, result = better
     return built, result
+
+
+def _other_plans(
+    built: building.Built, reason: Mapping[str, Any], given: Mapping[str, str], lines: Mapping[int, str]
+) -> list[arguments.Plan]:
+    """Constructor arguments that may mend a failure of `forward`."""
+    detail = str(reason.get("detail", ""))
+    pair = mismatch.sizes_that_disagree(detail)
+    if pair is not None:
+        return argument_repairs.agreeing(dict(built.plan), given, pair)
+    place = (reason.get("location") or {}).get("range", {})
+    line = lines.get(place.get("line", 0), "")
+    missed = AttributeError(detail)
+    return list(argument_repairs.with_missing_attribute(dict(built.plan), given, missed, line, arguments.PROFILES[0]))[
+        :3
+    ]
 
 
 def init_of(plan: Mapping[str, str], sources: Mapping[str, str]) -> dict[str, Any]:

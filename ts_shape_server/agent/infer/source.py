@@ -405,8 +405,11 @@ def _integer(node: ast.expr) -> int | None:
     return None
 
 
+def words_of(text: str) -> frozenset[str]:
+    """The identifiers in a text."""
+    return frozenset("".join(sign if sign.isalnum() or sign == "_" else " " for sign in text).split())
+
+
 def names_in_line(source_lines: Mapping[int, str], line: int) -> frozenset[str]:
     """The identifiers that stand in a line."""
-    text = source_lines.get(line, "").strip()
-    words = "".join(character if character.isalnum() or character == "_" else " " for character in text).split()
-    return frozenset(words)
+    return words_of(source_lines.get(line, ""))
