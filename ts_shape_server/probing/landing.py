@@ -43,18 +43,18 @@ def land(source: Path, destination: Path, force: bool) -> None:
         raise LandingError(f"The probe left no export: {error.strerror}.") from None
     temporary = destination.with_name(f".{destination.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with os.fdopen(descriptor, "rb") as file:
-            found = os.fstat(file.fileno())
-            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-                raise LandingError("The probe left something that is no plain file; nothing was written.")
-            if found.st_size > MAXIMUM:
-                raise LandingError(f"The export is larger than {MAXIMUM >> 30} GiB; nothing was written.")
-            with temporary.open("xb") as copy:
-                shutil.copyfileobj(file, copy, 1 << 20)
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+            raise LandingError("The probe left something that is no plain file; nothing was written.")
+        if found.st_size > MAXIMUM:
+            raise LandingError(f"The export is larger than {MAXIMUM >> 30} GiB; nothing was written.")
+        with os.fdopen(descriptor, "rb", closefd=False) as file, temporary.open("xb") as copy:
+            shutil.copyfileobj(file, copy, 1 << 20)
         _rename(temporary, destination, force)
     except OSError as error:
         raise LandingError(f"{destination} cannot be written: {error.strerror or error}.") from None
     finally:
+        os.close(descriptor)
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 

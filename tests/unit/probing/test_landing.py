@@ -1,0 +1,96 @@
+"""An export is written whole or not at all, over nothing that the user did not allow, from nothing but a plain file."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ts_shape_server.probing import landing
+
+
+def symlink(place: Path, secret: Path) -> None:
+    place.symlink_to(secret)
+
+
+def hard_link(place: Path, secret: Path) -> None:
+    os.link(secret, place)
+
+
+def fifo(place: Path, secret: Path) -> None:
+    os.mkfifo(place)
+
+
+def folder(place: Path, secret: Path) -> None:
+    place.mkdir()
+
+
+def unix_socket(place: Path, secret: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(place))
+
+
+def nothing(place: Path, secret: Path) -> None:
+    return None
+
+
+@pytest.mark.parametrize("leave", [symlink, hard_link, fifo, folder, unix_socket, nothing])
+def test_what_is_no_plain_file_is_not_taken(tmp_path: Path, leave: Callable[[Path, Path], None]) -> None:
+    (tmp_path / "secret").write_text("private")
+    (tmp_path / "out").mkdir()
+    leave(tmp_path / "made.pt", tmp_path / "secret")
+    with pytest.raises(landing.LandingError, match="The probe left"):
+        landing.land(tmp_path / "made.pt", tmp_path / "out" / "net.pt", force=False)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_file_over_the_limit_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landing, "MAXIMUM", 3)
+    (tmp_path / "made.pt").write_text("four")
+    with pytest.raises(landing.LandingError, match="larger than"):
+        landing.land(tmp_path / "made.pt", tmp_path / "net.pt", force=False)
+    assert not (tmp_path / "net.pt").exists()
+
+
+def test_a_plain_file_is_copied_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
+    (tmp_path / "made.pt").write_bytes(bytes(3 << 20))
+    (tmp_path / "out").mkdir()
+    landing.land(tmp_path / "made.pt", tmp_path / "out" / "net.pt", force=False)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["net.pt"]
+    assert (tmp_path / "out" / "net.pt").read_bytes() == bytes(3 << 20)
+    assert (tmp_path / "out" / "net.pt").stat().st_nlink == 1
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_an_existing_file_is_replaced_only_when_allowed(tmp_path: Path, force: bool) -> None:
+    (tmp_path / "made.pt").write_text("new")
+    (tmp_path / "net.pt").write_text("old")
+    if force:
+        landing.land(tmp_path / "made.pt", tmp_path / "net.pt", force)
+    else:
+        with pytest.raises(landing.LandingError, match="--force"):
+            landing.land(tmp_path / "made.pt", tmp_path / "net.pt", force)
+    assert (tmp_path / "net.pt").read_text() == ("new" if force else "old")
+
+
+def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "made.pt").write_text("new")
+    (tmp_path / "net.pt").write_text("another's")
+    monkeypatch.setattr(landing, "check_destination", lambda *arguments: None)
+    with pytest.raises(landing.LandingError, match="exists"):
+        landing.land(tmp_path / "made.pt", tmp_path / "net.pt", force=False)
+    assert (tmp_path / "net.pt").read_text() == "another's"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["made.pt", "net.pt"]
+
+
+@pytest.mark.parametrize(
+    ("destination", "words"),
+    [("", "is a folder"), ("missing/net.pt", "does not exist"), ("made.pt/net.pt", "not exist")],
+)
+def test_a_destination_that_cannot_be_is_told_before_any_work(tmp_path: Path, destination: str, words: str) -> None:
+    (tmp_path / "made.pt").write_text("new")
+    with pytest.raises(landing.LandingError, match=words):
+        landing.check_destination(tmp_path / destination, force=True)

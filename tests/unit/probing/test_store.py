@@ -1,0 +1,121 @@
+"""A report is found again only while all that it was made from is the same; a damaged entry is no entry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ts_shape_server.model import Failure, Layer, Location, Range, Report, ValueSpec, Variable
+from ts_shape_server.probing import store
+from ts_shape_server.probing.store import Entry, Store, file_digest, key
+
+TEXT = "import x\n\nclass Net:\n    def forward(self):\n        return 1\n"
+
+
+def report(path: str = "/w/net.py") -> Report:
+    place = Location(path, Range(5, 8, 5, 14))
+    return Report(
+        path=path,
+        name="Net",
+        line=3,
+        status="failed",
+        reason=Failure("shape-mismatch", "it does not fit", place, related=(place,)),
+        layers=(Layer("fc", "Linear", 4, (), (), 0),),
+        variables=(Variable("h", 5, ValueSpec("Tensor")),),
+    )
+
+
+@pytest.mark.parametrize("on_disk", [True, False], ids=["disk", "memory"])
+def test_what_was_put_is_found(tmp_path: Path, on_disk: bool) -> None:
+    made = Store(tmp_path / "cache" if on_disk else None)
+    made.put("k", Entry(report(), TEXT, {}))
+    reader = Store(tmp_path / "cache") if on_disk else made
+    assert reader.get("k", TEXT, {}) == report()
+    assert reader.get("other", TEXT, {}) is None
+
+
+def test_a_change_in_a_file_that_was_imported_makes_it_stale(tmp_path: Path) -> None:
+    other = tmp_path / "parts.py"
+    other.write_text("a = 1\n")
+    made = Store(tmp_path / "cache")
+    made.put("k", Entry(report(), TEXT, {str(other): file_digest(str(other), {})}))
+    assert made.get("k", TEXT, {}) is not None
+    assert made.get("k", TEXT, {str(other): "a = 2\n"}) is None
+    other.write_text("a = 22\n")
+    assert made.get("k", TEXT, {}) is None
+    other.unlink()
+    assert made.get("k", TEXT, {}) is None
+
+
+def test_a_module_that_was_missing_and_is_written_makes_it_stale(tmp_path: Path) -> None:
+    place = str(tmp_path / "parts.py")
+    made = Store(None)
+    made.put("k", Entry(report(), TEXT, {place: file_digest(place, {})}))
+    assert made.get("k", TEXT, {}) is not None
+    Path(place).write_text("")
+    assert made.get("k", TEXT, {}) is None
+
+
+def test_an_edit_above_the_class_moves_every_line_of_its_file_alone() -> None:
+    made = Store(None)
+    elsewhere = Location("/w/other.py", Range(5, 0, 5, 1))
+    kept = report()
+    kept = Report(**{**vars(kept), "mismatches": (Failure("call-mismatch", "m", elsewhere),)})
+    made.put("k", Entry(kept, TEXT, {}))
+    moved = made.get("k", "# a comment\n# another\n" + TEXT, {})
+    assert moved is not None and moved.reason is not None and moved.reason.location is not None
+    assert moved.line == 5
+    assert moved.reason.location.range == Range(7, 8, 7, 14)
+    assert moved.layers[0].line == 6
+    assert moved.variables[0].line == 7
+    assert moved.mismatches[0].location == elsewhere
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"\xff", b'{"report": {}}', b'{"report": {}, "text": 1, "depends": []}']
+)
+def test_a_damaged_entry_is_no_entry(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "k.json").write_bytes(content)
+    assert Store(tmp_path).get("k", TEXT, {}) is None
+
+
+def test_a_disk_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    made = Store(tmp_path / "file" / "below")
+    made.put("k", Entry(report(), TEXT, {}))
+    assert made.get("k", TEXT, {}) == report()
+
+
+def test_a_passing_report_is_kept_for_a_while_in_memory_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(store.time, "monotonic", lambda: now)
+    made = Store(tmp_path)
+    made.put("k", Entry(report(), TEXT, {}), seconds=10)
+    assert made.get("k", TEXT, {}) is not None
+    assert list(tmp_path.iterdir()) == []
+    now = 111.0
+    assert made.get("k", TEXT, {}) is None
+
+
+def test_both_stores_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "IN_MEMORY", 5)
+    monkeypatch.setattr(store, "ON_DISK", 20)
+    made = Store(tmp_path)
+    for number in range(40):
+        made.put(f"k{number}", Entry(report(), TEXT, {}))
+    assert len(made._memory) == 5
+    assert len(list(tmp_path.glob("*.json"))) <= 21
+    assert made.get("k39", TEXT, {}) is not None
+
+
+def test_the_key_tells_apart_what_decides() -> None:
+    keys = {
+        key("digest", "/w/net.py", "Net", {"line": 0}, None),
+        key("other", "/w/net.py", "Net", {"line": 0}, None),
+        key("digest", "/w/other.py", "Net", {"line": 0}, None),
+        key("digest", "/w/net.py", "Other", {"line": 0}, None),
+        key("digest", "/w/net.py", "Net", {"line": 0, "pragmas": {"x": "(2, 3)"}}, None),
+        key("digest", "/w/net.py", "Net", {"line": 0}, ("/usr/bin/python3", "2.13")),
+    }
+    assert len(keys) == 6
