@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import descendants
+from probing_helpers import descendants
 
 from ts_shape_server.probing import agents, process, wire
 from ts_shape_server.probing.agents import Agent, AgentError, Limits, State

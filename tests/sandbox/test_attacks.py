@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Prober
+from probing_helpers import Prober
 
 from ts_shape_server.agent.sandbox import policy
 
