@@ -41,7 +41,10 @@ export class Server {
     private readonly executeCommand: NonNullable<Middleware["executeCommand"]>,
   ) {}
 
-  /** Bring the server in line with the settings: restart it if it would be started differently, else tell it. */
+  /**
+   * Bring the server in line with the settings: restart it if it would be started differently, else tell it. One that
+   * did not start, or has ended too often to be restarted by itself, is started anew: the cause may be gone.
+   */
   refresh(): Promise<void> {
     return this.refreshing.request();
   }
@@ -89,9 +92,9 @@ export class Server {
     const choice = await choose(await this.surroundings(), this.machine());
     this.choice = choice;
     const key = JSON.stringify([choice.server, choice.probing, vscode.workspace.isTrusted]);
-    if (key === this.startedWith) {
+    if (key === this.startedWith && this.client !== undefined && this.client.state !== State.Stopped) {
       const settings = { [SECTION]: this.settings() };
-      await this.client?.sendNotification(DidChangeConfigurationNotification.type, { settings });
+      await this.client.sendNotification(DidChangeConfigurationNotification.type, { settings });
       return;
     }
     await this.stop();

@@ -12,7 +12,8 @@ function inside(file: string, folder: string): boolean {
 
 /**
  * Whether an interpreter may be started: any in a trusted workspace, none from inside the folders of an untrusted one,
- * be it by its own path (a virtual environment whose `python` links to the system's) or by what the path leads to.
+ * be it by its own path (a virtual environment whose `python` links to the system's), by what the path leads to, or by
+ * the folder that it is started from, where Python looks for `pyvenv.cfg`.
  */
 export function mayRun(
   file: string,
@@ -22,7 +23,7 @@ export function mayRun(
   if (workspace.trusted) {
     return true;
   }
-  const spellings = [file, realpath(file)];
+  const spellings = [file, realpath(file), path.join(realpath(path.dirname(file)), path.basename(file))];
   const folders = workspace.folders.flatMap((folder) => [folder, realpath(folder)]);
   return !spellings.some((spelling) => folders.some((folder) => inside(spelling, folder)));
 }

@@ -58,6 +58,12 @@ order(
   machine({ "/code/net/bin/python3": [3, 11], "/usr/bin/python3": [3, 11] }, { "/opt/link": "/code/net/bin/python3" }),
 );
 order(
+  "an untrusted folder's environment reached through a linked folder, with the system's Python behind it",
+  { trusted: false, setting: "/opt/env/bin/python", path: [] },
+  [],
+  machine({}, { "/opt/env/bin": "/code/net/.venv/bin", "/opt/env/bin/python": "/usr/bin/python3" }),
+);
+order(
   "an untrusted folder that is itself reached by a link",
   { trusted: false, setting: "/real/net/python", folders: ["/code/net"], path: [] },
   [],
