@@ -330,7 +330,8 @@ class Report:
 
     `example` and `second` map parameter names to values in the contract's nested form (``{"tensor": [2, 3]}``,
     ``{"list": …}``, ``{"tuple": …}``, ``{"dict": …}``, ``{"expr": …}``). `second` is another size that the claim
-    allows and that ran, None when the input is fixed. `evidence` lists what decided, strongest first.
+    allows and that ran, None when the input is fixed. `evidence` lists what decided, strongest first. `elapsed_ms` is
+    wall time, `core_ms` processor time.
     """
 
     path: str
@@ -354,6 +355,7 @@ class Report:
     evidence: tuple[str, ...] = ()
     stubbed: tuple[str, ...] = ()
     elapsed_ms: int = 0
+    core_ms: int = 0
     stage: str = "final"
 
     @classmethod
@@ -383,6 +385,7 @@ class Report:
             evidence=tuple(data.get("evidence", ())),
             stubbed=tuple(data.get("stubbed", ())),
             elapsed_ms=data.get("elapsed_ms", 0),
+            core_ms=data.get("core_ms", 0),
             stage=data.get("stage", "final"),
         )
 
@@ -410,6 +413,7 @@ class Report:
             "evidence": list(self.evidence),
             "stubbed": list(self.stubbed),
             "elapsed_ms": self.elapsed_ms,
+            "core_ms": self.core_ms,
             "stage": self.stage,
         }
 

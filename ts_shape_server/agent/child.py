@@ -142,7 +142,7 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
     loaded: load.Loaded | None = None
     for request in job["classes"]:
         sender.begin(request["name"])
-        started = time.monotonic()
+        started, core = time.monotonic(), time.process_time()
         if loaded is None:
             loaded = load.load(job, seconds * load.SHARE)
         cls = load.find(loaded, request["name"], job, seconds * load.SHARE)
@@ -154,9 +154,13 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
             job, cls.loaded, started + seconds, tuple(job.get("stages") or ("example", "symbols", "script"))
         )
 
-        def emit(report: dict[str, Any], name: str = request["name"], failed: Any = cls.loaded.failed) -> None:
+        def emit(
+            report: dict[str, Any], name: str = request["name"], failed: Any = cls.loaded.failed, core: float = core
+        ) -> None:
             depends = {"depends": load.depends(job)} if report.get("stage") == "final" else {}
-            report = {**report, "stubbed": list(load.stubbed()), "reason": _with_cause(report.get("reason"), failed)}
+            reason = _with_cause(report.get("reason"), failed)
+            used = int((time.process_time() - core) * 1000)
+            report = {**report, "stubbed": list(load.stubbed()), "reason": reason, "core_ms": used}
             sender.claim({"class": name, "report": report, **depends})
 
         try:

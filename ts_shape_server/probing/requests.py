@@ -13,7 +13,10 @@ from ts_shape_server.probing.agents import Limits
 
 @dataclass(frozen=True)
 class Options:
-    """What the settings say of probing. Times in seconds, sizes in bytes; `cache` None keeps nothing on disk."""
+    """What the settings say of probing. Times in seconds, sizes in bytes; `cache` None keeps nothing on disk.
+
+    `stages` are the steps of a report, in order; the cache may not be shared between options that differ in them.
+    """
 
     interpreter: str | None = None
     folders: tuple[str, ...] = ()
@@ -23,6 +26,7 @@ class Options:
     jobs: int = 1
     cache: Path | None = None
     sandbox: str = "bestEffort"
+    stages: tuple[str, ...] = ("example", "symbols", "script")
 
 
 @dataclass(frozen=True)

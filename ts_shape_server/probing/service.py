@@ -314,7 +314,7 @@ class ProbeService:
             **self._job("report", request),
             "sliced": sliced,
             "classes": [item.to_wire() for item in classes],
-            "stages": ["example", "symbols", "script"],
+            "stages": list(self.options.stages),
         }
 
     def _key(self, request: FileRequest, item: ClassRequest) -> str:

@@ -302,6 +302,7 @@ _REPORT = _record(
         "evidence": _TEXTS,
         "stubbed": _TEXTS,
         "elapsed_ms": _NUMBER,
+        "core_ms": _NUMBER,
     },
 )
 _ANSWERS: Mapping[str, Check] = {
