@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -316,6 +317,43 @@ def test_an_agent_that_is_killed_during_a_probe_is_replaced(
     assert good.status == "ok"
     assert prober.agent_pid != first
     assert not alive(first)
+
+
+def test_what_was_found_before_a_cancellation_is_kept(prober: Any, tmp_path: Path) -> None:
+    request = prober.request(tmp_path, HEAD + GOOD + BAD.format("while True: pass"), "Good", "Bad")
+
+    async def cancelled() -> None:
+        told = asyncio.Event()
+
+        def tell(report: Any) -> None:
+            if report.name == "Good" and report.stage == "final":
+                told.set()
+
+        task = asyncio.ensure_future(prober.service.reports(request, tell))
+        await asyncio.wait_for(told.wait(), 30)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    prober.run(cancelled())
+    assert prober.service.cached(request, "Good").status == "ok"
+    assert prober.service.cached(request, "Bad") is None
+
+
+def test_a_comment_above_a_caller_probes_nothing_again(prober: Any, tmp_path: Path) -> None:
+    call = {"kind": "call", "path": str(tmp_path / "train.py"), "setup": "import torch\nv = torch.ones(7, 4)"}
+    inputs = {"init": {"args": [], "kwargs": {}}, "inputs": {"args": ["v"], "kwargs": {}}}
+    made = prober.request(tmp_path, HEAD + GOOD, "Good")
+
+    def request(line: int) -> Any:
+        evidence = ({**call, **inputs, "line": line, "label": f"call train.py:{line}"},)
+        return replace(made, classes=(replace(made.classes[0], evidence=evidence),))
+
+    (first,) = prober.run(prober.service.reports(request(3), quiet))
+    assert "call train.py:3" in first.evidence
+    moved = prober.service.cached(request(4), "Good")
+    assert moved is not None
+    assert moved.evidence == tuple(item.replace(":3", ":4") for item in first.evidence)
 
 
 def test_an_idle_agent_that_is_killed_is_replaced(make_prober: Callable[..., Any], tmp_path: Path) -> None:

@@ -9,6 +9,10 @@ from typing import Any
 
 from ts_shape_server.model import Failure, TorchScript
 from ts_shape_server.probing.agents import Limits
+from ts_shape_server.probing.moving import Place
+
+_STANDING = ("line", "label")
+"""What a piece of evidence says of its place."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,16 @@ class ClassRequest:
             "pragmas": {"init": dict(self.pragmas_init), "inputs": dict(self.pragmas_inputs)},
             "evidence": [dict(item) for item in self.evidence],
         }
+
+    def decisive(self) -> dict[str, Any]:
+        """What of this decides the report: the evidence itself, and not at which lines class and evidence stand."""
+        evidence = [{name: part for name, part in item.items() if name not in _STANDING} for item in self.evidence]
+        return {**self.to_wire(), "line": 0, "evidence": evidence}
+
+    def places(self) -> tuple[Place, ...]:
+        """Where each piece of evidence stands."""
+        found = [(item.get("path", ""), item.get("line", 0), item.get("label", "")) for item in self.evidence]
+        return tuple((str(path), int(line), str(label)) for path, line, label in found)
 
 
 @dataclass(frozen=True)

@@ -36,13 +36,15 @@ def sentence(done: Done) -> tuple[Status, str]:
 
 @dataclass
 class Round:
-    """The claims of one job. `final` holds the reports that are done, `depends` the files that each was made from."""
+    """The claims of one job. `final` holds the reports that are done; `on_final` is told each, with the files that it
+    was made from (None: that is not known), before `on_report` is.
+    """
 
     request: FileRequest
     classes: Sequence[ClassRequest]
     on_report: Callable[[Report], None]
+    on_final: Callable[[ClassRequest, Report, list[str] | None], None] = lambda item, report, depends: None
     final: dict[str, Report] = field(default_factory=dict)
-    depends: dict[str, list[str]] = field(default_factory=dict)
     _partial: dict[str, Report] = field(default_factory=dict)
     _current: str | None = None
     _loading: bool = True
@@ -60,7 +62,7 @@ class Round:
             report = replace(report, path=self.request.path, name=item.name, line=item.line)
             if report.stage == "final":
                 self.final[item.name] = report
-                self.depends[item.name] = list(claim.get("depends", ()))
+                self.on_final(item, report, list(claim.get("depends", ())))
             else:
                 self._partial[item.name] = report
             self.on_report(report)
@@ -89,4 +91,5 @@ class Round:
             code = done.outcome if done.outcome != "finished" else "crashed"
             report = without_report(self.request.path, item.name, item.line, status, Failure(code, message))
         self.final[item.name] = report
+        self.on_final(item, report, None)
         self.on_report(report)

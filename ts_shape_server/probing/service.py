@@ -113,7 +113,7 @@ class ProbeService:
         wanted = next((item for item in request.classes if item.name == name), None)
         if wanted is None:
             return None
-        found = self._store.get(self._key(request, wanted), request.text(), request.overlays)
+        found = self._store.get(self._key(request, wanted), request.text(), request.overlays, wanted.places())
         return None if found is None else replace(found, line=wanted.line)
 
     async def reports(self, request: FileRequest, on_report: Callable[[Report], None]) -> tuple[Report, ...]:
@@ -132,7 +132,7 @@ class ProbeService:
                 on_report(known)
         deaths, sliced = 0, False
         while remaining := [item for item in request.classes if item.name not in final]:
-            about = Round(request, remaining, on_report)
+            about = Round(request, remaining, on_report, functools.partial(self._keep, request))
             try:
                 done = await self._round(self._report_job(request, remaining, sliced), about)
                 deaths = 0
@@ -150,7 +150,6 @@ class ProbeService:
             for item in remaining:
                 if item.name in about.final:
                     final[item.name] = about.final[item.name]
-                    self._keep(request, item, about.final[item.name], about.depends.get(item.name))
         return tuple(final[item.name] for item in request.classes)
 
     async def _round(self, job: dict[str, Any], about: Round) -> Done:
@@ -320,12 +319,13 @@ class ProbeService:
     def _key(self, request: FileRequest, item: ClassRequest) -> str:
         found = self.interpreter
         torch = None if found is None else (found.path, found.torch)
-        wire_form = {**item.to_wire(), "line": 0}
-        return key(item.digest, request.path, item.name, wire_form, torch, agent_version())
+        return key(item.digest, request.path, item.name, item.decisive(), torch, agent_version())
 
     def _keep(self, request: FileRequest, item: ClassRequest, report: Report, depends: list[str] | None) -> None:
         """Keep for good what only the code decides, and for a while what the machine decides too: a package that is
         missing may be installed, a module of the workspace that is missing may be written, time may be plenty.
+
+        Called for each report as it comes: what is cancelled later has not been for nothing.
         """
         code = report.reason.code if report.reason is not None else ""
         if code in ("internal", "sandbox", "cancelled"):
@@ -335,7 +335,7 @@ class ProbeService:
         absent = [place for name in report.stubbed for place in request.places_of(name)]
         paths = [path for path in [*(depends or ()), *absent] if path != request.path]
         others = {path: file_digest(path, request.overlays) for path in paths}
-        entry = Entry(report, request.text(), others)
+        entry = Entry(report, request.text(), others, item.places())
         self._store.put(self._key(request, item), entry, None if lasting else PASSING_SECONDS)
 
     def _without(

@@ -2,13 +2,12 @@
 
 An entry holds the report, the file's text it was made from and the hashes of the workspace files that the probe
 imported; it is valid while those files are the same. A damaged entry is no entry. Lines follow edits that leave the
-class's code alone (comments, other classes).
+class's code and its evidence alone (comments, other classes, lines above a caller).
 """
 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import hashlib
 import json
 import math
@@ -16,13 +15,14 @@ import os
 import tempfile
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ts_shape_server.model import Failure, Layer, Location, Range, Report, TorchScript, Variable
+from ts_shape_server.model import Report
 from ts_shape_server.probing import wire
+from ts_shape_server.probing.moving import Place, with_places, with_text
 
 IN_MEMORY = 2000
 ON_DISK = 5000
@@ -30,13 +30,14 @@ ON_DISK = 5000
 
 @dataclass(frozen=True)
 class Entry:
-    """A final report with what it was made from. `depends` maps paths to hashes of their text, `until` is by
-    `time.monotonic()`.
+    """A final report with what it was made from. `depends` maps paths to hashes of their text, `places` says where each
+    piece of evidence stood, `until` is by `time.monotonic()`.
     """
 
     report: Report
     text: str
     depends: Mapping[str, str]
+    places: tuple[Place, ...] = ()
     until: float = math.inf
 
 
@@ -77,15 +78,15 @@ class Store:
         self._folder = folder
         self._memory: OrderedDict[str, Entry] = OrderedDict()
 
-    def get(self, key: str, text: str, overlays: Mapping[str, str]) -> Report | None:
-        """The report under this key for a file of that text, its lines as in that text."""
+    def get(self, key: str, text: str, overlays: Mapping[str, str], places: Sequence[Place] = ()) -> Report | None:
+        """The report under this key for a file of that text and evidence that now stands at `places`."""
         entry = self._memory.get(key) or self._read(key)
         if entry is None or time.monotonic() > entry.until:
             return None
         if any(file_digest(path, overlays) != known for path, known in entry.depends.items()):
             return None
         self._remember(key, entry)
-        return entry.report if entry.text == text else _moved(entry.report, entry.text, text)
+        return with_places(with_text(entry.report, entry.text, text), entry.places, places)
 
     def put(self, key: str, entry: Entry, seconds: float | None = None) -> None:
         """Keep an entry; with `seconds`, for so long and in memory alone."""
@@ -113,14 +114,20 @@ class Store:
             if wire.validate_report(data["report"]) or not isinstance(data["text"], str):
                 return None
             depends = {str(path): str(known) for path, known in data["depends"].items()}
-            return Entry(Report.from_json(data["report"]), data["text"], depends)
+            places = tuple((str(path), int(line), str(label)) for path, line, label in data["places"])
+            return Entry(Report.from_json(data["report"]), data["text"], depends, places)
         except (OSError, wire.WireError, KeyError, TypeError, AttributeError, ValueError):
             return None
 
     def _write(self, key: str, entry: Entry) -> None:
         if self._folder is None:
             return
-        data = {"report": entry.report.to_json(), "text": entry.text, "depends": dict(entry.depends)}
+        data = {
+            "report": entry.report.to_json(),
+            "text": entry.text,
+            "depends": dict(entry.depends),
+            "places": [list(place) for place in entry.places],
+        }
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self._folder, suffix=".tmp")
@@ -144,53 +151,6 @@ class Store:
             files.sort(key=lambda file: file.stat().st_mtime)
             for file in files[: ON_DISK // 10]:
                 file.unlink(missing_ok=True)
-
-
-def _moved(report: Report, old: str, new: str) -> Report:
-    """`report` with the lines of its own file as they are in `new`."""
-    lines: dict[int, int] = {}
-    matcher = difflib.SequenceMatcher(None, old.splitlines(), new.splitlines(), autojunk=False)
-    for block in matcher.get_matching_blocks():
-        for offset in range(block.size):
-            lines[block.a + offset + 1] = block.b + offset + 1
-
-    def line(number: int) -> int:
-        before = max((known for known in lines if known <= number), default=None)
-        return lines[before] + (number - before if before != number else 0) if before is not None else number
-
-    def location(place: Location) -> Location:
-        if place.path != report.path:
-            return place
-        span = place.range
-        return replace(place, range=Range(line(span.line), span.column, line(span.end_line), span.end_column))
-
-    def failure(item: Failure) -> Failure:
-        return replace(
-            item,
-            location=None if item.location is None else location(item.location),
-            related=tuple(location(place) for place in item.related),
-        )
-
-    def layer(item: Layer) -> Layer:
-        return item if item.line is None else replace(item, line=line(item.line))
-
-    def variable(item: Variable) -> Variable:
-        return replace(item, line=line(item.line))
-
-    scripted = report.torchscript
-    return replace(
-        report,
-        line=line(report.line),
-        reason=None if report.reason is None else failure(report.reason),
-        layers=tuple(map(layer, report.layers)),
-        variables=tuple(map(variable, report.variables)),
-        mismatches=tuple(map(failure, report.mismatches)),
-        torchscript=TorchScript(
-            replace(scripted.script, failures=tuple(map(failure, scripted.script.failures))),
-            replace(scripted.trace, failures=tuple(map(failure, scripted.trace.failures))),
-            scripted.annotations,
-        ),
-    )
 
 
 def key(digest_of_class: str, path: str, name: str, *rest: Any) -> str:

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ts_shape_server.model import Failure, Layer, Location, Range, Report, ValueSpec, Variable
+from ts_shape_server.model import (
+    Argument,
+    Failure,
+    InputSpec,
+    Layer,
+    Location,
+    Range,
+    Report,
+    ValueSpec,
+    Variable,
+)
 from ts_shape_server.probing import store
+from ts_shape_server.probing.requests import ClassRequest
 from ts_shape_server.probing.store import Entry, Store, file_digest, key
 
 TEXT = "import x\n\nclass Net:\n    def forward(self):\n        return 1\n"
@@ -70,6 +82,37 @@ def test_an_edit_above_the_class_moves_every_line_of_its_file_alone() -> None:
     assert moved.layers[0].line == 6
     assert moved.variables[0].line == 7
     assert moved.mismatches[0].location == elsewhere
+
+
+def test_evidence_that_moved_is_told_where_it_stands_now(tmp_path: Path) -> None:
+    label = "call train.py:5"
+    caller = Location("/w/train.py", Range(5, 4, 5, 20))
+    kept = Report(
+        **{
+            **vars(report()),
+            "mismatches": (Failure("call-mismatch", "m", caller),),
+            "evidence": ("solved", label),
+            "inputs": (InputSpec("x", ValueSpec("Tensor"), label),),
+            "init": (("width", Argument("32", label)),),
+        }
+    )
+    Store(tmp_path).put("k", Entry(kept, TEXT, {}, (("/w/train.py", 5, label),)))
+    found = Store(tmp_path).get("k", TEXT, {}, (("/w/train.py", 7, "call train.py:7"),))
+    assert found is not None and found.mismatches[0].location is not None
+    assert found.evidence == ("solved", "call train.py:7")
+    assert found.inputs[0].source == found.init[0][1].source == "call train.py:7"
+    assert found.mismatches[0].location.range == Range(7, 4, 7, 20)
+    assert found.reason == kept.reason
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [({"line": 9, "label": "call train.py:9"}, True), ({"setup": "y = 1"}, False), ({"path": "/w/test.py"}, False)],
+)
+def test_what_a_piece_of_evidence_is_decides_and_not_where_it_stands(change: dict[str, Any], same: bool) -> None:
+    piece = {"kind": "call", "path": "/w/train.py", "line": 5, "label": "call train.py:5", "setup": "x = 1"}
+    first, second = (ClassRequest("Net", 3, "d", evidence=(item,)) for item in (piece, {**piece, **change}))
+    assert (first.decisive() == second.decisive()) is same
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,101 @@
+"""Follows a kept report to where its code and its evidence stand now: what decided is the same, only lines have moved.
+
+Pure: takes reports, texts and places, and gives reports.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from ts_shape_server.model import Argument, Failure, Layer, Location, Range, Report, TorchScript, Variable
+
+Place = tuple[str, int, str]
+"""Where a piece of evidence stands: a file, a line, and the label that says so."""
+
+
+def with_text(report: Report, old: str, new: str) -> Report:
+    """`report` with the lines of its own file as they are in `new`."""
+    if old == new:
+        return report
+    lines: dict[int, int] = {}
+    matcher = difflib.SequenceMatcher(None, old.splitlines(), new.splitlines(), autojunk=False)
+    for block in matcher.get_matching_blocks():
+        for offset in range(block.size):
+            lines[block.a + offset + 1] = block.b + offset + 1
+
+    def line(number: int) -> int:
+        before = max((known for known in lines if known <= number), default=None)
+        return lines[before] + (number - before if before != number else 0) if before is not None else number
+
+    def layer(item: Layer) -> Layer:
+        return item if item.line is None else replace(item, line=line(item.line))
+
+    def variable(item: Variable) -> Variable:
+        return replace(item, line=line(item.line))
+
+    moved = _relocated(report, lambda place: _at(place, line) if place.path == report.path else place)
+    return replace(
+        moved,
+        line=line(report.line),
+        layers=tuple(map(layer, report.layers)),
+        variables=tuple(map(variable, report.variables)),
+    )
+
+
+def with_places(report: Report, old: Sequence[Place], new: Sequence[Place]) -> Report:
+    """`report` with its evidence, the same pieces in the same order, named and found where it stands now."""
+    if tuple(old) == tuple(new) or len(old) != len(new):
+        return report
+    labels: dict[str, str] = {}
+    lines: dict[tuple[str, int], int] = {}
+    for (path, number, label), (_, now, label_now) in zip(old, new, strict=True):
+        labels.setdefault(label, label_now)
+        lines.setdefault((path, number), now)
+
+    def location(place: Location) -> Location:
+        now = lines.get((place.path, place.range.line))
+        if now is None or place.path == report.path:
+            return place
+        return _at(place, lambda number: number + now - place.range.line)
+
+    moved = _relocated(report, location)
+    return replace(
+        moved,
+        evidence=tuple(labels.get(item, item) for item in report.evidence),
+        inputs=tuple(replace(item, source=labels.get(item.source, item.source)) for item in report.inputs),
+        init=_renamed(report, labels),
+    )
+
+
+def _renamed(report: Report, labels: Mapping[str, str]) -> tuple[tuple[str, Argument], ...]:
+    return tuple((name, replace(item, source=labels.get(item.source, item.source))) for name, item in report.init)
+
+
+def _at(place: Location, line: Callable[[int], int]) -> Location:
+    span = place.range
+    return replace(place, range=Range(line(span.line), span.column, line(span.end_line), span.end_column))
+
+
+def _relocated(report: Report, location: Callable[[Location], Location]) -> Report:
+    """`report` with every location of its failures passed through `location`."""
+
+    def failure(item: Failure) -> Failure:
+        return replace(
+            item,
+            location=None if item.location is None else location(item.location),
+            related=tuple(location(place) for place in item.related),
+        )
+
+    scripted = report.torchscript
+    return replace(
+        report,
+        reason=None if report.reason is None else failure(report.reason),
+        mismatches=tuple(map(failure, report.mismatches)),
+        torchscript=TorchScript(
+            replace(scripted.script, failures=tuple(map(failure, scripted.script.failures))),
+            replace(scripted.trace, failures=tuple(map(failure, scripted.trace.failures))),
+            scripted.annotations,
+        ),
+    )
