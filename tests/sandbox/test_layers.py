@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import struct
 from pathlib import Path
 
 import pytest
 
 from ts_shape_server.agent import loop
-from ts_shape_server.agent.sandbox import landlock, linux, policy, seccomp, witness
+from ts_shape_server.agent.sandbox import calls, landlock, linux, policy, seccomp, witness
 
 MACHINES = ("x86_64", "aarch64")
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -29,6 +30,8 @@ def decision(machine: str, number: int, *arguments: int, architecture: int | Non
         place += 1
         if code == 0x20:
             (accumulator,) = struct.unpack_from("=I", data, value)
+        elif code == 0x54:
+            accumulator &= value
         elif code == 0x06:
             return int(value)
         else:
@@ -38,19 +41,39 @@ def decision(machine: str, number: int, *arguments: int, architecture: int | Non
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_every_call_of_the_tables_is_refused(machine: str) -> None:
-    column = MACHINES.index(machine)
-    for table, answer in ((seccomp.REFUSED, EPERM), (seccomp.ABSENT, ENOSYS)):
-        for name, numbers in table.items():
-            if numbers[column] is not None:
-                assert decision(machine, numbers[column]) == answer, name
+    for table, answer in ((calls.REFUSED, EPERM), (calls.ABSENT, ENOSYS)):
+        for call in table:
+            number = getattr(call, machine)
+            if number is not None:
+                assert decision(machine, number) == answer, call.name
 
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_no_number_stands_for_two_calls(machine: str) -> None:
-    column = MACHINES.index(machine)
-    numbers = [calls[column] for table in (seccomp.REFUSED, seccomp.ABSENT) for calls in table.values()]
-    known = [number for number in numbers if number is not None]
+    rows = [*calls.REFUSED, *calls.ABSENT, *calls.CHECKED]
+    known = [getattr(row, machine) for row in rows if getattr(row, machine) is not None]
     assert len(known) == len(set(known))
+    assert len({row.name for row in rows}) == len(rows)
+
+
+def test_every_row_says_why() -> None:
+    assert all(row.reason for row in (*calls.REFUSED, *calls.ABSENT, *calls.CHECKED))
+
+
+@pytest.mark.parametrize(
+    ("machine", "headers"),
+    [
+        ("x86_64", ["/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "/usr/include/asm/unistd_64.h"]),
+        ("aarch64", ["/usr/include/asm-generic/unistd.h"]),
+    ],
+)
+def test_the_numbers_are_those_of_the_kernel(machine: str, headers: list[str]) -> None:
+    text = next((Path(place).read_text() for place in headers if Path(place).exists()), None)
+    if text is None:
+        pytest.skip("the kernel's headers are not installed")
+    known = {name: int(number) for name, number in re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", text)}
+    for row in (*calls.REFUSED, *calls.ABSENT, *calls.CHECKED):
+        assert known.get(row.name, getattr(row, machine)) == getattr(row, machine), row.name
 
 
 @pytest.mark.parametrize(
@@ -78,6 +101,14 @@ def test_no_number_stands_for_two_calls(machine: str) -> None:
         pytest.param(302, 261, (0, 9, 1 << 40, 0), EPERM, id="set a limit by a high address"),
         pytest.param(16, 29, (0, 0x5401), ALLOW, id="ask about a terminal"),
         *[pytest.param(16, 29, (0, request), EPERM, id=hex(request)) for request in (0x5412, 0x541C, 0x540E)],
+        *[pytest.param(16, 29, (0, request), EPERM, id=hex(request)) for request in (0x8901, 0x8902, 0x40086602)],
+        *[pytest.param(72, 25, (0, request), EPERM, id=f"fcntl {request}") for request in (8, 10, 15, 1024, 1026)],
+        pytest.param(72, 25, (0, 1030), ALLOW, id="fcntl to copy a descriptor"),
+        pytest.param(257, 56, (0, 0, 0o101001), ALLOW, id="open to write anew"),
+        pytest.param(257, 56, (0, 0, 0o2000000), ALLOW, id="open to read"),
+        pytest.param(257, 56, (0, 0, 0o2001000), EPERM, id="open to read and empty"),
+        pytest.param(76, 45, (), EPERM, id="truncate by name"),
+        pytest.param(77, 46, (), ALLOW, id="truncate by descriptor"),
         pytest.param(451, 451, (), ENOSYS, id="a newer call"),
         pytest.param(452, 452, (), ENOSYS, id="a newer way to change a mode"),
         pytest.param(9999, 9999, (), ENOSYS, id="a call of the future"),
