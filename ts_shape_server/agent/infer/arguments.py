@@ -43,7 +43,7 @@ PROFILES = (
 _NUMBERS: tuple[tuple[str, str], ...] = (
     (r"kernel|ksize|^k$|^ks$|filter_size|window_length", "3"),
     (
-        r"stride|dilation|groups?$|^s$|^d$|group_num|expan(d|sion)|multiplier|mult$|mlp_ratio|ratio$|reps$|cardinality",
+        r"stride|dilation|groups?$|^s$|^d$|group_num|expan(d|sion)|multiplier|mult?$|mlp_ratio|ratio$|reps$|cardinality",
         "1",
     ),
     (r"^p(ad|adding)?$|padding|^pad", "1"),

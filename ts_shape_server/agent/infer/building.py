@@ -6,7 +6,6 @@ Knows nothing of inputs.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from ts_shape_server.agent import runs
 from ts_shape_server.agent.infer import argument_repairs, arguments, configs, symbolic
+from ts_shape_server.agent.infer.limits import now
 from ts_shape_server.agent.infer.session import Session, innermost_line
 
 _RANDOM = frozenset(
@@ -103,7 +103,7 @@ def first_that_builds(
     seen: list[arguments.Plan] = []
     first: NotBuilt | None = None
     repairs = 0
-    while queue and repairs < arguments.MAXIMUM_REPAIRS and (not seen or time.monotonic() < deadline):
+    while queue and repairs < arguments.MAXIMUM_REPAIRS and (not seen or now() < deadline):
         plan = queue.pop(0)
         if plan in seen:
             continue

@@ -7,7 +7,6 @@ The same procedure works without guards, with plainer claims. Knows nothing of n
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import sympy
 
 from ts_shape_server.agent.infer import expressions, values
-from ts_shape_server.agent.infer.limits import TimeLimit, time_limit
+from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.session import Outcome, Session
 from ts_shape_server.agent.infer.symbolic import Guard
 from ts_shape_server.agent.infer.values import Inputs
@@ -85,16 +84,16 @@ class Trials:
         """Whether these sizes run. False once time is up: what was not seen is not claimed."""
         if sizes in self.known:
             return self.known[sizes]
-        left = self.deadline - time.monotonic()
+        left = self.deadline - now()
         if left <= 0 or min(sizes, default=1) < 1:
             return False
-        started = time.monotonic()
+        started = now()
         try:
             with time_limit(left):
                 outcome = self.session.concrete(values.with_sizes(self.inputs, sizes))
         except TimeLimit:
             return False
-        self.cost = 0.5 * (self.cost or time.monotonic() - started) + 0.5 * (time.monotonic() - started)
+        self.cost = 0.5 * (self.cost or now() - started) + 0.5 * (now() - started)
         result = outcome.ok and _same_ranks(self.outcome, outcome)
         if result and self.rows_are_batch:
             result = _rows(outcome) == sizes[0]
@@ -107,7 +106,7 @@ class Trials:
 
     def halvings(self, searches: int) -> int:
         """How often each of so many searches may halve its interval in the time that is left."""
-        runs = (self.deadline - time.monotonic()) / max(self.cost, 1e-4)
+        runs = (self.deadline - now()) / max(self.cost, 1e-4)
         return max(1, min(12, int(runs / (4 * max(1, searches)))))
 
     @property
@@ -124,7 +123,7 @@ class Trials:
                 for slots in ((0,), tuple(joined)):
                     more = self.moved(slots, self.base[0] + 1)
                     try:
-                        with time_limit(max(0.1, self.deadline - time.monotonic())):
+                        with time_limit(max(0.1, self.deadline - now())):
                             outcome = self.session.concrete(values.with_sizes(self.inputs, more))
                     except TimeLimit:
                         break
@@ -180,7 +179,7 @@ def generalise(trials: Trials, guards: Sequence[Guard]) -> Claim:
     base = trials.base
     conditions = [item for item in map(_condition, guards) if item is not None and item.holds(base)]
     free: list[Free] = []
-    whole, trials.deadline = trials.deadline, trials.deadline - VERIFYING_SHARE * (trials.deadline - time.monotonic())
+    whole, trials.deadline = trials.deadline, trials.deadline - VERIFYING_SHARE * (trials.deadline - now())
     for members in _ties(trials, conditions):
         step = _step(trials, members)
         if step is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch import nn
 
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import argument_names, claims, contract, naming, shots, symbolic, values
-from ts_shape_server.agent.infer.limits import TimeLimit, time_limit
+from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.solve import SYMBOLIC_SECONDS, Solved
 from ts_shape_server.agent.infer.spelling import Spelling
 
@@ -35,9 +34,7 @@ def general(cls: type[nn.Module], solved: Solved, context: Context) -> dict[str,
             guards = outcome.guards if outcome.ok else ()
     except TimeLimit:
         pass
-    trials = claims.Trials(
-        session, found.inputs, found.outcome, time.monotonic() + min(CLAIM_SECONDS, context.remaining() * 0.3)
-    )
+    trials = claims.Trials(session, found.inputs, found.outcome, now() + min(CLAIM_SECONDS, context.remaining() * 0.3))
     claim = claims.generalise(trials, guards)
     names = naming.name_places(found.inputs, claim, found.outcome.wishes, solved.axes)
     samples, others = _sampled(solved, claim, trials, context, lines)
@@ -71,9 +68,9 @@ def _sampled(
     wanted = list(dict.fromkeys([claim.base, *preferred, *sorted(good, key=lambda sizes: -_moved(sizes, claim.base))]))
     samples: list[claims.Sizes] = []
     taken: list[shots.Shot] = []
-    deadline = time.monotonic() + min(SAMPLE_SECONDS, context.remaining() * 0.1)
+    deadline = now() + min(SAMPLE_SECONDS, context.remaining() * 0.1)
     for sizes in wanted[:SAMPLES]:
-        if taken and time.monotonic() > deadline:
+        if taken and now() > deadline:
             break
         run = functools.partial(session.concrete, values.with_sizes(found.inputs, sizes))
         _, shot = shots.take(run, session.module, context.path, lines)

@@ -1,5 +1,8 @@
 """A time limit for a stretch of a probe, in the main thread of the child: what runs over is interrupted, not the
 probe.
+
+Time is counted so that a busy machine does not change what is found: `now` is the processor time of this process, or
+a part of the wall time where that is more, for code that only waits.
 """
 
 from __future__ import annotations
@@ -10,26 +13,60 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+CONTENTION = 3.0
+"""So much slower than on an idle machine may the process be before the limits are felt."""
+_SHORTEST = 0.001
+
 
 class TimeLimit(BaseException):
     """Raised inside the limited stretch. No `Exception`, so that code which catches those lets it through."""
 
 
+_began = (time.process_time(), time.monotonic())
+"""Processor and wall time when the clock was set to zero."""
+
+
+def restart() -> None:
+    """Set the clock to zero: a forked process has another processor time, and each class starts anew."""
+    global _began
+    _began = (time.process_time(), time.monotonic())
+
+
+def now() -> float:
+    """Seconds of work since `restart`; the clock only goes forward."""
+    worked, waited = _began
+    return max(time.process_time() - worked, (time.monotonic() - waited) / CONTENTION)
+
+
+_due: list[float] = []
+"""When the limits that are in force end, on the clock of `now`, the outermost first."""
+
+
 @contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Raise `TimeLimit` in the body after so many seconds. Limits nest; the nearer deadline rules."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise TimeLimit
-
-    outer, _ = signal.getitimer(signal.ITIMER_REAL)
-    started = time.monotonic()
-    handler = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, min(max(seconds, 0.001), outer or seconds))
+    """Raise `TimeLimit` in the body after so many seconds of work. Limits nest; the nearer deadline rules."""
+    due = now() + max(seconds, 0.0)
+    _due.append(min(due, _due[-1]) if _due else due)
+    handler = signal.signal(signal.SIGALRM, _interrupt)
+    _arm()
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        _due.pop()
         signal.signal(signal.SIGALRM, handler)
-        if outer:
-            signal.setitimer(signal.ITIMER_REAL, max(0.001, outer - (time.monotonic() - started)))
+        if _due:
+            _arm()
+
+
+def _arm() -> None:
+    signal.setitimer(signal.ITIMER_REAL, max(_SHORTEST, _due[-1] - now()))
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    if not _due:
+        return
+    if now() < _due[-1]:
+        _arm()
+        return
+    raise TimeLimit

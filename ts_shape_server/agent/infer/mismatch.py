@@ -80,7 +80,7 @@ class FailingLayer:
 
 def find(error: BaseException, watched: FailingLayer, path: str, source: str) -> Mismatch | None:
     """The fixed disagreement behind the error of a *symbolic* run; None if an input could mend it."""
-    pair = _fixed_pair(str(error))
+    pair = _pair(str(error), _PAIRS)
     if pair is None:
         return None
     wanted, got = pair
@@ -99,36 +99,28 @@ def find(error: BaseException, watched: FailingLayer, path: str, source: str) ->
     return Mismatch(wanted, got, layer, producer, line, call_place(source, line, layer))
 
 
-def _fixed_pair(text: str) -> tuple[int, int] | None:
-    for pattern in _PAIRS:
-        match = pattern.search(text)
-        if match is not None:
-            wanted, got = match.group("wanted").strip("[],() "), match.group("got").strip("[],() ")
-            if wanted.isdigit() and got.isdigit() and wanted != got:
-                return int(wanted), int(got)
-            return None
-    return None
-
-
 _DISAGREEING = (
     *_PAIRS,
     re.compile(r"size of tensor a \((?P<got>\d+)\) must match the size of tensor b \((?P<wanted>\d+)\)"),
     re.compile(r"broadcast a dimension of length (?P<got>\d+) at -\d+!.*broadcastable to \[\d+, (?P<wanted>\d+)"),
     re.compile(r"Expected size (?P<wanted>\d+) but got size (?P<got>\d+)"),
-    re.compile(r"[Ss]hape mismatch.*?(?P<wanted>\d+).*?(?P<got>\d+)"),
-    re.compile(r"expected .*?(?P<wanted>\d+).*? got .*?(?P<got>\d+)"),
+    re.compile(r"[Ss]hape mismatch.*?\b(?P<wanted>\d+)\b.*?\b(?P<got>\d+)\b"),
+    re.compile(r"expected [^\[]*?\b(?P<wanted>\d+)\b.*? got .*?\b(?P<got>\d+)\b"),
 )
 
 
 def sizes_that_disagree(text: str) -> tuple[int, int] | None:
     """Two numbers that an error says should be one."""
-    for pattern in _DISAGREEING:
-        match = pattern.search(text)
-        if match is not None:
-            wanted, got = match.group("wanted").strip("[],() "), match.group("got").strip("[],() ")
-            if wanted.isdigit() and got.isdigit() and wanted != got:
-                return int(wanted), int(got)
-    return None
+    return _pair(text, _DISAGREEING)
+
+
+def _pair(text: str, patterns: Sequence[re.Pattern[str]]) -> tuple[int, int] | None:
+    """What the first pattern that fits says, if that is two numbers: in a symbolic run it may be symbols."""
+    match = next((found for pattern in patterns if (found := pattern.search(text)) is not None), None)
+    if match is None:
+        return None
+    wanted, got = match.group("wanted").strip("[],() "), match.group("got").strip("[],() ")
+    return (int(wanted), int(got)) if wanted.isdigit() and got.isdigit() and wanted != got else None
 
 
 def call_place(source: str, line: int | None, layer: str) -> tuple[int, int, int, int] | None:

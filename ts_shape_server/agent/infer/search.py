@@ -7,13 +7,13 @@ Sizes change by solving the guards that torch evaluated last (`solving`), struct
 from __future__ import annotations
 
 import heapq
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 
 from ts_shape_server.agent.infer import mismatch, repairs, solving, source, values
+from ts_shape_server.agent.infer.limits import now
 from ts_shape_server.agent.infer.session import Outcome, Session, innermost_line
 from ts_shape_server.agent.infer.values import Inputs
 from ts_shape_server.agent.standins import StandInUsed
@@ -24,6 +24,8 @@ FIXED = 16
 """Attempts without any that came further, after which the search gives up; fewer where fixed sizes disagree."""
 SYMBOLIC_ATTEMPTS = 40
 AFTER_SWALLOWED_BATCH = 12
+WISH_PRIORITY, PLAIN_PRIORITY, EQUATION_PRIORITY = -3, -2, -1
+"""What consumers document is tried first, then a size that the error names, and other structures after the equation."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class NotFound:
 class _Entry:
     key: tuple[int, int, int]
     inputs: Inputs = field(compare=False)
+    failed: Outcome | None = field(compare=False, default=None)
+    """The outcome of these inputs, where they wait for their equation to be read."""
 
 
 def places(inputs: Inputs) -> solving.Places:
@@ -90,18 +94,24 @@ class _Search:
             self._counter += 1
             heapq.heappush(self._queue, _Entry((-progress, priority, self._counter), inputs))
 
+    def _ask_later(self, inputs: Inputs, outcome: Outcome) -> None:
+        """Read the equation behind a failure once the plain changes, which cost a tenth of that, have not helped."""
+        self._counter += 1
+        heapq.heappush(self._queue, _Entry((-outcome.steps, EQUATION_PRIORITY, self._counter), inputs, outcome))
+
     def run(self) -> Found | NotFound:
         attempts = 0
         stale = 0
         while (
-            self._queue
-            and attempts < ATTEMPTS
-            and stale < (FIXED if self._fixed else STALE)
-            and time.monotonic() < self._deadline
+            self._queue and attempts < ATTEMPTS and stale < (FIXED if self._fixed else STALE) and now() < self._deadline
         ):
+            entry = heapq.heappop(self._queue)
+            inputs = entry.inputs
+            if entry.failed is not None:
+                self._solve(inputs, entry.failed)
+                continue
             attempts += 1
             stale += 1
-            inputs = heapq.heappop(self._queue).inputs
             outcome = self._session.concrete(inputs)
             if outcome.ok:
                 found = self._accept(inputs, outcome, attempts)
@@ -139,29 +149,45 @@ class _Search:
 
     def _expand(self, inputs: Inputs, outcome: Outcome) -> None:
         assert outcome.error is not None
-        if isinstance(outcome.error, StandInUsed):
-            # What is missing stays missing, whatever goes in.
+        if is_hopeless(outcome.error):
             return
         wished = repairs.from_wishes(inputs, outcome.wishes, ranks=True)
         if wished != inputs:
-            self.push(wished, outcome.steps, -1)
+            self.push(wished, outcome.steps, WISH_PRIORITY)
+        pair = mismatch.sizes_that_disagree(str(outcome.error))
+        if pair is not None:
+            for solved in solving.replaced(values.sizes(inputs), places(inputs), *pair):
+                self.push(values.with_sizes(inputs, solved), outcome.steps, PLAIN_PRIORITY)
         if self._symbolic < SYMBOLIC_ATTEMPTS and not self._session.real_only and values.sizes(inputs):
             self._symbolic += 1
-            traced = self._session.symbolic(inputs)
-            if traced.error is not None:
-                sizes = values.sizes(inputs)
-                if mismatch.sizes_that_disagree(str(traced.error)) is not None:
-                    # Two fixed sizes disagree: no size of the input mends that, only another structure may.
-                    self._fixed = True
-                    traced = replace(traced, guards=())
-                later = 6 if repairs.asks_for_structure(outcome.error) else 0
-                for order, solved in enumerate(solving.flips(traced.guards, sizes, places(inputs))[:24]):
-                    self.push(values.with_sizes(inputs, solved), outcome.steps, later + min(order, 6))
+            self._ask_later(inputs, outcome)
         line = innermost_line(outcome.error, self._path)
         blamed = source.names_in_line(self._lines, line) if line is not None else frozenset()
         names = frozenset(item.name for item in inputs)
         for priority, changed in repairs.from_error(outcome.error, inputs, blamed & names):
             self.push(changed, outcome.steps, priority)
+
+    def _solve(self, inputs: Inputs, outcome: Outcome) -> None:
+        """Sizes for which the last condition that torch evaluated comes out the other way."""
+        if self._session.real_only:
+            return
+        traced = self._session.symbolic(inputs)
+        if traced.error is None:
+            return
+        if mismatch.sizes_that_disagree(str(traced.error)) is not None:
+            # Two fixed sizes disagree: no size of the input mends that, only another structure may.
+            self._fixed = True
+            return
+        later = 6 if outcome.error is not None and repairs.asks_for_structure(outcome.error) else 0
+        for order, solved in enumerate(solving.flips(traced.guards, values.sizes(inputs), places(inputs))[:24]):
+            self.push(values.with_sizes(inputs, solved), outcome.steps, later + min(order, 6))
+
+
+def is_hopeless(error: BaseException | None) -> bool:
+    """Whether an error stays whatever goes in: a name or a package that is missing is missing for every input."""
+    return isinstance(error, (StandInUsed, ImportError)) or (
+        isinstance(error, NameError) and not isinstance(error, UnboundLocalError)
+    )
 
 
 def keeps_batch(inputs: Inputs, outcome: Outcome) -> bool:

@@ -6,7 +6,6 @@ What was found on fake tensors is confirmed on real ones where the module is sma
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,11 +27,11 @@ from ts_shape_server.agent.infer import (
     uses,
     values,
 )
-from ts_shape_server.agent.infer.limits import TimeLimit, time_limit
+from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.session import Outcome, Session, innermost_line
 from ts_shape_server.agent.standins import StandInUsed
 
-SEARCH_SHARE = 0.45
+SEARCH_SHARE, SEARCH_SECONDS = 0.45, 6.0
 ADJUSTMENTS = 4
 CONTRADICTIONS = 6
 SYMBOLIC_SECONDS = 6.0
@@ -93,7 +92,7 @@ def solve(cls: type[nn.Module], request: Mapping[str, Any], context: Context) ->
     if called is not None and not given_init:
         given_init = dict(called.init or {})
         init_sources = dict.fromkeys(given_init, called.label)
-    deadline = time.monotonic() + context.remaining() * SEARCH_SHARE
+    deadline = now() + min(context.remaining() * SEARCH_SHARE, SEARCH_SECONDS)
     open_arguments = [item for item in uses.required(cls) if item.name not in given_init]
     if open_arguments and not given_init:
         made = factories.find(cls, context)
@@ -106,10 +105,10 @@ def solve(cls: type[nn.Module], request: Mapping[str, Any], context: Context) ->
     best: Unsolved | None = None
     depth = -1
     for number, profile in enumerate(profiles):
-        left = deadline - time.monotonic()
+        left = deadline - now()
         if left <= 0 and best is not None:
             break
-        until = time.monotonic() + max(left, 0.5) / (len(profiles) - number) * (1.0 if number else 1.5)
+        until = now() + max(left, 0.5) / (len(profiles) - number) * (1.0 if number else 1.5)
         built = building.first_that_builds(
             cls, given_init, profile, context.namespace, context.path, lines, warm(), until
         )
@@ -142,7 +141,7 @@ def _adjusted(
     """The search with these arguments, then with guessed sizes changed where two that follow from them disagree."""
     result = _search(cls, built, drawn, pinned, context, lines, deadline)
     for _ in range(ADJUSTMENTS):
-        if isinstance(result, Solved) or time.monotonic() > deadline:
+        if isinstance(result, Solved) or now() > deadline:
             break
         plans = _other_plans(built, result[0].reason, given, lines)
         better: tuple[building.Built, Solved | tuple[Unsolved, int]] | None = None
@@ -268,7 +267,7 @@ def _on_real(
         return found
     session.real_only = True
     try:
-        with time_limit(max(1.0, deadline - time.monotonic())):
+        with time_limit(max(1.0, deadline - now())):
             return search.search(session, [found.inputs], context.path, lines, deadline)
     except TimeLimit:
         return search.NotFound(found.inputs, outcome, 1, False)

@@ -42,6 +42,21 @@ def flips(guards: Sequence[Guard], sizes: Sequence[int], places: Places) -> list
     return list(dict.fromkeys([*likely, *unlikely]))
 
 
+def replaced(sizes: Sequence[int], places: Places, wanted: int, got: int) -> list[tuple[int, ...]]:
+    """New sizes where two that an error names disagree: each place that has one of them gets the other."""
+    found: list[tuple[int, ...]] = []
+    for old, new in ((got, wanted), (wanted, got)):
+        slots = [
+            slot
+            for slot, size in enumerate(sizes)
+            if size == old and slot not in places.batch and slot not in places.fixed
+        ]
+        found += [_with(sizes, (slot,), new) for slot in slots]
+        if len(slots) > 1:
+            found.append(_with(sizes, slots, new))
+    return found
+
+
 @dataclass(frozen=True)
 class _Condition:
     """A guard compiled over all sizes. `difference` is left minus right of an equation."""
