@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import nn
 
-from ts_shape_server.agent.infer import configs
+from ts_shape_server.agent.infer import argument_modules, configs
 from ts_shape_server.agent.infer.arguments import (
     Plan,
     Profile,
     Sizes,
     by_name,
+    call_arguments,
     int_arguments,
     list_of,
     namespace_expression,
+    optional,
 )
 from ts_shape_server.agent.infer.source import words_of
 from ts_shape_server.agent.infer.uses import required
@@ -51,6 +54,7 @@ def with_missing_attribute(
 
 
 def repaired(
+    cls: type,
     current: Plan,
     given: Mapping[str, str],
     error: BaseException,
@@ -58,7 +62,7 @@ def repaired(
     profile: Profile,
     namespace: Mapping[str, Any],
 ) -> Iterator[Plan]:
-    """Other plans that may avoid `error`. `line` is the text of the failing line of the constructor."""
+    """Other plans that may avoid `error`. `line` is the text of the failing line, of the constructor or later."""
     blamed = words_of(line)
     text = str(error)[:1000]
     open_names = [name for name in current if name not in given]
@@ -67,6 +71,9 @@ def repaired(
     if grown:
         yield from grown
         return
+    yield from _with_passed_on(cls, current, text, profile)
+    yield from _with_modules(cls, current, open_names, text, profile, namespace)
+    yield from _with_optional(cls, current, text, blamed, profile)
     key = re.fullmatch(r"'(\w+)'", text)
     if isinstance(error, KeyError) and key is not None:
         for name in ordered:
@@ -117,6 +124,66 @@ def _alternatives(
         yield "0.1"
     if re.search(r"expected str|must be str|has no attribute '(?:lower|upper|split)'|startswith", text):
         yield "'relu'"
+
+
+_NO_MODULE = re.compile(
+    r"Identity\.forward\(\)|'Identity' object|is not a Module subclass|"
+    r"'(?:int|list|SimpleNamespace)' object is not callable"
+)
+
+
+def _with_modules(
+    cls: type, current: Plan, open_names: list[str], text: str, profile: Profile, namespace: Mapping[str, Any]
+) -> Iterator[Plan]:
+    """Plans in which what is called as a module is one: a class of the file, or a module that takes anything."""
+    if _NO_MODULE.search(text) is None:
+        return
+    guessed = [
+        name
+        for name in open_names
+        if current[name] in ("nn.Identity()", argument_modules.PASSING)
+        or (not re.match(r"[\w.]*[A-Z]\w*\(", current[name]) and "Identity" not in text)
+    ]
+    for name in guessed:
+        for expression in argument_modules.candidates(
+            name, cls, namespace, lambda found: call_arguments(found, profile, namespace)
+        ):
+            yield {**current, name: expression}
+    if "nn.Identity()" in current.values():
+        yield {
+            name: argument_modules.PASSING if expression == "nn.Identity()" else expression
+            for name, expression in current.items()
+        }
+
+
+_MISSING_ARGUMENTS = re.compile(r"missing \d+ required (?:positional|keyword-only) arguments?: (.*)")
+
+
+def _with_passed_on(cls: type, current: Plan, text: str, profile: Profile) -> Iterator[Plan]:
+    """The plan with the arguments that a constructor passes on to another by ``**kwargs`` or ``*args``."""
+    missing = _MISSING_ARGUMENTS.search(text)
+    if missing is None:
+        return
+    sizes = Sizes(profile)
+    names = [name for name in re.findall(r"'(\w+)'", missing.group(1)) if name not in current]
+    try:
+        kinds = {item.kind for item in inspect.signature(cls.__init__).parameters.values()}  # type: ignore[misc]  # read only
+    except (TypeError, ValueError):
+        return
+    if names and inspect.Parameter.VAR_KEYWORD in kinds:
+        yield {**current, **{name: by_name(name, sizes) for name in names}}
+    if names and inspect.Parameter.VAR_POSITIONAL in kinds and "*args" not in current:
+        yield {**current, "*args": f"[{', '.join(by_name(name, sizes) for name in names)}]"}
+
+
+def _with_optional(
+    cls: type, current: Plan, text: str, blamed: frozenset[str] | set[str], profile: Profile
+) -> Iterator[Plan]:
+    """Plans that pass an optional argument after all: one that the error or the failing line names."""
+    said = set(re.findall(r"\w+", text))
+    for name in optional(cls):
+        if name not in current and (name in said or ("None" in text and name in blamed)):
+            yield {**current, name: by_name(name, Sizes(profile))}
 
 
 def agreeing(current: Plan, given: Mapping[str, str], pair: tuple[int, int]) -> list[Plan]:

@@ -128,11 +128,11 @@ def _expression(parameter: inspect.Parameter, use: Use, sizes: Sizes, namespace:
     if use.strings:
         return repr(use.strings[0])
     if use.attributes or (use.called and "block" in name):
-        made = _class_with(use.attributes, namespace)
+        made = class_with(use.attributes, namespace)
         if made is not None:
             return made
     if use.called:
-        return _callable(name, use)
+        return callable_by_name(name)
     if use.attributes or (_CONFIGS.search(name) and not use.numeric):
         return namespace_expression(sorted(use.attributes), sizes.profile)
     if use.keys:
@@ -146,7 +146,7 @@ def _expression(parameter: inspect.Parameter, use: Use, sizes: Sizes, namespace:
     return by_name(name, sizes)
 
 
-def _class_with(attributes: set[str], namespace: Mapping[str, Any]) -> str | None:
+def class_with(attributes: set[str], namespace: Mapping[str, Any]) -> str | None:
     """The name of a module class in the file that has these attributes, and takes sizes; None if there is none."""
     own = namespace.get("__name__")
     for name, value in namespace.items():
@@ -161,7 +161,8 @@ def _is_module(original: str, name: str, use: Use) -> bool:
     return bool(use.stored & {"called"}) or (bool(_MODULES.search(name)) and not use.numeric and not use.ranged)
 
 
-def _callable(name: str, use: Use) -> str:
+def callable_by_name(name: str) -> str:
+    """What a name suggests for something that the constructor calls."""
     if _NORMS.search(name):
         return "nn.BatchNorm2d"
     if _ACTIVATIONS.search(name):
@@ -191,7 +192,10 @@ def by_name(name: str, sizes: Sizes) -> str:
     name = name.lower()
     if name == "device":
         return "'cpu'"
-    if _FLAGS.search(name) and not re.search(r"size|dim|num|channels|planes", name):
+    if _FLAGS.search(name) and not re.search(
+        r"size|dim|num|channels|planes|drop|prob|rate|eps|len|factor|scale|type|mode|layers|path|name|head|hidden|width",
+        name,
+    ):
         return "True" if re.search(r"bias|affine|batch_first", name) else "False"
     if _CLASSES.search(name):
         return str(sizes.profile.classes)
@@ -263,3 +267,20 @@ def namespace_expression(attributes: list[str], profile: Profile) -> str:
 def int_arguments(current: Plan) -> dict[str, int]:
     """The arguments that are plain integers."""
     return {name: int(expression) for name, expression in current.items() if re.fullmatch(r"\d+", expression)}
+
+
+def call_arguments(cls: type, profile: Profile, namespace: Mapping[str, Any]) -> str | None:
+    """Guessed arguments for a call of `cls`, as text; None where one of them would have to be a module itself."""
+    made = plan(cls, {}, profile, namespace)
+    if any("nn.Identity" in expression or configs.is_config(expression) for expression in made.values()):
+        return None
+    return ", ".join(f"{name}={expression}" for name, expression in made.items())
+
+
+def optional(cls: type) -> list[str]:
+    """The constructor's parameters that may be left out and are None then."""
+    try:
+        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]  # read, not called
+    except (TypeError, ValueError):
+        return []
+    return [item.name for item in parameters if item.default is None]

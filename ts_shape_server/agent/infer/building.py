@@ -15,9 +15,9 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ts_shape_server.agent import runs
-from ts_shape_server.agent.infer import argument_repairs, arguments, configs, symbolic
+from ts_shape_server.agent.infer import answers, argument_repairs, arguments, configs, symbolic
 from ts_shape_server.agent.infer.limits import now
-from ts_shape_server.agent.infer.session import Session, innermost_line
+from ts_shape_server.agent.infer.session import Session, innermost_line, is_hopeless
 
 _RANDOM = frozenset(
     [
@@ -61,7 +61,7 @@ class Built:
 
 @dataclass(frozen=True)
 class NotBuilt:
-    """The first error and the plan that raised it."""
+    """The error that says most, and the plan that raised it."""
 
     error: BaseException
     plan: Mapping[str, str]
@@ -99,9 +99,10 @@ def first_that_builds(
     deadline: float,
 ) -> Built | NotBuilt:
     """A session for the profile's plan, or for one that repairs it."""
-    queue: list[arguments.Plan] = [arguments.plan(cls, given, profile, namespace)]
+    first = arguments.plan(cls, given, profile, namespace)
+    queue: list[arguments.Plan] = [first]
     seen: list[arguments.Plan] = []
-    first: NotBuilt | None = None
+    failure: NotBuilt | None = None
     repairs = 0
     while queue and repairs < arguments.MAXIMUM_REPAIRS and (not seen or now() < deadline):
         plan = queue.pop(0)
@@ -111,16 +112,57 @@ def first_that_builds(
         try:
             return Built(build(cls, plan, namespace, fake), plan)
         except Exception as error:
-            first = first or NotBuilt(error, plan)
+            grows = configs.missing_attribute(error) is not None
+            failure = NotBuilt(error, plan) if failure is None or grows or is_hopeless(error) else failure
+            if is_hopeless(error):
+                break
+            if plan is first:
+                queue.extend(_asked(cls, plan, given, profile, namespace, fake))
             line = innermost_line(error, path)
             text = lines.get(line, "") if line is not None else ""
-            fixes = list(argument_repairs.repaired(plan, given, error, text, profile, namespace))
-            if configs.missing_attribute(error) is not None:
+            fixes = list(argument_repairs.repaired(cls, plan, given, error, text, profile, namespace))
+            if grows:
                 # A config has as many attributes as the code reads: each is one step, and none is a wrong turn.
                 queue[:0] = fixes
                 repairs += len(seen) > CONFIG_ATTRIBUTES
             else:
                 queue.extend(fixes[:6])
                 repairs += 1
-    assert first is not None
-    return first
+    assert failure is not None
+    return failure
+
+
+def _asked(
+    cls: type[nn.Module],
+    plan: arguments.Plan,
+    given: Mapping[str, str],
+    profile: arguments.Profile,
+    namespace: Mapping[str, Any],
+    fake: bool,
+) -> list[arguments.Plan]:
+    """The plan with values that can do what the constructor asks of them: modules kept as they are, then all open."""
+    if not isinstance(namespace, dict):
+        return []
+
+    def guess(name: str) -> str:
+        return arguments.by_name(name, arguments.Sizes(profile))
+
+    recorder = answers.Recorder(
+        guess,
+        lambda attributes: arguments.class_with(attributes, namespace),
+        arguments.callable_by_name,
+        lambda expression: runs.evaluate(expression, namespace),
+    )
+    plans: list[arguments.Plan] = []
+    for kept in (lambda expression: expression.startswith(("nn.", "[nn.")), lambda expression: False):
+        unknown = {
+            name: guess(name) if configs.is_config(expression) or expression[:1] in "{n[" else expression
+            for name, expression in plan.items()
+            if name not in given and not kept(expression)
+        }
+        found = answers.recorded(
+            lambda changed, local: build(cls, changed, {**namespace, **local}, fake), plan, unknown, recorder, namespace
+        )
+        if found is not None and found not in plans:
+            plans.append(found)
+    return plans

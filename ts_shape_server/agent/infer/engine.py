@@ -18,7 +18,7 @@ from torch import nn
 
 from ts_shape_server.agent import runs
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer import contract, general, limits, shots, solve, values
+from ts_shape_server.agent.infer import contract, general, limits, shots, solve, source, values
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -61,7 +61,7 @@ def _skipped(cls: type[nn.Module]) -> dict[str, Any] | None:
     forward = getattr(cls, "forward", None)
     if forward is None or getattr(forward, "__name__", "") == "_forward_unimplemented":
         return contract.failure("no-forward", "The class has no `forward`: a subclass has to define it.", "", None)
-    if inspect.isabstract(cls):
+    if inspect.isabstract(cls) or source.only_raises(forward):
         return contract.failure("abstract", "The class is abstract: a subclass is what runs.", "", None)
     return None
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-CONTENTION = 3.0
+CONTENTION = 10.0
 """So much slower than on an idle machine may the process be before the limits are felt."""
 _SHORTEST = 0.001
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ts_shape_server.agent.infer import values
 from ts_shape_server.agent.infer.spy import Wish
-from ts_shape_server.agent.infer.starting import default_sizes, tensor
+from ts_shape_server.agent.infer.starting import default_sizes, lengths, tensor
 from ts_shape_server.agent.infer.values import (
     ConstantGuess,
     DictGuess,
@@ -69,6 +69,16 @@ _NUMBER_NEEDED = re.compile(
     r"can't convert .* to Scalar|only one element tensors can be converted|"
     r"a Tensor with \d+ elements cannot be converted to Scalar|unhashable type|indices must be integers or slices, not"
 )
+_VECTOR_NEEDED = re.compile(
+    r"'lengths' argument should be|cannot be converted to Scalar|only integer tensors of a single element|"
+    r"iteration over a 0-d tensor"
+)
+_MORE_DIMS = re.compile(r"too many indices for tensor|tuple index out of range|not enough values to unpack")
+_FEWER_DIMS = re.compile(
+    r"repeat dims can not be smaller|must be greater or equal to the number of dim|too many values to unpack"
+)
+_PADDED = re.compile(r"Padding size (\d+) is not supported")
+LARGEST_RANK = 6
 _DICT_NEEDED = re.compile(r"no attribute '(keys|items|values|get)'|too many indices|new\(\): invalid data type 'str'")
 
 
@@ -130,9 +140,12 @@ def asks_for_structure(error: BaseException) -> bool:
     return bool(_wanted_ranks(text)) or isinstance(error, TypeError)
 
 
-def from_error(error: BaseException, inputs: Inputs, blamed: frozenset[str]) -> Iterator[Child]:
-    """Other structures to try after `error`. `blamed` are the names in the failing line."""
+def from_error(error: BaseException, inputs: Inputs, blamed: frozenset[str], omitted: Inputs = ()) -> Iterator[Child]:
+    """Other structures to try after `error`. `blamed` are the names in the failing line, `omitted` the inputs that
+    may be left out.
+    """
     text = str(error)[:2000]
+    yield from _with_omitted(error, text, inputs, blamed, omitted)
     for position, item in enumerate(inputs):
         if item.given:
             continue
@@ -146,6 +159,28 @@ def from_error(error: BaseException, inputs: Inputs, blamed: frozenset[str]) -> 
         distance = 0 if owners[index].name in blamed or not blamed else 4
         for priority, changed in _other_tensors(guess, text):
             yield distance + priority, _with(inputs, index, changed)
+
+
+def _with_omitted(
+    error: BaseException, text: str, inputs: Inputs, blamed: frozenset[str], omitted: Inputs
+) -> Iterator[Child]:
+    """The inputs and one that was left out: where None is not taken, or the author's own check refuses the rest."""
+    present = {item.name for item in inputs}
+    absent = [item for item in omitted if item.name not in present]
+    said = set(re.findall(r"\w+", text))
+    missed = "None" in text
+    own = isinstance(error, (ValueError, AssertionError, UnboundLocalError))
+    for order, item in enumerate(absent):
+        if item.name in blamed or item.name in said:
+            yield 1, (*inputs, _asked_for(item))
+        elif missed or own:
+            yield 3 + order, (*inputs, _asked_for(item))
+
+
+def _asked_for(item: InputGuess) -> InputGuess:
+    """An omitted input as one that is passed; its default is no value for that."""
+    guess = tensor(4) if isinstance(item.guess, ConstantGuess) and item.guess.expression == "None" else item.guess
+    return replace(item, guess=guess, source="solved")
 
 
 def _with(inputs: Inputs, index: int, guess: TensorGuess) -> Inputs:
@@ -184,6 +219,9 @@ def _other_tensors(guess: TensorGuess, text: str) -> Iterator[tuple[int, TensorG
     if dimension is not None:
         axis = int(dimension.group(1))
         yield 1, _ranked(guess, axis + 1 if axis >= 0 else -axis)
+    yield from _by_one(guess, text)
+    if _VECTOR_NEEDED.search(text) and len(guess.dims) != 1:
+        yield 1, lengths()
     for order, rank in enumerate((4, 3, 2, 5, 1)):
         if rank != len(guess.dims):
             yield 5 + order, _ranked(guess, rank)
@@ -191,8 +229,23 @@ def _other_tensors(guess: TensorGuess, text: str) -> Iterator[tuple[int, TensorG
         yield 12, replace(guess, dtype="int64")
 
 
+def _by_one(guess: TensorGuess, text: str) -> Iterator[tuple[int, TensorGuess]]:
+    """One dim more or less, where the error speaks of too few or too many."""
+    rank = len(guess.dims)
+    if _MORE_DIMS.search(text) and rank < LARGEST_RANK:
+        yield 1, _ranked(guess, rank + 1)
+    if _FEWER_DIMS.search(text) and rank > 1:
+        yield 1, _ranked(guess, rank - 1)
+        if rank > 2:
+            yield 2, _ranked(guess, rank - 2)
+
+
 def _wanted_ranks(text: str) -> list[int]:
     found: list[int] = []
+    padding = _PADDED.search(text)
+    if padding is not None:
+        # Padding of n sides is for n / 2 axes beside batch and channels.
+        found.append(int(padding.group(1)) // 2 + 2)
     for pattern in _RANKS:
         match = pattern.search(text)
         if match is not None:

@@ -14,9 +14,8 @@ import torch
 
 from ts_shape_server.agent.infer import mismatch, repairs, solving, source, values
 from ts_shape_server.agent.infer.limits import now
-from ts_shape_server.agent.infer.session import Outcome, Session, innermost_line
+from ts_shape_server.agent.infer.session import Outcome, Session, innermost_line, is_hopeless
 from ts_shape_server.agent.infer.values import Inputs
-from ts_shape_server.agent.standins import StandInUsed
 
 ATTEMPTS = 160
 STALE = 60
@@ -74,8 +73,9 @@ def places(inputs: Inputs) -> solving.Places:
 
 
 class _Search:
-    def __init__(self, session: Session, path: str, lines: Mapping[int, str], deadline: float) -> None:
+    def __init__(self, session: Session, path: str, lines: Mapping[int, str], deadline: float, omitted: Inputs) -> None:
         self._session = session
+        self._omitted = omitted
         self._path = path
         self._lines = lines
         self._deadline = deadline
@@ -163,8 +163,8 @@ class _Search:
             self._ask_later(inputs, outcome)
         line = innermost_line(outcome.error, self._path)
         blamed = source.names_in_line(self._lines, line) if line is not None else frozenset()
-        names = frozenset(item.name for item in inputs)
-        for priority, changed in repairs.from_error(outcome.error, inputs, blamed & names):
+        names = frozenset(item.name for item in (*inputs, *self._omitted))
+        for priority, changed in repairs.from_error(outcome.error, inputs, blamed & names, self._omitted):
             self.push(changed, outcome.steps, priority)
 
     def _solve(self, inputs: Inputs, outcome: Outcome) -> None:
@@ -181,13 +181,6 @@ class _Search:
         later = 6 if outcome.error is not None and repairs.asks_for_structure(outcome.error) else 0
         for order, solved in enumerate(solving.flips(traced.guards, values.sizes(inputs), places(inputs))[:24]):
             self.push(values.with_sizes(inputs, solved), outcome.steps, later + min(order, 6))
-
-
-def is_hopeless(error: BaseException | None) -> bool:
-    """Whether an error stays whatever goes in: a name or a package that is missing is missing for every input."""
-    return isinstance(error, (StandInUsed, ImportError)) or (
-        isinstance(error, NameError) and not isinstance(error, UnboundLocalError)
-    )
 
 
 def keeps_batch(inputs: Inputs, outcome: Outcome) -> bool:
@@ -215,10 +208,15 @@ def first_tensor(value: object) -> torch.Tensor | None:
 
 
 def search(
-    session: Session, starts: list[Inputs], path: str, lines: Mapping[int, str], deadline: float
+    session: Session,
+    starts: list[Inputs],
+    path: str,
+    lines: Mapping[int, str],
+    deadline: float,
+    omitted: Inputs = (),
 ) -> Found | NotFound:
-    """Inputs for which the session's module runs, from the given starts on."""
-    engine = _Search(session, path, lines, deadline)
+    """Inputs for which the session's module runs, from the given starts on. `omitted` may be passed too."""
+    engine = _Search(session, path, lines, deadline, omitted)
     for order, inputs in enumerate(starts):
         engine.push(inputs, 0, order - 10)
     return engine.run()

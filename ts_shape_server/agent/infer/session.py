@@ -18,6 +18,7 @@ from torch import nn
 from ts_shape_server.agent import runs
 from ts_shape_server.agent.infer import symbolic, values
 from ts_shape_server.agent.infer.spy import Spy, Wish
+from ts_shape_server.agent.standins import StandInUsed
 
 _NEEDS_DATA = (
     "DataDependentOutputException",
@@ -163,8 +164,9 @@ class Session:
         self.count += 1
         arguments, keywords = runs.positional(self.cls, made)
         spy = Spy(_tensors_of(list(made.values())))
-        before = _state(module)
+        before: list[Any] = []
         try:
+            before = _state(module)
             with ExitStack() as stack:
                 stack.enter_context(torch.no_grad())
                 stack.enter_context(spy)
@@ -209,3 +211,10 @@ def innermost_line(error: BaseException, path: str) -> int | None:
     """The line of `path` nearest to where the error was raised."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     return lines[-1] if lines else None
+
+
+def is_hopeless(error: BaseException | None) -> bool:
+    """Whether an error stays whatever goes in: a name or a package that is missing is missing for every input."""
+    return isinstance(error, (StandInUsed, ImportError)) or (
+        isinstance(error, NameError) and not isinstance(error, UnboundLocalError)
+    )

@@ -6,6 +6,7 @@ What was found on fake tensors is confirmed on real ones where the module is sma
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,11 +29,14 @@ from ts_shape_server.agent.infer import (
     values,
 )
 from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
-from ts_shape_server.agent.infer.session import Outcome, Session, innermost_line
+from ts_shape_server.agent.infer.session import Outcome, Session, innermost_line, is_hopeless
 from ts_shape_server.agent.standins import StandInUsed
 
 SEARCH_SHARE, SEARCH_SECONDS = 0.45, 6.0
+FIRST_SHARE = 0.5
+"""Part of the time for the first profile of sizes, the others share the rest: most that can be found is found there."""
 ADJUSTMENTS = 4
+OTHER_PLANS = 4
 CONTRADICTIONS = 6
 SYMBOLIC_SECONDS = 6.0
 REAL_SECONDS = 8.0
@@ -108,12 +112,15 @@ def solve(cls: type[nn.Module], request: Mapping[str, Any], context: Context) ->
         left = deadline - now()
         if left <= 0 and best is not None:
             break
-        until = now() + max(left, 0.5) / (len(profiles) - number) * (1.0 if number else 1.5)
+        share = FIRST_SHARE if number == 0 and len(profiles) > 1 else 1 / (len(profiles) - number)
+        until = now() + max(left, 0.5) * share
         built = building.first_that_builds(
             cls, given_init, profile, context.namespace, context.path, lines, warm(), until
         )
         if isinstance(built, building.NotBuilt):
             best = best or _not_built(built, context, init_sources)
+            if is_hopeless(built.error):
+                break
             continue
         built, result = _adjusted(cls, built, given_init, drawn, pinned, context, lines, until)
         sources = {name: init_sources.get(name, "guess") for name in built.plan}
@@ -143,7 +150,7 @@ def _adjusted(
     for _ in range(ADJUSTMENTS):
         if isinstance(result, Solved) or now() > deadline:
             break
-        plans = _other_plans(built, result[0].reason, given, lines)
+        plans = _other_plans(cls, built, result[0].reason, given, context, lines)
         better: tuple[building.Built, Solved | tuple[Unsolved, int]] | None = None
         for plan in plans:
             try:
@@ -163,7 +170,12 @@ def _adjusted(
 
 
 def _other_plans(
-    built: building.Built, reason: Mapping[str, Any], given: Mapping[str, str], lines: Mapping[int, str]
+    cls: type[nn.Module],
+    built: building.Built,
+    reason: Mapping[str, Any],
+    given: Mapping[str, str],
+    context: Context,
+    lines: Mapping[int, str],
 ) -> list[arguments.Plan]:
     """Constructor arguments that may mend a failure of `forward`."""
     detail = str(reason.get("detail", ""))
@@ -172,10 +184,11 @@ def _other_plans(
         return argument_repairs.agreeing(dict(built.plan), given, pair)
     place = (reason.get("location") or {}).get("range", {})
     line = lines.get(place.get("line", 0), "")
-    missed = AttributeError(detail)
-    return list(argument_repairs.with_missing_attribute(dict(built.plan), given, missed, line, arguments.PROFILES[0]))[
-        :3
-    ]
+    kind = AttributeError if detail.startswith("AttributeError") else TypeError
+    plans = argument_repairs.repaired(
+        cls, dict(built.plan), given, kind(detail), line, arguments.PROFILES[0], context.namespace
+    )
+    return list(itertools.islice(plans, OTHER_PLANS))
 
 
 def init_of(plan: Mapping[str, str], sources: Mapping[str, str]) -> dict[str, Any]:
@@ -214,7 +227,7 @@ def _search(
     starts.append(plain)
     failed = search.NotFound(plain, Outcome(None, wishes={}), 0, True)
     for start in starts:
-        checked = search.search(built.session, [start], context.path, lines, deadline)
+        checked = search.search(built.session, [start], context.path, lines, deadline, omitted)
         if isinstance(checked, search.Found):
             checked = _on_real(built.session, checked, context, lines, deadline)
             if isinstance(checked, search.Found):
@@ -222,7 +235,9 @@ def _search(
                 axes = {name: hint.axes for name, hint in known.items()}
                 found = tuple([evident[start].label] if start in evident else [])
                 wrong = _contradictions(built.session, evident, start)
-                return Solved(built.session, checked, built.plan, {}, omitted, axes, found, wrong)
+                passed = {item.name for item in checked.inputs}
+                left = tuple(item for item in omitted if item.name not in passed)
+                return Solved(built.session, checked, built.plan, {}, left, axes, found, wrong)
         failed = checked
     return _unsolved(built.session, failed, context), failed.outcome.steps
 

@@ -43,6 +43,20 @@ def function_tree(function: Any) -> ast.FunctionDef | None:
     return found
 
 
+def only_raises(function: Any) -> bool:
+    """Whether a method does nothing but raise `NotImplementedError`: it is there to be overridden."""
+    tree = function_tree(function)
+    body = [] if tree is None else [item for item in tree.body if not _is_text(item)]
+    if len(body) != 1 or not isinstance(body[0], ast.Raise):
+        return False
+    raised = body[0].exc.func if isinstance(body[0].exc, ast.Call) else body[0].exc
+    return isinstance(raised, ast.Name) and raised.id == "NotImplementedError"
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
 def hints(function: Any) -> dict[str, Hint]:
     """A hint for each parameter of the method `function` (self left out)."""
     tree = function_tree(function)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,11 +28,12 @@ from ts_shape_server.agent.infer.values import (
 )
 
 BATCH = 2
+SEQUENCE = 8
 _SIZES = {
     0: (),
     1: (16,),
     2: (BATCH, 16),
-    3: (BATCH, 8, 16),
+    3: (BATCH, SEQUENCE, 16),
     4: (BATCH, 3, 64, 64),
     5: (BATCH, 3, 8, 64, 64),
     6: (BATCH, 3, 4, 4, 16, 16),
@@ -82,6 +84,7 @@ _INTEGER_NAMES = frozenset(
         "width",
     ]
 )
+_LENGTHS = re.compile(r"(^|_)(lengths|lens)$|(^|_)(x|src|seq|input|text|word|mel)_(len|length)$")
 _TENSOR_TYPES = {"LongTensor": "int64", "IntTensor": "int32", "BoolTensor": "bool", "FloatTensor": "float32"}
 
 
@@ -92,6 +95,11 @@ def default_sizes(rank: int) -> tuple[int, ...]:
 
 def tensor(rank: int, dtype: str = "float32", high: int = 1) -> TensorGuess:
     return TensorGuess(default_sizes(rank), dtype, 0, high)
+
+
+def lengths() -> TensorGuess:
+    """A length for each item of a batch of sequences, as long as a sequence of the first guess is."""
+    return TensorGuess((BATCH,), "int64", SEQUENCE, SEQUENCE)
 
 
 def first_guess(cls: type, given: Mapping[str, InputGuess]) -> tuple[Inputs, dict[str, Hint], tuple[InputGuess, ...]]:
@@ -181,6 +189,8 @@ def _named(hint: Hint, name: str) -> TensorGuess:
     if lowered == "edge_index":
         return TensorGuess((2, 6), "int64", 0, 1)
     rank = hint.rank
+    if rank is None and _LENGTHS.search(lowered):
+        return lengths()
     if rank is None and hint.at_least:
         rank = max(hint.at_least, 2)
     if lowered in _INDEX_NAMES or hint.kind == "index":
