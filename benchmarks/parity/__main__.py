@@ -20,6 +20,7 @@ def main() -> None:
     parser.add_argument("--half", choices=("development", "judging", "all"), default="development")
     parser.add_argument("--sample", type=int, help="so many files, not all")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--classes", type=int, help="so many classes of a file at most, not all")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--timeout", type=float, default=20.0, help="wall seconds for a class")
     parser.add_argument(
@@ -37,6 +38,7 @@ def main() -> None:
             options.jobs,
             options.timeout,
             stages,
+            options.classes,
             lambda text: print(text, file=sys.stderr, flush=True),
         )
     )

@@ -30,9 +30,13 @@ async def run(
     jobs: int,
     timeout: float,
     stages: tuple[str, ...],
+    most: int | None,
     progress: Callable[[str], None],
 ) -> None:
-    """Probe the files that `out` does not have yet, `jobs` at once; `timeout` is a class's wall time in seconds."""
+    """Probe the files that `out` does not have yet, `jobs` at once.
+
+    `timeout` is a class's wall time in seconds; of each file `most` classes at most are probed, evenly spread.
+    """
     settings, _ = parse({}, {"jobs": jobs, "timeoutMs": int(timeout * 1000)})
     service = ProbeService(replace(options(settings, (), None), stages=stages))
     done = records.finished(out)
@@ -42,7 +46,7 @@ async def run(
     async def one(name: str) -> None:
         async with turns:
             started = time.monotonic()
-            count, found = await _file(service, corpus.read(folder, name), out)
+            count, found = await _file(service, corpus.read(folder, name), out, most)
             seconds = time.monotonic() - started
             records.append(out, {"file": name, "done": True, "seconds": round(seconds, 2)})
             progress(f"{name}: {found} of {count} classes, {seconds:.1f} s")
@@ -56,7 +60,7 @@ async def run(
         await service.stop()
 
 
-async def _file(service: ProbeService, source: corpus.Source, out: Path) -> tuple[int, int]:
+async def _file(service: ProbeService, source: corpus.Source, out: Path, most: int | None) -> tuple[int, int]:
     """How many concrete classes the file has, and how many of them are answered."""
     with tempfile.TemporaryDirectory(prefix="parity-") as place:
         path = Path(place) / source.name
@@ -64,6 +68,8 @@ async def _file(service: ProbeService, source: corpus.Source, out: Path) -> tupl
         workspace = Workspace((place,))
         snapshot = await asyncio.to_thread(workspace.snapshot, str(path), source.text)
         names = [module.name for module in snapshot.modules]
+        if most is not None and len(names) > most:
+            names = [names[index * len(names) // most] for index in range(most)]
         count = found = 0
         for start in range(0, len(names), LONG):
             request = await asyncio.to_thread(workspace.request, snapshot, names[start : start + LONG])
