@@ -40,11 +40,14 @@ class ExactImporter:
 def main() -> int:
     """Serve until the request descriptor ends; exit code 0, or 3 when this interpreter cannot be used."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--request-fd", type=int, required=True)
-    parser.add_argument("--reply-fd", type=int, required=True)
+    parser.add_argument("--request-fd", type=int, default=-1)
+    parser.add_argument("--reply-fd", type=int, default=-1)
+    parser.add_argument("--token", default="", help="speak over the standard input and output, after this text")
     parser.add_argument("--scratch", required=True)
     parser.add_argument("--sandbox", default="bestEffort")
     parser.add_argument("--site", action="append", default=[])
+    parser.add_argument("--spare", default="", help="be a process for one job; speak after this text")
+    parser.add_argument("--witness", action="store_true")
     options = parser.parse_args()
     # Python puts this file's folder first on the path; its modules would shadow the user's.
     here = os.path.dirname(os.path.abspath(__file__))
@@ -52,9 +55,19 @@ def main() -> int:
     for folder in options.site:
         site.addsitedir(folder)
     sys.meta_path.insert(0, ExactImporter(os.path.dirname(here)))
-    from ts_shape_server.agent.loop import serve
+    if options.spare:
+        from ts_shape_server.agent import spare
 
-    return serve(options.request_fd, options.reply_fd, options.scratch, options.sandbox)
+        return spare.serve(options.spare, options.witness)
+    from ts_shape_server.agent import loop, standard
+    from ts_shape_server.agent.sandbox import policy
+
+    request, reply = options.request_fd, options.reply_fd
+    if options.token:
+        request, reply = standard.taken()
+        os.write(reply, options.token.encode())
+    chosen = loop.Options(request, reply, options.scratch, options.sandbox, policy.needs_spares(), tuple(options.site))
+    return loop.serve(chosen)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ts_shape_server.agent import infer, load, loop, runs, script
+from ts_shape_server.agent import endings, infer, load, runs, script
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import contract
 from ts_shape_server.agent.sandbox import policy
@@ -36,7 +36,7 @@ class Sender:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._write = os.write
-        self._record = loop.record
+        self._record = endings.record
 
     def claim(self, payload: Mapping[str, Any]) -> None:
         self._send(b"C", payload)
@@ -88,18 +88,18 @@ def _policy(
 def main(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: str, agent: int, tier: str) -> None:
     """Run the job and end the process: 0 done, 77 out of memory, 78 no sandbox, 79 an error of this program."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    code = loop.INTERNAL_CODE
+    code = endings.INTERNAL_CODE
     printed = _line_by_line()
     try:
         code = _run(job, limits, result, scratch, agent, tier)
     except policy.SandboxUnavailable as error:
         print(f"sandbox: {error}", file=sys.stderr)
-        code = loop.SANDBOX_CODE
+        code = endings.SANDBOX_CODE
     except MemoryError:
-        code = loop.MEMORY_CODE
+        code = endings.MEMORY_CODE
     except BaseException as error:
-        code = loop.MEMORY_CODE if _out_of_memory(error) else loop.INTERNAL_CODE
-        if code == loop.INTERNAL_CODE:
+        code = endings.MEMORY_CODE if _out_of_memory(error) else endings.INTERNAL_CODE
+        if code == endings.INTERNAL_CODE:
             import traceback
 
             traceback.print_exc()

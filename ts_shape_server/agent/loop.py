@@ -1,45 +1,40 @@
-"""The agent's loop: handshake, warm-up, one child per job, deadlines and kills. Runs nothing of the user's itself.
+"""The agent's loop: handshake, one child per job, deadlines and kills. Runs nothing of the user's itself.
 
-A child writes records to its pipe: a kind (``B`` begins a class, ``C`` is a claim), a length, a text. The loop passes
-the texts on unread. The deadline counts anew from each ``B``; there may be as many as the job has classes.
+A child writes records to its pipe (`endings`). The loop passes the texts on unread. The deadline counts anew from each
+``B``; there may be as many as the job has classes.
 """
 
 from __future__ import annotations
 
-import gc
-import json
 import os
-import select
 import shutil
-import signal
-import struct
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ts_shape_server.agent import endings, guards, ready
+from ts_shape_server.agent.children import Child, Forks, Source, Spares, command
 from ts_shape_server.agent.sandbox import policy
+from ts_shape_server.agent.waiting import Polling, Threads, Waiter
 from ts_shape_server.probing import wire
 
-RECORD = struct.Struct(">cI")
-MINIMUM_TORCH = (2, 2)
-MINIMUM_PYTHON = (3, 9)
-_CHUNK = 1 << 16
+_LAST_WORDS_SECONDS = 0.2
+_CLOSED_SECONDS = 1.0
+_KILLED_SECONDS = 10.0
 
 
 @dataclass
-class Child:
-    """A running job: its process, its pipe, and what is left of its allowance.
+class Job:
+    """A job under way: its process and what is left of its allowance.
 
-    `exit` is a descriptor that becomes readable when the process ends. Times are in seconds, `deadline` by
-    `time.monotonic()`; `memory` is the limit in MiB.
+    Times are in seconds, `deadline` by `time.monotonic()`; `memory` is the limit in MiB. `ended`: its pipe is at its
+    end.
     """
 
-    job: int
-    pid: int
-    pipe: int
-    exit: int | None
+    number: int
+    child: Child
+    guard: guards.Guard
     started: float
     wall: float
     memory: int
@@ -48,110 +43,103 @@ class Child:
     buffer: bytearray = field(default_factory=bytearray)
     received: int = 0
     problem: str = ""
+    ended: bool = False
 
 
-def serve(request: int, reply: int, scratch: str, sandbox: str) -> int:
+@dataclass(frozen=True)
+class Options:
+    """How the agent was started. `spares`: children are processes of their own, and descriptors are read by threads;
+    `site` are folders of packages that those need to be told of.
+    """
+
+    request: int
+    reply: int
+    scratch: str
+    sandbox: str
+    spares: bool
+    site: tuple[str, ...] = ()
+
+
+def serve(options: Options) -> int:
     """Answer requests until their descriptor ends. Exit code 0, or 3 when this interpreter cannot be used."""
-    os.set_inheritable(request, False)
-    os.set_inheritable(reply, False)
+    os.set_inheritable(options.request, False)
+    os.set_inheritable(options.reply, False)
     policy.adopt_orphans()
-    hello = _hello(scratch, sandbox)
+    source: Source | None = None
     try:
-        _send(reply, hello)
-        if hello["type"] != "hello":
+        source, hello = _start(options)
+        _send(options.reply, hello)
+        if hello["type"] != "hello" or source is None:
             return 3
-        Loop(request, reply, scratch, hello["sandbox"]["tier"]).run()
+        waiter: Waiter = Threads() if options.spares else Polling()
+        Loop(options, source, waiter, hello["sandbox"]["tier"]).run()
     except BrokenPipeError:
         # The server is gone; the child dies with this process.
         return 0
     finally:
+        if source is not None:
+            source.close()
         policy.end_strays()
-        shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(options.scratch, ignore_errors=True)
     return 0
 
 
-def _hello(scratch: str, sandbox: str) -> dict[str, Any]:
-    if sys.version_info < MINIMUM_PYTHON:
-        return _refused("old-python", f"Python {sys.version.split()[0]} is too old: 3.9 or later is needed.")
-    try:
-        import torch
-    except Exception as error:
-        return _refused("no-torch", f"torch cannot be imported: {type(error).__name__}: {error}"[:300])
-    version = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2] if part.isdigit())
-    if version < MINIMUM_TORCH:
-        return _refused("old-torch", f"torch {torch.__version__} is too old: 2.2 or later is needed.")
-    symbolic = _warm()
-    if (count := threads()) > 1:
-        words = f"torch {torch.__version__} keeps {count} threads here, and a process with threads cannot be forked."
-        return _refused("no-start", f"{words} Look at the log, or choose another interpreter.")
-    applied = witnessed(policy.available(turned_off=sandbox == "off"), scratch)
-    lacking = too_weak(applied, sandbox)
+def _start(options: Options) -> tuple[Source | None, dict[str, Any]]:
+    """Where children come from, and what to tell the server."""
+    if options.spares:
+        sites = [argument for folder in options.site for argument in ("--site", folder)]
+        spares = Spares([*command(), *sites], options.scratch)
+        if spares.hello["type"] != "hello":
+            return spares, spares.hello
+        source: Source = spares
+        seen_by = spares.witnessed
+    else:
+        source = Forks(ready.hello())
+        if source.hello["type"] != "hello":
+            return source, source.hello
+        if (count := ready.threads()) > 1:
+            words = f"torch {source.hello['torch']} keeps {count} threads here, and such a process cannot be forked."
+            return source, ready.refused("no-start", f"{words} Look at the log, or choose another interpreter.")
+        seen_by = _forked_witness(options.scratch)
+    applied = policy.available(turned_off=options.sandbox == "off")
+    answer = seen_by(applied.tier)
+    if answer != policy.ON:
+        applied = policy.weakened(applied, answer)
+    lacking = too_weak(applied, options.sandbox)
     if lacking:
-        return _refused("sandbox", lacking)
-    return {
-        "type": "hello",
-        "protocol": wire.PROTOCOL,
-        "python": sys.version.split()[0],
-        "torch": str(torch.__version__),
-        "executable": sys.executable,
-        "pid": os.getpid(),
-        "symbolic": symbolic,
-        "sandbox": {"tier": applied.tier, "layers": dict(applied.layers)},
-    }
+        return source, ready.refused("sandbox", lacking)
+    told = {"tier": applied.tier, "layers": dict(applied.layers)}
+    return source, {**source.hello, "pid": os.getpid(), "sandbox": told}
 
 
 def too_weak(applied: policy.Applied, sandbox: str) -> str:
     """Why the setting forbids to run probes in this sandbox; empty if it does not."""
-    if sandbox != "required" or applied.tier == policy.FULL:
+    if sandbox != "required" or applied.tier in policy.STRONG:
         return ""
     missing = "; ".join(f"{name}: {state}" for name, state in applied.layers.items() if state != policy.ON)
     advice = 'Set `sandbox` to "bestEffort" to run probes all the same.'
     return f"The sandbox here is only of the tier `{applied.tier}` ({missing}). {advice}"
 
 
-def threads() -> int:
-    """How many threads this process has, as far as the system tells."""
-    try:
-        return len(os.listdir("/proc/self/task"))
-    except OSError:
-        return 1
+def _forked_witness(scratch: str) -> Any:
+    """A function that tells what a fork of this process, in the sandbox of a tier, sees of it."""
 
+    def look(tier: str) -> str:
+        reader, writer = os.pipe()
+        agent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            from ts_shape_server.agent import child
 
-def witnessed(applied: policy.Applied, scratch: str) -> policy.Applied:
-    """`applied` if a child that enters it sees it hold, else what is left."""
-    reader, writer = os.pipe()
-    agent = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        from ts_shape_server.agent import child
+            os.write(writer, child.try_sandbox(tier, scratch, writer, agent).encode()[:500])
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as pipe:
+            answer = pipe.read().decode("utf-8", "replace")
+        os.waitpid(pid, 0)
+        return answer or "it ended the process"
 
-        os.write(writer, child.try_sandbox(applied.tier, scratch, writer, agent).encode()[:500])
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        answer = pipe.read().decode("utf-8", "replace")
-    os.waitpid(pid, 0)
-    return applied if answer == policy.ON else policy.weakened(applied, answer or "it ended the process")
-
-
-def _refused(code: str, message: str) -> dict[str, Any]:
-    return {"type": "refused", "code": code, "message": message}
-
-
-def _warm() -> bool:
-    """Load what every child needs, on fake and meta tensors alone: a parallel kernel would leave threads behind."""
-    import logging
-    import warnings
-
-    warnings.simplefilter("ignore")
-    logging.disable(logging.CRITICAL)
-    from ts_shape_server.agent import child, warmup
-
-    symbolic = warmup.warm()
-    child.prepare()
-    gc.collect()
-    gc.freeze()
-    return symbolic
+    return look
 
 
 def _send(descriptor: int, message: Mapping[str, Any]) -> None:
@@ -161,49 +149,59 @@ def _send(descriptor: int, message: Mapping[str, Any]) -> None:
 
 
 class Loop:
-    """Polls the requests and the running child's pipe. One job at a time; others wait in order."""
+    """Waits for requests and for the running child. One job at a time; others wait in order."""
 
-    def __init__(self, request: int, reply: int, scratch: str, tier: str) -> None:
-        self._request = request
-        self._reply = reply
-        self._scratch = scratch
+    def __init__(self, options: Options, source: Source, waiter: Waiter, tier: str) -> None:
+        self._request = options.request
+        self._reply = options.reply
+        self._scratch = options.scratch
+        self._source = source
+        self._waiter = waiter
         self._tier = tier
         self._decoder = wire.Decoder()
         self._waiting: list[dict[str, Any]] = []
-        self._child: Child | None = None
+        self._job: Job | None = None
 
     def run(self) -> None:
-        poller = select.poll()
-        poller.register(self._request, select.POLLIN)
+        self._waiter.add(self._request)
         while True:
-            if self._child is None and self._waiting:
-                self._start(self._waiting.pop(0))
-                if self._child is not None:
-                    self._watch(poller, self._child)
-            timeout = None if self._child is None else max(0.0, self._child.deadline - time.monotonic()) * 1000
-            for descriptor, _ in poller.poll(timeout):
-                child = self._child
+            if self._job is None and self._waiting:
+                self._job = self._start(self._waiting.pop(0))
+            for descriptor, data in self._waiter.wait(self._patience()):
+                job = self._job
                 if descriptor == self._request:
-                    if not self._read_requests(poller):
+                    if not self._take_requests(data or b""):
                         self._kill()
                         return
-                elif child is not None and descriptor == child.pipe and self._read_child():
-                    self._finish("finished", poller)
-                elif child is not None and descriptor == child.exit:
-                    # It has ended, though something that it started may still hold the pipe: take what is there.
-                    while not self._read_child() and select.select([child.pipe], [], [], 0)[0]:
-                        continue
-                    self._finish("finished", poller)
-            if self._child is not None and time.monotonic() >= self._child.deadline:
-                self._finish("timeout", poller)
+                elif job is not None and descriptor == job.child.pipe:
+                    if self._take_records(job, data or b""):
+                        self._finish("finished")
+                elif job is not None and descriptor == job.child.exit:
+                    self._take_last_words(job)
+                    self._finish("finished")
+            self._look_after()
 
-    def _watch(self, poller: select.poll, child: Child) -> None:
-        poller.register(child.pipe, select.POLLIN)
-        if child.exit is not None:
-            poller.register(child.exit, select.POLLIN)
+    def _patience(self) -> float | None:
+        job = self._job
+        if job is None:
+            return None
+        return max(0.0, min(guards.SECONDS, job.deadline - time.monotonic()))
 
-    def _read_requests(self, poller: select.poll) -> bool:
-        data = os.read(self._request, _CHUNK)
+    def _look_after(self) -> None:
+        """End a job that is past its deadline, or that uses up what no limit of the system holds."""
+        job = self._job
+        if job is None:
+            return
+        if time.monotonic() >= job.deadline:
+            self._finish("timeout")
+            return
+        outcome, words = job.guard.problem()
+        if outcome:
+            job.problem = words
+            self._finish(outcome)
+
+    def _take_requests(self, data: bytes) -> bool:
+        """False when there will be no more."""
         if not data:
             return False
         try:
@@ -214,175 +212,100 @@ class Loop:
             if message.get("type") == "run":
                 self._waiting.append(message)
             elif message.get("type") == "cancel":
-                self._cancel(message.get("id"), poller)
+                self._cancel(message.get("id"))
             elif message.get("type") == "shutdown":
                 return False
         return True
 
-    def _cancel(self, job: Any, poller: select.poll) -> None:
-        if self._child is not None and self._child.job == job:
-            self._finish("cancelled", poller)
+    def _cancel(self, job: Any) -> None:
+        if self._job is not None and self._job.number == job:
+            self._finish("cancelled")
             return
         if any(message["id"] == job for message in self._waiting):
             self._waiting = [message for message in self._waiting if message["id"] != job]
             self._done(job, "cancelled", "", 0.0)
 
-    def _start(self, message: dict[str, Any]) -> None:
+    def _start(self, message: dict[str, Any]) -> Job:
         limits = message["limits"]
         scratch = os.path.join(self._scratch, f"job-{message['id']}")
         os.makedirs(scratch, exist_ok=True)
-        reader, writer = os.pipe()
-        agent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            os.close(reader)
-            from ts_shape_server.agent import child
-
-            child.main(message["job"], limits, writer, scratch, agent, self._tier)
-            os._exit(0)
-        os.close(writer)
-        os.set_blocking(reader, False)
+        child = self._source.start(message["job"], limits, scratch, self._tier)
+        memory = int(limits["memory_bytes"])
+        guard = guards.Guard(scratch, limits["file_bytes"], child.pid, memory if policy.watches_memory() else None)
         wall = limits["wall_ms"] / 1000
         now = time.monotonic()
         begins = max(1, len(message["job"].get("classes", ())))
-        memory = limits["memory_bytes"] >> 20
-        self._child = Child(message["id"], pid, reader, _watched(pid), now, wall, memory, begins, now + wall)
+        self._waiter.add(child.pipe)
+        if child.exit is not None:
+            self._waiter.add_end(child.exit, lambda: child.wait(wall * (begins + 1)))
+        return Job(message["id"], child, guard, now, wall, memory >> 20, begins, now + wall)
 
-    def _read_child(self) -> bool:
+    def _take_records(self, job: Job, data: bytes) -> bool:
         """Pass on what the child has written; True when it has closed its end or must go."""
-        child = self._child
-        assert child is not None
-        try:
-            data = os.read(child.pipe, _CHUNK)
-        except BlockingIOError:
-            return False
         if not data:
+            job.ended = True
             return True
-        child.buffer += data
-        child.received += len(data)
-        if child.received > wire.MAXIMUM_CLAIMS:
-            child.problem = f"it sent more than {wire.MAXIMUM_CLAIMS >> 20} MiB"
+        job.buffer += data
+        job.received += len(data)
+        if job.received > wire.MAXIMUM_CLAIMS:
+            job.problem = f"it sent more than {wire.MAXIMUM_CLAIMS >> 20} MiB"
             return True
-        while len(child.buffer) >= RECORD.size:
-            kind, length = RECORD.unpack_from(child.buffer)
+        while len(job.buffer) >= endings.RECORD.size:
+            kind, length = endings.RECORD.unpack_from(job.buffer)
             if length > wire.MAXIMUM_CLAIM or kind not in (b"B", b"C"):
-                child.problem = "it sent something that is no report"
+                job.problem = "it sent something that is no report"
                 return True
-            end = RECORD.size + length
-            if len(child.buffer) < end:
+            end = endings.RECORD.size + length
+            if len(job.buffer) < end:
                 break
-            text = bytes(child.buffer[RECORD.size : end]).decode("utf-8", "replace")
-            del child.buffer[:end]
-            if kind == b"B" and child.begins > 0:
-                child.begins -= 1
-                child.deadline = time.monotonic() + child.wall
-            _send(self._reply, {"type": "claim", "id": child.job, "payload": text})
+            text = bytes(job.buffer[endings.RECORD.size : end]).decode("utf-8", "replace")
+            del job.buffer[:end]
+            if kind == b"B" and job.begins > 0:
+                job.begins -= 1
+                job.deadline = time.monotonic() + job.wall
+            _send(self._reply, {"type": "claim", "id": job.number, "payload": text})
         return False
 
-    def _kill(self) -> int:
-        """Kill the child and all it started; its wait status."""
-        child = self._child
-        if child is None:
-            return 0
-        for target in (-child.pid, child.pid):
-            try:
-                os.kill(target, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                continue
-        _, status = os.waitpid(child.pid, 0)
-        return status
+    def _take_last_words(self, job: Job) -> None:
+        """It has ended, though something that it started may still hold the pipe: take what is there."""
+        deadline = time.monotonic() + _LAST_WORDS_SECONDS
+        while self._job is job and not job.ended and not job.problem and (left := deadline - time.monotonic()) > 0:
+            for descriptor, data in self._waiter.wait(left):
+                if descriptor == job.child.pipe:
+                    self._take_records(job, data or b"")
+                elif descriptor == self._request and not self._take_requests(data or b""):
+                    raise BrokenPipeError
 
-    def _finish(self, outcome: str, poller: select.poll) -> None:
-        child = self._child
-        assert child is not None
-        poller.unregister(child.pipe)
+    def _kill(self) -> None:
+        if self._job is not None:
+            self._job.child.kill()
+            self._job.child.wait(_KILLED_SECONDS)
+
+    def _finish(self, outcome: str) -> None:
+        job = self._job
+        if job is None:
+            return
+        child = job.child
+        self._job = None
+        self._waiter.remove(child.pipe)
         if child.exit is not None:
-            poller.unregister(child.exit)
-            os.close(child.exit)
-        if outcome == "finished" and not child.problem:
-            status = _wait(child.pid, 1.0)
-            if status is None:
-                self._kill()
-                outcome, detail = "crashed", "it closed its result and went on running"
-            else:
-                outcome, detail = in_words(status, child.memory)
-                _kill_group(child.pid)
+            self._waiter.remove(child.exit)
+        if outcome == "finished" and not job.problem:
+            code = child.wait(_CLOSED_SECONDS)
+            outcome, detail = "crashed", "it closed its result and went on running"
+            if code is not None:
+                outcome, detail = endings.in_words(code, job.memory)
+        elif outcome == "timeout":
+            detail = f"it took longer than {job.wall:.3g} s"
         else:
-            self._kill()
-            outcome = "crashed" if child.problem else outcome
-            detail = child.problem or (f"it took longer than {child.wall:.3g} s" if outcome == "timeout" else "")
-        self._child = None
-        os.close(child.pipe)
-        policy.end_strays()
-        elapsed = time.monotonic() - child.started
-        self._done(child.job, outcome, detail, elapsed)
+            detail = job.problem
+            outcome = "crashed" if outcome == "finished" else outcome
+        child.kill()
+        child.wait(_KILLED_SECONDS)
+        child.close()
+        policy.end_strays(self._source.pids)
+        self._done(job.number, outcome, detail, time.monotonic() - job.started)
 
     def _done(self, job: Any, outcome: str, detail: str, elapsed: float) -> None:
         message = {"type": "done", "id": job, "outcome": outcome, "detail": detail, "elapsed_ms": int(elapsed * 1000)}
         _send(self._reply, message)
-
-
-def _watched(pid: int) -> int | None:
-    """A descriptor that becomes readable when the process ends; None where the system has no such thing."""
-    try:
-        return os.pidfd_open(pid)
-    except (AttributeError, OSError):
-        return None
-
-
-def _kill_group(pid: int) -> None:
-    try:
-        os.kill(-pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
-
-
-def _wait(pid: int, seconds: float) -> int | None:
-    """The wait status of a child that is about to end, None if it does not."""
-    deadline = time.monotonic() + seconds
-    while True:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done == pid:
-            return status
-        if time.monotonic() > deadline:
-            return None
-        time.sleep(0.001)
-
-
-_SIGNALS = {
-    signal.SIGSEGV: "segmentation fault in native code",
-    signal.SIGABRT: "native code aborted",
-    signal.SIGBUS: "bus error in native code",
-    signal.SIGFPE: "arithmetic fault in native code",
-    signal.SIGILL: "illegal instruction in native code",
-    signal.SIGXFSZ: "it wrote a file larger than allowed",
-    signal.SIGKILL: "it was killed, as the system does when memory runs out",
-    signal.SIGSYS: "it made a system call that the sandbox forbids",
-}
-MEMORY_CODE = 77
-SANDBOX_CODE = 78
-INTERNAL_CODE = 79
-
-
-def in_words(status: int, memory: int) -> tuple[str, str]:
-    """The outcome and how the process died, from its wait status and the limit of its memory in MiB."""
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        if number == signal.SIGXCPU:
-            return "timeout", "it used up its processor time"
-        known = {int(key): words for key, words in _SIGNALS.items()}
-        return "crashed", known.get(number, f"signal {number}")
-    code = os.WEXITSTATUS(status)
-    if code == MEMORY_CODE:
-        return "memory", f"it needs more than the limit of {memory} MiB of memory"
-    if code == SANDBOX_CODE:
-        return "sandbox", "the sandbox could not be set up"
-    if code == INTERNAL_CODE:
-        return "crashed", "it met an error of its own, which the log shows"
-    return ("finished", "") if code == 0 else ("crashed", f"it ended itself with code {code}")
-
-
-def record(kind: bytes, payload: Mapping[str, Any]) -> bytes:
-    """A record for the pipe."""
-    body = json.dumps(payload, allow_nan=False, default=str).encode("utf-8", "replace")
-    return RECORD.pack(kind, len(body)) + body

@@ -1,6 +1,8 @@
 """The agent as an operating system process: how it is launched, its two private pipes, what it prints, its end.
 
-Knows how to frame bytes and nothing of what they mean.
+Where a process is given no descriptors but its standard ones (Windows), these are the pipes: what comes before a token
+that nothing can know is what the interpreter printed at its start. Knows how to frame bytes and nothing of what they
+mean.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import signal
 import tempfile
 import time
@@ -52,12 +55,13 @@ class Launch:
     sandbox: str = "bestEffort"
     site: str | None = None
 
-    def arguments(self, request: int, reply: int, place: str) -> list[str]:
+    def arguments(self, place: str, *pipes: str) -> list[str]:
+        """The command; `pipes` say by which way it is to speak."""
         script = Path(__file__).parent.parent / "agent" / "__main__.py"
         return [
             self.interpreter,
             *("-B", "-E", "-X", "utf8", str(script)),
-            *("--request-fd", str(request), "--reply-fd", str(reply), "--scratch", place, "--sandbox", self.sandbox),
+            *(*pipes, "--scratch", place, "--sandbox", self.sandbox),
             *(("--site", self.site) if self.site else ()),
         ]
 
@@ -115,6 +119,15 @@ class Process:
         """How it ended, as `subprocess` tells; None while it runs."""
         return self._process.returncode
 
+    async def connect_standard(self, token: str, output: Output) -> None:
+        """Speak by the standard input and output; what comes before the token is none of the agent's."""
+        printed, reader, self._writer = self._process.stderr, self._process.stdout, self._process.stdin
+        assert printed is not None and reader is not None
+        self._tasks = [
+            asyncio.create_task(self._read(reader, token.encode())),
+            asyncio.create_task(self._drain(printed, output)),
+        ]
+
     async def connect(self, request: int, reply: int, output: Output) -> None:
         """Take over the server's ends of the pipes."""
         loop = asyncio.get_running_loop()
@@ -126,7 +139,11 @@ class Process:
         self._reading, _ = await loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reply, "rb", buffering=0)
         )
-        self._tasks = [asyncio.create_task(self._read(reader)), asyncio.create_task(self._drain(output))]
+        assert self._process.stdout is not None
+        self._tasks = [
+            asyncio.create_task(self._read(reader)),
+            asyncio.create_task(self._drain(self._process.stdout, output)),
+        ]
 
     async def send(self, frame: bytes) -> None:
         """Raises OSError if it has ended."""
@@ -140,23 +157,24 @@ class Process:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._process.wait(), SETTLE_SECONDS)
 
-    async def _read(self, reader: asyncio.StreamReader) -> None:
+    async def _read(self, reader: asyncio.StreamReader, token: bytes = b"") -> None:
         decoder = wire.Decoder()
         try:
+            if token:
+                await reader.readuntil(token)
             while data := await reader.read(1 << 16):
                 for message in decoder.feed(data):
                     problems = wire.validate_message(message)
                     if problems:
                         raise wire.WireError("; ".join(problems))
                     self.messages.put_nowait(message)
-        except (wire.WireError, OSError) as error:
+        except (wire.WireError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             log.warning("the agent sent what is no message: %s", error)
         self.ended = True
         self.messages.put_nowait(None)
 
-    async def _drain(self, output: Output) -> None:
-        assert self._process.stdout is not None
-        while data := await self._process.stdout.read(1 << 16):
+    async def _drain(self, printed: asyncio.StreamReader, output: Output) -> None:
+        while data := await printed.read(1 << 16):
             output.feed(data)
 
     async def end(self) -> None:
@@ -169,7 +187,7 @@ class Process:
                 await asyncio.wait_for(self._process.wait(), END_SECONDS)
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                self._kill()
             await self._process.wait()
         for task in self._tasks:
             task.cancel()
@@ -179,15 +197,24 @@ class Process:
         self.messages.put_nowait(None)
         await scratch.remove(self.scratch)
 
+    def _kill(self) -> None:
+        if os.name == "nt":
+            # Its child ends with the pipe that it waits for.
+            self._process.kill()
+        else:
+            os.killpg(self._process.pid, signal.SIGKILL)
 
-async def launch(description: Launch, output: Output) -> Process:
-    """Start an agent. Raises OSError."""
+
+async def launch(description: Launch, output: Output, standard: bool = os.name == "nt") -> Process:
+    """Start an agent, to speak over its standard pipes if `standard`. Raises OSError."""
     place = tempfile.mkdtemp(prefix="ts-shape-")
+    if standard:
+        return await _launch_standard(description, output, place)
     request_read, request_write = os.pipe()
     reply_read, reply_write = os.pipe()
     try:
         started = await asyncio.create_subprocess_exec(
-            *description.arguments(request_read, reply_write, place),
+            *description.arguments(place, "--request-fd", str(request_read), "--reply-fd", str(reply_write)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -206,4 +233,24 @@ async def launch(description: Launch, output: Output) -> Process:
         os.close(reply_write)
     process = Process(started, place)
     await process.connect(request_write, reply_read, output)
+    return process
+
+
+async def _launch_standard(description: Launch, output: Output, place: str) -> Process:
+    token = secrets.token_hex(16)
+    try:
+        started = await asyncio.create_subprocess_exec(
+            *description.arguments(place, "--token", token),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=description.variables(place),
+            cwd=place,
+            start_new_session=os.name != "nt",
+        )
+    except BaseException:
+        await scratch.remove(place)
+        raise
+    process = Process(started, place)
+    await process.connect_standard(token, output)
     return process

@@ -4,6 +4,7 @@ an earlier one took away: session, death signal, descriptors, limits, capabiliti
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import pwd
@@ -142,7 +143,8 @@ def _limit(policy: Policy) -> None:
     with open("/proc/self/statm", encoding="ascii") as file:
         mapped = int(file.read().split()[0]) * resource.getpagesize()
     limits = (
-        (resource.RLIMIT_CPU, policy.cpu_seconds),
+        # What was used before is not the job's: a spare process has loaded torch.
+        (resource.RLIMIT_CPU, policy.cpu_seconds + int(time.process_time())),
         (resource.RLIMIT_AS, mapped + policy.memory_bytes),
         (resource.RLIMIT_FSIZE, policy.file_bytes),
         (resource.RLIMIT_NOFILE, policy.open_files),
@@ -161,21 +163,20 @@ def adopt_orphans() -> None:
     _prctl(_libc(), _PR_SET_CHILD_SUBREAPER, 1)
 
 
-def end_strays() -> None:
-    """Kill children until there are none; a child's children become this process's own."""
+def end_strays(keep: frozenset[int]) -> None:
+    """Kill children but those of `keep` until there are none; a child's children become this process's own."""
     deadline = time.monotonic() + _STRAY_SECONDS
     while time.monotonic() < deadline:
-        for number in _children():
-            try:
-                os.kill(number, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                continue
-        try:
-            ended, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
+        strays = [number for number in _children() if number not in keep]
+        if not strays:
             return
-        if not ended:
-            time.sleep(0.002)
+        for number in strays:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(number, signal.SIGKILL)
+        for number in strays:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(number, os.WNOHANG)
+        time.sleep(0.001)
 
 
 def _children() -> list[int]:
@@ -185,3 +186,12 @@ def _children() -> list[int]:
             return [int(number) for number in file.read().split()]
     except OSError:
         return []
+
+
+def resident(pid: int) -> int:
+    """The bytes of memory that a process holds; 0 if that cannot be told."""
+    try:
+        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * resource.getpagesize()
+    except (OSError, ValueError, IndexError):
+        return 0

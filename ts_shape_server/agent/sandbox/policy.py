@@ -9,8 +9,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-FULL, PARTIAL, LIMITS, NONE = "full", "partial", "limits", "none"
+FULL, SEATBELT, PARTIAL, LIMITS, NONE = "full", "seatbelt", "partial", "limits", "none"
+STRONG = frozenset({FULL, SEATBELT})
+"""Tiers in which a stranger's code may run by itself."""
 ON = "on"
 TURNED_OFF = "turned off by the setting `sandbox`"
 
@@ -49,26 +52,27 @@ class SandboxUnavailable(Exception):
 
 
 def available(turned_off: bool = False) -> Applied:
-    """The tier that `enter` would reach here, as far as the kernel tells. Applies nothing."""
-    if sys.platform == "linux":
-        from ts_shape_server.agent.sandbox import linux
-
-        return linux.available(turned_off)
-    return Applied(NONE, {"limits": f"not built for {sys.platform} yet"})
+    """The tier that `enter` would reach here, as far as the system tells. Applies nothing."""
+    platform = _platform()
+    if platform is None:
+        return Applied(NONE, {"limits": f"not built for {sys.platform}"})
+    return platform.available(turned_off)
 
 
 def weakened(applied: Applied, reason: str) -> Applied:
     """`applied` without the layers that the witness did not see hold."""
-    kernel = {name: reason for name in ("landlock", "seccomp") if applied.layers.get(name) == ON}
+    kernel = {name: reason for name in _WITNESSED if applied.layers.get(name) == ON}
     return Applied(LIMITS, {**applied.layers, **kernel})
+
+
+_WITNESSED = ("landlock", "seccomp", "seatbelt", "low integrity")
 
 
 def enter(policy: Policy) -> None:
     """Give up, for good, what the policy does not grant, and try it. Raises SandboxUnavailable."""
-    if sys.platform == "linux":
-        from ts_shape_server.agent.sandbox import linux
-
-        linux.enter(policy)
+    platform = _platform()
+    if platform is not None:
+        platform.enter(policy)
 
 
 def adopt_orphans() -> None:
@@ -79,9 +83,51 @@ def adopt_orphans() -> None:
         linux.adopt_orphans()
 
 
-def end_strays() -> None:
-    """End every child of this process, whatever started it. For the agent, while no job runs."""
+def end_strays(keep: frozenset[int] = frozenset()) -> None:
+    """End every child of this process but those of `keep`, whatever started it. For the agent, while no job runs."""
     if sys.platform == "linux":
         from ts_shape_server.agent.sandbox import linux
 
-        linux.end_strays()
+        linux.end_strays(keep)
+
+
+def needs_spares() -> bool:
+    """Whether a process that has torch loaded cannot be forked here."""
+    return sys.platform != "linux"
+
+
+def watches_memory() -> bool:
+    """Whether the system holds no limit of memory by itself, so that the agent has to look."""
+    return sys.platform == "darwin"
+
+
+def resident(pid: int) -> int:
+    """The bytes of memory that a process holds; 0 if that cannot be told."""
+    platform = _platform()
+    return 0 if platform is None else platform.resident(pid)
+
+
+class _Platform(Protocol):
+    """What each platform's module has."""
+
+    def available(self, turned_off: bool) -> Applied: ...
+
+    def enter(self, policy: Policy) -> None: ...
+
+    def resident(self, pid: int) -> int: ...
+
+
+def _platform() -> _Platform | None:
+    if sys.platform == "linux":
+        from ts_shape_server.agent.sandbox import linux
+
+        return linux
+    if sys.platform == "darwin":
+        from ts_shape_server.agent.sandbox import macos
+
+        return macos
+    if sys.platform == "win32":
+        from ts_shape_server.agent.sandbox import windows
+
+        return windows
+    return None

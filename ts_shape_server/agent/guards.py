@@ -1,0 +1,73 @@
+"""What the system limits for no process: the files of a folder all together, and on some systems a process's memory.
+
+Looked at from outside, by the agent, while a job runs: cheap while nothing is wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from ts_shape_server.agent.sandbox import policy
+
+SECONDS = 0.25
+"""From one look to the next. A disk takes perhaps some hundred MiB in this time."""
+FILES = 10_000
+SIZES = 4
+"""So many times the size of one file may all files of a job have together."""
+_SUSPICIOUS_BYTES = 32 << 20
+_SUSPICIOUS_FILES = 2000
+
+
+class Guard:
+    """Watches one job. `file_bytes` is the limit of one file; `memory_bytes` None: the system holds that limit."""
+
+    def __init__(self, scratch: str, file_bytes: int, pid: int, memory_bytes: int | None) -> None:
+        self._scratch = scratch
+        self._bytes = file_bytes * SIZES
+        self._pid = pid
+        self._memory = memory_bytes
+        self._before = policy.resident(pid)
+        self._free = _free(scratch)
+
+    def problem(self) -> tuple[str, str]:
+        """An outcome and words if the job must end; both empty while it may go on."""
+        if self._memory is not None and policy.resident(self._pid) - self._before > self._memory:
+            return "memory", f"it needs more than the limit of {self._memory >> 20} MiB of memory"
+        space, files = _free(self._scratch)
+        if self._free[0] - space < _SUSPICIOUS_BYTES and self._free[1] - files < _SUSPICIOUS_FILES:
+            return "", ""
+        total, count = _used(self._scratch)
+        if count > FILES:
+            return "crashed", f"it made more than {FILES} files"
+        if total > self._bytes:
+            return "crashed", f"it wrote more than {self._bytes >> 20} MiB of files"
+        # The disk filled up by other hands: look again only when it does so further.
+        self._free = space, files
+        return "", ""
+
+
+def _free(place: str) -> tuple[int, int]:
+    """Free bytes and free files of the disk that a folder is on; zeros where that cannot be told."""
+    try:
+        found = os.statvfs(place)
+    except (AttributeError, OSError):
+        return 0, 0
+    return found.f_bavail * found.f_frsize, found.f_favail
+
+
+def _used(place: str) -> tuple[int, int]:
+    """The bytes and the number of the files below a folder; counting ends once there are too many."""
+    total = count = 0
+    for folder, folders, names in os.walk(place):
+        count += len(folders) + len(names)
+        for name in names:
+            try:
+                found = os.lstat(os.path.join(folder, name))
+            except OSError:
+                continue
+            if stat.S_ISREG(found.st_mode):
+                total += found.st_blocks * 512 if hasattr(found, "st_blocks") else found.st_size
+        if count > FILES:
+            break
+    return total, count
