@@ -16,6 +16,7 @@ from ts_shape_server.agent.infer.arguments import (
     Sizes,
     by_name,
     call_arguments,
+    callable_by_name,
     int_arguments,
     list_of,
     namespace_expression,
@@ -103,6 +104,8 @@ def _alternatives(
     if "too many values to unpack" in text:
         yield f"({size}, {size})"
         yield f"({size}, {size}, {size})"
+    if "Dimension out of range" in text and expression.isdigit():
+        yield from ("0", "1", "-1")
     if "not callable" in text:
         yield from _classes(namespace)
         yield "nn.Identity"
@@ -183,7 +186,8 @@ def _with_optional(
     said = set(re.findall(r"\w+", text))
     for name in optional(cls):
         if name not in current and (name in said or ("None" in text and name in blamed)):
-            yield {**current, name: by_name(name, Sizes(profile))}
+            called = "not callable" in text
+            yield {**current, name: callable_by_name(name) if called else by_name(name, Sizes(profile))}
 
 
 def agreeing(current: Plan, given: Mapping[str, str], pair: tuple[int, int]) -> list[Plan]:
@@ -196,6 +200,6 @@ def agreeing(current: Plan, given: Mapping[str, str], pair: tuple[int, int]) -> 
                 continue
             if value == wrong:
                 plans.append({**current, name: str(right)})
-            elif value > 1 and wrong % value == 0 and right % (wrong // value) == 0:
+            elif value > 1 and wrong and wrong % value == 0 and right % (wrong // value) == 0:
                 plans.append({**current, name: str(right // (wrong // value))})
     return plans[:6]

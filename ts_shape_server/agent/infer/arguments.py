@@ -63,7 +63,7 @@ _NUMBERS: tuple[tuple[str, str], ...] = (
     (r"max_len|max_seq|seq_len|max_position|block_size|sequence_length|context_length|n_ctx|maxlen", "32"),
     (r"(img|image|input)_?(size|res|resolution|dim)$|^resolution|crop_size|^img$|^size$", "32"),
     (r"patch|window", "4"),
-    (r"pad(ding)?_idx|pad_token|blank|dim$(?<=^dim)|axis", "0"),
+    (r"pad(ding)?_idx|pad_token|blank|axis", "0"),
 )
 _FLAGS = re.compile(
     r"^(use|is|with|has|do|enable|return|no|should|if|need|apply|add|learn|output|share|train|causal|bidirectional|residual|"
@@ -193,7 +193,7 @@ def by_name(name: str, sizes: Sizes) -> str:
     if name == "device":
         return "'cpu'"
     if _FLAGS.search(name) and not re.search(
-        r"size|dim|num|channels|planes|drop|prob|rate|eps|len|factor|scale|type|mode|layers|path|name|head|hidden|width",
+        r"size|dim|num|channels|planes|drop|prob|rate|eps|len|factor|scale|type|mode|layers|path|name|head|hidden|width|layer|fn|func|class",
         name,
     ):
         return "True" if re.search(r"bias|affine|batch_first", name) else "False"

@@ -79,6 +79,9 @@ _FEWER_DIMS = re.compile(
 )
 _PADDED = re.compile(r"Padding size (\d+) is not supported")
 LARGEST_RANK = 6
+_SAME_NEEDED = re.compile(r"shape|same|match|equal|size of tensor|broadcast", re.I)
+ALIKE = 4
+"""So many inputs at most are tried with the dims of each other."""
 _DICT_NEEDED = re.compile(r"no attribute '(keys|items|values|get)'|too many indices|new\(\): invalid data type 'str'")
 
 
@@ -152,6 +155,7 @@ def from_error(error: BaseException, inputs: Inputs, blamed: frozenset[str], omi
         distance = 0 if item.name in blamed or not blamed else 4
         for priority, guess in _other_kinds(item, text):
             yield distance + priority, _replaced(inputs, position, guess)
+    yield from _alike(inputs, text, blamed)
     owners, groups = _owners(inputs), values.groups(inputs)
     for index, guess in enumerate(values.all_tensors(inputs)):
         if owners[index].given or groups[index][0] != index:
@@ -159,6 +163,18 @@ def from_error(error: BaseException, inputs: Inputs, blamed: frozenset[str], omi
         distance = 0 if owners[index].name in blamed or not blamed else 4
         for priority, changed in _other_tensors(guess, text):
             yield distance + priority, _with(inputs, index, changed)
+
+
+def _alike(inputs: Inputs, text: str, blamed: frozenset[str]) -> Iterator[Child]:
+    """Inputs that get the dims of another one, as the two sides of a loss or of a sum have them."""
+    plain = [(at, item.guess) for at, item in enumerate(inputs) if isinstance(item.guess, TensorGuess)][:ALIKE]
+    sooner = 1 if _SAME_NEEDED.search(text) else 4
+    for position, guess in plain:
+        for at, other in plain:
+            if inputs[position].given or guess.dims == other.dims or not other.dims:
+                continue
+            distance = 0 if not blamed or {inputs[position].name, inputs[at].name} <= blamed else 2
+            yield sooner + distance, _replaced(inputs, position, replace(guess, dims=other.dims, axes=other.axes))
 
 
 def _with_omitted(

@@ -71,6 +71,10 @@ def hints(function: Any) -> dict[str, Hint]:
 
 
 _NUMBER_CALLS = frozenset({"range"})
+_SIZE_CALLS = frozenset(
+    ["view", "reshape", "repeat", "expand", "new_zeros", "new_ones", "zeros", "ones", "randn", "rand", "empty", "eye"]
+)
+"""Calls that take sizes: a parameter among several of their arguments is a number."""
 _LIST_CALLS = frozenset({"cat", "stack", "concat", "pad_sequence", "hstack", "vstack"})
 _TENSOR_ATTRIBUTES = frozenset(
     [
@@ -333,6 +337,8 @@ class _Reader(ast.NodeVisitor):
                 hint.kind = hint.kind or "list"
             elif name == "isinstance":
                 hint.compared = (*hint.compared, "isinstance")
+        if name in _SIZE_CALLS:
+            self._sizes(node.args)
         if isinstance(node.func, ast.Attribute):
             self._method(node)
         axis = _axis(node)
@@ -344,6 +350,18 @@ class _Reader(ast.NodeVisitor):
         if isinstance(node.func, ast.Name) and self._hint(node.func) is not None:
             self._hints[node.func.id].kind = "callable"
         self.generic_visit(node)
+
+    def _sizes(self, arguments: list[ast.expr]) -> None:
+        """Parameters that stand for a size, alone or in a product of sizes."""
+        if len(arguments) == 1 and isinstance(arguments[0], (ast.Tuple, ast.List)):
+            arguments = arguments[0].elts
+        several = len(arguments) > 1
+        for argument in arguments:
+            parts = (argument.left, argument.right) if isinstance(argument, ast.BinOp) else (argument,)
+            for part in parts:
+                hint = self._hint(part)
+                if hint is not None and (several or len(parts) > 1) and not (hint.kind or hint.rank or hint.at_least):
+                    hint.kind = "int"
 
     def _method(self, node: ast.Call) -> None:
         assert isinstance(node.func, ast.Attribute)

@@ -66,24 +66,8 @@ _INDEX_NAMES = frozenset(
         "char_ids",
     ]
 )
-_INTEGER_NAMES = frozenset(
-    [
-        "step",
-        "steps",
-        "num",
-        "n",
-        "k",
-        "epoch",
-        "depth",
-        "level",
-        "layer",
-        "num_layers",
-        "length",
-        "max_len",
-        "height",
-        "width",
-    ]
-)
+_SIDES = (("H", "W"), ("h", "w"), ("height", "width"))
+SIDE = 4
 _LENGTHS = re.compile(r"(^|_)(lengths|lens)$|(^|_)(x|src|seq|input|text|word|mel)_(len|length)$")
 _TENSOR_TYPES = {"LongTensor": "int64", "IntTensor": "int32", "BoolTensor": "bool", "FloatTensor": "float32"}
 
@@ -116,8 +100,11 @@ def first_guess(cls: type, given: Mapping[str, InputGuess]) -> tuple[Inputs, dic
     except (TypeError, ValueError):
         return (InputGuess("x", tensor(4)),), {}, ()
     annotations = _annotations(forward)
+    sides = _sides({parameter.name for parameter in parameters}, known)
     for parameter in parameters:
-        if parameter.name in given:
+        if parameter.name in sides and parameter.name not in given and parameter.default is parameter.empty:
+            required.append(InputGuess(parameter.name, ConstantGuess(str(SIDE), "int")))
+        elif parameter.name in given:
             required.append(given[parameter.name])
         elif parameter.kind is parameter.VAR_KEYWORD:
             continue
@@ -133,7 +120,24 @@ def first_guess(cls: type, given: Mapping[str, InputGuess]) -> tuple[Inputs, dic
                 required.append(InputGuess(parameter.name, guess, "annotation" if _is_given(annotation) else "solved"))
             else:
                 omitted.append(InputGuess(parameter.name, guess, "default"))
+    if sides:
+        required = [replace(item, guess=_of_area(item.guess)) if not item.given else item for item in required]
     return tuple(required), known, tuple(omitted)
+
+
+def _sides(names: set[str], known: Mapping[str, Hint]) -> tuple[str, ...]:
+    """The pair of parameters that gives the sides of an image whose pixels come as a sequence, if there is one."""
+    for pair in _SIDES:
+        if names.issuperset(pair) and not any(known.get(name, Hint()).rank for name in pair):
+            return pair
+    return ()
+
+
+def _of_area(guess: Guess) -> Guess:
+    """A tensor of unknown rank as such a sequence: `SIDE` times `SIDE` items."""
+    if isinstance(guess, TensorGuess) and guess.dims in (default_sizes(4), default_sizes(3)):
+        return replace(guess, dims=(BATCH, SIDE * SIDE, 16))
+    return guess
 
 
 def _annotations(forward: Any) -> dict[str, Any]:
@@ -172,7 +176,7 @@ def from_hint(hint: Hint, name: str) -> Guess:
     if hint.kind == "list" or (hint.iterated and hint.rank is None and not hint.at_least):
         return SequenceGuess(tuple(_element(hint) for _ in range(max(hint.length or 0, 2))), "list")
     if hint.kind == "int":
-        return ConstantGuess("2", "int")
+        return ConstantGuess(str(BATCH), "int")
     if hint.kind == "str":
         return ConstantGuess(repr(hint.keys[0]) if hint.keys else "'x'", "str")
     if hint.kind == "bool":
