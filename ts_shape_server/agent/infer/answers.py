@@ -17,7 +17,8 @@ from ts_shape_server.agent.infer.configs import HEAD
 
 LENGTH = 4
 """How many items an answer has that is taken for a list, until the code says otherwise."""
-DEPTH = 8
+DEPTH = 2
+"""A list of lists is the most that an answer is taken for."""
 MAXIMUM = 400
 _TEXT_METHODS = frozenset({"lower", "upper", "strip", "split", "startswith", "endswith", "replace", "format", "title"})
 _MAPPING_METHODS = frozenset({"get", "keys", "values", "items", "pop", "setdefault", "update", "copy"})
@@ -30,6 +31,7 @@ class Note:
     name: str
     guess: str
     untouched: str | None = None
+    depth: int = 0
     attributes: dict[str, Note] = field(default_factory=dict)
     keys: dict[str, Note] = field(default_factory=dict)
     items: dict[int, Note] = field(default_factory=dict)
@@ -95,7 +97,7 @@ class _Answers:
         if index >= length or index < 0:
             note.length = length
             raise IndexError("list index out of range")
-        return recorder.answer(note.items, index, note.name)
+        return recorder.answer(note.items, index, note.name, note.depth + 1)
 
     def __len__(self) -> int:
         if self._note.length is None:
@@ -184,15 +186,23 @@ class Recorder:
         self._named_callable = named_callable
         self._count = 0
 
-    def answer(self, notes: MutableMapping[Any, Note], key: Any, name: str) -> Any:
-        """The answer under `key`, made when it is asked for the first time."""
+    def answer(self, notes: MutableMapping[Any, Note], key: Any, name: str, depth: int = 0) -> Any:
+        """The answer under `key`, made when it is asked for the first time. `depth` counts the lists around it."""
         note = notes.get(key)
         if note is None:
             self._count += 1
             if self._count > MAXIMUM:
                 raise RecursionError("too much was asked of an unknown value")
-            note = notes[key] = Note(name, self._guess(name))
-        return self.value(note)
+            note = notes[key] = Note(name, self._guess(name), depth=depth)
+        return self.value(note) if depth < DEPTH else self._plain(note)
+
+    def _plain(self, note: Note) -> Any:
+        """A number that answers nothing, below lists of lists."""
+        try:
+            known = self.evaluate(note.guess)
+        except Exception:
+            known = 1
+        return known if isinstance(known, (int, float)) else 1
 
     def value(self, note: Note) -> Any:
         """What stands for the note in a run."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from ts_shape_server.agent.infer import argument_modules, configs
@@ -112,8 +113,14 @@ def _alternatives(
         yield "nn.ReLU"
         yield "(lambda *args, **kwargs: nn.Identity())"
     attribute = re.search(r"'(?:int|float|str|list|NoneType|Identity|bool)' object has no attribute '(\w+)'", text)
-    if attribute is not None:
+    if attribute is not None and attribute.group(1) in vars(torch.Tensor):
+        yield f"torch.ones({size})"
+        yield f"torch.ones({size}, {size})"
+    elif attribute is not None:
         yield namespace_expression([attribute.group(1)], profile)
+    if re.search(r"must be (?:a )?Tensor|expected Tensor|not a Tensor|is not a tensor|np\.ndarray", text):
+        yield f"torch.ones({size}, {size})"
+        yield f"torch.ones({size})"
     if re.search(r"is not a Module subclass|not an? (?:nn\.)?Module", text):
         yield "nn.Identity()"
         yield "[nn.Identity()]"

@@ -78,7 +78,7 @@ _NORMS = re.compile(r"norm(_layer|_fn|_class|_type|_func)?$|^bn$")
 _ACTIVATIONS = re.compile(r"act(ivation)?(_layer|_fn|_func|_class|_type)?$|nonlinear|non_linear|relu$")
 _MODULES = re.compile(
     r"model|backbone|encoder|decoder|net$|network|module|submodule|fn$|layer$|block$|head$|generator|discriminator|"
-    r"extractor|body$|trunk|core$|cell$|attn$|attention$|features$|embed(ding)?s?$|classifier|stem|neck|pool$|sublayer|^f$|^g$"
+    r"extractor|body$|trunk|core$|cell$|attn$|attention$|^features$|embed(ding)?s?$|classifier|stem|neck|pool$|sublayer|^f$|^g$"
 )
 _CONFIGS = re.compile(
     r"^(cfg|config|conf|args|opt|opts|options|hparams|params|hps|hp|configs|arg|c|flags)$|_(cfg|config|args|opt|params)$"
@@ -210,6 +210,8 @@ def by_name(name: str, sizes: Sizes) -> str:
         return "nn.BatchNorm2d"
     if _ACTIVATIONS.search(name):
         return "nn.ReLU()"
+    if re.search(r"(^|_)shape$", name):
+        return list_of(name, sizes)
     if (
         _SEQUENCES.search(name)
         and re.search(r"s$|list$", name)

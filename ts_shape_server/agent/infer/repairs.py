@@ -73,7 +73,10 @@ _VECTOR_NEEDED = re.compile(
     r"'lengths' argument should be|cannot be converted to Scalar|only integer tensors of a single element|"
     r"iteration over a 0-d tensor"
 )
-_MORE_DIMS = re.compile(r"too many indices for tensor|tuple index out of range|not enough values to unpack")
+_MORE_DIMS = re.compile(
+    r"too many indices for tensor|tuple index out of range|not enough values to unpack|expected input\[1, "
+)
+"""A convolution calls its input a batch of one where the batch is missing."""
 _FEWER_DIMS = re.compile(
     r"repeat dims can not be smaller|must be greater or equal to the number of dim|too many values to unpack"
 )
@@ -141,6 +144,18 @@ def asks_for_structure(error: BaseException) -> bool:
     """Whether an error is about ranks or kinds of values, which no other size would mend."""
     text = str(error)[:2000]
     return bool(_wanted_ranks(text)) or isinstance(error, TypeError)
+
+
+_KIND = re.compile(
+    r"'(Identity|SimpleNamespace|int|float|str|list|dict|function|type)' object|Identity\.forward\(\)|"
+    r"non-iterable (int|float)"
+)
+
+
+def is_constructors(error: BaseException, inputs: Inputs) -> bool:
+    """Whether an error is about a kind of value that no input is: it came by way of the constructor."""
+    found = _KIND.search(str(error)[:500]) if isinstance(error, (TypeError, AttributeError)) else None
+    return found is not None and all(isinstance(item.guess, TensorGuess) for item in inputs)
 
 
 def from_error(error: BaseException, inputs: Inputs, blamed: frozenset[str], omitted: Inputs = ()) -> Iterator[Child]:

@@ -19,7 +19,7 @@ from ts_shape_server.agent.infer.values import Inputs
 
 ATTEMPTS = 160
 STALE = 60
-FIXED = 16
+FIXED = 8
 """Attempts without any that came further, after which the search gives up; fewer where fixed sizes disagree."""
 SYMBOLIC_ATTEMPTS = 40
 AFTER_SWALLOWED_BATCH = 12
@@ -73,9 +73,18 @@ def places(inputs: Inputs) -> solving.Places:
 
 
 class _Search:
-    def __init__(self, session: Session, path: str, lines: Mapping[int, str], deadline: float, omitted: Inputs) -> None:
+    def __init__(
+        self,
+        session: Session,
+        path: str,
+        lines: Mapping[int, str],
+        deadline: float,
+        omitted: Inputs,
+        open_arguments: bool,
+    ) -> None:
         self._session = session
         self._omitted = omitted
+        self._open = open_arguments
         self._path = path
         self._lines = lines
         self._deadline = deadline
@@ -113,14 +122,14 @@ class _Search:
             attempts += 1
             stale += 1
             outcome = self._session.concrete(inputs)
-            if outcome.ok:
+            if outcome.error is None:
                 found = self._accept(inputs, outcome, attempts)
                 if found is not None:
                     return found
                 continue
             if self._best is None or outcome.steps > self._best[1].steps:
                 self._best = (inputs, outcome)
-                stale, self._fixed = 0, False
+                stale, self._fixed = 0, self._open and repairs.is_constructors(outcome.error, inputs)
             self._expand(inputs, outcome)
             if self._swallowed is not None:
                 self._grace -= 1
@@ -214,9 +223,13 @@ def search(
     lines: Mapping[int, str],
     deadline: float,
     omitted: Inputs = (),
+    open_arguments: bool = False,
 ) -> Found | NotFound:
-    """Inputs for which the session's module runs, from the given starts on. `omitted` may be passed too."""
-    engine = _Search(session, path, lines, deadline, omitted)
+    """Inputs for which the session's module runs, from the given starts on. `omitted` may be passed too.
+
+    With `open_arguments` the constructor's arguments are guesses: where they seem wrong, little is tried here.
+    """
+    engine = _Search(session, path, lines, deadline, omitted, open_arguments)
     for order, inputs in enumerate(starts):
         engine.push(inputs, 0, order - 10)
     return engine.run()

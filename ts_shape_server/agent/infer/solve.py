@@ -227,7 +227,7 @@ def _search(
     starts.append(plain)
     failed = search.NotFound(plain, Outcome(None, wishes={}), 0, True)
     for start in starts:
-        checked = search.search(built.session, [start], context.path, lines, deadline, omitted)
+        checked = search.search(built.session, [start], context.path, lines, deadline, omitted, bool(built.plan))
         if isinstance(checked, search.Found):
             checked = _on_real(built.session, checked, context, lines, deadline)
             if isinstance(checked, search.Found):
