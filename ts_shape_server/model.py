@@ -284,12 +284,39 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class FunctionFacts:
+    """What a run saw inside a function that TorchScript refuses. `line` is that of its name.
+
+    `values` are types of expressions (``!package.Class`` for a value that TorchScript cannot hold, ``?`` where nothing
+    was in a container), `idle` the blocks that never ran; nothing of both is known where the function never `ran`.
+    """
+
+    line: int
+    ran: bool
+    values: tuple[tuple[Range, str], ...] = ()
+    idle: tuple[Range, ...] = ()
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Json]) -> FunctionFacts:
+        values = tuple((Range(*item[:4]), item[4]) for item in data["values"])
+        return cls(data["line"], data["ran"], values, tuple(Range(*item) for item in data["idle"]))
+
+    def to_json(self) -> dict[str, Json]:
+        values = [[*span.to_json().values(), kind] for span, kind in self.values]
+        idle = [list(span.to_json().values()) for span in self.idle]
+        return {"line": self.line, "ran": self.ran, "values": values, "idle": idle}
+
+
+@dataclass(frozen=True)
 class TorchScript:
-    """The state of a class towards TorchScript: scripting's failures, tracing's warnings, and the types it lacks."""
+    """The state of a class towards TorchScript: scripting's failures, tracing's warnings, the types it lacks, and what
+    a rewrite of the refused functions needs to know of a run.
+    """
 
     script: Attempt = field(default_factory=Attempt)
     trace: Attempt = field(default_factory=Attempt)
     annotations: tuple[Annotation, ...] = ()
+    facts: tuple[FunctionFacts, ...] = ()
 
     @classmethod
     def from_json(cls, data: Mapping[str, Json] | None) -> TorchScript:
@@ -299,6 +326,7 @@ class TorchScript:
             Attempt.from_json(data.get("script"), "failures"),
             Attempt.from_json(data.get("trace"), "warnings"),
             tuple(Annotation.from_json(item) for item in data.get("annotations", ())),
+            tuple(FunctionFacts.from_json(item) for item in data.get("facts", ())),
         )
 
     def to_json(self) -> dict[str, Json]:
@@ -306,6 +334,7 @@ class TorchScript:
             "script": self.script.to_json("failures"),
             "trace": self.trace.to_json("warnings"),
             "annotations": [item.to_json() for item in self.annotations],
+            "facts": [item.to_json() for item in self.facts],
         }
 
 

@@ -267,12 +267,14 @@ _FAILURE = _record(
     {"location": _or_null(_LOCATION), "detail": _TEXT, "related": _list_of(_LOCATION)},
 )
 _ANNOTATION = _record({"owner": _TEXT, "function": _TEXT, "name": _TEXT, "type": _TEXT}, {"needed": _FLAG})
+_FACTS = _record({"line": _NUMBER, "ran": _FLAG, "values": _list_of(lambda item: _seen(item)), "idle": _list_of(lambda item: _extent(item))})
 _TORCHSCRIPT = _record(
     {},
     {
         "script": _or_null(_record({}, {"ok": _FLAG_OR_NULL, "failures": _list_of(_FAILURE)})),
         "trace": _or_null(_record({}, {"ok": _FLAG_OR_NULL, "warnings": _list_of(_FAILURE)})),
         "annotations": _list_of(_ANNOTATION),
+        "facts": _list_of(_FACTS),
     },
 )
 _LAYER = _record(
@@ -325,6 +327,22 @@ _MESSAGES: Mapping[str, Check] = {
     "claim": _record({"id": _NUMBER, "payload": _TEXT}),
     "done": _record({"id": _NUMBER, "outcome": _one_of(*OUTCOMES), "detail": _TEXT, "elapsed_ms": _NUMBER}),
 }
+
+
+def _seen(item: Any) -> Iterator[str]:
+    """An extent and the type that was seen there: one list, since a report has thousands."""
+    if not isinstance(item, list) or len(item) != 5:
+        yield "is no extent with a type"
+    else:
+        yield from _extent(item[:4])
+        yield from _TEXT(item[4])
+
+
+def _extent(item: Any) -> Iterator[str]:
+    if not isinstance(item, list) or len(item) != 4:
+        yield "is no extent"
+    else:
+        yield from _list_of(_NUMBER)(item)
 
 
 def _named(item: Any) -> Iterator[str]:

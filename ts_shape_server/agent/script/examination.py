@@ -10,7 +10,7 @@ from typing import Any
 
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
-from ts_shape_server.agent.script import edits, failures, locate, traps
+from ts_shape_server.agent.script import edits, facts, failures, locate, traps
 from ts_shape_server.agent.script.annotations import collect as collect_annotations
 from ts_shape_server.agent.script.compiler import Compiler
 from ts_shape_server.agent.script.problem import Search
@@ -31,11 +31,12 @@ def examined(session: Session) -> dict[str, Any]:
     except Exception:
         # A constructor that only works once has been called before: nothing can be said of another instance.
         return {"script": {"ok": None, "failures": []}, "trace": {"ok": None, "warnings": []}, "annotations": []}
-    script, _ = scripted(session)
+    script, _, known = scripted(session)
     return {
         "script": script,
         "trace": traced(session).to_json() if _traceable(session) else {"ok": None, "warnings": []},
         "annotations": collect_annotations(seen, session.pristine, used, session.context.path),
+        "facts": known,
     }
 
 
@@ -43,8 +44,10 @@ def _traceable(session: Session) -> bool:
     return not session.heavy and session.affords(4 * len(session.sizes()))
 
 
-def scripted(session: Session) -> tuple[dict[str, Any], Any | None]:
-    """The contract's ``script`` object, and the scripted module if the class scripts as it stands."""
+def scripted(session: Session) -> tuple[dict[str, Any], Any | None, list[dict[str, Any]]]:
+    """The contract's ``script`` object, the scripted module if the class scripts as it stands, and the contract's
+    ``facts`` about the functions that it refuses.
+    """
     seen, _ = session.watched
     name = place_of_forward(session)
     with Sources(edits.apply) as sources:
@@ -55,7 +58,8 @@ def scripted(session: Session) -> tuple[dict[str, Any], Any | None]:
             item["location"] = item["location"] or name
         if ok:
             found = traps.collect(session, search, compiler.scripted, name)
-    return {"ok": ok, "failures": found}, compiler.scripted if ok else None
+        known = facts.collect(search, found, session.context.path)
+    return {"ok": ok, "failures": found}, compiler.scripted if ok else None, known
 
 
 def traced(session: Session) -> Traced:

@@ -66,7 +66,7 @@ def _module(session: Session, method: str) -> tuple[str, Any]:
     """A scripted or traced module and how it was made. Raises Refused."""
     scripted: dict[str, Any] = {"failures": []}
     if method in ("auto", "script"):
-        scripted, module = examination.scripted(session)
+        scripted, module, _ = examination.scripted(session)
         wrong = [
             item
             for item in scripted["failures"]

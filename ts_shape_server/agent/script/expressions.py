@@ -89,7 +89,8 @@ class _Recorder:
             self.visits[number] += 1
             key = self.keys[number]
             known = self.into.values.get(key, types.UNKNOWN)
-            self.into.values[key] = types.join(known, types.of(value))
+            found = types.of(value)
+            self.into.values[key] = types.join(known, types.Type("!", python=type(value)) if found.name == "!" else found)
         return value
 
     def visit(self, number: int) -> None:

@@ -18,7 +18,8 @@ from ts_shape_server.agent.script.session import Session
 
 
 def trial(original: Run, candidate: Run, context: Context, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """``{"ok", "reason", "torchscript"}``; `reason` is empty if the candidate is better.
+    """``{"ok", "reason", "torchscript"}``; `reason` is empty if the candidate is better, ``torchscript`` is None if it
+    does not compute the same.
 
     `context` is the candidate's. `known` is the original's ``torchscript`` object: without it only a candidate that
     scripts counts as better.

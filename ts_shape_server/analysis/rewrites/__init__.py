@@ -1,0 +1,78 @@
+"""Rewrites of source for TorchScript: one module for each kind, all of them wishes until a trial proves them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ts_shape_server.analysis.rewrites import (
+    building,
+    constants,
+    extraction,
+    indexing,
+    locals,
+    outdated,
+    values,
+    variadic,
+)
+from ts_shape_server.analysis.rewrites.situation import LEAVES, PLAIN, SIGNATURE, Place, Rewrite, Rewriter, Situation
+from ts_shape_server.model import Annotation, Failure
+
+__all__ = ["LEAVES", "PLAIN", "SIGNATURE", "Place", "Rewrite", "Situation", "proposals"]
+
+_REWRITERS: tuple[Rewriter, ...] = (
+    values.converted_arguments,
+    values.narrowed,
+    values.truth,
+    indexing.enumerated,
+    indexing.chosen,
+    indexing.zipped,
+    building.built_once,
+    outdated.variables,
+    outdated.new_tensors,
+    outdated.private_names,
+    outdated.parents_forward,
+    outdated.parents_sequence,
+    outdated.numbers,
+    outdated.plain_texts,
+    outdated.sets,
+    outdated.starred_sizes,
+    locals.typed_start,
+    locals.defined_before,
+    locals.renamed,
+    constants.global_values,
+    constants.final_flags,
+    constants.decided_in_constructor,
+    variadic.named,
+    extraction.extract,
+    extraction.ignore_whole,
+)
+
+
+def proposals(situation: Situation) -> Iterator[tuple[Failure | None, Rewrite]]:
+    """What might help: the types that the run saw, and for each refusal the rewrites that know it."""
+    for rewrite in annotations(situation):
+        yield None, rewrite
+    for failure in situation.state.script.failures:
+        place = situation.place(failure)
+        if place is None:
+            continue
+        for rewriter in _REWRITERS:
+            for rewrite in rewriter(situation, place):
+                yield failure, rewrite
+
+
+def annotations(situation: Situation) -> Iterator[Rewrite]:
+    """All types that TorchScript needs and the source lacks."""
+    needed = [item for item in situation.state.annotations if item.needed]
+    edits = situation.annotated(needed)
+    if edits:
+        title = f"Annotate all {len(needed)} places that TorchScript needs" if len(needed) > 1 else _title(needed[0])
+        yield Rewrite(title, edits)
+
+
+def _title(item: Annotation) -> str:
+    if item.name == "return":
+        return f"Annotate the result of `{item.function}` as {item.type}"
+    if not item.function:
+        return f"Annotate `self.{item.name}` as {item.type}"
+    return f"Annotate `{item.name}` as {item.type}"

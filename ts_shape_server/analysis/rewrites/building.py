@@ -1,0 +1,104 @@
+"""Modules that `forward` builds each time, which TorchScript cannot do: they move into `__init__`.
+
+Only modules without weights and without a mode of their own move, and only where their arguments are plain constants:
+nothing is then lost by building them once.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation
+from ts_shape_server.analysis.scopes import FUNCTIONS
+from ts_shape_server.model import Range, TextEdit
+
+_WITHOUT_WEIGHTS = re.compile(
+    r"(Log)?Softmax(2d)?|Softmin|Sigmoid|Tanh|ReLU6?|LeakyReLU|ELU|SELU|GELU|SiLU|Softplus|Hardtanh|Hardsigmoid|Hardswish"
+    r"|Identity|Flatten|Unflatten|Upsample|UpsamplingNearest2d|UpsamplingBilinear2d|PixelShuffle|\w*Pool[123]d|Unfold|Fold"
+    r"|\w+Pad[123]d|CosineSimilarity|PairwiseDistance|\w*Loss"
+)
+
+
+def built_once(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``nn.Softmax(dim=1)(x)`` in `forward`: built in `__init__`, called in `forward`."""
+    if "Cannot instantiate class" not in place.said and "does not have an __init__" not in place.said:
+        return
+    call = place.node
+    if not isinstance(call, ast.Call):
+        above = situation.parents.get(call)
+        call = above if isinstance(above, ast.Call) and above.func is call else call
+    owner = place.owner
+    if not isinstance(call, ast.Call) or owner is None or not _is_plain(situation, call):
+        return
+    initialiser = situation.method(owner, "__init__")
+    if initialiser is None or isinstance(initialiser, ast.AsyncFunctionDef):
+        return
+    kind = _last_name(call.func)
+    name = situation.free_name(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower())
+    made = at_end(situation, initialiser, f"self.{name} = {situation.text(call)}")
+    if made is None:
+        return
+    statement = place.statement
+    if isinstance(statement, ast.Assign) and statement.value is call and len(statement.targets) == 1:
+        target = statement.targets[0]
+        if not isinstance(target, ast.Name) or not situation.alone(statement):
+            return
+        stores = [node for node in ast.walk(place.function) if _names(node, target.id) and _is_store(node)]
+        if len(stores) != 1:
+            return
+        block = situation.block_of(statement) or []
+        removed = removal(situation, statement) if len(block) > 1 else situation.replace(statement, "pass")
+        uses = [node for node in ast.walk(place.function) if _names(node, target.id) and not _is_store(node)]
+        edits = [made, removed, *(situation.replace(node, f"self.{name}") for node in uses)]
+    else:
+        edits = [made, situation.replace(call, f"self.{name}")]
+    yield Rewrite(f"Build `{kind}` once, in `__init__`", tuple(edits))
+
+
+def _names(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _is_store(node: ast.AST) -> bool:
+    return isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
+
+
+def _is_plain(situation: Situation, call: ast.Call) -> bool:
+    path = situation.path_of(call.func)
+    if not path.startswith("torch.nn.") or not _WITHOUT_WEIGHTS.fullmatch(_last_name(call.func)):
+        return False
+    values = [*call.args, *(item.value for item in call.keywords)]
+    return all(_is_constant(item) for item in values) and all(item.arg for item in call.keywords)
+
+
+def _is_constant(node: ast.expr) -> bool:
+    try:
+        ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return True
+
+
+def _last_name(node: ast.expr) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def at_end(situation: Situation, function: ast.FunctionDef, text: str) -> TextEdit | None:
+    """A line at the end of a function's body; None where its last statement leaves it or shares a line."""
+    last = function.body[-1]
+    if not situation.alone(last) or isinstance(last, (ast.Return, ast.Raise)) or last.lineno == function.lineno:
+        return None
+    if any(isinstance(node, ast.Return) for node in ast.walk(function) if not isinstance(node, FUNCTIONS)):
+        return None
+    line = situation.range_of(last).end_line
+    column = len(situation.source.line(line))
+    place = Range(line, column, line, column)
+    return TextEdit(place, situation.source.newline + situation.indent(function.body[0]) + text)
+
+
+def removal(situation: Situation, statement: ast.stmt) -> TextEdit:
+    """The edit that takes a statement out, with the lines that it has to itself."""
+    span = situation.range_of(statement)
+    return TextEdit(Range(span.line, 0, span.end_line + 1, 0), "")

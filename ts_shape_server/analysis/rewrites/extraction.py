@@ -1,0 +1,360 @@
+"""The last resort: statements that TorchScript cannot take move into a method or function that Python runs.
+
+What goes in and comes out must have types that TorchScript holds, as the run saw them; where it has not, the stretch
+grows until it has. A stretch that never ran is marked ``unused``: the compiled module raises there, and can be saved.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ts_shape_server.analysis.rewrites.situation import (
+    LEAVES,
+    Definition,
+    Place,
+    Rewrite,
+    Situation,
+    holdable,
+    joined,
+)
+from ts_shape_server.analysis.scopes import FUNCTIONS
+from ts_shape_server.model import Annotation, Range, TextEdit
+
+_LARGEST_PART = 0.8
+"""Of the lines of a `forward`: a module of which nothing is compiled is not a script."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Statements that follow each other in one block."""
+
+    block: list[ast.stmt]
+    start: int
+    end: int
+
+    @property
+    def statements(self) -> list[ast.stmt]:
+        return self.block[self.start : self.end]
+
+
+def extract(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """The smallest stretch around the refusal that can move."""
+    function = place.function
+    if isinstance(function, ast.AsyncFunctionDef) or place.statement is function:
+        return
+    if not isinstance(situation.parents.get(function), (ast.Module, ast.ClassDef)):
+        return
+    found = _movable(situation, place)
+    if found is not None:
+        moved = _moved(situation, function, *found)
+        if moved is not None:
+            yield moved
+
+
+def ignore_whole(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """Leave a whole method or function other than the class's own `forward` to Python."""
+    function = place.function
+    above = situation.parents.get(function)
+    if not isinstance(above, (ast.Module, ast.ClassDef)) or function.decorator_list:
+        return
+    if situation.is_entry(function):
+        return
+    arguments = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
+    if function.args.vararg or function.args.kwarg or function.args.posonlyargs:
+        return
+    names = [item.arg for item in arguments][1 if isinstance(above, ast.ClassDef) else 0 :]
+    owner = situation.qualified(above) if isinstance(above, ast.ClassDef) else ""
+    kinds = {name: situation.arrived(function, name) or "" for name in [*names, "return"]}
+    if not isinstance(above, ast.ClassDef):
+        kinds = {name: _kind_of_parameter(situation, function, name) or "" for name in kinds}
+    if not all(kinds.values()):
+        return
+    written = [Annotation(owner, function.name, name, kind, True) for name, kind in kinds.items()]
+    edits = situation.annotated(written)
+    decorator = _decorator(situation, "ignore")
+    yield Rewrite(
+        f"Leave `{function.name}` to Python with `@torch.jit.ignore`",
+        (*edits, situation.before(function, decorator), *_torch(situation)),
+        LEAVES,
+    )
+
+
+def _kind_of_parameter(situation: Situation, function: Definition, name: str) -> str | None:
+    if name == "return":
+        kinds = {
+            situation.type_of(node.value)
+            for node in ast.walk(function)
+            if isinstance(node, ast.Return) and node.value is not None
+        } - {None}
+        kind = joined({item for item in kinds if item is not None}) if kinds else None
+    else:
+        kind = situation.type_of_name(function, name)
+    return kind if holdable(kind) else None
+
+
+def _movable(situation: Situation, place: Place) -> tuple[Stretch, dict[str, str], dict[str, str]] | None:
+    """The first stretch, growing, whose values have types."""
+    statement: ast.stmt | None = place.statement
+    while statement is not None and not isinstance(statement, FUNCTIONS):
+        block = situation.block_of(statement)
+        if block is None:
+            statement = _above(situation, statement)
+            continue
+        at = block.index(statement)
+        for stretch in _growing(block, at):
+            if not _complete(situation, stretch) or _too_large(situation, place.function, stretch):
+                continue
+            inputs, outputs = _flow(situation, place.function, stretch)
+            if all(map(holdable, inputs.values())) and all(map(holdable, outputs.values())):
+                return stretch, inputs, outputs  # type: ignore[return-value]
+        statement = _above(situation, statement)
+    return None
+
+
+def _above(situation: Situation, node: ast.stmt) -> ast.stmt | None:
+    above = situation.parents.get(node)
+    while above is not None and not isinstance(above, ast.stmt):
+        above = situation.parents.get(above)
+    return above
+
+
+def _growing(block: list[ast.stmt], at: int) -> Iterator[Stretch]:
+    """Stretches around a statement, by size."""
+    sizes = range(1, min(len(block), 12) + 1)
+    for size in sizes:
+        for start in range(max(0, at - size + 1), min(at, len(block) - size) + 1):
+            yield Stretch(block, start, start + size)
+
+
+def _complete(situation: Situation, stretch: Stretch) -> bool:
+    """Whether a stretch can be a function's body: no way out of it but at its end."""
+    last = stretch.statements[-1]
+    ends = isinstance(last, ast.Return)
+    for statement in stretch.statements:
+        if not situation.alone(statement) or _has_long_strings(statement):
+            return False
+        for node in ast.walk(statement):
+            if isinstance(node, (ast.Yield, ast.YieldFrom, ast.Await, ast.Global, ast.Nonlocal)):
+                return False
+            if isinstance(node, ast.Return) and not ends:
+                return False
+            if isinstance(node, (ast.Break, ast.Continue)) and not _loops_inside(situation, node, statement):
+                return False
+    return True
+
+
+def _loops_inside(situation: Situation, node: ast.AST, statement: ast.stmt) -> bool:
+    current: ast.AST | None = node
+    while current is not None:
+        if isinstance(current, (ast.For, ast.While)):
+            return True
+        if current is statement:
+            return False
+        current = situation.parents.get(current)
+    return False
+
+
+def _has_long_strings(statement: ast.stmt) -> bool:
+    """Whether a string goes over lines: moving it to another depth would change it."""
+    return any(
+        isinstance(node, (ast.Constant, ast.JoinedStr)) and node.lineno != node.end_lineno
+        for node in ast.walk(statement)
+    )
+
+
+def _too_large(situation: Situation, function: Definition, stretch: Stretch) -> bool:
+    if not situation.is_entry(function):
+        return False
+    lines = (stretch.statements[-1].end_lineno or 0) - stretch.statements[0].lineno + 1
+    body = [item for item in function.body if not _is_text(item)]
+    whole = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+    return lines > 2 and lines > _LARGEST_PART * whole
+
+
+def _is_text(item: ast.stmt) -> bool:
+    return isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant)
+
+
+def _flow(
+    situation: Situation, function: Definition, stretch: Stretch
+) -> tuple[dict[str, str | None], dict[str, str | None]]:
+    """What goes in and what comes out, with types (None: unknown); ``return`` for a result of the function."""
+    inside = {node for statement in stretch.statements for node in ast.walk(statement)}
+    names = sorted((node for node in inside if isinstance(node, ast.Name)), key=lambda item: (item.lineno, item.col_offset))
+    before, after = _bound_outside(function, inside)
+    inputs: dict[str, str | None] = {}
+    first: dict[str, bool] = {}
+    for node in _in_order(stretch):
+        first.setdefault(node.id, isinstance(node.ctx, ast.Load))
+    for node in names:
+        if node.id == "self" or node.id not in before or node.id in inputs:
+            continue
+        conditional = not first[node.id] and _is_conditional(stretch, node.id)
+        if first[node.id] or conditional:
+            inputs[node.id] = _kind(situation, function, node.id, inside)
+    stored = [node.id for node in names if isinstance(node.ctx, ast.Store)]
+    outputs: dict[str, str | None] = {}
+    if isinstance(stretch.statements[-1], ast.Return):
+        outputs["return"] = situation.arrived(function, "return") or _kind_of_parameter(situation, function, "return")
+        return inputs, outputs
+    in_loop = _in_loop(situation, function, stretch)
+    for name in dict.fromkeys(stored):
+        if name in after or (in_loop and name in before):
+            outputs[name] = situation.type_of_name(function, name)
+    return inputs, outputs
+
+
+def _in_order(stretch: Stretch) -> Iterator[ast.Name]:
+    """The names of a stretch in the order in which they are evaluated: the value before the target."""
+    for statement in stretch.statements:
+        yield from _evaluated(statement)
+
+
+def _evaluated(node: ast.AST) -> Iterator[ast.Name]:
+    if isinstance(node, ast.Name):
+        yield node
+        return
+    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)):
+        if node.value is not None:
+            yield from _evaluated(node.value)
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            yield from _evaluated(target)
+        return
+    if isinstance(node, ast.AugAssign):
+        for item in ast.walk(node.target):
+            if isinstance(item, ast.Name):
+                yield ast.Name(item.id, ast.Load())
+        yield from _evaluated(node.value)
+        return
+    if isinstance(node, (ast.For, ast.comprehension)):
+        yield from _evaluated(node.iter)
+    if isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)):
+        for generator in node.generators:
+            yield from _evaluated(generator)
+    for child in ast.iter_child_nodes(node):
+        if not (isinstance(node, (ast.For, ast.comprehension)) and child is node.iter):
+            yield from _evaluated(child)
+
+
+def _is_conditional(stretch: Stretch, name: str) -> bool:
+    """Whether a name keeps the value that it had before on some way through a stretch."""
+    for statement in stretch.statements:
+        if isinstance(statement, (ast.If, ast.For, ast.While, ast.Try)):
+            continue
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store):
+                return False
+    return True
+
+
+def _bound_outside(function: Definition, inside: set[ast.AST]) -> tuple[set[str], set[str]]:
+    """The local names that are bound outside of some nodes, and those that are read outside after them."""
+    arguments = function.args
+    plain = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    bound = {item.arg for item in [*plain, arguments.vararg, arguments.kwarg] if item is not None}
+    last = max((getattr(node, "end_lineno", None) or 0) for node in inside)
+    read: set[str] = set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and node not in inside:
+            if isinstance(node.ctx, ast.Load):
+                read |= {node.id} if node.lineno > last else set()
+            else:
+                bound.add(node.id)
+    return bound, read
+
+
+def _in_loop(situation: Situation, function: Definition, stretch: Stretch) -> bool:
+    current: ast.AST | None = stretch.statements[0]
+    while current is not None and current is not function:
+        current = situation.parents.get(current)
+        if isinstance(current, (ast.For, ast.While)):
+            return True
+    return False
+
+
+def _kind(situation: Situation, function: Definition, name: str, inside: set[ast.AST]) -> str | None:
+    """The type of a name in a stretch; where nothing of it ran, in the whole function."""
+    kinds = {
+        situation.type_of(node)
+        for node in inside
+        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
+    } - {None}
+    if kinds:
+        return joined({kind for kind in kinds if kind is not None})
+    return situation.type_of_name(function, name) or situation.arrived(function, name)
+
+
+def _moved(
+    situation: Situation, function: Definition, stretch: Stretch, inputs: dict[str, str], outputs: dict[str, str]
+) -> Rewrite | None:
+    owner = situation.owner(function)
+    method = owner is not None and not function.decorator_list
+    if owner is not None and not method:
+        return None
+    idle = situation.block_is_idle(stretch.block) or situation.idle(stretch.statements[0])
+    name = situation.free_name(f"_{function.name.strip('_')}_part" if function.name != "forward" else "_python_part")
+    speller = situation.spelling()
+    parameters = [f"{item}: {speller.of(kind)}" for item, kind in inputs.items()]
+    kinds = list(outputs.values())
+    result = "None" if not kinds else kinds[0] if len(kinds) == 1 else f"Tuple[{', '.join(kinds)}]"
+    head = f"def {name}({', '.join([*(['self'] if method else []), *parameters])}) -> {speller.of(result)}:"
+    call = f"{'self.' if method else ''}{name}({', '.join(inputs)})"
+    names = [item for item in outputs if item != "return"]
+    if "return" in outputs:
+        call = f"return {call}"
+    elif names:
+        call = f"{', '.join(names)} = {call}"
+    edits = [
+        _insertion(situation, function, [_decorator(situation, "unused" if idle else "ignore"), head], stretch, names),
+        TextEdit(_extent(situation, stretch), call),
+        *speller.imports(),
+        *_torch(situation),
+    ]
+    lines = {stretch.statements[0].lineno, stretch.statements[-1].end_lineno or 0}
+    where = f"line {min(lines)}" if len(lines) == 1 else f"lines {min(lines)} to {max(lines)}"
+    kind = "unused" if idle else "ignore"
+    return Rewrite(f"Move {where} into a `@torch.jit.{kind}` function `{name}`", tuple(edits), LEAVES)
+
+
+def _extent(situation: Situation, stretch: Stretch) -> Range:
+    first, last = situation.range_of(stretch.statements[0]), situation.range_of(stretch.statements[-1])
+    return Range(first.line, first.column, last.end_line, last.end_column)
+
+
+def _insertion(
+    situation: Situation, function: Definition, heads: list[str], stretch: Stretch, names: list[str]
+) -> TextEdit:
+    """The new function, above the one that its body comes from."""
+    source = situation.source
+    outer = situation.indent(function)
+    step = situation.indent(function.body[0])[len(outer) :] or "    "
+    inner = outer + step
+    span = _extent(situation, stretch)
+    old = situation.indent(stretch.statements[0])
+    body = []
+    for number in range(span.line, span.end_line + 1):
+        line = source.line(number)
+        body.append(inner + line[len(old) :] if line.startswith(old) else line)
+    if names:
+        body.append(f"{inner}return {', '.join(names)}")
+    number = min([function.lineno, *(item.lineno for item in function.decorator_list)])
+    gap = [""] if outer else ["", ""]
+    lines = [*(outer + head for head in heads), *body, *gap]
+    return TextEdit(Range(number, 0, number, 0), "".join(line + source.newline for line in lines))
+
+
+def _decorator(situation: Situation, kind: str) -> str:
+    names = {path: name for name, path in situation.classes.imports.items()}
+    return f"@{names.get('torch', 'torch')}.jit.{kind}"
+
+
+def _torch(situation: Situation) -> list[TextEdit]:
+    """The import of torch, where the file has none."""
+    if "torch" in situation.classes.imports.values():
+        return []
+    first = next((node for node in situation.tree.body if isinstance(node, (ast.Import, ast.ImportFrom))), None)
+    if first is None or (isinstance(first, ast.ImportFrom) and first.module == "__future__"):
+        return []
+    return [situation.before(first, "import torch")]

@@ -1,0 +1,166 @@
+"""A ModuleList or ModuleDict that is indexed with a variable: TorchScript only loops over modules, so the loop is
+written out, in place where it is one, else in a method of its own.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation, holdable
+from ts_shape_server.model import Range, TextEdit
+
+
+def enumerated(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``for i in range(len(self.layers))`` as ``for i, layer in enumerate(self.layers)``."""
+    found = _indexed(situation, place)
+    if found is None:
+        return
+    container, index = found
+    loop = _loop_over(situation, place.statement, index)
+    if loop is None or not _is_length(situation, loop.iter, situation.text(container)):
+        return
+    assert isinstance(loop.target, ast.Name)
+    name = situation.free_name(_item_name(container), place.function)
+    text = situation.text(container)
+    edits = [
+        TextEdit(_joint(situation, loop.target, loop.iter), f"{loop.target.id}, {name} in enumerate({text})"),
+    ]
+    for statement in loop.body:
+        for node in ast.walk(statement):
+            if _is_item(situation, node, text, loop.target.id):
+                edits.append(situation.replace(node, name))
+    yield Rewrite(f"Loop over `{text}` with `enumerate`", tuple(edits))
+
+
+def _joint(situation: Situation, first: ast.AST, last: ast.AST) -> Range:
+    left, right = situation.range_of(first), situation.range_of(last)
+    return Range(left.line, left.column, right.end_line, right.end_column)
+
+
+def _indexed(situation: Situation, place: Place) -> tuple[ast.expr, ast.expr] | None:
+    """The container and the index at the refusal."""
+    if "integer literal for index" not in place.said and "string literal index" not in place.said:
+        return None
+    for node in [place.node, situation.parents.get(place.node), *ast.walk(place.statement)]:
+        if isinstance(node, ast.Subscript) and not isinstance(node.slice, (ast.Constant, ast.Slice)):
+            kind = situation.type_of(node.value) or ""
+            if kind.startswith("!torch.nn.") or (not kind and _is_own(node.value)):
+                return node.value, node.slice
+    return None
+
+
+def _is_own(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
+
+
+def _loop_over(situation: Situation, statement: ast.stmt, index: ast.expr) -> ast.For | None:
+    current: ast.AST | None = statement
+    while current is not None:
+        current = situation.parents.get(current)
+        if isinstance(current, ast.For) and isinstance(current.target, ast.Name) and isinstance(index, ast.Name):
+            if current.target.id == index.id:
+                return current
+    return None
+
+
+def _is_length(situation: Situation, node: ast.expr, container: str) -> bool:
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id != "range":
+        return False
+    return len(node.args) == 1 and ast.unparse(node.args[0]) == f"len({container})"
+
+
+def _is_item(situation: Situation, node: ast.AST, container: str, index: str) -> bool:
+    return (
+        isinstance(node, ast.Subscript)
+        and isinstance(node.ctx, ast.Load)
+        and isinstance(node.slice, ast.Name)
+        and node.slice.id == index
+        and situation.text(node.value) == container
+    )
+
+
+def _item_name(container: ast.expr) -> str:
+    name = container.attr if isinstance(container, ast.Attribute) else "module"
+    single = name[:-1] if name.endswith("s") and len(name) > 2 else f"{name}_item"
+    return single.lstrip("_") or "module"
+
+
+def chosen(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``self.layers[i](x)`` as a call of a method that goes through the modules to the one that is meant."""
+    found = _indexed(situation, place)
+    owner = place.owner
+    if found is None or owner is None or place.function.decorator_list:
+        return
+    container, index = found
+    subscript = situation.parents.get(container)
+    call = situation.parents.get(subscript) if subscript is not None else None
+    if not _is_own(container) or not isinstance(call, ast.Call) or call.func is not subscript:
+        return
+    if call.keywords or any(isinstance(item, ast.Starred) for item in call.args):
+        return
+    kinds = [situation.type_of(item) for item in call.args]
+    result, key = situation.type_of(call), situation.type_of(index)
+    if not all(map(holdable, kinds)) or not holdable(result) or key not in ("int", "str"):
+        return
+    assert isinstance(container, ast.Attribute)
+    name = situation.free_name(f"_{container.attr.strip('_')}_at")
+    speller = situation.spelling()
+    names = ["input"] if len(kinds) == 1 else [f"input_{number + 1}" for number in range(len(kinds))]
+    parameters = [f"{item}: {speller.of(kind or '')}" for item, kind in zip(names, kinds, strict=True)]
+    pairs = f"self.{container.attr}.items()" if key == "str" else f"enumerate(self.{container.attr})"
+    body = [
+        f"def {name}({', '.join(['self', f'index: {key}', *parameters])}) -> {speller.of(result or '')}:",
+        *([f"{{}}index = index if index >= 0 else index + len(self.{container.attr})"] if key == "int" else []),
+        f"{{}}for position, module in {pairs}:",
+        "{}{}if position == index:",
+        f"{{}}{{}}{{}}return module({', '.join(names)})",
+        f'{{}}raise {"IndexError" if key == "int" else "KeyError"}("{container.attr} has no such module")',
+    ]
+    arguments = ", ".join([situation.text(index), *(situation.text(item) for item in call.args)])
+    edits = (
+        new_method(situation, place, [line.replace("{}", _step(situation, place)) for line in body]),
+        situation.replace(call, f"self.{name}({arguments})"),
+        *speller.imports(),
+    )
+    yield Rewrite(f"Choose from `self.{container.attr}` in a method `{name}`", edits)
+
+
+def _step(situation: Situation, place: Place) -> str:
+    outer = situation.indent(place.function)
+    return situation.indent(place.function.body[0])[len(outer) :] or "    "
+
+
+def new_method(situation: Situation, place: Place, lines: list[str]) -> TextEdit:
+    """A new method above the one that a refusal stands in."""
+    indent = situation.indent(place.function)
+    number = min([place.function.lineno, *(item.lineno for item in place.function.decorator_list)])
+    text = "".join(indent + line + situation.source.newline for line in lines) + situation.source.newline
+    return TextEdit(Range(number, 0, number, 0), text)
+
+
+def zipped(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``for x, layer in zip(xs, self.layers)``: the modules are enumerated, the values indexed."""
+    if "Can not iterate over a module list or tuple" not in place.said:
+        return
+    loop = place.statement
+    if not isinstance(loop, ast.For) or not isinstance(loop.iter, ast.Call) or not isinstance(loop.target, ast.Tuple):
+        return
+    call, targets = loop.iter, loop.target.elts
+    if not isinstance(call.func, ast.Name) or call.func.id != "zip" or len(call.args) != len(targets):
+        return
+    pairs = list(zip(call.args, targets, strict=True))
+    modules = [pair for pair in pairs if (situation.type_of(pair[0]) or "").startswith("!torch.nn.")]
+    values = [pair for pair in pairs if pair not in modules]
+    if not modules or any(not (situation.type_of(item) or "").startswith("List[") for item, _ in values):
+        return
+    if not situation.alone(loop.body[0]):
+        return
+    index = situation.free_name("index", place.function)
+    names = ", ".join(situation.text(target) for _, target in modules)
+    looped = situation.text(modules[0][0])
+    if len(modules) > 1:
+        looped, names = f"zip({', '.join(situation.text(item) for item, _ in modules)})", f"({names})"
+    head = TextEdit(_joint(situation, loop.target, loop.iter), f"{index}, {names} in enumerate({looped})")
+    lines = "\n".join(f"{situation.text(target)} = {situation.text(item)}[{index}]" for item, target in values)
+    yield Rewrite("Enumerate the modules and index the values", (head, situation.before(loop.body[0], lines)))

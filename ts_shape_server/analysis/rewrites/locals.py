@@ -1,0 +1,150 @@
+"""Local names whose type TorchScript cannot tell: first None and then a Tensor, empty lists, names that only one branch
+sets, names that hold one thing after the other.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation, holdable
+from ts_shape_server.model import Range, TextEdit
+
+_PREVIOUSLY = re.compile(r"Variable '(?P<name>\w+)' previously had type (?P<first>.*?) but is now being assigned")
+_BRANCHES = re.compile(r"^(?:Type mismatch: )?(?P<name>\w+) is set to type (?P<first>.*?) in the true branch", re.MULTILINE)
+_UNDEFINED = re.compile(r"^(?P<name>\w+) is not defined in the (?:true|false) branch", re.MULTILINE)
+_NO_VALUE = re.compile(r"undefined value (?P<name>\w+)")
+_EMPTY = {"Tensor": "torch.empty(0)", "int": "0", "float": "0.0", "bool": "False", "str": '""'}
+
+
+def typed_start(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``x = None`` and ``x = []`` get the type of what comes later."""
+    match = _PREVIOUSLY.search(place.said) or _BRANCHES.search(place.said)
+    names = {match.group("name")} if match is not None else _names_of(place)
+    for node in ast.walk(place.function):
+        if not isinstance(node, ast.Assign) or len(node.targets) != 1 or not isinstance(node.targets[0], ast.Name):
+            continue
+        name = node.targets[0].id
+        if name not in names or not _is_empty(node.value):
+            continue
+        kind = situation.type_of_name(place.function, name)
+        if kind is None or not holdable(kind) or kind == "None":
+            continue
+        none = isinstance(node.value, ast.Constant)
+        wanted = f"Optional[{kind}]" if none and not kind.startswith("Optional[") else kind
+        speller = situation.spelling()
+        span = situation.range_of(node.targets[0])
+        edit = TextEdit(Range(span.end_line, span.end_column, span.end_line, span.end_column), f": {speller.of(wanted)}")
+        yield Rewrite(f"Annotate `{name}` as {wanted}", (edit, *speller.imports()))
+
+
+def _names_of(place: Place) -> set[str]:
+    return {node.id for node in ast.walk(place.statement) if isinstance(node, ast.Name)}
+
+
+def _is_empty(node: ast.expr) -> bool:
+    if isinstance(node, ast.Constant):
+        return node.value is None
+    if isinstance(node, ast.List):
+        return not node.elts
+    if isinstance(node, ast.Dict):
+        return not node.keys
+    return False
+
+
+def defined_before(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """A name that one branch leaves without a value: the other branch says that this never happens."""
+    match = _UNDEFINED.search(place.said) or _NO_VALUE.search(place.said)
+    if match is None:
+        return
+    name = match.group("name")
+    stores = [
+        node
+        for node in ast.walk(place.function)
+        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store)
+    ]
+    if not stores:
+        return
+    first = min(stores, key=lambda node: (node.lineno, node.col_offset))
+    outermost = _outermost(situation, place, first)
+    if outermost is None or not situation.alone(outermost):
+        return
+    chain = _last_of_chain(outermost)
+    if isinstance(outermost, ast.If) and chain is not None and _all_set(outermost, name):
+        indent = situation.indent(chain)
+        end = situation.range_of(chain)
+        step = situation.indent(chain.body[0])[len(indent) :]
+        newline = situation.source.newline
+        text = f'{newline}{indent}else:{newline}{indent}{step}raise ValueError("`{name}` has no value")'
+        column = len(situation.source.line(end.end_line))
+        edit = TextEdit(Range(end.end_line, column, end.end_line, column), text)
+        yield Rewrite(f"Raise where `{name}` would have no value", (edit,))
+        return
+    kind = situation.type_of_name(place.function, name)
+    if kind in _EMPTY:
+        yield Rewrite(
+            f"Give `{name}` a value before it is set", (situation.before(outermost, f"{name} = {_EMPTY[kind]}"),)
+        )
+    elif kind is not None and holdable(kind) and kind.startswith(("List[", "Optional[")):
+        speller = situation.spelling()
+        value = "[]" if kind.startswith("List[") else "None"
+        above = situation.before(outermost, f"{name}: {speller.of(kind)} = {value}")
+        yield Rewrite(f"Give `{name}` a value before it is set", (above, *speller.imports()))
+
+
+def _outermost(situation: Situation, place: Place, node: ast.AST) -> ast.stmt | None:
+    """The statement of the function's own block that a node belongs to."""
+    current: ast.AST | None = node
+    while current is not None and situation.parents.get(current) is not place.function:
+        current = situation.parents.get(current)
+    return current if isinstance(current, ast.stmt) else None
+
+
+def _last_of_chain(statement: ast.stmt) -> ast.If | None:
+    """The last ``elif`` of an ``if`` without ``else``."""
+    current = statement
+    while isinstance(current, ast.If):
+        if not current.orelse:
+            return current
+        if len(current.orelse) != 1 or not isinstance(current.orelse[0], ast.If):
+            return None
+        current = current.orelse[0]
+    return None
+
+
+def _all_set(statement: ast.If, name: str) -> bool:
+    """Whether every branch of a chain sets a name at its own level."""
+    current: ast.stmt = statement
+    while isinstance(current, ast.If):
+        if not any(_sets(item, name) for item in current.body):
+            return False
+        current = current.orelse[0] if current.orelse else ast.Pass()
+    return True
+
+
+def _sets(statement: ast.stmt, name: str) -> bool:
+    if not isinstance(statement, (ast.Assign, ast.AnnAssign)):
+        return False
+    return any(isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store) for node in ast.walk(statement))
+
+
+def renamed(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """A name that gets a value of another type becomes another name, from there to the end of the function."""
+    match = _PREVIOUSLY.search(place.said)
+    statement = place.statement
+    if match is None or situation.parents.get(statement) is not place.function or not isinstance(statement, ast.Assign):
+        return
+    name = match.group("name")
+    start = situation.range_of(statement)
+    new = situation.free_name(f"{name}_{'list' if 'List' in place.said.split('assigned', 1)[-1] else 'value'}")
+    edits = []
+    for node in ast.walk(place.function):
+        if not isinstance(node, ast.Name) or node.id != name:
+            continue
+        inside = any(item is node for item in ast.walk(statement))
+        later = situation.range_of(node).line > start.end_line
+        if later or (inside and isinstance(node.ctx, ast.Store)):
+            edits.append(situation.replace(node, new))
+    if edits:
+        yield Rewrite(f"Call the new value of `{name}` by another name, `{new}`", tuple(edits))

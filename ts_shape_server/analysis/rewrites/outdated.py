@@ -1,0 +1,215 @@
+"""Spellings that TorchScript lacks and that have an equal one it takes: what torch has outgrown, and what Python says in
+a way of its own.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation, holdable
+from ts_shape_server.model import TextEdit
+
+_MATH = frozenset({"sqrt", "exp", "log", "log2", "log10", "ceil", "floor", "pi", "e", "sin", "cos", "tan"})
+
+
+def variables(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``Variable(x)`` is `x`."""
+    edits = []
+    for node in ast.walk(place.function):
+        if not isinstance(node, ast.Call) or not situation.means(
+            node.func, "torch.autograd.Variable", "torch.autograd.variable.Variable"
+        ):
+            continue
+        plain = all(_is_off(item) for item in node.keywords)
+        if len(node.args) == 1 and plain and situation.type_of(node.args[0]) in ("Tensor", None):
+            inner = node.args[0]
+            simple = isinstance(inner, (ast.Name, ast.Attribute, ast.Call, ast.Subscript))
+            text = situation.text(inner)
+            edits.append(situation.replace(node, text if simple else f"({text})"))
+    if edits and "Variable" in place.said:
+        yield Rewrite("Take `Variable` out: it is a Tensor", tuple(edits))
+
+
+def _is_off(item: ast.keyword) -> bool:
+    if item.arg == "volatile":
+        return True
+    return item.arg == "requires_grad" and isinstance(item.value, ast.Constant) and item.value.value is False
+
+
+def new_tensors(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``x.new(2, 3)`` as ``x.new_empty([2, 3])``, ``torch.Tensor([1.0])`` as ``torch.tensor([1.0])``."""
+    for node in ast.walk(place.statement):
+        if not isinstance(node, ast.Call) or node.keywords:
+            continue
+        kinds = [situation.type_of(item) for item in node.args]
+        if isinstance(node.func, ast.Attribute) and node.func.attr == "new" and node.args:
+            sizes = ", ".join(situation.text(item) for item in node.args)
+            if all(kind == "int" for kind in kinds):
+                text = f"{situation.text(node.func.value)}.new_empty([{sizes}])"
+                yield Rewrite("Write `new` as `new_empty`", (situation.replace(node, text),))
+        elif situation.means(node.func, "torch.Tensor", "torch.FloatTensor", "torch.LongTensor") and len(kinds) == 1:
+            if (kinds[0] or "").startswith("List["):
+                long = situation.means(node.func, "torch.LongTensor")
+                dtype = f"torch.{'int64' if long else 'float32'}"
+                text = f"torch.tensor({situation.text(node.args[0])}, dtype={dtype})"
+                yield Rewrite(f"Write `{situation.text(node.func)}` as `torch.tensor`", (situation.replace(node, text),))
+
+
+def private_names(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``self.__conv`` is `_Net__conv` to everyone but this class: TorchScript does not know Python's mangling."""
+    if place.owner is None or not re.search(r"has no attribute '__\w+'|attribute: __\w+", place.said):
+        return
+    edits = []
+    for node in ast.walk(place.function):
+        private = isinstance(node, ast.Attribute) and node.attr.startswith("__") and not node.attr.endswith("__")
+        if private and isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.value.id == "self":
+                edits.append(situation.replace(node, f"self._{place.owner.name.lstrip('_')}{node.attr}"))
+    if edits:
+        yield Rewrite("Write private names as Python stores them", tuple(edits))
+
+
+def parents_forward(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``super().forward(x)`` of a layer of torch's as the function that it calls."""
+    if place.owner is None or len(place.owner.bases) != 1:
+        return
+    base = situation.path_of(place.owner.bases[0])
+    for node in ast.walk(place.statement):
+        if not isinstance(node, ast.Call) or not _is_parents_forward(node) or len(node.args) != 1 or node.keywords:
+            continue
+        text = _called(base.rpartition(".")[2], situation.text(node.args[0])) if base.startswith("torch.nn.") else None
+        if text is not None:
+            edits = [situation.replace(node, text)]
+            if "torch.nn.functional" in text:
+                edits += _module_import(situation, "torch.nn.functional")
+            yield Rewrite(f"Write out the `forward` of `{base.rpartition('.')[2]}`", tuple(edits))
+
+
+def _is_parents_forward(node: ast.Call) -> bool:
+    if not isinstance(node.func, ast.Attribute) or node.func.attr != "forward":
+        return False
+    inner = node.func.value
+    return isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == "super"
+
+
+def _called(layer: str, argument: str) -> str | None:
+    functional = "torch.nn.functional"
+    if layer in ("Conv1d", "Conv2d", "Conv3d"):
+        return f"self._conv_forward({argument}, self.weight, self.bias)"
+    if layer == "Linear":
+        return f"{functional}.linear({argument}, self.weight, self.bias)"
+    if layer == "LayerNorm":
+        return f"{functional}.layer_norm({argument}, self.normalized_shape, self.weight, self.bias, self.eps)"
+    if layer == "GroupNorm":
+        return f"{functional}.group_norm({argument}, self.num_groups, self.weight, self.bias, self.eps)"
+    if layer == "Embedding":
+        rest = "self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse"
+        return f"{functional}.embedding({argument}, self.weight, {rest})"
+    return None
+
+
+def _module_import(situation: Situation, module: str) -> list[TextEdit]:
+    """The import of torch, whose attribute every module of it is."""
+    if "torch" in situation.classes.imports:
+        return []
+    first = next((node for node in situation.tree.body if isinstance(node, (ast.Import, ast.ImportFrom))), None)
+    if first is None or (isinstance(first, ast.ImportFrom) and first.module == "__future__"):
+        return []
+    return [situation.before(first, f"import {module}")]
+
+
+def parents_sequence(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``super().forward(x)`` of a `Sequential` as the loop that it is."""
+    owner, statement = place.owner, place.statement
+    if owner is None or len(owner.bases) != 1 or not situation.alone(statement):
+        return
+    if situation.path_of(owner.bases[0]).rpartition(".")[2] != "Sequential":
+        return
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Call) and _is_parents_forward(node) and len(node.args) == 1 and not node.keywords:
+            name = situation.free_name("output", place.function)
+            step = situation.indent(place.function.body[0])[len(situation.indent(place.function)) :] or "    "
+            lines = [
+                f"{name} = {situation.text(node.args[0])}",
+                "for module in self:",
+                f"{step}{name} = module({name})",
+            ]
+            edits = (situation.before(statement, "\n".join(lines)), situation.replace(node, name))
+            yield Rewrite("Loop over the modules as `Sequential` does", edits)
+
+
+def numbers(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """numpy's functions of one number as those of `math`."""
+    edits = []
+    for node in ast.walk(place.statement):
+        if not isinstance(node, ast.Attribute) or node.attr not in _MATH:
+            continue
+        if not situation.means(node, f"numpy.{node.attr}"):
+            continue
+        call = situation.parents.get(node)
+        if isinstance(call, ast.Call) and call.func is node:
+            kinds = {situation.type_of(item) for item in call.args}
+            if not kinds <= {"int", "float"} or node.attr in ("ceil", "floor"):
+                continue
+        edits.append(situation.replace(node, f"math.{node.attr}"))
+    if edits:
+        known = "math" in situation.classes.imports.values()
+        first = next((item for item in situation.tree.body if isinstance(item, (ast.Import, ast.ImportFrom))), None)
+        if known or first is None or (isinstance(first, ast.ImportFrom) and first.module == "__future__"):
+            edits += []
+        else:
+            edits.append(situation.before(first, "import math"))
+        yield Rewrite("Use `math` for plain numbers", tuple(edits))
+
+
+def plain_texts(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """An f-string with formats or conversions, in what is raised or asserted, with its plain values."""
+    if "JoinedStr" not in place.said or not isinstance(place.statement, (ast.Raise, ast.Assert, ast.Expr)):
+        return
+    for node in ast.walk(place.statement):
+        if isinstance(node, ast.JoinedStr):
+            values = [item for item in node.values if isinstance(item, ast.FormattedValue)]
+            texts = "".join(
+                str(item.value).replace("{", "{{").replace("}", "}}") if isinstance(item, ast.Constant) else "{}"
+                for item in node.values
+            )
+            arguments = ", ".join(ast.unparse(item.value) for item in values)
+            text = f"{texts!r}.format({arguments})" if values else repr(texts)
+            yield Rewrite("Write the f-string with plain `format`", (situation.replace(node, text),))
+
+
+def sets(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``x in {…}`` as ``x in […]``."""
+    if not re.search(r"\bSet aren't supported", place.said) or not isinstance(place.node, ast.Set):
+        return
+    parent = situation.parents.get(place.node)
+    if isinstance(parent, ast.Compare):
+        inner = situation.text(place.node)[1:-1]
+        yield Rewrite("Look into a list instead of a set", (situation.replace(place.node, f"[{inner}]"),))
+
+
+def starred_sizes(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``x.view(*sizes, -1)`` as ``x.view(list(sizes) + [-1])``."""
+    if "expected size of a list" not in place.said:
+        return
+    for call in ast.walk(place.statement):
+        if not isinstance(call, ast.Call) or not any(isinstance(item, ast.Starred) for item in call.args):
+            continue
+        if not isinstance(call.func, ast.Attribute) or situation.type_of(call.func.value) not in ("Tensor", None):
+            continue
+        parts = [_part(situation, item) for item in call.args]
+        if all(parts):
+            joined = " + ".join(part for part in parts if part)
+            joined = re.sub(r"\] \+ \[", ", ", joined)
+            first, last = situation.range_of(call.args[0]), situation.range_of(call.args[-1])
+            span = type(first)(first.line, first.column, last.end_line, last.end_column)
+            yield Rewrite(f"Pass the sizes of `{call.func.attr}` as one list", (TextEdit(span, joined),))
+
+
+def _part(situation: Situation, node: ast.expr) -> str | None:
+    if not isinstance(node, ast.Starred):
+        return f"[{situation.text(node)}]" if situation.type_of(node) in ("int", None) else None
+    kind = situation.type_of(node.value) or ""
+    return f"list({situation.text(node.value)})" if kind.startswith("List[int") and holdable(kind) else None

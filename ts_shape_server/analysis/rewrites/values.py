@@ -1,0 +1,180 @@
+"""Values that TorchScript takes for another type than they have: made what they are with `float`, `int` or `list`,
+narrowed with an `assert`, or asked for by `is not None`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation
+from ts_shape_server.model import TextEdit
+
+_EXPECTED = re.compile(
+    r"Expected a value of type '(?P<wanted>[^']*)' for argument '(?P<name>\w+)' but instead found type '(?P<got>[^']*)'"
+)
+_VARIANT = re.compile(r"^\s*(?:[\w:.]+)\((?P<parameters>.*)\) -> .*:\s*$", re.MULTILINE)
+_NUMBERS = ("int", "float", "bool")
+
+
+def converted_arguments(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``f(x, 2)`` where a float is wanted: the argument is made one, if a float is what the operator makes of it."""
+    call = _call(situation, place.node)
+    if call is None:
+        return
+    edits: dict[ast.expr, TextEdit] = {}
+    for match in _EXPECTED.finditer(place.said):
+        argument = _argument(call, match.group("name"), place.said[: match.start()])
+        if argument is None or argument in edits:
+            continue
+        text = _converted(situation, argument, match.group("wanted"), match.group("got"))
+        if text is not None:
+            edits[argument] = situation.replace(argument, text)
+    for argument, edit in edits.items():
+        yield Rewrite(f"Write `{situation.text(argument)}` as `{edit.text}`", (edit,))
+
+
+def _call(situation: Situation, node: ast.AST) -> ast.Call | None:
+    parent = situation.parents.get(node)
+    if isinstance(parent, ast.Call) and parent.func is node:
+        return parent
+    return node if isinstance(node, ast.Call) else None
+
+
+def _argument(call: ast.Call, name: str, above: str) -> ast.expr | None:
+    """The argument of a call that a parameter gets, by the variant of the operator that torch printed last."""
+    for keyword in call.keywords:
+        if keyword.arg == name:
+            return keyword.value
+    variants = _VARIANT.findall(above)
+    if not variants or any(isinstance(item, ast.Starred) for item in call.args):
+        return None
+    parameters = [item.split("=")[0].split()[-1] for item in _split(variants[-1]) if item.strip() not in ("", "*")]
+    if name not in parameters:
+        return None
+    method = isinstance(call.func, ast.Attribute) and parameters[0] == "self"
+    position = parameters.index(name)
+    arguments = [call.func.value, *call.args] if method and isinstance(call.func, ast.Attribute) else call.args
+    if method and len(call.args) >= len(parameters):
+        arguments = call.args
+    return arguments[position] if position < len(arguments) else None
+
+
+def _split(text: str) -> list[str]:
+    parts, depth = [""], 0
+    for sign in text:
+        depth += (sign in "([") - (sign in ")]")
+        if sign == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return parts
+
+
+def _converted(situation: Situation, argument: ast.expr, wanted: str, got: str) -> str | None:
+    """An expression of the wanted type with the same value; None where there is none."""
+    text, kind = situation.text(argument), situation.type_of(argument)
+    inner = wanted.removeprefix("Optional[").removesuffix("]") if wanted.startswith("Optional[") else wanted
+    numbers = re.fullmatch(r"List\[(int|float)\]?", inner)
+    if kind == "int" and (inner == "float" or (numbers and numbers.group(1) == "float")):
+        return f"{text}.0" if isinstance(argument, ast.Constant) else f"float({text})"
+    if kind in _NUMBERS and inner == kind and got != kind:
+        return f"{kind}({text})"
+    if inner == "bool" and kind == "int":
+        return str(bool(argument.value)) if isinstance(argument, ast.Constant) else f"bool({text})"
+    if numbers and kind is not None and kind.startswith(("Tuple[", "List[")):
+        made = numbers.group(1)
+        return f"[{made}(item) for item in {text}]" if kind.startswith("List[") or "," not in kind else None
+    return None
+
+
+def narrowed(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``assert x is not None`` before a statement that needs the value."""
+    if "Optional[" not in place.said and "NoneType" not in place.said:
+        return
+    if not situation.alone(place.statement) or isinstance(place.statement, (ast.FunctionDef, ast.For, ast.While)):
+        return
+    names: list[ast.expr] = []
+    nodes = ast.walk(place.node) if not isinstance(place.node, ast.stmt) else _head(place.node)
+    call = _call(situation, place.node)
+    for node in [*nodes, *(ast.walk(call) if call is not None else ())]:
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and _may_be_none(situation, place, node):
+            if node.id not in [item.id for item in names if isinstance(item, ast.Name)]:
+                names.append(node)
+    for node in names:
+        text = situation.text(node)
+        yield Rewrite(
+            f"Say that `{text}` is not None here", (situation.before(place.statement, f"assert {text} is not None"),)
+        )
+    if not names:
+        yield from _narrowed_attribute(situation, place)
+
+
+def _head(statement: ast.stmt) -> Iterator[ast.AST]:
+    """The expressions of a statement, without the statements in it."""
+    for child in ast.iter_child_nodes(statement):
+        if isinstance(child, ast.expr):
+            yield from ast.walk(child)
+
+
+def _may_be_none(situation: Situation, place: Place, node: ast.Name) -> bool:
+    here = situation.type_of(node)
+    if here is None or here == "None" or here.startswith("Optional["):
+        return False
+    if situation.arrived(place.function, node.id) is not None:
+        arrived = situation.arrived(place.function, node.id) or ""
+        return arrived.startswith("Optional[")
+    return any(
+        isinstance(item, (ast.Assign, ast.AnnAssign))
+        and isinstance(item.value, ast.Constant)
+        and item.value.value is None
+        and node.id in {name.id for name in ast.walk(item) if isinstance(name, ast.Name)}
+        for item in ast.walk(place.function)
+    )
+
+
+def _narrowed_attribute(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """An attribute keeps its narrower type only under a local name."""
+    for node in ast.walk(place.statement):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+            if f"'Optional[{situation.type_of(node)}]'" in place.said and isinstance(node.ctx, ast.Load):
+                name = situation.free_name(node.attr, place.function)
+                text = situation.text(node)
+                same = [
+                    item
+                    for item in ast.walk(place.statement)
+                    if isinstance(item, ast.Attribute) and isinstance(item.ctx, ast.Load) and situation.text(item) == text
+                ]
+                edits = [situation.replace(item, name) for item in same]
+                above = situation.before(place.statement, f"{name} = {text}\nassert {name} is not None")
+                yield Rewrite(f"Take `{text}` to a local name that is not None", (above, *edits))
+                return
+
+
+def truth(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``if self.layer:`` asks for None: TorchScript has a truth value of numbers and tensors only."""
+    if "Could not cast value of type" not in place.said or not isinstance(place.node, ast.expr):
+        return
+    node = place.node
+    kind = situation.type_of(node) or _type_in(place.said)
+    text = situation.text(node)
+    parent = situation.parents.get(node)
+    wrap = "({})" if isinstance(parent, (ast.UnaryOp, ast.BinOp, ast.Compare)) else "{}"
+    if kind in ("None",) or (kind is not None and (kind.startswith(("!", "Optional[")))):
+        if kind is not None and kind.startswith("Optional[") and kind[9:-1] in (*_NUMBERS, "str"):
+            return
+        yield Rewrite(f"Compare `{text}` with None", (situation.replace(node, wrap.format(f"{text} is not None")),))
+    elif kind is not None and kind.startswith(("List[", "Dict[", "Tuple[")):
+        yield Rewrite(f"Ask for the length of `{text}`", (situation.replace(node, wrap.format(f"len({text}) > 0")),))
+    elif kind == "str":
+        yield Rewrite(f"Compare `{text}` with the empty text", (situation.replace(node, wrap.format(f'{text} != ""')),))
+
+
+def _type_in(said: str) -> str | None:
+    """The type in torch's message, where nothing ran: a module, None or a container."""
+    match = re.search(r"Could not cast value of type (\S.*?) to bool", said)
+    if match is None:
+        return None
+    text = match.group(1)
+    return "None" if text == "NoneType" else "!" if text.startswith("__torch__") else text

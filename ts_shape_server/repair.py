@@ -1,0 +1,218 @@
+"""Repairs a class for TorchScript: rewrites are tried in the sandbox, what proves itself stays, and what is refused then
+is looked at anew, until the class scripts or nothing helps.
+
+The one driver of the command, of the quick fixes and of fix-all. It asks for trials through a function that it is
+given, so it knows neither processes nor editors. Shallow rewrites come first; one that leaves TorchScript comes last.
+"""
+
+from __future__ import annotations
+
+import difflib
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ts_shape_server.analysis.modules import find_classes
+from ts_shape_server.analysis.rewrites import LEAVES, Rewrite, Situation, proposals
+from ts_shape_server.analysis.syntax import parses
+from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.model import Failure, Range, Report, TextEdit, TorchScript
+from ts_shape_server.probing.requests import Trial
+
+Attempt = Callable[[str], Awaitable[Trial]]
+"""Runs a candidate text beside the original; its state is unknown (`ok` None) if it does not compute the same."""
+
+_MOST_TRIALS = 24
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A rewrite with the refusal it is for, None for what no single refusal asks for."""
+
+    rewrite: Rewrite
+    failure: Failure | None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.rewrite.title, "" if self.failure is None else self.failure.message
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """The text to write. `whole`: the class scripts, and agrees with eager. `depth` is that of the deepest rewrite."""
+
+    text: str
+    state: TorchScript
+    whole: bool
+    titles: tuple[str, ...] = ()
+    depth: int = 0
+    trials: int = 0
+
+
+def scripts(state: TorchScript) -> bool:
+    """Whether a class scripts and means the same: no refusal and no trap is left."""
+    return state.script.ok is True and not state.script.failures
+
+
+def wishes(report: Report, text: str, state: TorchScript) -> list[Wish]:
+    """Every rewrite that this state asks for, the shallow ones first."""
+    source = SourceText(text)
+    classes, _ = find_classes(source)
+    if classes.syntax_error is not None:
+        return []
+    situation = Situation(source, classes, report.path, report.name, state)
+    found = [Wish(rewrite, failure) for failure, rewrite in proposals(situation)]
+    return sorted(found, key=lambda wish: wish.rewrite.depth)
+
+
+async def repair(report: Report, text: str, attempt: Attempt, seconds: float, deepest: int = LEAVES) -> Repaired:
+    """The best text that trials prove for a class within so many seconds; the text itself if none is better."""
+    work = _Work(report, text, attempt, time.monotonic() + seconds)
+    return await work.run(deepest)
+
+
+@dataclass
+class _Work:
+    report: Report
+    original: str
+    attempt: Attempt
+    deadline: float
+    tried: set[tuple[str, str]] = field(default_factory=set)
+    trials: int = 0
+    known: dict[str, TorchScript] = field(default_factory=dict)
+
+    async def run(self, deepest: int) -> Repaired:
+        text, state, titles, depth = self.original, self.report.torchscript, (), 0
+        best = Repaired(text, state, scripts(state))
+        while not best.whole and self.left():
+            found = [wish for wish in wishes(self.report, text, state) if wish.key not in self.tried]
+            chosen = _together(found, deepest)
+            if not chosen:
+                break
+            step = await self._step(text, state, chosen)
+            if step is None:
+                continue
+            text, state, made = step
+            titles = (*titles, *(wish.rewrite.title for wish in made))
+            depth = max([depth, *(wish.rewrite.depth for wish in made)])
+            if _better(self.report.torchscript, state):
+                best = Repaired(text, state, scripts(state), titles, depth)
+        return Repaired(best.text, best.state, best.whole, best.titles, best.depth, self.trials)
+
+    def left(self) -> bool:
+        return self.trials < _MOST_TRIALS and time.monotonic() < self.deadline
+
+    async def _try(self, text: str) -> TorchScript | None:
+        """The state of a text; None if it does not compute the same or is no Python."""
+        if text not in self.known:
+            if not parses(text):
+                return None
+            self.trials += 1
+            trial = await self.attempt(text)
+            self.known[text] = trial.torchscript
+        state = self.known[text]
+        return state if state.script.ok is not None else None
+
+    async def _step(
+        self, text: str, state: TorchScript, chosen: Sequence[Wish]
+    ) -> tuple[str, TorchScript, Sequence[Wish]] | None:
+        """All of the wishes that do no harm and help: the new text, its state, and those made. None if none does."""
+        self.tried.update(wish.key for wish in chosen)
+        changed = _applied(text, chosen)
+        after = await self._try(changed)
+        if after is not None and scripts(after):
+            return changed, after, chosen
+        gone = _messages(state) - _messages(after) if after is not None else Counter[str]()
+        if after is not None and gone:
+            helped = [wish for wish in chosen if wish.failure is None or gone[wish.failure.message]]
+            if len(helped) == len(chosen) or not self.left():
+                return changed, after, chosen
+            fewer = _applied(text, helped)
+            state_of_fewer = await self._try(fewer)
+            if state_of_fewer is not None and not _messages(state_of_fewer) - _messages(after):
+                return fewer, state_of_fewer, helped
+            return changed, after, chosen
+        if len(chosen) == 1 or not self.left():
+            return None
+        half = len(chosen) // 2
+        first = await self._step(text, state, chosen[:half])
+        if not self.left():
+            return first
+        if first is None:
+            return await self._step(text, state, chosen[half:])
+        return first
+
+
+def _together(found: Sequence[Wish], deepest: int) -> list[Wish]:
+    """Wishes of the least depth that there is: one for each refusal, none that touches another's text."""
+    allowed = [wish for wish in found if wish.rewrite.depth <= deepest]
+    if not allowed:
+        return []
+    depth = allowed[0].rewrite.depth
+    chosen: list[Wish] = []
+    served: set[int] = set()
+    for wish in allowed:
+        if wish.rewrite.depth != depth or (wish.failure is not None and id(wish.failure) in served):
+            continue
+        if depth and chosen:
+            break
+        if not any(_overlap(wish.rewrite, other.rewrite) for other in chosen):
+            chosen.append(wish)
+            served.add(id(wish.failure))
+    return chosen
+
+
+def _overlap(one: Rewrite, other: Rewrite) -> bool:
+    """Whether two rewrites cannot be made together. The same edit twice is made once."""
+    for left in one.edits:
+        for right in other.edits:
+            if left != right and _meet(left.range, right.range):
+                return True
+    return False
+
+
+def _meet(left: Range, right: Range) -> bool:
+    starts = (left.line, left.column), (right.line, right.column)
+    ends = (left.end_line, left.end_column), (right.end_line, right.end_column)
+    if starts[0] == ends[0] or starts[1] == ends[1]:
+        return starts[0] < ends[1] and starts[1] < ends[0]
+    return max(starts) < min(ends)
+
+
+def _applied(text: str, chosen: Sequence[Wish]) -> str:
+    edits = list(dict.fromkeys(edit for wish in chosen for edit in wish.rewrite.edits))
+    try:
+        return SourceText(text).apply(edits)
+    except ValueError:
+        return text
+
+
+def _messages(state: TorchScript) -> Counter[str]:
+    return Counter(item.message for item in state.script.failures)
+
+
+def _better(before: TorchScript, after: TorchScript) -> bool:
+    """Whether a class scripts now, or fewer things are wrong and nothing new is."""
+    if scripts(after):
+        return True
+    new = _messages(after) - _messages(before)
+    return not new and sum(_messages(after).values()) < sum(_messages(before).values())
+
+
+def edits_between(before: str, after: str) -> tuple[TextEdit, ...]:
+    """Edits of whole lines that turn one text into the other, as few and as small as line ends allow."""
+    source = SourceText(before)
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    return tuple(_line_edits(source, old, new))
+
+
+def _line_edits(source: SourceText, old: list[str], new: list[str]) -> Iterator[TextEdit]:
+    offsets = [0]
+    for line in old:
+        offsets.append(offsets[-1] + len(line))
+    for kind, start, end, new_start, new_end in difflib.SequenceMatcher(None, old, new, False).get_opcodes():
+        if kind == "equal":
+            continue
+        first, last = source.position(offsets[start]), source.position(offsets[end])
+        yield TextEdit(Range(*first, *last), "".join(new[new_start:new_end]))
