@@ -1,5 +1,5 @@
-"""Repairs a class for TorchScript: rewrites are tried in the sandbox, what proves itself stays, and what is refused then
-is looked at anew, until the class scripts or nothing helps.
+"""Repairs a class for TorchScript: rewrites are tried in the sandbox, what proves itself stays, and what is refused
+then is looked at anew, until the class scripts or nothing helps.
 
 The one driver of the command, of the quick fixes and of fix-all. It asks for trials through a function that it is
 given, so it knows neither processes nor editors. Shallow rewrites come first; one that leaves TorchScript comes last.
@@ -8,10 +8,11 @@ given, so it knows neither processes nor editors. Shallow rewrites come first; o
 from __future__ import annotations
 
 import difflib
+import functools
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ts_shape_server.analysis.modules import find_classes
 from ts_shape_server.analysis.rewrites import LEAVES, Rewrite, Situation, proposals
@@ -83,7 +84,8 @@ class _Work:
     known: dict[str, TorchScript] = field(default_factory=dict)
 
     async def run(self, deepest: int) -> Repaired:
-        text, state, titles, depth = self.original, self.report.torchscript, (), 0
+        text, state, depth = self.original, self.report.torchscript, 0
+        titles: tuple[str, ...] = ()
         best = Repaired(text, state, scripts(state))
         while not best.whole and self.left():
             found = [wish for wish in wishes(self.report, text, state) if wish.key not in self.tried]
@@ -142,6 +144,72 @@ class _Work:
         if first is None:
             return await self._step(text, state, chosen[half:])
         return first
+
+
+async def repair_file(
+    text: str, reports: Sequence[Report], attempt: Callable[[Report, str], Awaitable[Trial]], seconds: float
+) -> tuple[str, dict[str, Repaired]]:
+    """The text with every class of a file repaired that can be, in the order of the reports, and how each ended.
+
+    A repair of one class stays only if every class that it reaches computes the same, and scripts if it did before.
+    """
+    running = [report for report in reports if report.status == "ok"]
+    ends: dict[str, Repaired] = {}
+    current = text
+    for report in running:
+        known = report
+        if current != text:
+            state = (await attempt(report, current)).torchscript
+            known = replace(report, torchscript=state) if state.script.ok is not None else report
+        made = await repair(known, current, functools.partial(attempt, report), seconds)
+        if made.text != current and not await _harmless(current, made.text, report, running, attempt):
+            made = replace(made, text=current, state=known.torchscript, whole=False, titles=())
+        ends[report.name] = made
+        current = made.text
+    return current, ends
+
+
+async def combined(
+    text: str,
+    parts: Sequence[tuple[Report, Sequence[TextEdit]]],
+    running: Sequence[Report],
+    attempt: Callable[[Report, str], Awaitable[Trial]],
+) -> tuple[TextEdit, ...]:
+    """The edits of all repairs that go together: each was proven alone, and harms no class when it joins the others."""
+    kept: tuple[TextEdit, ...] = ()
+    current = text
+    for report, edits in parts:
+        together = tuple(dict.fromkeys((*kept, *edits)))
+        try:
+            changed = SourceText(text).apply(together)
+        except ValueError:
+            continue
+        alone = not kept and len(parts) == 1 and len(running) == 1
+        if parses(changed) and (alone or await _harmless(current, changed, report, running, attempt)):
+            kept, current = together, changed
+    return kept
+
+
+async def _harmless(
+    before: str,
+    after: str,
+    repaired: Report,
+    running: Sequence[Report],
+    attempt: Callable[[Report, str], Awaitable[Trial]],
+) -> bool:
+    """Whether every other class whose code changed computes the same, and scripts if it did."""
+    was, now = _digests(before), _digests(after)
+    for report in running:
+        if report.name == repaired.name or was.get(report.name) == now.get(report.name):
+            continue
+        state = (await attempt(report, after)).torchscript
+        if state.script.ok is None or (scripts(report.torchscript) and not scripts(state)):
+            return False
+    return True
+
+
+def _digests(text: str) -> dict[str, str]:
+    return {item.name: item.digest for item in find_classes(SourceText(text))[0].classes}
 
 
 def _together(found: Sequence[Wish], deepest: int) -> list[Wish]:

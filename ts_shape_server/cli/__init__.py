@@ -146,8 +146,9 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--checkpoint", metavar="WEIGHTS", help="a state_dict to load before the export")
     export.add_argument("--force", action="store_true", help="replace OUT if it exists")
 
-    fix = commands.add_parser("fix", parents=[common], help="annotations that are known to help, as a diff")
+    fix = commands.add_parser("fix", parents=[common], help="rewrites that are known to help, as a diff")
     fix.add_argument("files", nargs="+", metavar="FILE[:CLASS]")
+    fix.add_argument("--seconds", type=float, default=60.0, help="how long to look for a class's repair (default 60)")
     fix.add_argument("--write", action="store_true", help="write the files instead")
 
     info = commands.add_parser("info", parents=[common], help="interpreter, torch and sandbox")

@@ -15,15 +15,16 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
-from ts_shape_server.analysis.edits import annotate
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.cli import tables
 from ts_shape_server.cli.formats import FORMATS, shown_path
 from ts_shape_server.cli.runs import Problem, Runner, Target, Unreadable, python_files, target
-from ts_shape_server.features import actions, words
+from ts_shape_server.features import words
 from ts_shape_server.features.diagnostics import Finding, about_syntax, findings
 from ts_shape_server.features.known import Known
-from ts_shape_server.model import Annotation, Report
+from ts_shape_server.model import Report
+from ts_shape_server.probing.requests import FileRequest, Trial
+from ts_shape_server.repair import Repaired, repair_file, scripts
 from ts_shape_server.workspace import encoding_of
 
 Flags = Mapping[str, Any]
@@ -192,7 +193,7 @@ async def info(options: argparse.Namespace, flags: Flags) -> int:
 
 
 async def fix(options: argparse.Namespace, flags: Flags) -> int:
-    """Annotations that were tried, as a diff or written; 1 if a class still does not script."""
+    """Rewrites that were tried, as a diff or written; 1 if a class still does not script."""
     left = 0
     targets = [target(item) for item in options.files]
     async with Runner(flags, targets[0].path, tell) as runner:
@@ -201,22 +202,29 @@ async def fix(options: argparse.Namespace, flags: Flags) -> int:
             snapshot = await runner.snapshot(item.path)
             _must_have(item, [module.name for module in snapshot.modules])
             probed = await runner.probe(snapshot, [item.class_name] if item.class_name else None)
-            proven: list[Annotation] = []
+
+            def attempt(report: Report, text: str, about: FileRequest = probed.request) -> Coroutine[Any, Any, Trial]:
+                return runner.service.trial(about, report.name, report, text)
+
+            text, ends = await repair_file(snapshot.source.text, probed.reports, attempt, options.seconds)
             for report in probed.reports:
-                scripts = report.torchscript.script.ok is True
-                for candidate in (each for each in actions.candidates(report) if each.whole):
-                    edits, _ = annotate(snapshot.source, snapshot.classes, candidate.annotations)
-                    changed = snapshot.source.apply(edits)
-                    trial = await runner.service.trial(probed.request, report.name, report, changed)
-                    if trial.ok:
-                        proven.extend(candidate.annotations)
-                        scripts = trial.torchscript.script.ok is True
-                left += not scripts
-            edits, _ = annotate(snapshot.source, snapshot.classes, proven)
-            _deliver(snapshot.source, snapshot.source.apply(edits), item.path, options.write)
+                made = ends.get(report.name)
+                left += made is None or not made.whole
+                if made is not None and not scripts(report.torchscript):
+                    _tell_of(made, report.name)
+            _deliver(snapshot.source, text, item.path, options.write)
     if left:
         tell(f"{words.many(left, 'class', 'classes')} still {'does' if left == 1 else 'do'} not script.")
     return 1 if left else 0
+
+
+def _tell_of(made: Repaired, name: str) -> None:
+    """What was done to a class, and what remains."""
+    for title in made.titles:
+        tell(f"{name}: {title}.")
+    for failure in made.state.script.failures if not made.whole else ():
+        place = f" (line {failure.location.range.line})" if failure.location is not None else ""
+        tell(f"{name} still fails{place}: {failure.message}")
 
 
 def _deliver(before: SourceText, after: str, path: str, write: bool) -> None:

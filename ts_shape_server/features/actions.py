@@ -1,67 +1,102 @@
-"""Fixes: sets of annotations that a run saw, each with a title, and what a trial said they resolve.
+"""Fixes for an editor's menu: text edits with a title, and what a trial said they resolve.
 
-A `Candidate` is a wish; it becomes a `Fix` only with a trial in the sandbox that says so. Positions are made when the
-edit is asked for, so that a fix outlives edits elsewhere in the file.
+A fix keeps the text that it was made for: it is still good after edits elsewhere in the file, and gone once one of its
+own lines changed.
 """
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ts_shape_server.model import Annotation, Failure, Report, TorchScript
+from ts_shape_server.analysis.edits import annotate
+from ts_shape_server.analysis.modules import find_classes
+from ts_shape_server.analysis.rewrites import Rewrite, annotation_title
+from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.model import Annotation, Failure, Range, Report, TextEdit, TorchScript
+from ts_shape_server.repair import Repaired, edits_between, wishes
 
 _MOST_CANDIDATES = 8
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Annotations to write together. `whole`: all that TorchScript needs in the class."""
+    """A rewrite to try alone. `annotated` are the parameters of `forward` that it gives a type."""
 
     class_name: str
-    title: str
-    annotations: tuple[Annotation, ...]
-    whole: bool
+    rewrite: Rewrite
+    annotated: frozenset[str] = frozenset()
+
+    @property
+    def title(self) -> str:
+        return self.rewrite.title
 
 
 @dataclass(frozen=True)
 class Fix:
-    """A candidate that was tried: `resolves` names the failures that are gone, by code and message."""
+    """Edits of `text` that were tried: `resolves` names the failures that are gone, by code and message."""
 
     class_name: str
     title: str
-    annotations: tuple[Annotation, ...]
+    text: str
+    edits: tuple[TextEdit, ...]
     preferred: bool
     resolves: frozenset[tuple[str, str]]
+    annotated: frozenset[str] = frozenset()
 
 
-def candidates(report: Report) -> list[Candidate]:
-    """The whole set first, then each needed annotation alone. None for a class that does not run."""
-    needed = [item for item in report.torchscript.annotations if item.needed]
-    if report.status != "ok" or not needed:
+def candidates(report: Report, text: str) -> list[Candidate]:
+    """Every rewrite that the report asks for, alone: single annotations first. None for a class that does not run."""
+    if report.status != "ok":
         return []
+    found = [_annotation(report, text, item) for item in report.torchscript.annotations if item.needed]
+    rewrites = [
+        Candidate(report.name, wish.rewrite)
+        for wish in wishes(report, text, report.torchscript)
+        if wish.failure is not None
+    ]
+    return [item for item in [*found, *rewrites] if item.rewrite.edits][:_MOST_CANDIDATES]
+
+
+def _annotation(report: Report, text: str, item: Annotation) -> Candidate:
+    source = SourceText(text)
+    edits, _ = annotate(source, find_classes(source)[0], [item])
+    return Candidate(report.name, Rewrite(annotation_title(item), edits), _parameters([item]))
+
+
+def _parameters(annotations: Iterable[Annotation]) -> frozenset[str]:
+    return frozenset(item.name for item in annotations if item.function == "forward")
+
+
+def verified(candidate: Candidate, report: Report, text: str, after: TorchScript) -> Fix:
+    """The fix that a successful trial of one rewrite proves."""
+    gone = _gone(report.torchscript, after)
+    edits = candidate.rewrite.edits
+    return Fix(report.name, candidate.title, text, edits, False, gone, candidate.annotated)
+
+
+def repaired(done: Repaired, report: Report, text: str) -> Fix | None:
+    """The fix that a repair of the whole class comes to; None if it found nothing."""
+    if done.text == text:
+        return None
     name = report.name.rsplit(".", 1)[-1]
-    if len(needed) == 1:
-        return [Candidate(report.name, _title(needed[0]), (needed[0],), True)]
-    whole = Candidate(report.name, f"Annotate all {len(needed)} places that TorchScript needs in {name}", (), True)
-    found = [Candidate(whole.class_name, whole.title, tuple(needed), True)]
-    found += [Candidate(report.name, _title(item), (item,), False) for item in needed]
-    return found[:_MOST_CANDIDATES]
+    title = done.titles[0] if len(done.titles) == 1 else f"Repair {name} for TorchScript, {len(done.titles)} changes"
+    if len(done.titles) != 1 and not done.whole:
+        title = f"Repair what can be in {name}, {len(done.titles)} changes"
+    needed = [item for item in report.torchscript.annotations if item.needed]
+    gone = _gone(report.torchscript, done.state)
+    return Fix(report.name, title, text, edits_between(text, done.text), True, gone, _parameters(needed))
 
 
-def _title(item: Annotation) -> str:
-    if item.name == "return":
-        return f"Annotate the result of `{item.function}` as {item.type}"
-    if not item.function:
-        return f"Annotate `self.{item.name}` as {item.type}"
-    return f"Annotate `{item.name}` as {item.type}"
+def all_of(text: str, edits: Sequence[TextEdit]) -> Fix:
+    """What ``source.fixAll`` writes."""
+    return Fix("", "Make all verified repairs for TorchScript", text, tuple(edits), True, frozenset())
 
 
-def verified(candidate: Candidate, report: Report, after: TorchScript) -> Fix:
-    """The fix that a successful trial proves. A whole fix also resolves the hints about bare parameters."""
+def _gone(before: TorchScript, after: TorchScript) -> frozenset[tuple[str, str]]:
     left = {(item.code, item.message) for item in _failures(after)}
-    gone = frozenset((item.code, item.message) for item in _failures(report.torchscript)) - left
-    return Fix(candidate.class_name, candidate.title, candidate.annotations, candidate.whole, gone)
+    return frozenset((item.code, item.message) for item in _failures(before)) - left
 
 
 def _failures(state: TorchScript) -> list[Failure]:
@@ -73,16 +108,31 @@ def helps(fix: Fix, code: str, message: str, class_name: str) -> bool:
     if fix.class_name != class_name:
         return False
     if code == "unannotated-input":
-        named = message.split("`")[1:2]
-        return any(item.function == "forward" and item.name in named for item in fix.annotations)
+        return any(name in fix.annotated for name in message.split("`")[1:2])
     return (code, message) in fix.resolves
-
-
-def together(fixes: Iterable[Fix]) -> tuple[Annotation, ...]:
-    """The annotations of the preferred fix of each class: what ``source.fixAll`` writes."""
-    return tuple(dict.fromkeys(item for fix in fixes if fix.preferred for item in fix.annotations))
 
 
 def ordered(fixes: Sequence[Fix]) -> list[Fix]:
     """Preferred ones first; one that resolves nothing the preferred one does not is still offered after it."""
     return sorted(fixes, key=lambda fix: (not fix.preferred, fix.title))
+
+
+def edits_for(fix: Fix, text: str) -> tuple[TextEdit, ...] | None:
+    """The fix's edits in a text that has changed elsewhere; None where a line that they touch is another."""
+    if text == fix.text:
+        return fix.edits
+    old, new = SourceText(fix.text), SourceText(text)
+    lines: dict[int, int] = {}
+    for block in difflib.SequenceMatcher(None, old.lines, new.lines, autojunk=False).get_matching_blocks():
+        lines.update({block.a + offset + 1: block.b + offset + 1 for offset in range(block.size)})
+    moved = []
+    for edit in fix.edits:
+        span = edit.range
+        touched = range(span.line, span.end_line + 1)
+        if any(number not in lines for number in touched):
+            return None
+        start, end = lines[span.line], lines[span.end_line]
+        if end - start != span.end_line - span.line:
+            return None
+        moved.append(TextEdit(Range(start, span.column, end, span.end_column), edit.text))
+    return tuple(moved)

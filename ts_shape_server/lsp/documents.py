@@ -34,6 +34,7 @@ class Document:
     confirmed: dict[str, int] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)
     fixes: dict[str, tuple[Report, list[Fix]]] = field(default_factory=dict)
+    fix_all: Fix | None = None
     edition: int = 0
     task: asyncio.Task[None] | None = None
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
@@ -81,12 +82,14 @@ class Document:
         return self.fixes[name][1] if self.was_tried(name) else []
 
     def was_tried(self, name: str) -> bool:
-        """Whether the candidates that the report makes today went through a trial."""
+        """Whether the candidates that the report makes today went through a trial. Its lines may have moved since."""
         report, _ = self.fixes.get(name, (None, []))
         current = self.known(name).current
         if report is None or current is None:
             return False
-        return report.torchscript.annotations == current.torchscript.annotations
+        before, now = report.torchscript, current.torchscript
+        same = [item.message for item in before.script.failures] == [item.message for item in now.script.failures]
+        return same and before.annotations == now.annotations
 
     def wake(self) -> None:
         """Tell everyone who waits that something is new."""

@@ -16,7 +16,6 @@ from typing import Any
 
 from lsprotocol import types
 
-from ts_shape_server.analysis.edits import annotate
 from ts_shape_server.analysis.names import Subject, name_at
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.features import actions, hover, lenses
@@ -321,8 +320,7 @@ async def _elsewhere(
 
 def code_actions(server: Server, document: Document, params: types.CodeActionParams) -> list[types.CodeAction]:
     """Verified fixes for the diagnostics in the range, and the one that fixes all of the file."""
-    session, snapshot = server.session, document.current
-    assert snapshot is not None
+    session = server.session
     only = params.context.only
     found: list[types.CodeAction] = []
     if _asked_for(only, "quickfix"):
@@ -333,11 +331,11 @@ def code_actions(server: Server, document: Document, params: types.CodeActionPar
             for fix in actions.ordered(document.fixes_of(finding.class_name)):
                 if actions.helps(fix, finding.code, finding.message, finding.class_name):
                     _add(found, server, document, fix, diagnostic)
-    whole = actions.together(fix for item in snapshot.modules for fix in document.fixes_of(item.name))
-    if whole and _asked_for(only, FIX_ALL):
+    whole = document.fix_all
+    if whole is not None and _asked_for(only, FIX_ALL):
         edit = _edit(server, document, whole)
         if edit is not None:
-            found.append(types.CodeAction("Insert all verified TorchScript annotations", kind=FIX_ALL, edit=edit))
+            found.append(types.CodeAction(whole.title, kind=FIX_ALL, edit=edit))
     return found
 
 
@@ -349,7 +347,7 @@ def _add(
     if same is not None:
         same.diagnostics = [*(same.diagnostics or []), about]
         return
-    edit = _edit(server, document, fix.annotations)
+    edit = _edit(server, document, fix)
     if edit is not None:
         found.append(
             types.CodeAction(
@@ -363,10 +361,8 @@ def _add(
         )
 
 
-def _edit(server: Server, document: Document, annotations: Any) -> types.WorkspaceEdit | None:
-    snapshot = document.current
-    assert snapshot is not None
-    edits, _ = annotate(snapshot.source, snapshot.classes, annotations)
+def _edit(server: Server, document: Document, fix: actions.Fix) -> types.WorkspaceEdit | None:
+    edits = actions.edits_for(fix, document.text)
     if not edits:
         return None
     converted = server.converter().edits(document.source, edits)

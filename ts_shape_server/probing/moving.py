@@ -6,10 +6,11 @@ Pure: takes reports, texts and places, and gives reports.
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from ts_shape_server.model import Argument, Failure, Layer, Location, Range, Report, TorchScript, Variable
+from ts_shape_server.model import Argument, Failure, FunctionFacts, Layer, Location, Range, Report, TorchScript, Variable
 
 Place = tuple[str, int, str]
 """Where a piece of evidence stands: a file, a line, and the label that says so."""
@@ -25,6 +26,7 @@ def with_text(report: Report, old: str, new: str) -> Report:
         for offset in range(block.size):
             lines[block.a + offset + 1] = block.b + offset + 1
 
+    @functools.cache
     def line(number: int) -> int:
         before = max((known for known in lines if known <= number), default=None)
         return lines[before] + (number - before if before != number else 0) if before is not None else number
@@ -35,10 +37,15 @@ def with_text(report: Report, old: str, new: str) -> Report:
     def variable(item: Variable) -> Variable:
         return replace(item, line=line(item.line))
 
+    def facts(item: FunctionFacts) -> FunctionFacts:
+        values = tuple((_shifted(span, line), kind) for span, kind in item.values)
+        return replace(item, line=line(item.line), values=values, idle=tuple(_shifted(span, line) for span in item.idle))
+
     moved = _relocated(report, lambda place: _at(place, line) if place.path == report.path else place)
     return replace(
         moved,
         line=line(report.line),
+        torchscript=replace(moved.torchscript, facts=tuple(map(facts, report.torchscript.facts))),
         layers=tuple(map(layer, report.layers)),
         variables=tuple(map(variable, report.variables)),
     )
@@ -74,8 +81,11 @@ def _renamed(report: Report, labels: Mapping[str, str]) -> tuple[tuple[str, Argu
 
 
 def _at(place: Location, line: Callable[[int], int]) -> Location:
-    span = place.range
-    return replace(place, range=Range(line(span.line), span.column, line(span.end_line), span.end_column))
+    return replace(place, range=_shifted(place.range, line))
+
+
+def _shifted(span: Range, line: Callable[[int], int]) -> Range:
+    return Range(line(span.line), span.column, line(span.end_line), span.end_column)
 
 
 def _relocated(report: Report, location: Callable[[Location], Location]) -> Report:
@@ -97,5 +107,6 @@ def _relocated(report: Report, location: Callable[[Location], Location]) -> Repo
             replace(scripted.script, failures=tuple(map(failure, scripted.script.failures))),
             replace(scripted.trace, failures=tuple(map(failure, scripted.trace.failures))),
             scripted.annotations,
+            scripted.facts,
         ),
     )

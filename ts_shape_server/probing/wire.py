@@ -267,7 +267,14 @@ _FAILURE = _record(
     {"location": _or_null(_LOCATION), "detail": _TEXT, "related": _list_of(_LOCATION)},
 )
 _ANNOTATION = _record({"owner": _TEXT, "function": _TEXT, "name": _TEXT, "type": _TEXT}, {"needed": _FLAG})
-_FACTS = _record({"line": _NUMBER, "ran": _FLAG, "values": _list_of(lambda item: _seen(item)), "idle": _list_of(lambda item: _extent(item))})
+_FACTS = _record(
+    {
+        "line": _NUMBER,
+        "ran": _FLAG,
+        "values": _list_of(lambda item: _seen(item)),
+        "idle": _list_of(lambda item: _extent(item)),
+    }
+)
 _TORCHSCRIPT = _record(
     {},
     {

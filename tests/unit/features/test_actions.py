@@ -1,4 +1,4 @@
-"""Which fixes are worth a trial, and what a trial makes of them."""
+"""Which rewrites are worth a trial alone, what a trial makes of them, and how a fix outlives edits elsewhere."""
 
 from __future__ import annotations
 
@@ -6,18 +6,41 @@ from dataclasses import replace
 
 from sample_reports import CNN, FAILED, LISTS, failure
 
+from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.features import actions
 from ts_shape_server.model import Annotation, Attempt, Report, TorchScript
+from ts_shape_server.repair import Repaired
 
 ATTRIBUTE = Annotation("Dynamic", "", "state", "Optional[Tensor]", True)
+TEXT = """from typing import List, Optional
+from torch import Tensor, nn
+
+
+class Dynamic(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.state = None
+
+    def forward(self, x):
+        return x
+"""
 TWO = replace(
     LISTS,
     torchscript=replace(LISTS.torchscript, annotations=(*LISTS.torchscript.annotations, ATTRIBUTE)),
 )
+AFTER = TEXT.replace("forward(self, x)", "forward(self, x: List[Tensor])")
 
 
 def check(report: Report, *titles: str) -> None:
-    assert [item.title for item in actions.candidates(report)] == list(titles)
+    assert [item.title for item in actions.candidates(report, TEXT)] == list(titles)
+
+
+def fix_of(after: str = AFTER, left: TorchScript | None = None, *titles: str) -> actions.Fix:
+    state = TorchScript(Attempt(True), Attempt(True)) if left is None else left
+    made = Repaired(after, state, not state.script.failures, titles or ("Annotate `x` as List[Tensor]",))
+    found = actions.repaired(made, LISTS, TEXT)
+    assert found is not None
+    return found
 
 
 def test_what_torchscript_does_not_need_is_no_fix() -> None:
@@ -25,23 +48,18 @@ def test_what_torchscript_does_not_need_is_no_fix() -> None:
     check(replace(FAILED, torchscript=LISTS.torchscript))
 
 
-def test_one_needed_annotation_is_one_fix() -> None:
+def test_each_needed_annotation_is_tried_alone() -> None:
     check(LISTS, "Annotate `x` as List[Tensor]")
+    check(TWO, "Annotate `x` as List[Tensor]", "Annotate `self.state` as Optional[Tensor]")
 
 
-def test_several_needed_annotations_are_offered_together_and_alone() -> None:
-    check(
-        TWO,
-        "Annotate all 2 places that TorchScript needs in Dynamic",
-        "Annotate `x` as List[Tensor]",
-        "Annotate `self.state` as Optional[Tensor]",
-    )
+def test_a_repair_that_changes_nothing_is_no_fix() -> None:
+    assert actions.repaired(Repaired(TEXT, TorchScript(), False), LISTS, TEXT) is None
 
 
-def test_a_trial_says_what_a_fix_resolves() -> None:
-    whole = actions.candidates(LISTS)[0]
+def test_a_repair_says_what_it_resolves() -> None:
     left = TorchScript(Attempt(True, (failure("script-trap", "`mask` is NoneType"),)), Attempt(True))
-    fix = actions.verified(whole, LISTS, left)
+    fix = fix_of(AFTER, left)
     assert fix.preferred
     assert actions.helps(fix, "script-error", "`for` over a Tensor", "Dynamic")
     assert not actions.helps(fix, "script-trap", "`mask` is NoneType", "Dynamic")
@@ -50,7 +68,28 @@ def test_a_trial_says_what_a_fix_resolves() -> None:
     assert not actions.helps(fix, "unannotated-input", "`y` has no annotation", "Dynamic")
 
 
-def test_fixing_all_takes_the_preferred_fix_of_each_class_once() -> None:
-    fixes = [actions.verified(item, TWO, TorchScript()) for item in actions.candidates(TWO)]
-    assert actions.together(fixes) == tuple(item for item in TWO.torchscript.annotations if item.needed)
-    assert [item.preferred for item in actions.ordered(fixes)] == [True, False, False]
+def test_a_repair_of_several_changes_names_the_class_and_their_number() -> None:
+    assert fix_of(AFTER, None, "one", "two").title == "Repair Dynamic for TorchScript, 2 changes"
+    partly = TorchScript(Attempt(False, (failure("script-error", "`other`"),)), Attempt(True))
+    assert fix_of(AFTER, partly, "one", "two").title == "Repair what can be in Dynamic, 2 changes"
+
+
+def test_the_repair_of_the_class_comes_first() -> None:
+    alone = [actions.verified(item, TWO, TEXT, TorchScript()) for item in actions.candidates(TWO, TEXT)]
+    assert [item.preferred for item in actions.ordered([*alone, fix_of()])] == [True, False, False]
+
+
+def moved(text: str) -> str | None:
+    edits = actions.edits_for(fix_of(), text)
+    return None if edits is None else SourceText(text).apply(edits)
+
+
+def test_a_fix_outlives_edits_elsewhere() -> None:
+    assert moved(TEXT) == AFTER
+    assert moved("# a comment\n\n" + TEXT) == "# a comment\n\n" + AFTER
+    assert moved(TEXT + "\nprint()\n") == AFTER + "\nprint()\n"
+
+
+def test_a_fix_is_gone_once_its_own_line_changed() -> None:
+    assert moved(TEXT.replace("forward(self, x)", "forward(self, x, y)")) is None
+    assert moved("") is None

@@ -7,10 +7,9 @@ puts the old ones back. It knows nothing of what the types are wanted for.
 from __future__ import annotations
 
 import ast
-import builtins
 import copy
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
 from typing import Any
@@ -45,7 +44,7 @@ class Expressions:
         return function.key not in self.functions or (function.key, key_of(block[0])) in self.blocks
 
 
-def record(functions: Iterable[Parsed], call: Callable[[], Any], into: Expressions) -> None:
+def record(functions: Sequence[Parsed], call: Callable[[], Any], into: Expressions) -> None:
     """Run `call` with the functions recorded. Never raises what `call` raises: what was seen by then counts."""
     swapped: list[tuple[Any, CodeType]] = []
     recorder = _Recorder(into)
@@ -58,17 +57,19 @@ def record(functions: Iterable[Parsed], call: Callable[[], Any], into: Expressio
                 swapped.append((inner, inner.__code__))
                 inner.__code__ = code
                 into.functions.add(parsed.key)
-        setattr(builtins, _RECORDER, recorder.record)
-        setattr(builtins, _VISITOR, recorder.visit)
+        for function, _ in swapped:
+            # Not among the builtins: a file may have been loaded with builtins of its own.
+            function.__globals__.update({_RECORDER: recorder.record, _VISITOR: recorder.visit})
         try:
             call()
         except Exception:
-            return
+            # What ran before counts; what did not run then might have run.
+            into.functions.difference_update(parsed.key for parsed in functions)
     finally:
         for function, code in swapped:
             function.__code__ = code
-        vars(builtins).pop(_RECORDER, None)
-        vars(builtins).pop(_VISITOR, None)
+            function.__globals__.pop(_RECORDER, None)
+            function.__globals__.pop(_VISITOR, None)
 
 
 class _Recorder:
@@ -90,7 +91,9 @@ class _Recorder:
             key = self.keys[number]
             known = self.into.values.get(key, types.UNKNOWN)
             found = types.of(value)
-            self.into.values[key] = types.join(known, types.Type("!", python=type(value)) if found.name == "!" else found)
+            self.into.values[key] = types.join(
+                known, types.Type("!", python=type(value)) if found.name == "!" else found
+            )
         return value
 
     def visit(self, number: int) -> None:

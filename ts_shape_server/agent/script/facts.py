@@ -43,7 +43,7 @@ def _concerned(search: Search, failures: list[Mapping[str, Any]], path: str) -> 
 
 def _of_function(search: Search, function: Parsed, limit: int) -> dict[str, Any]:
     search.record_with(function)
-    values = []
+    values: list[list[Any]] = []
     for node in located_nodes(function.tree):
         if len(values) >= limit:
             break

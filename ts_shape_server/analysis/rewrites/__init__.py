@@ -17,7 +17,7 @@ from ts_shape_server.analysis.rewrites import (
 from ts_shape_server.analysis.rewrites.situation import LEAVES, PLAIN, SIGNATURE, Place, Rewrite, Rewriter, Situation
 from ts_shape_server.model import Annotation, Failure
 
-__all__ = ["LEAVES", "PLAIN", "SIGNATURE", "Place", "Rewrite", "Situation", "proposals"]
+__all__ = ["LEAVES", "PLAIN", "SIGNATURE", "Place", "Rewrite", "Situation", "annotation_title", "proposals"]
 
 _REWRITERS: tuple[Rewriter, ...] = (
     values.converted_arguments,
@@ -50,7 +50,7 @@ _REWRITERS: tuple[Rewriter, ...] = (
 
 def proposals(situation: Situation) -> Iterator[tuple[Failure | None, Rewrite]]:
     """What might help: the types that the run saw, and for each refusal the rewrites that know it."""
-    for rewrite in annotations(situation):
+    for rewrite in types(situation):
         yield None, rewrite
     for failure in situation.state.script.failures:
         place = situation.place(failure)
@@ -61,16 +61,16 @@ def proposals(situation: Situation) -> Iterator[tuple[Failure | None, Rewrite]]:
                 yield failure, rewrite
 
 
-def annotations(situation: Situation) -> Iterator[Rewrite]:
+def types(situation: Situation) -> Iterator[Rewrite]:
     """All types that TorchScript needs and the source lacks."""
     needed = [item for item in situation.state.annotations if item.needed]
     edits = situation.annotated(needed)
     if edits:
-        title = f"Annotate all {len(needed)} places that TorchScript needs" if len(needed) > 1 else _title(needed[0])
-        yield Rewrite(title, edits)
+        many = f"Annotate all {len(needed)} places that TorchScript needs"
+        yield Rewrite(many if len(needed) > 1 else annotation_title(needed[0]), edits)
 
 
-def _title(item: Annotation) -> str:
+def annotation_title(item: Annotation) -> str:
     if item.name == "return":
         return f"Annotate the result of `{item.function}` as {item.type}"
     if not item.function:

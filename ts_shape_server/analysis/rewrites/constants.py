@@ -65,9 +65,10 @@ def _set_once(situation: Situation, owner: ast.ClassDef, name: str) -> bool:
         if situation.owner(function) is not owner or function.name == "__init__":
             continue
         for node in ast.walk(function):
-            if _own_attribute(node) and isinstance(node, ast.Attribute) and node.attr == name:
-                if not isinstance(node.ctx, ast.Load):
-                    return False
+            if not _own_attribute(node) or not isinstance(node, ast.Attribute) or node.attr != name:
+                continue
+            if not isinstance(node.ctx, ast.Load):
+                return False
     return True
 
 
@@ -96,9 +97,7 @@ def decided_in_constructor(situation: Situation, place: Place) -> Iterator[Rewri
     qualified = situation.qualified(owner)
     final = [Annotation(qualified, "", name, "Final[bool]", True) for name in made.values()]
     listed = ", ".join(f"`{text}`" for text in made)
-    yield Rewrite(
-        f"Decide {listed} once, in `__init__`", (*situation.annotated(final), line, *edits), SIGNATURE
-    )
+    yield Rewrite(f"Decide {listed} once, in `__init__`", (*situation.annotated(final), line, *edits), SIGNATURE)
 
 
 def _is_fixed(situation: Situation, owner: ast.ClassDef, initialiser: ast.FunctionDef, node: ast.expr) -> bool:
@@ -112,12 +111,16 @@ def _is_fixed(situation: Situation, owner: ast.ClassDef, initialiser: ast.Functi
         if _own_attribute(item) and isinstance(item, ast.Attribute):
             if not _set_once(situation, owner, item.attr) or situation.type_of(item) not in (*_SIMPLE, None):
                 return False
-            if not any(_own_attribute(each) and getattr(each, "attr", "") == item.attr for each in ast.walk(initialiser)):
+            if not any(
+                _own_attribute(each) and getattr(each, "attr", "") == item.attr for each in ast.walk(initialiser)
+            ):
                 return False
             attributes += item.attr != "training"
         elif not _is_literal(item):
             return False
-    simple = all(isinstance(item, (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn)) for item in node.ops)
+    simple = all(
+        isinstance(item, (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn)) for item in node.ops
+    )
     return bool(attributes) and simple
 
 
@@ -132,7 +135,9 @@ def _is_literal(node: ast.expr) -> bool:
 def _flag_name(situation: Situation, node: ast.expr, taken: set[str]) -> str:
     assert isinstance(node, ast.Compare)
     words = re.sub(r"\W+", "_", situation.text(node).replace("self.", "")).strip("_").lower()
-    name = base = situation.free_name(f"_{'not_' if isinstance(node.ops[0], (ast.NotEq, ast.NotIn)) else ''}{words}"[:40])
+    name = base = situation.free_name(
+        f"_{'not_' if isinstance(node.ops[0], (ast.NotEq, ast.NotIn)) else ''}{words}"[:40]
+    )
     number = 1
     while name in taken:
         number += 1

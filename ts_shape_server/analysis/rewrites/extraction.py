@@ -182,7 +182,9 @@ def _flow(
 ) -> tuple[dict[str, str | None], dict[str, str | None]]:
     """What goes in and what comes out, with types (None: unknown); ``return`` for a result of the function."""
     inside = {node for statement in stretch.statements for node in ast.walk(statement)}
-    names = sorted((node for node in inside if isinstance(node, ast.Name)), key=lambda item: (item.lineno, item.col_offset))
+    names = sorted(
+        (node for node in inside if isinstance(node, ast.Name)), key=lambda item: (item.lineno, item.col_offset)
+    )
     before, after = _bound_outside(function, inside)
     inputs: dict[str, str | None] = {}
     first: dict[str, bool] = {}

@@ -27,9 +27,8 @@ def enumerated(situation: Situation, place: Place) -> Iterator[Rewrite]:
         TextEdit(_joint(situation, loop.target, loop.iter), f"{loop.target.id}, {name} in enumerate({text})"),
     ]
     for statement in loop.body:
-        for node in ast.walk(statement):
-            if _is_item(situation, node, text, loop.target.id):
-                edits.append(situation.replace(node, name))
+        items = [node for node in ast.walk(statement) if _is_item(situation, node, text, loop.target.id)]
+        edits += [situation.replace(node, name) for node in items]
     yield Rewrite(f"Loop over `{text}` with `enumerate`", tuple(edits))
 
 
@@ -58,9 +57,10 @@ def _loop_over(situation: Situation, statement: ast.stmt, index: ast.expr) -> as
     current: ast.AST | None = statement
     while current is not None:
         current = situation.parents.get(current)
-        if isinstance(current, ast.For) and isinstance(current.target, ast.Name) and isinstance(index, ast.Name):
-            if current.target.id == index.id:
-                return current
+        if not isinstance(current, ast.For) or not isinstance(index, ast.Name):
+            continue
+        if isinstance(current.target, ast.Name) and current.target.id == index.id:
+            return current
     return None
 
 

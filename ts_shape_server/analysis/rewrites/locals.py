@@ -12,7 +12,9 @@ from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situatio
 from ts_shape_server.model import Range, TextEdit
 
 _PREVIOUSLY = re.compile(r"Variable '(?P<name>\w+)' previously had type (?P<first>.*?) but is now being assigned")
-_BRANCHES = re.compile(r"^(?:Type mismatch: )?(?P<name>\w+) is set to type (?P<first>.*?) in the true branch", re.MULTILINE)
+_BRANCHES = re.compile(
+    r"^(?:Type mismatch: )?(?P<name>\w+) is set to type (?P<first>.*?) in the true branch", re.MULTILINE
+)
 _UNDEFINED = re.compile(r"^(?P<name>\w+) is not defined in the (?:true|false) branch", re.MULTILINE)
 _NO_VALUE = re.compile(r"undefined value (?P<name>\w+)")
 _EMPTY = {"Tensor": "torch.empty(0)", "int": "0", "float": "0.0", "bool": "False", "str": '""'}
@@ -35,7 +37,9 @@ def typed_start(situation: Situation, place: Place) -> Iterator[Rewrite]:
         wanted = f"Optional[{kind}]" if none and not kind.startswith("Optional[") else kind
         speller = situation.spelling()
         span = situation.range_of(node.targets[0])
-        edit = TextEdit(Range(span.end_line, span.end_column, span.end_line, span.end_column), f": {speller.of(wanted)}")
+        edit = TextEdit(
+            Range(span.end_line, span.end_column, span.end_line, span.end_column), f": {speller.of(wanted)}"
+        )
         yield Rewrite(f"Annotate `{name}` as {wanted}", (edit, *speller.imports()))
 
 
@@ -126,7 +130,10 @@ def _all_set(statement: ast.If, name: str) -> bool:
 def _sets(statement: ast.stmt, name: str) -> bool:
     if not isinstance(statement, (ast.Assign, ast.AnnAssign)):
         return False
-    return any(isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store) for node in ast.walk(statement))
+    return any(
+        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store)
+        for node in ast.walk(statement)
+    )
 
 
 def renamed(situation: Situation, place: Place) -> Iterator[Rewrite]:

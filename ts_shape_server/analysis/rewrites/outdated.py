@@ -1,5 +1,5 @@
-"""Spellings that TorchScript lacks and that have an equal one it takes: what torch has outgrown, and what Python says in
-a way of its own.
+"""Spellings that TorchScript lacks and that have an equal one it takes: what torch has outgrown, and what Python says
+in a way of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situatio
 from ts_shape_server.model import TextEdit
 
 _MATH = frozenset({"sqrt", "exp", "log", "log2", "log10", "ceil", "floor", "pi", "e", "sin", "cos", "tan"})
+_DTYPES = {"torch.Tensor": "torch.float32", "torch.FloatTensor": "torch.float32", "torch.LongTensor": "torch.int64"}
 
 
 def variables(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -49,12 +50,11 @@ def new_tensors(situation: Situation, place: Place) -> Iterator[Rewrite]:
             if all(kind == "int" for kind in kinds):
                 text = f"{situation.text(node.func.value)}.new_empty([{sizes}])"
                 yield Rewrite("Write `new` as `new_empty`", (situation.replace(node, text),))
-        elif situation.means(node.func, "torch.Tensor", "torch.FloatTensor", "torch.LongTensor") and len(kinds) == 1:
-            if (kinds[0] or "").startswith("List["):
-                long = situation.means(node.func, "torch.LongTensor")
-                dtype = f"torch.{'int64' if long else 'float32'}"
-                text = f"torch.tensor({situation.text(node.args[0])}, dtype={dtype})"
-                yield Rewrite(f"Write `{situation.text(node.func)}` as `torch.tensor`", (situation.replace(node, text),))
+        elif situation.means(node.func, *_DTYPES) and len(kinds) == 1 and (kinds[0] or "").startswith("List["):
+            dtype = _DTYPES[situation.path_of(node.func)]
+            text = f"torch.tensor({situation.text(node.args[0])}, dtype={dtype})"
+            title = f"Write `{situation.text(node.func)}` as `torch.tensor`"
+            yield Rewrite(title, (situation.replace(node, text),))
 
 
 def private_names(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -64,9 +64,10 @@ def private_names(situation: Situation, place: Place) -> Iterator[Rewrite]:
     edits = []
     for node in ast.walk(place.function):
         private = isinstance(node, ast.Attribute) and node.attr.startswith("__") and not node.attr.endswith("__")
-        if private and isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.value.id == "self":
-                edits.append(situation.replace(node, f"self._{place.owner.name.lstrip('_')}{node.attr}"))
+        if not private or not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
+            continue
+        if node.value.id == "self":
+            edits.append(situation.replace(node, f"self._{place.owner.name.lstrip('_')}{node.attr}"))
     if edits:
         yield Rewrite("Write private names as Python stores them", tuple(edits))
 

@@ -98,9 +98,7 @@ class Situation:
         indent = self.indent(node)
         lines = text.split("\n")
         joined = self.source.newline.join([lines[0], *(indent + line if line else "" for line in lines[1:])])
-        return TextEdit(
-            Range(span.line, span.column, span.line, span.column), joined + self.source.newline + indent
-        )
+        return TextEdit(Range(span.line, span.column, span.line, span.column), joined + self.source.newline + indent)
 
     def indent(self, node: ast.AST) -> str:
         line = self.source.line(self.range_of(node).line)
@@ -129,7 +127,9 @@ class Situation:
         return joined({kind for kind in kinds if kind is not None})
 
     def _stored_type(self, node: ast.AST, name: str) -> str | None:
-        if isinstance(node, ast.Assign) and any(isinstance(item, ast.Name) and item.id == name for item in node.targets):
+        if isinstance(node, ast.Assign) and any(
+            isinstance(item, ast.Name) and item.id == name for item in node.targets
+        ):
             return self.type_of(node.value)
         return None
 

@@ -95,14 +95,13 @@ def narrowed(situation: Situation, place: Place) -> Iterator[Rewrite]:
         return
     if not situation.alone(place.statement) or isinstance(place.statement, (ast.FunctionDef, ast.For, ast.While)):
         return
-    names: list[ast.expr] = []
+    names: dict[str, ast.Name] = {}
     nodes = ast.walk(place.node) if not isinstance(place.node, ast.stmt) else _head(place.node)
     call = _call(situation, place.node)
     for node in [*nodes, *(ast.walk(call) if call is not None else ())]:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and _may_be_none(situation, place, node):
-            if node.id not in [item.id for item in names if isinstance(item, ast.Name)]:
-                names.append(node)
-    for node in names:
+            names.setdefault(node.id, node)
+    for node in names.values():
         text = situation.text(node)
         yield Rewrite(
             f"Say that `{text}` is not None here", (situation.before(place.statement, f"assert {text} is not None"),)
@@ -137,19 +136,21 @@ def _may_be_none(situation: Situation, place: Place, node: ast.Name) -> bool:
 def _narrowed_attribute(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """An attribute keeps its narrower type only under a local name."""
     for node in ast.walk(place.statement):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
-            if f"'Optional[{situation.type_of(node)}]'" in place.said and isinstance(node.ctx, ast.Load):
-                name = situation.free_name(node.attr, place.function)
-                text = situation.text(node)
-                same = [
-                    item
-                    for item in ast.walk(place.statement)
-                    if isinstance(item, ast.Attribute) and isinstance(item.ctx, ast.Load) and situation.text(item) == text
-                ]
-                edits = [situation.replace(item, name) for item in same]
-                above = situation.before(place.statement, f"{name} = {text}\nassert {name} is not None")
-                yield Rewrite(f"Take `{text}` to a local name that is not None", (above, *edits))
-                return
+        own = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
+        if not own or not isinstance(node, ast.Attribute) or not isinstance(node.ctx, ast.Load):
+            continue
+        if f"'Optional[{situation.type_of(node)}]'" in place.said:
+            name = situation.free_name(node.attr, place.function)
+            text = situation.text(node)
+            same = [
+                item
+                for item in ast.walk(place.statement)
+                if isinstance(item, ast.Attribute) and isinstance(item.ctx, ast.Load) and situation.text(item) == text
+            ]
+            edits = [situation.replace(item, name) for item in same]
+            above = situation.before(place.statement, f"{name} = {text}\nassert {name} is not None")
+            yield Rewrite(f"Take `{text}` to a local name that is not None", (above, *edits))
+            return
 
 
 def truth(situation: Situation, place: Place) -> Iterator[Rewrite]:
