@@ -10,7 +10,17 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from ts_shape_server.model import Argument, Failure, FunctionFacts, Layer, Location, Range, Report, TorchScript, Variable
+from ts_shape_server.model import (
+    Argument,
+    Failure,
+    FunctionFacts,
+    Layer,
+    Location,
+    Range,
+    Report,
+    TorchScript,
+    Variable,
+)
 
 Place = tuple[str, int, str]
 """Where a piece of evidence stands: a file, a line, and the label that says so."""
@@ -39,7 +49,9 @@ def with_text(report: Report, old: str, new: str) -> Report:
 
     def facts(item: FunctionFacts) -> FunctionFacts:
         values = tuple((_shifted(span, line), kind) for span, kind in item.values)
-        return replace(item, line=line(item.line), values=values, idle=tuple(_shifted(span, line) for span in item.idle))
+        return replace(
+            item, line=line(item.line), values=values, idle=tuple(_shifted(span, line) for span in item.idle)
+        )
 
     moved = _relocated(report, lambda place: _at(place, line) if place.path == report.path else place)
     return replace(
