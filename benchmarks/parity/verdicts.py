@@ -1,0 +1,69 @@
+"""The tables of a verification: how many reports are true, how many of their claims are tight, and what the rest is.
+
+Reads the lines that `verification` wrote.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+EXAMPLES = 3
+
+
+def soundness(found: Sequence[dict[str, Any]], rows: int) -> str:
+    """How many of the reports hold; for the rest, which step failed and why, the most frequent first."""
+    judged = [item for item in found if item["verdict"] != "limit"]
+    if not judged:
+        return "There is nothing to judge."
+    verdicts = Counter(item["verdict"] for item in judged)
+    lines = [
+        f"reports judged     {len(judged)} ({len(found) - len(judged)} took too long or too much memory)",
+        f"sound              {100 * verdicts['sound'] / len(judged):.1f} % ({verdicts['sound']})",
+        *(f"{name:<18} {count}" for name, count in verdicts.most_common() if name != "sound"),
+        f"outputs with `?`   {sum(bool(item.get('unspelled')) for item in judged)}",
+        "",
+    ]
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for item in judged:
+        if item["verdict"] != "sound":
+            reasons[f"{item['verdict']}: {_general(item['error'])}"].append(f"{item['file']}:{item['class']}")
+    for text, places in sorted(reasons.items(), key=lambda pair: -len(pair[1]))[:rows]:
+        lines += [f"{len(places):5d}  {text}", f"       {', '.join(places[:EXAMPLES])}"]
+    return "\n".join(lines)
+
+
+def _general(text: str) -> str:
+    """A reason without what is particular to one class: numbers, names in quotes."""
+    return re.sub(r"'[^']*'|`[^`]*`", "…", re.sub(r"\d+", "#", text.split("\n")[0]))[:120]
+
+
+def tightness(found: Sequence[dict[str, Any]]) -> str:
+    """How many claims cannot be broken without failing, by kind; for those that can, where."""
+    loose: dict[str, list[str]] = defaultdict(list)
+    count: Counter[str] = Counter()
+    for item in found:
+        for (kind, claim), tight in claims_of(item).items():
+            count[kind] += 1
+            if not tight:
+                loose[kind].append(f"{item['file']}:{item['class']} ({claim})")
+    if not count:
+        return "There is no claim to break."
+    total, slack = sum(count.values()), sum(map(len, loose.values()))
+    lines = [f"claims judged        {total}", f"tight                {100 * (total - slack) / total:.1f} %"]
+    for kind, number in count.most_common():
+        share = 100 * (number - len(loose[kind])) / number
+        lines.append(f"{kind:<20} {share:5.1f} % of {number}")
+        lines += [f"       {place}" for place in loose[kind][:EXAMPLES]]
+    return "\n".join(lines)
+
+
+def claims_of(item: dict[str, Any]) -> dict[tuple[str, str], bool]:
+    """Each claim of a report that was judged: tight if none of the ways to break it ran."""
+    result: dict[tuple[str, str], bool] = {}
+    for piece in item["tightness"]:
+        key = piece["kind"], piece["claim"]
+        result[key] = result.get(key, True) and piece["tight"]
+    return result
