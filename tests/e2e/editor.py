@@ -184,13 +184,15 @@ async def editor(
     folder: Path,
     cache: Path,
     *,
-    trusted: bool = True,
+    trusted: Any = True,
     flags: tuple[str, ...] = (),
     settings: dict[str, Any] | None = None,
     configuration: dict[str, Any] | None = None,
     client_capabilities: types.ClientCapabilities | None = None,
 ) -> AsyncIterator[Editor]:
-    """A session from ``initialize`` to ``exit``; afterwards no process of it may be alive."""
+    """A session from ``initialize`` to ``exit``; afterwards no process of it may be alive. `trusted` None: the client
+    says nothing of it.
+    """
     client = make_test_lsp_client()
     session = Editor(client, folder)
     session.configuration = configuration or {}
@@ -203,7 +205,10 @@ async def editor(
         process_id=os.getpid(),
         root_uri=folder.as_uri(),
         workspace_folders=[types.WorkspaceFolder(folder.as_uri(), folder.name)],
-        initialization_options={"trusted": trusted, "settings": {"hover": {"waitMs": 20000}, **(settings or {})}},
+        initialization_options={
+            **({} if trusted is None else {"trusted": trusted}),
+            "settings": {"hover": {"waitMs": 20000}, **(settings or {})},
+        },
     )
     try:
         await asyncio.wait_for(client.initialize_session(params), SECONDS)

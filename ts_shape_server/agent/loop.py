@@ -166,7 +166,7 @@ class Loop:
         self._waiter.add(self._request)
         while True:
             if self._job is None and self._waiting:
-                self._job = self._start(self._waiting.pop(0))
+                self._begin(self._waiting.pop(0))
             for descriptor, data in self._waiter.wait(self._patience()):
                 job = self._job
                 if descriptor == self._request:
@@ -224,6 +224,15 @@ class Loop:
         if any(message["id"] == job for message in self._waiting):
             self._waiting = [message for message in self._waiting if message["id"] != job]
             self._done(job, "cancelled", "", 0.0)
+
+    def _begin(self, message: dict[str, Any]) -> None:
+        try:
+            self._job = self._start(message)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            # A full disk, or no process to be had: this job is lost, and the next may fare better.
+            self._done(message["id"], "crashed", f"it could not be started: {error.strerror or error}", 0.0)
 
     def _start(self, message: dict[str, Any]) -> Job:
         limits = message["limits"]
