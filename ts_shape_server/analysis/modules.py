@@ -136,6 +136,10 @@ def is_module_class(classes: FileClasses, name: str, is_module: Callable[[BaseRe
     return any(decision.of(number) for number, item in enumerate(classes.classes) if item.name == name)
 
 
+_DEEPEST = 100
+"""Bases that are followed from one class of a file to the next; nobody writes so many."""
+
+
 class _Decision:
     """Follows the bases of a file's classes; one name may have several classes, under conditions."""
 
@@ -143,15 +147,18 @@ class _Decision:
         self._classes = classes.classes
         self._is_module = is_module
         self._decided: dict[int, bool] = {}
+        self._depth = 0
         self._by_name: dict[str, list[int]] = {}
         for number, item in enumerate(classes.classes):
             self._by_name.setdefault(item.name, []).append(number)
 
     def of(self, number: int) -> bool:
-        if number not in self._decided:
+        if number not in self._decided and self._depth < _DEEPEST:
             self._decided[number] = False
+            self._depth += 1
             self._decided[number] = any(self._follow(number, base) for base in self._classes[number].bases)
-        return self._decided[number]
+            self._depth -= 1
+        return self._decided.get(number, False)
 
     def _follow(self, number: int, base: BaseReference) -> bool:
         owner = self._classes[number].name

@@ -16,6 +16,8 @@ from ts_shape_server.analysis.scopes import inner_blocks
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.model import Range
 
+LONGEST = 400_000
+"""Characters of a file that is looked into. What is longer is data: it would cost seconds at every key."""
 _ATTEMPTS = 16
 _HEADER_ON_LINE = re.compile(r"on line (\d+)$")
 _HEADER = re.compile(r"\s*(?:async|class|def|if|elif|else|for|while|with|try|except|finally|match|case)\b")
@@ -42,6 +44,9 @@ def parse(source: SourceText) -> Parsed:
 @lru_cache(maxsize=16)
 def _parsed(text: str) -> Parsed:
     source = SourceText(text)
+    if len(text) > LONGEST:
+        words = f"the file has more than {LONGEST:,} characters and is not looked into"
+        return Parsed(ast.Module([], []), (), (Range(1, 0, 1, len(source.line(1))), words))
     lines = list(source.lines)
     if lines[0].startswith("\ufeff"):
         lines[0] = lines[0][1:]

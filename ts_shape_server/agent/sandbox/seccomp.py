@@ -30,8 +30,10 @@ class Unavailable(OSError):
 
 
 def supported(libc: ctypes.CDLL) -> bool:
-    """Whether a filter for this machine is known and the kernel knows of filters."""
-    return platform.machine() in _ARCHITECTURES and libc.prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) == 0
+    """Whether a filter for this machine is known and the kernel knows of filters, be there one already (a container's)
+    or not.
+    """
+    return platform.machine() in _ARCHITECTURES and libc.prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) >= 0
 
 
 def restrict(libc: ctypes.CDLL, pid: int) -> None:
