@@ -26,6 +26,8 @@ from ts_shape_server.agent.infer.arguments import (
 from ts_shape_server.agent.infer.source import words_of
 from ts_shape_server.agent.infer.uses import required
 
+ALLOWED = 3
+
 
 def _classes(namespace: Mapping[str, Any]) -> Iterator[str]:
     """The file's own module classes that take sizes, the first few."""
@@ -105,6 +107,11 @@ def _alternatives(
     if "too many values to unpack" in text:
         yield f"({size}, {size})"
         yield f"({size}, {size}, {size})"
+    if "tensor of dimension 0" in text and re.fullmatch(r"[\d.]+", expression):
+        yield f"[{expression}, {expression}, {expression}]"
+    if re.search(r"has no attribute '(?:items|keys|values|get)'", text):
+        yield "{'a': 1, 'b': 2}"
+    yield from _allowed(text)
     if "Dimension out of range" in text and expression.isdigit():
         yield from ("0", "1", "-1")
     if "not callable" in text:
@@ -113,7 +120,7 @@ def _alternatives(
         yield "nn.ReLU"
         yield "(lambda *args, **kwargs: nn.Identity())"
     attribute = re.search(r"'(?:int|float|str|list|NoneType|Identity|bool)' object has no attribute '(\w+)'", text)
-    if attribute is not None and attribute.group(1) in vars(torch.Tensor):
+    if attribute is not None and hasattr(torch.Tensor, attribute.group(1)):
         yield f"torch.ones({size})"
         yield f"torch.ones({size}, {size})"
     elif attribute is not None:
@@ -136,9 +143,18 @@ def _alternatives(
         yield "'relu'"
 
 
+def _allowed(text: str) -> Iterator[str]:
+    """The texts that an author's own check lists as those it takes; a name for a module that was looked up by name."""
+    if re.search(r"\b(?:in|of|either|support\w*|choose\w*|expected|allowed|valid)\b", text):
+        for literal in re.findall(r"'([\w-]+)'", text)[:ALLOWED]:
+            yield repr(literal)
+    if re.fullmatch(r"(?:ReLU\(\)|Identity\(\)|<class .*>|\d+)", text):
+        yield "'relu'"
+
+
 _NO_MODULE = re.compile(
     r"Identity\.forward\(\)|'Identity' object|is not a Module subclass|"
-    r"'(?:int|list|SimpleNamespace)' object is not callable"
+    r"'(?:\w+\.)*(?:int|list|SimpleNamespace)' object is not callable"
 )
 
 

@@ -55,7 +55,7 @@ _NUMBERS: tuple[tuple[str, str], ...] = (
     ),
     (r"scale|upscale|factor|reduction|^r$|squeeze|downsample_rate|pool_size", "2"),
     (
-        r"layers?$|depth|num_block|n_block|blocks?$|repeat|^n$|iters?$|iterations|steps?$|num_stage|stages?$|levels?$|"
+        r"layers?$|depth|n(um)?_downs?|num_block|n_block|blocks?$|repeat|^n$|iters?$|iterations|steps?$|num_stage|stages?$|levels?$|"
         r"num_scales|n_layer|nlayer|hops?$|^t$|^l$",
         "2",
     ),
@@ -75,7 +75,7 @@ _CLASSES = re.compile(
 )
 _HEADS = re.compile(r"heads?$|^h$|n_?heads?|num_?heads?")
 _NORMS = re.compile(r"norm(_layer|_fn|_class|_type|_func)?$|^bn$")
-_ACTIVATIONS = re.compile(r"act(ivation)?(_layer|_fn|_func|_class|_type)?$|nonlinear|non_linear|relu$")
+_ACTIVATIONS = re.compile(r"act(ivation)?(_layer|_fn|_func|_function|_class|_type|_name)?$|nonlinear|non_linear|relu$")
 _MODULES = re.compile(
     r"model|backbone|encoder|decoder|net$|network|module|submodule|fn$|layer$|block$|head$|generator|discriminator|"
     r"extractor|body$|trunk|core$|cell$|attn$|attention$|^features$|embed(ding)?s?$|classifier|stem|neck|pool$|sublayer|^f$|^g$"
@@ -127,6 +127,8 @@ def _expression(parameter: inspect.Parameter, use: Use, sizes: Sizes, namespace:
         return annotated
     if use.strings:
         return repr(use.strings[0])
+    if parameter.annotation in (str, "str"):
+        return "'relu'" if _ACTIVATIONS.search(name) else "'x'"
     if use.attributes or (use.called and "block" in name):
         made = class_with(use.attributes, namespace)
         if made is not None:
@@ -193,7 +195,9 @@ def by_name(name: str, sizes: Sizes) -> str:
     if name == "device":
         return "'cpu'"
     if _FLAGS.search(name) and not re.search(
-        r"size|dim|num|channels|planes|drop|prob|rate|eps|len|factor|scale|type|mode|layers|path|name|head|hidden|width|layer|fn|func|class",
+        r"size|dim|num|channels|planes|drop|prob|rate|eps|len|factor|scale|type|mode|layers|path|name|head|hidden|"
+        r"width|layer|fn|func|class|"
+        r"feat|filters|units|vocab|idx|index|file|_?nc$|_?ch$|_c$|(in|out|input|output)$",
         name,
     ):
         return "True" if re.search(r"bias|affine|batch_first", name) else "False"

@@ -37,6 +37,10 @@ _RANDOM = frozenset(
 )
 _LARGE = 1 << 14
 CONFIG_ATTRIBUTES = 120
+FIXES = 6
+TOLD = 200
+ASKED = 3
+"""So many errors that are new are followed by a build that notes what is asked of the arguments."""
 
 
 class SkipInitialisation(TorchFunctionMode):
@@ -103,6 +107,7 @@ def first_that_builds(
     queue: list[arguments.Plan] = [first]
     seen: list[arguments.Plan] = []
     failure: NotBuilt | None = None
+    failures: set[str] = set()
     repairs = 0
     while queue and repairs < arguments.MAXIMUM_REPAIRS and (not seen or now() < deadline):
         plan = queue.pop(0)
@@ -116,18 +121,26 @@ def first_that_builds(
             failure = NotBuilt(error, plan) if failure is None or grows or is_hopeless(error) else failure
             if is_hopeless(error):
                 break
-            if plan is first:
-                queue.extend(_asked(cls, plan, given, profile, namespace, fake))
             line = innermost_line(error, path)
             text = lines.get(line, "") if line is not None else ""
             fixes = list(argument_repairs.repaired(cls, plan, given, error, text, profile, namespace))
+            told = f"{line} {type(error).__name__} {error}"[:TOLD]
+            asked: list[arguments.Plan] = []
+            if told not in failures and len(failures) < ASKED:
+                asked = _asked(cls, plan, given, profile, namespace, fake)
             if grows:
                 # A config has as many attributes as the code reads: each is one step, and none is a wrong turn.
                 queue[:0] = fixes
                 repairs += len(seen) > CONFIG_ATTRIBUTES
-            else:
-                queue.extend(fixes[:6])
+            elif told not in failures:
+                # An error that was not met before: what led here is worth going on with.
+                queue[:0] = fixes[:FIXES]
                 repairs += 1
+            else:
+                queue.extend(fixes[:FIXES])
+                repairs += 1
+            failures.add(told)
+            queue[:0] = asked
     assert failure is not None
     return failure
 
@@ -147,8 +160,13 @@ def _asked(
     def guess(name: str) -> str:
         return arguments.by_name(name, arguments.Sizes(profile))
 
+    def part(name: str) -> str:
+        # A config is data: it holds the name of an activation and not the module.
+        expression = guess(name)
+        return "'relu'" if expression.startswith("nn.") else expression
+
     recorder = answers.Recorder(
-        guess,
+        part,
         lambda attributes: arguments.class_with(attributes, namespace),
         arguments.callable_by_name,
         lambda expression: runs.evaluate(expression, namespace),

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 
 HEAD = "__import__('types').SimpleNamespace("
-_MISSING = re.compile(r"'(\w+)' object has no attribute '(\w+)'")
+_MISSING = re.compile(r"'(?:\w+\.)*(\w+)' object has no attribute '(\w+)'")
 _PLAIN = frozenset({"SimpleNamespace", "int", "float", "str", "bool", "NoneType", "list", "tuple", "Identity"})
 
 

@@ -39,6 +39,10 @@ _RANKS = (
     re.compile(r"(\d)-?[dD] (?:\(batched\) )?(?:tensor|input|inputs) expected"),
     re.compile(r"[Ee]xpected (?:a |input to be )?(\d)-?D(?: tensor)?"),
     re.compile(r"expected (\d)-dimensional"),
+    re.compile(r"must be (\d)-?D\b"),
+    re.compile(r"expects a tensor with <= (\d) dimensions"),
+    re.compile(r"Supports 1D or (\d)D tensors"),
+    re.compile(r"subscripts in the equation \((\d)\)"),
     re.compile(r"only supported for (\d)-?D"),
 )
 _INTEGER_NEEDED = re.compile(
@@ -82,6 +86,11 @@ _FEWER_DIMS = re.compile(
 )
 _PADDED = re.compile(r"Padding size (\d+) is not supported")
 LARGEST_RANK = 6
+_TOO_SMALL = re.compile(
+    r"can't be greater than actual input|Output size is too small|more than 1 (?:spatial element|value per channel)|"
+    r"smaller than kernel size|should be less than the corresponding input dimension|must have non-zero size|"
+    r"Expected .* non-zero size|too small"
+)
 _SAME_NEEDED = re.compile(r"shape|same|match|equal|size of tensor|broadcast", re.I)
 ALIKE = 4
 """So many inputs at most are tried with the dims of each other."""
@@ -147,14 +156,14 @@ def asks_for_structure(error: BaseException) -> bool:
 
 
 _KIND = re.compile(
-    r"'(Identity|SimpleNamespace|int|float|str|list|dict|function|type)' object|Identity\.forward\(\)|"
-    r"non-iterable (int|float)"
+    r"'(?:\w+\.)*(Identity|SimpleNamespace|int|float|str|list|dict|function|type)' object|Identity\.forward\(\)|"
+    r"non-iterable (int|float)|tensor of dimension 0"
 )
 
 
 def is_constructors(error: BaseException, inputs: Inputs) -> bool:
     """Whether an error is about a kind of value that no input is: it came by way of the constructor."""
-    found = _KIND.search(str(error)[:500]) if isinstance(error, (TypeError, AttributeError)) else None
+    found = _KIND.search(str(error)[:500]) if isinstance(error, (TypeError, AttributeError, IndexError)) else None
     return found is not None and all(isinstance(item.guess, TensorGuess) for item in inputs)
 
 
@@ -170,6 +179,11 @@ def from_error(error: BaseException, inputs: Inputs, blamed: frozenset[str], omi
         distance = 0 if item.name in blamed or not blamed else 4
         for priority, guess in _other_kinds(item, text):
             yield distance + priority, _replaced(inputs, position, guess)
+    if _TOO_SMALL.search(text):
+        for order, factor in enumerate((2, 4, 8)):
+            yield order - 3, _enlarged(inputs, factor)
+    for rank in _wanted_ranks(text):
+        yield 0, _all_of_rank(inputs, rank)
     yield from _alike(inputs, text, blamed)
     owners, groups = _owners(inputs), values.groups(inputs)
     for index, guess in enumerate(values.all_tensors(inputs)):
@@ -178,6 +192,30 @@ def from_error(error: BaseException, inputs: Inputs, blamed: frozenset[str], omi
         distance = 0 if owners[index].name in blamed or not blamed else 4
         for priority, changed in _other_tensors(guess, text):
             yield distance + priority, _with(inputs, index, changed)
+
+
+def _enlarged(inputs: Inputs, factor: int) -> Inputs:
+    """The sides of images, and the length of what is no image, so much larger."""
+    owners = _owners(inputs)
+
+    def change(index: int, guess: TensorGuess) -> Guess:
+        first = 2 if len(guess.dims) > 2 else len(guess.dims)
+        if owners[index].given:
+            return guess
+        return replace(guess, dims=(*guess.dims[:first], *(size * factor for size in guess.dims[first:])))
+
+    return values.map_tensors(inputs, change)
+
+
+def _all_of_rank(inputs: Inputs, rank: int) -> Inputs:
+    """All tensors that nothing is known of, with that many dims: what meets in one call has to change together."""
+    owners = _owners(inputs)
+
+    def change(index: int, guess: TensorGuess) -> Guess:
+        plain = guess.dims == default_sizes(len(guess.dims)) and guess.dtype == "float32"
+        return _ranked(guess, rank) if plain and not owners[index].given and rank <= LARGEST_RANK else guess
+
+    return values.map_tensors(inputs, change)
 
 
 def _alike(inputs: Inputs, text: str, blamed: frozenset[str]) -> Iterator[Child]:

@@ -7,6 +7,7 @@ Sizes change by solving the guards that torch evaluated last (`solving`), struct
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -22,6 +23,8 @@ STALE = 60
 FIXED = 8
 """Attempts without any that came further, after which the search gives up; fewer where fixed sizes disagree."""
 SYMBOLIC_ATTEMPTS = 40
+LARGEST_REAL, LARGEST_FAKE = 1 << 23, 1 << 28
+"""Elements of a tensor."""
 AFTER_SWALLOWED_BATCH = 12
 WISH_PRIORITY, PLAIN_PRIORITY, EQUATION_PRIORITY = -3, -2, -1
 """What consumers document is tried first, then a size that the error names, and other structures after the equation."""
@@ -89,7 +92,7 @@ class _Search:
         self._lines = lines
         self._deadline = deadline
         self._queue: list[_Entry] = []
-        self._seen: set[Inputs] = set()
+        self._tried: set[Inputs] = set()
         self._counter = 0
         self._symbolic = 0
         self._best: tuple[Inputs, Outcome] | None = None
@@ -98,10 +101,14 @@ class _Search:
         self._fixed = False
 
     def push(self, inputs: Inputs, progress: int, priority: int) -> None:
-        if inputs not in self._seen:
-            self._seen.add(inputs)
+        if inputs not in self._tried and self._fits(inputs):
             self._counter += 1
             heapq.heappush(self._queue, _Entry((-progress, priority, self._counter), inputs))
+
+    def _fits(self, inputs: Inputs) -> bool:
+        """Whether the tensors are small enough to be run: fake ones cost nothing but what the module makes of them."""
+        most = LARGEST_REAL if self._session.real_only else LARGEST_FAKE
+        return all(math.prod(item.dims) <= most for item in values.all_tensors(inputs))
 
     def _ask_later(self, inputs: Inputs, outcome: Outcome) -> None:
         """Read the equation behind a failure once the plain changes, which cost a tenth of that, have not helped."""
@@ -119,6 +126,9 @@ class _Search:
             if entry.failed is not None:
                 self._solve(inputs, entry.failed)
                 continue
+            if inputs in self._tried:
+                continue
+            self._tried.add(inputs)
             attempts += 1
             stale += 1
             outcome = self._session.concrete(inputs)
@@ -144,7 +154,7 @@ class _Search:
     def _accept(self, inputs: Inputs, outcome: Outcome, attempts: int) -> Found | None:
         """The find, unless its consumers document another form (tried next) or it swallows the batch."""
         wished = repairs.from_wishes(inputs, outcome.wishes, ranks=attempts == 1)
-        if attempts == 1 and wished != inputs and wished not in self._seen:
+        if attempts == 1 and wished != inputs and wished not in self._tried:
             self._swallowed = Found(repairs.bounded(inputs, outcome.wishes), outcome)
             self._grace = 4
             self.push(wished, outcome.steps + 1_000_000, 0)
@@ -167,7 +177,8 @@ class _Search:
         if pair is not None:
             for solved in solving.replaced(values.sizes(inputs), places(inputs), *pair):
                 self.push(values.with_sizes(inputs, solved), outcome.steps, PLAIN_PRIORITY)
-        if self._symbolic < SYMBOLIC_ATTEMPTS and not self._session.real_only and values.sizes(inputs):
+        about_sizes = not isinstance(outcome.error, (TypeError, AttributeError, KeyError))
+        if about_sizes and self._symbolic < SYMBOLIC_ATTEMPTS and not self._session.real_only and values.sizes(inputs):
             self._symbolic += 1
             self._ask_later(inputs, outcome)
         line = innermost_line(outcome.error, self._path)

@@ -28,6 +28,12 @@ _NEEDS_DATA = (
     "UnsupportedFakeTensorException",
     "PendingUnbackedSymbolNotFound",
 )
+_NEEDS_MEMORY = (
+    "Cannot access data pointer",
+    "is not tracked with proxy",
+    ".numpy() is not supported for tensor subclasses",
+    ".tolist() is not supported for tensor subclasses",
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Outcome:
         while error is not None:
             if any(name in type(error).__name__ for name in _NEEDS_DATA):
                 return True
-            if "Cannot access data pointer" in str(error) or "is not tracked with proxy" in str(error):
+            if any(text in str(error) for text in _NEEDS_MEMORY):
                 return True
             error = error.__cause__ or error.__context__
         return False

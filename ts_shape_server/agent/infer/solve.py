@@ -323,6 +323,8 @@ def _unsolved(session: Session, result: search.NotFound, context: Context) -> Un
 def _mismatch(session: Session, result: search.NotFound, context: Context) -> mismatch.Mismatch | None:
     if session.real_only or not result.inputs or not values.sizes(result.inputs):
         return None
+    if mismatch.sizes_that_disagree(str(result.outcome.error)) is None:
+        return None
     watched = mismatch.FailingLayer(session.module)
     try:
         with time_limit(SYMBOLIC_SECONDS):
