@@ -1,0 +1,153 @@
+"""Constructor arguments that nobody gave: found by what the constructor asks of them, and by what its errors say.
+
+Each case is the text of a file with a class `Net` that must come to run, and expressions that its arguments must be.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from test_inferred_inputs import report
+
+LINEAR = "self.layer = nn.Linear({}, 4)"
+
+
+def net(constructor: str, arguments: str, forward: str = "return self.layer(x)", inputs: str = "x") -> str:
+    body = "\n".join(f"        {line}" for line in constructor.split("; "))
+    return (
+        f"class Net(nn.Module):\n    def __init__(self, {arguments}):\n        super().__init__()\n{body}\n"
+        f"    def forward(self, {inputs}):\n        {forward}\n"
+    )
+
+
+LAYER = """
+class AttentionLayer(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.query = nn.Linear(size, size)
+        self.size = size
+
+    def forward(self, query, memory):
+        return self.query(query) + memory
+
+"""
+
+CASES = {
+    "parts of a config": (net(LINEAR.format("cfg.model.encoder.width"), "cfg"), {}),
+    "keys of a config": (net(LINEAR.format("cfg['model']['width']"), "cfg"), {}),
+    "attributes and keys of one config": (net(LINEAR.format("cfg.width + cfg['more']"), "cfg"), {}),
+    "a config that is read with defaults": (net(LINEAR.format("cfg.width * getattr(cfg, 'factor', 1)"), "cfg"), {}),
+    "a config that is handed on": (
+        "class Part(nn.Module):\n    def __init__(self, settings):\n        super().__init__()\n"
+        "        self.inner = nn.Linear(settings.hidden, 4)\n    def forward(self, x):\n        return self.inner(x)\n"
+        + net("self.layer = Part(config)", "config"),
+        {},
+    ),
+    "a list of pairs": (
+        net("self.layer = nn.Sequential(*[nn.Linear(pair[0], pair[1]) for pair in units])", "units"),
+        {},
+    ),
+    "a name out of those that a check allows": (
+        net(
+            "assert kind in ['gated', 'plain'], f'{kind} is not in [\\'gated\\', \\'plain\\']'; " + LINEAR.format(8),
+            "kind",
+        ),
+        {"kind": "'gated'"},
+    ),
+    "an activation by name": (
+        net("self.act = {'relu': nn.ReLU(), 'tanh': nn.Tanh()}[activation]; " + LINEAR.format(8), "activation"),
+        {"activation": "'relu'"},
+    ),
+    "an argument that may be left out, and may not": (
+        net("assert width is not None, 'width is needed'; " + LINEAR.format("width"), "width=None"),
+        {},
+    ),
+    "arguments for the base by way of keywords": (
+        "class Base(nn.Module):\n    def __init__(self, width):\n        super().__init__()\n"
+        "        self.layer = nn.Linear(width, 4)\n"
+        "class Net(Base):\n    def __init__(self, **kwargs):\n        super().__init__(**kwargs)\n"
+        "    def forward(self, x):\n        return self.layer(x)\n",
+        {},
+    ),
+    "a tensor": (net("self.scale = nn.Parameter(weight.clone())", "weight", "return x * self.scale"), {}),
+    "a module that is called with two values": (
+        net("self.mixer = mixer", "mixer", "return self.mixer(x, x)"),
+        {},
+    ),
+    "a module of the file, by its name": (
+        LAYER + net("self.layer = layer", "layer", "return self.layer(x, x).view(x.size(0), -1, self.layer.size)"),
+        {},
+    ),
+    "features are numbers": (net(LINEAR.format("in_features"), "in_features"), {}),
+    "the shape of an observation": (
+        net("self.layer = nn.Conv2d(obs_shape[0], 8, 3)", "obs_shape"),
+        {"obs_shape": "(3, 32, 32)"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "arguments"), CASES.values(), ids=CASES)
+def test_arguments_are_found(tmp_path: Path, source: str, arguments: dict[str, str]) -> None:
+    found = report(tmp_path, source)
+    assert found["status"] == "ok", found["reason"]
+    given = {name: item["expr"] for name, item in found["init"]["args"].items()}
+    assert {name: given[name] for name in arguments} == arguments
+
+
+INPUTS = {
+    "the sides of an image beside its pixels": (
+        net(
+            "self.layer = nn.Conv2d(8, 8, 3, padding=1)",
+            "width=8",
+            "B, N, C = x.shape; y = x.transpose(1, 2).view(B, C, H, W); return self.layer(y).flatten(2)",
+            "x, H, W",
+        ),
+        {"x": 3},
+    ),
+    "both sides of a loss": (
+        net(
+            "pass",
+            "weight=1.0",
+            "assert predicted.shape == wanted.shape, 'shapes differ'; return (predicted[:, 0] - wanted[:, 0]).mean()",
+            "predicted, wanted",
+        ),
+        {},
+    ),
+    "lengths of sequences": (
+        net(
+            "self.layer = nn.LSTM(6, 8, batch_first=True)",
+            "width=8",
+            "p = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True); return self.layer(p)[1][0]",
+            "x, lengths",
+        ),
+        {"x": 3, "lengths": 1},
+    ),
+    "an input that may be left out, and may not": (
+        net("self.layer = nn.Embedding(20, 8)", "width=8", "return self.layer(ids) * ids.size(0)", "ids=None"),
+        {"ids": 2},
+    ),
+    "a net that needs more pixels": (
+        net(
+            "self.layer = nn.Sequential(*[nn.Conv2d(3, 3, 3, stride=2) for _ in range(6)])",
+            "width=8",
+        ),
+        {"x": 4},
+    ),
+    "two sequences that meet in one call": (
+        net("pass", "width=8", "return torch.cat([a, b], 1).permute(0, 2, 1)", "a, b"),
+        {"a": 3, "b": 3},
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "ranks"), INPUTS.values(), ids=INPUTS)
+def test_inputs_are_found(tmp_path: Path, source: str, ranks: dict[str, int]) -> None:
+    found = report(tmp_path, source)
+    assert found["status"] == "ok", found["reason"]
+    assert {item["name"]: len(item["dims"]) for item in found["inputs"] if item["name"] in ranks} == ranks
+
+
+def test_a_method_that_only_refuses_is_there_to_be_overridden(tmp_path: Path) -> None:
+    found = report(tmp_path, net("pass", "width=8", "raise NotImplementedError('subclasses do')"))
+    assert (found["status"], found["reason"]["code"]) == ("skipped", "abstract")

@@ -1,0 +1,48 @@
+"""Time limits count work: a busy machine, or code that waits a little, changes nothing."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
+
+
+def work(seconds: float) -> None:
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+
+
+def test_work_beyond_the_limit_is_interrupted() -> None:
+    with pytest.raises(TimeLimit), time_limit(0.05):
+        work(5)
+
+
+def test_waiting_within_reason_is_not_work() -> None:
+    with time_limit(0.1):
+        time.sleep(0.3)
+
+
+def test_waiting_for_ever_is_interrupted() -> None:
+    started = time.monotonic()
+    with pytest.raises(TimeLimit), time_limit(0.05):
+        time.sleep(30)
+    assert time.monotonic() - started < 10
+
+
+def test_the_nearer_of_two_limits_rules_and_the_outer_one_stays() -> None:
+    with pytest.raises(TimeLimit), time_limit(0.05), time_limit(5):
+        work(5)
+    with time_limit(0.2):
+        with pytest.raises(TimeLimit), time_limit(0.02):
+            work(5)
+        with pytest.raises(TimeLimit):
+            work(5)
+
+
+def test_the_clock_goes_forward_with_work() -> None:
+    before = now()
+    work(0.05)
+    assert now() - before >= 0.04
