@@ -22,7 +22,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--classes", type=int, help="so many classes of a file at most, not all")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--timeout", type=float, default=60.0, help="wall seconds for a class, ample: the engine has its own")
+    parser.add_argument("--timeout", type=float, default=60.0, help="wall seconds for a class, beyond the engine's own")
     parser.add_argument(
         "--without-script", action="store_true", help="inputs and outputs only: TorchScript is not asked"
     )

@@ -80,6 +80,8 @@ _MODULES = re.compile(
     r"model|backbone|encoder|decoder|net$|network|module|submodule|fn$|layer$|block$|head$|generator|discriminator|"
     r"extractor|body$|trunk|core$|cell$|attn$|attention$|^features$|embed(ding)?s?$|classifier|stem|neck|pool$|sublayer|^f$|^g$"
 )
+_COUNTS = re.compile(r"(?:d|n|num|dim|len|size|max|in|out|hidden)_")
+"""A name that begins like this is a number, whatever it goes on with: `d_embed`, `n_head`."""
 _CONFIGS = re.compile(
     r"^(cfg|config|conf|args|opt|opts|options|hparams|params|hps|hp|configs|arg|c|flags)$|_(cfg|config|args|opt|params)$"
 )
@@ -160,7 +162,8 @@ def class_with(attributes: set[str], namespace: Mapping[str, Any]) -> str | None
 
 
 def _is_module(original: str, name: str, use: Use) -> bool:
-    return bool(use.stored & {"called"}) or (bool(_MODULES.search(name)) and not use.numeric and not use.ranged)
+    named = bool(_MODULES.search(name)) and _COUNTS.match(name) is None
+    return bool(use.stored & {"called"}) or (named and not use.numeric and not use.ranged)
 
 
 def callable_by_name(name: str) -> str:
