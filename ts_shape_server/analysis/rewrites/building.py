@@ -36,7 +36,7 @@ def built_once(situation: Situation, place: Place) -> Iterator[Rewrite]:
     if initialiser is None or isinstance(initialiser, ast.AsyncFunctionDef):
         return
     kind = _last_name(call.func)
-    name = situation.free_name(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower())
+    name = situation.free_attribute(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower())
     made = at_end(situation, initialiser, f"self.{name} = {situation.text(call)}")
     if made is None:
         return

@@ -170,7 +170,7 @@ def _too_large(situation: Situation, function: Definition, stretch: Stretch) -> 
     lines = (stretch.statements[-1].end_lineno or 0) - stretch.statements[0].lineno + 1
     body = [item for item in function.body if not _is_text(item)]
     whole = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
-    return lines > 2 and lines > _LARGEST_PART * whole
+    return lines >= whole or (lines > 2 and lines > _LARGEST_PART * whole)
 
 
 def _is_text(item: ast.stmt) -> bool:

@@ -271,6 +271,16 @@ class Situation:
             name = f"{wanted}_{number}"
         return name
 
+    def free_attribute(self, wanted: str) -> str:
+        """`wanted`, numbered if a method or an attribute of anything in the file has that name already."""
+        taken = {node.attr for node in ast.walk(self.tree) if isinstance(node, ast.Attribute)}
+        taken |= {node.name for node in ast.walk(self.tree) if isinstance(node, FUNCTIONS)}
+        number, name = 1, wanted
+        while name in taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        return name
+
     def means(self, node: ast.AST, *paths: str) -> bool:
         """Whether a dotted name is one of these members of imported modules, however it is imported."""
         return self.path_of(node) in paths

@@ -1,0 +1,356 @@
+"""What a repair does to source that TorchScript refuses: each case is tried as the command does, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import linecache
+import sys
+import textwrap
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.runs import Run
+from ts_shape_server.agent.script import examine, trial
+from ts_shape_server.analysis.rewrites import LEAVES, PLAIN, SIGNATURE
+from ts_shape_server.model import Argument, Report, TorchScript
+from ts_shape_server.probing.requests import Trial
+from ts_shape_server.repair import Repaired, repair
+
+HEADER = """\
+import math
+from typing import Dict, List, Optional
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd import Variable
+
+
+"""
+X = {"x": {"tensor": [2, 3]}}
+SECOND = {"x": {"tensor": [4, 3]}}
+IMAGE = {"x": {"tensor": [1, 3, 8, 8]}}
+
+
+class Bench:
+    """One file, loaded from each text in turn: the same path, so that places stay comparable."""
+
+    def __init__(self, path: Path, text: str, example: dict[str, Any], init: dict[str, str]) -> None:
+        self.path = path
+        self.original = text
+        self.example = example
+        self.second = SECOND if example is X else None
+        self.init = init
+        self.report = Report(
+            path=str(path),
+            name="Net",
+            line=1,
+            status="ok",
+            init=tuple((name, Argument(value, "")) for name, value in init.items()),
+            example=example,
+            second=self.second,
+            torchscript=TorchScript.from_json(examine(self.load(text), self.context(text))),
+        )
+
+    def load(self, text: str) -> Run:
+        self.path.write_text(text, encoding="utf-8")
+        linecache.cache.pop(str(self.path), None)
+        module = ModuleType(f"case_{abs(hash(text))}")
+        sys.modules[module.__name__] = module
+        namespace = vars(module)
+        exec(compile(text, str(self.path), "exec", dont_inherit=True), namespace)
+        return Run(namespace["Net"], namespace, self.init, self.example, self.second)
+
+    def context(self, text: str) -> Context:
+        return Context(str(self.path), str(self.path.parent), text, {}, time.monotonic() + 40)
+
+    async def attempt(self, text: str) -> Trial:
+        before = self.load(self.original)
+        made = trial(before, self.load(text), self.context(text), self.report.torchscript.to_json())
+        return Trial(made["ok"], made["reason"], TorchScript.from_json(made["torchscript"]))
+
+    def repaired(self) -> Repaired:
+        return asyncio.run(repair(self.report, self.original, self.attempt, 40))
+
+
+def check(
+    path: Path,
+    source: str,
+    *present: str,
+    depth: int = PLAIN,
+    example: dict[str, Any] = X,
+    **init: str,
+) -> str:
+    """The repaired text, which scripts, holds these pieces, and needed no deeper rewrite."""
+    text = HEADER + textwrap.dedent(source)
+    bench = Bench(path / "net.py", text, example, init)
+    assert bench.report.torchscript.script.ok is False, "the case scripts as it stands"
+    done = bench.repaired()
+    left = [item.message for item in done.state.script.failures]
+    assert done.whole, (left, done.titles, done.text[len(HEADER) :])
+    assert done.depth == depth, done.titles
+    for piece in present:
+        assert piece in done.text, done.text[len(HEADER) :]
+    return done.text
+
+
+def test_types_that_the_run_saw_are_written(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def forward(self, x):
+                return self.times(x, 2)
+
+            def times(self, x, number):
+                for _ in range(number):  # kept
+                    x = x + x
+                return x
+        """
+    check(tmp_path, source, "def times(self, x, number: int):", "for _ in range(number):  # kept")
+
+
+def test_an_int_becomes_the_float_that_an_operator_takes(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def forward(self, x):
+                return F.interpolate(x, scale_factor=2)
+        """
+    check(tmp_path, source, "F.interpolate(x, scale_factor=2.0)", example=IMAGE)
+
+
+def test_a_layer_is_asked_for_none_and_not_for_its_truth(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.norm = nn.LayerNorm(3)
+
+            def forward(self, x):
+                if self.norm:
+                    x = self.norm(x)
+                return x
+        """
+    check(tmp_path, source, "if self.norm is not None:")
+
+
+def test_a_value_that_starts_as_none_is_optional_and_narrowed_where_it_is_needed(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.kinds = ["sum", "mean"]
+
+            def forward(self, x):
+                total = None
+                for kind in self.kinds:
+                    if kind == "sum":
+                        part = x.sum()
+                    elif kind == "mean":
+                        part = x.mean()
+                    if total is None:
+                        total = part
+                    else:
+                        total = total + part
+                return torch.sigmoid(total)
+        """
+    check(tmp_path, source, "total: Optional[Tensor] = None", "assert total is not None")
+
+
+def test_modules_are_enumerated_where_the_loop_counts_them(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(2)])
+
+            def forward(self, x):
+                for i in range(len(self.layers)):
+                    x = self.layers[i](x) + i
+                return x
+        """
+    check(tmp_path, source, "for i, layer in enumerate(self.layers):", "x = layer(x) + i")
+
+
+def test_a_module_is_chosen_in_a_method_where_the_index_is_a_value(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.which = 1
+                self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(2)])
+
+            def forward(self, x):
+                return self.layers[self.which](x)
+        """
+    check(tmp_path, source, "return self._layers_at(self.which, x)", "for position, module in enumerate(self.layers):")
+
+
+def test_modules_zipped_with_values_are_enumerated(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(2)])
+
+            def forward(self, x):
+                outputs = [x, x + 1]
+                total = x
+                for output, layer in zip(outputs, self.layers):
+                    total = total + layer(output)
+                return total
+        """
+    check(tmp_path, source, "for index, layer in enumerate(self.layers):", "output = outputs[index]")
+
+
+def test_a_module_without_weights_is_built_once(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(3, 3)
+
+            def forward(self, x):
+                softmax = nn.Softmax(dim=1)
+                return softmax(self.fc(x))
+        """
+    text = check(tmp_path, source, "self.softmax = nn.Softmax(dim=1)", "return self.softmax(self.fc(x))")
+    assert "                softmax =" not in text
+
+
+def test_variable_is_taken_out_and_old_constructors_are_spelled_anew(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def forward(self, x):
+                zeros = Variable(x.new(x.size(0), 3).zero_())
+                weights = torch.Tensor([1.0, 2.0, 3.0])
+                return (x + zeros) * weights
+        """
+    check(tmp_path, source, "zeros = x.new_empty([x.size(0), 3]).zero_()", "torch.tensor([1.0, 2.0, 3.0], dtype=")
+
+
+def test_private_attributes_are_named_as_python_stores_them(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.__fc = nn.Linear(3, 3)
+
+            def forward(self, x):
+                return self.__fc(x)
+        """
+    check(tmp_path, source, "return self._Net__fc(x)")
+
+
+def test_the_parents_forward_is_written_out(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Linear):
+            def __init__(self):
+                super().__init__(3, 3)
+
+            def forward(self, x):
+                return super().forward(x) + 1
+        """
+    check(tmp_path, source, "functional.linear(x, self.weight, self.bias) + 1")
+
+
+def test_a_bool_attribute_that_decides_a_type_is_final(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self, both=False):
+                super().__init__()
+                self.both = both
+
+            def forward(self, x):
+                if self.both:
+                    return x, x
+                return x
+        """
+    check(tmp_path, source, "both: Final[bool]")
+
+
+def test_a_comparison_that_decides_a_type_is_made_in_the_constructor(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self, mode="one"):
+                super().__init__()
+                self.mode = mode
+
+            def forward(self, x):
+                if self.mode == "two":
+                    return x, x
+                return x
+        """
+    check(tmp_path, source, 'self._mode_two = self.mode == "two"', "if self._mode_two:", depth=SIGNATURE)
+
+
+def test_a_global_number_is_a_constant_of_the_class(tmp_path: Path) -> None:
+    source = """
+        SCALE = 3.0
+
+        class Net(nn.Module):
+            def forward(self, x):
+                return x * SCALE
+        """
+    check(tmp_path, source, "SCALE: Final[float] = SCALE", "return x * self.SCALE")
+
+
+def test_what_stars_take_is_named(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def forward(self, x, **options):
+                return self.add(x, x)
+
+            def add(self, *parts):
+                return parts[0] + parts[1]
+        """
+    check(tmp_path, source, "def forward(self, x):", "def add(self, part_1: Tensor, part_2: Tensor):", depth=SIGNATURE)
+
+
+def test_what_python_alone_can_do_is_left_to_it_last(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(3, 3)
+
+            def forward(self, x):
+                x = self.fc(x)
+                x = torch.from_numpy(np.sort(x.numpy()))
+                return self.fc(x)
+        """
+    text = check(tmp_path, source, "@torch.jit.ignore", "def _python_part(self, x: Tensor) -> Tensor:", depth=LEAVES)
+    assert "x = self._python_part(x)\n        return self.fc(x)" in text
+
+
+def test_a_branch_that_never_ran_is_left_unused_so_that_the_module_can_be_saved(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self, slow=0):
+                super().__init__()
+                self.slow = slow
+
+            def forward(self, x):
+                if self.slow > x.size(0):
+                    x = torch.from_numpy(np.sort(x.numpy()))
+                return x * 2
+        """
+    check(tmp_path, source, "@torch.jit.unused", depth=LEAVES)
+
+
+def test_a_repair_that_computes_something_else_is_not_made(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def forward(self, x):
+                return x + torch.Tensor(list(x.shape)).numel() + np.random.rand()
+        """
+    text = HEADER + textwrap.dedent(source)
+    bench = Bench(tmp_path / "net.py", text, X, {})
+
+    async def other(changed: str) -> Trial:
+        return Trial(False, "the change alters the result", TorchScript())
+
+    done = asyncio.run(repair(bench.report, text, other, 20))
+    assert (done.text, done.whole, done.titles) == (text, False, ())
