@@ -31,7 +31,7 @@ class Settings:
     timeout_ms: int = 20_000
     memory_megabytes: int = 4096
     jobs: int = 1
-    sandbox: Sandbox = "bestEffort"
+    sandbox: Sandbox = "required"
     hover_wait_ms: int = 1500
     debounce_ms: int = 50
     inlay_hints: InlayHints = "changed"

@@ -221,3 +221,9 @@ def test_many_small_files_are_removed(prober: Any, tmp_path: Path) -> None:
 def test_each_probe_starts_with_an_empty_scratch(tried: Callable[..., str]) -> None:
     assert tried("open('mine', 'w').close(); return len(os.listdir('.'))") == "done 1"
     assert tried("return len(os.listdir('.'))") == "done 0"
+
+
+def test_the_page_lists_every_attack_with_the_layers_that_stop_it() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    for attack in ATTACKS:
+        assert f"| {attack.group} | {attack.name} | {', '.join(attack.layers.split())} |" in page
