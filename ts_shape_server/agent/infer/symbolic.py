@@ -44,6 +44,7 @@ class SymbolicSizes:
         self._environment = ShapeEnv(duck_shape=False, specialize_zero_one=False)
         self._names: dict[Any, Any] = {}
         self._recorded: list[tuple[Any, Any]] = []
+        self._evaluated: dict[Any, Any] = {}
 
     def __enter__(self) -> SymbolicSizes:
         self._before = (self._mode.shape_env, self._mode.static_shapes)
@@ -51,7 +52,9 @@ class SymbolicSizes:
         original = self._environment.evaluate_expr
 
         def evaluate(expression: Any, *arguments: Any, **keywords: Any) -> Any:
-            result = original(expression, *arguments, **keywords)
+            result = self._by_hints(expression)
+            if result is None:
+                result = original(expression, *arguments, **keywords)
             if getattr(expression, "free_symbols", None):
                 self._recorded.append((expression, result))
             return result
@@ -61,6 +64,22 @@ class SymbolicSizes:
 
     def __exit__(self, *_: object) -> None:
         self._mode.shape_env, self._mode.static_shapes = self._before
+
+    def _by_hints(self, expression: Any) -> Any:
+        """The value of an expression at the sizes of this run; None if torch has to say it.
+
+        Torch would first try to prove it, and then learn from it: that costs ten times as much, and a run at given
+        sizes needs neither.
+        """
+        symbols = getattr(expression, "free_symbols", None)
+        hints = getattr(self._environment, "backed_var_to_val", None)
+        if not symbols or not hints or not all(symbol in hints for symbol in symbols):
+            return None
+        if expression not in self._evaluated:
+            found = expression.xreplace(hints)
+            plain = found in (sympy.true, sympy.false) or getattr(found, "is_Integer", False)
+            self._evaluated[expression] = found if plain else None
+        return self._evaluated[expression]
 
     def tensor(self, real: torch.Tensor) -> Any:
         """A fake tensor like `real`, each of its dims a fresh symbol with the real size as its hint."""
