@@ -140,6 +140,13 @@ def positional(cls: type[nn.Module], inputs: Mapping[str, Any]) -> tuple[tuple[A
     for parameter in parameters:
         if parameter.kind is parameter.VAR_KEYWORD:
             remaining.update(remaining.pop("**" + parameter.name, {}))
+    for name in [item for item in remaining if item.startswith("*")]:
+        # The inputs were found when stars took them; the signature names them now.
+        spread = remaining.pop(name)
+        if name.startswith("**"):
+            remaining.update(spread)
+        else:
+            arguments.extend(spread)
     return tuple(arguments), remaining
 
 

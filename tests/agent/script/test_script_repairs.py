@@ -112,6 +112,24 @@ def test_types_that_the_run_saw_are_written(tmp_path: Path) -> None:
     check(tmp_path, source, "def times(self, x, number: int):", "for _ in range(number):  # kept")
 
 
+def test_a_default_tells_the_type_in_a_function_that_never_ran(tmp_path: Path) -> None:
+    source = """
+        def scaled(x, eps=1e-5):
+            return x * max(eps, 0.0)
+
+        class Net(nn.Module):
+            def __init__(self, scale=0):
+                super().__init__()
+                self.scale = scale
+
+            def forward(self, x):
+                if self.scale > 1:
+                    x = scaled(x)
+                return x
+        """
+    check(tmp_path, source, "def scaled(x, eps: float = 1e-5):")
+
+
 def test_an_int_becomes_the_float_that_an_operator_takes(tmp_path: Path) -> None:
     source = """
         class Net(nn.Module):
@@ -307,6 +325,20 @@ def test_what_stars_take_is_named(tmp_path: Path) -> None:
                 return parts[0] + parts[1]
         """
     check(tmp_path, source, "def forward(self, x):", "def add(self, part_1: Tensor, part_2: Tensor):", depth=SIGNATURE)
+
+
+def test_the_inputs_that_stars_took_still_arrive(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(3, 3)
+
+            def forward(self, *args, **kwargs):
+                return self.fc(*args, **kwargs)
+        """
+    inputs = {"*args": {"tuple": [{"tensor": [2, 3]}]}}
+    check(tmp_path, source, "def forward(self, arg_1: Tensor):", "self.fc(arg_1)", depth=SIGNATURE, example=inputs)
 
 
 def test_what_python_alone_can_do_is_left_to_it_last(tmp_path: Path) -> None:

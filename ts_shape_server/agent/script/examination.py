@@ -35,8 +35,11 @@ def examined(session: Session) -> dict[str, Any]:
     return {
         "script": script,
         "trace": traced(session).to_json() if _traceable(session) else {"ok": None, "warnings": []},
-        "annotations": collect_annotations(seen, session.pristine, used, session.context.path),
-        "facts": known,
+        "annotations": [
+            *collect_annotations(seen, session.pristine, used, session.context.path),
+            *known["annotations"],
+        ],
+        "facts": known["facts"],
     }
 
 
@@ -44,9 +47,9 @@ def _traceable(session: Session) -> bool:
     return not session.heavy and session.affords(4 * len(session.sizes()))
 
 
-def scripted(session: Session) -> tuple[dict[str, Any], Any | None, list[dict[str, Any]]]:
-    """The contract's ``script`` object, the scripted module if the class scripts as it stands, and the contract's
-    ``facts`` about the functions that it refuses.
+def scripted(session: Session) -> tuple[dict[str, Any], Any | None, dict[str, list[dict[str, Any]]]]:
+    """The contract's ``script`` object, the scripted module if the class scripts as it stands, and what is known of
+    the functions that it refuses: the contract's ``facts``, and ``annotations`` that no run shows.
     """
     seen, _ = session.watched
     name = place_of_forward(session)
@@ -58,7 +61,9 @@ def scripted(session: Session) -> tuple[dict[str, Any], Any | None, list[dict[st
             item["location"] = item["location"] or name
         if ok:
             found = traps.collect(session, search, compiler.scripted, name)
-        known = facts.collect(search, found, session.context.path)
+        path = session.context.path
+        unseen = [] if ok else facts.unseen(search, path)
+        known = {"facts": facts.collect(search, found, path), "annotations": unseen}
     return {"ok": ok, "failures": found}, compiler.scripted if ok else None, known
 
 

@@ -33,6 +33,20 @@ def collect(search: Search, failures: Iterable[Mapping[str, Any]], path: str) ->
     return found
 
 
+def unseen(search: Search, path: str) -> list[dict[str, Any]]:
+    """The contract's annotations of functions that the compiler reads and the run never called: defaults tell."""
+    found: list[dict[str, Any]] = []
+    for function in list(search.sources.functions.values()):
+        if function.path != path or search.seen_of(function) is not None:
+            continue
+        owner, _, name = getattr(function.function, "__qualname__", "").rpartition(".")
+        if "<locals>" in owner or not name.isidentifier():
+            continue
+        for parameter, kind in search.wanted(function).items():
+            found.append({"owner": owner, "function": name, "name": parameter, "type": str(kind), "needed": True})
+    return found
+
+
 def _concerned(search: Search, failures: list[Mapping[str, Any]], path: str) -> Iterator[Parsed]:
     places = [place for item in failures for place in (item.get("location"), *item.get("related", ())) if place]
     lines = {place["range"]["line"] for place in places if place["path"] == path}
@@ -82,4 +96,6 @@ def spelled(kind: Type) -> str:
     """The type as TorchScript writes it; ``!`` and the Python class for a value that it cannot hold."""
     if kind == types.OPAQUE:
         return f"!{kind.python.__module__}.{kind.python.__qualname__}" if kind.python is not None else "!"
-    return "?" if kind == types.UNKNOWN else str(kind)
+    if kind == types.UNKNOWN:
+        return "?"
+    return f"{kind.name}[{', '.join(map(spelled, kind.items))}]" if kind.items else str(kind)
