@@ -25,7 +25,7 @@ from benchmarks.parity import surroundings
 
 MEMORY = 6 << 30
 SEED = 0
-WAITING = 5.0
+WAITING = 30.0
 """How many times longer than its work a process may take by the clock: others are at work too."""
 
 
