@@ -111,6 +111,8 @@ def _alternatives(
         yield f"[{expression}, {expression}, {expression}]"
     if re.search(r"has no attribute '(?:items|keys|values|get)'", text):
         yield "{'a': 1, 'b': 2}"
+    if "must be a mapping" in text:
+        yield "{}"
     yield from _allowed(text)
     if "Dimension out of range" in text and expression.isdigit():
         yield from ("0", "1", "-1")

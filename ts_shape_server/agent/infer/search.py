@@ -20,8 +20,10 @@ from ts_shape_server.agent.infer.values import Inputs
 
 ATTEMPTS = 160
 STALE = 60
-FIXED = 8
-"""Attempts without any that came further, after which the search gives up; fewer where fixed sizes disagree."""
+FIXED, OPEN = 8, 4
+"""Attempts without any that came further, after which the search gives up; fewer where fixed sizes disagree, and
+fewest where the constructor's arguments may be changed for that.
+"""
 SYMBOLIC_ATTEMPTS = 40
 LARGEST_REAL, LARGEST_FAKE = 1 << 23, 1 << 28
 """Elements of a tensor."""

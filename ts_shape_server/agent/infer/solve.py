@@ -35,7 +35,7 @@ from ts_shape_server.agent.standins import StandInUsed
 SEARCH_SHARE, SEARCH_SECONDS = 0.45, 6.0
 FIRST_SHARE = 0.5
 """Part of the time for the first profile of sizes, the others share the rest: most that can be found is found there."""
-ADJUSTMENTS = 4
+ADJUSTMENTS, ADJUSTMENT_SECONDS = 4, 1.0
 OTHER_PLANS = 4
 CONTRADICTIONS = 6
 SYMBOLIC_SECONDS = 6.0
@@ -147,7 +147,9 @@ def _adjusted(
 ) -> tuple[building.Built, Solved | tuple[Unsolved, int]]:
     """The search with these arguments, then with guessed sizes changed where two that follow from them disagree."""
     result = _search(cls, built, drawn, pinned, context, lines, deadline)
-    for _ in range(ADJUSTMENTS):
+    for number in range(ADJUSTMENTS):
+        if number == 0:
+            deadline = max(deadline, now() + ADJUSTMENT_SECONDS)
         if isinstance(result, Solved) or now() > deadline:
             break
         plans = _other_plans(cls, built, result[0].reason, given, context, lines)
