@@ -358,9 +358,10 @@ class Report:
     """Everything known of one class at one version of its source: one line of ``show --json``.
 
     `example` and `second` map parameter names to values in the contract's nested form (``{"tensor": [2, 3]}``,
-    ``{"list": …}``, ``{"tuple": …}``, ``{"dict": …}``, ``{"expr": …}``). `second` is another size that the claim
-    allows and that ran, None when the input is fixed. `evidence` lists what decided, strongest first. `elapsed_ms` is
-    wall time, `core_ms` processor time.
+    ``{"list": …}``, ``{"tuple": …}``, ``{"dict": …}``, ``{"expr": …}``, and ``{"make": expression, "fields": …}`` for
+    an object that is made of fields). `second` is another size that the claim allows and that ran, None when the input
+    is fixed. `evidence` lists what decided, strongest first; `notes` say in sentences what could not be examined.
+    `elapsed_ms` is wall time, `core_ms` processor time.
     """
 
     path: str
@@ -382,6 +383,7 @@ class Report:
     torchscript: TorchScript = field(default_factory=TorchScript)
     mismatches: tuple[Failure, ...] = ()
     evidence: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     stubbed: tuple[str, ...] = ()
     elapsed_ms: int = 0
     core_ms: int = 0
@@ -412,6 +414,7 @@ class Report:
             torchscript=TorchScript.from_json(data.get("torchscript")),
             mismatches=tuple(Failure.from_json(item) for item in data.get("mismatches", ())),
             evidence=tuple(data.get("evidence", ())),
+            notes=tuple(data.get("notes", ())),
             stubbed=tuple(data.get("stubbed", ())),
             elapsed_ms=data.get("elapsed_ms", 0),
             core_ms=data.get("core_ms", 0),
@@ -440,6 +443,7 @@ class Report:
             "torchscript": self.torchscript.to_json(),
             "mismatches": [item.to_json() for item in self.mismatches],
             "evidence": list(self.evidence),
+            "notes": list(self.notes),
             "stubbed": list(self.stubbed),
             "elapsed_ms": self.elapsed_ms,
             "core_ms": self.core_ms,

@@ -105,6 +105,9 @@ def value(item: Any, namespace: Mapping[str, Any]) -> Any:
         return tuple(value(element, namespace) for element in item["tuple"])
     if "dict" in item:
         return {key: value(element, namespace) for key, element in item["dict"].items()}
+    if "make" in item:
+        fields = {key: value(element, namespace) for key, element in (item.get("fields") or {}).items()}
+        return evaluate(item["make"], namespace)(**fields)
     if "expr" in item:
         return evaluate(item["expr"], namespace)
     raise ValueError(f"not a value of the contract: {item!r}")

@@ -11,7 +11,7 @@ import inspect
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, Union
 
 import torch
 from torch import nn
@@ -37,6 +37,11 @@ class StandInUsed(ModuleNotFoundError):
         super().__init__(f"{needed}`{missing}` {_why.get(missing, 'is not installed')}", name=missing)
 
 
+def stood_in(names: Iterable[str]) -> str | None:
+    """The first of these packages that a stand-in was given for."""
+    return next((name for name in names if name in _why), None)
+
+
 class Inert:
     """Stands for anything: every attribute, call and item of it is inert too."""
 
@@ -58,7 +63,10 @@ class Inert:
         return Inert(f"{self._stands_for}()")
 
     def __getitem__(self, key: Any) -> Any:
-        return Inert(f"{self._stands_for}[]")
+        found = Inert(f"{self._stands_for}[]")
+        # An annotation says something by what it is indexed with, also where its package is missing.
+        found.__dict__["_item"] = key
+        return found
 
     def __iter__(self) -> Iterator[Any]:
         return iter(())
@@ -121,6 +129,17 @@ def _inert_result(name: str) -> Any:
 for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "or", "and", "matmul"):
     setattr(Inert, f"__{_name}__", _inert_result(f"__{_name}__"))
     setattr(Inert, f"__r{_name}__", _inert_result(f"__r{_name}__"))
+
+
+def _either(self: Inert, other: Any) -> Any:
+    """``Float[Tensor, "b c"] | None`` stays the union that it is."""
+    if "_item" in self.__dict__ and (other is None or isinstance(other, (type, Inert))):
+        return Union[self, other]
+    return _inert_result("__or__")(self, other)
+
+
+for _name in ("or", "ror"):
+    setattr(Inert, f"__{_name}__", _either)
 for _name in ("neg", "invert"):
     setattr(Inert, f"__{_name}__", _inert_result(f"__{_name}__"))
 for _name in ("lt", "le", "gt", "ge"):

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ts_shape_server.analysis import slicing
+from ts_shape_server.analysis import slicing, summaries
 from ts_shape_server.analysis.arguments import last_part
 from ts_shape_server.analysis.instances import Instances
 from ts_shape_server.analysis.modules import dotted, imports_of, parse, resolve_name
 from ts_shape_server.analysis.program import Program, Site, Step, Way, enclosing_class
 from ts_shape_server.analysis.scopes import COMPREHENSIONS
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.model import Range
 
 _TRACERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "trace": ("trace", ("example_inputs",)),
@@ -40,7 +41,7 @@ MAXIMUM_SETUP = 60_000
 
 @dataclass(frozen=True)
 class CallArguments:
-    """Expressions by position and by name."""
+    """Expressions by position and by name. One that starts with ``*`` is spread, as is a value named ``**``."""
 
     args: tuple[str, ...]
     kwargs: tuple[tuple[str, str], ...]
@@ -60,6 +61,7 @@ class CallEvidence:
     init: CallArguments | None
     inputs: CallArguments | None
     label: str
+    range: Range | None = None
 
     def to_wire(self) -> dict[str, Any]:
         return {
@@ -70,6 +72,7 @@ class CallEvidence:
             "setup": self.setup,
             "init": None if self.init is None else self.init.to_wire(),
             "inputs": None if self.inputs is None else self.inputs.to_wire(),
+            "range": None if self.range is None else self.range.to_json(),
         }
 
 
@@ -81,7 +84,8 @@ class _Given:
     kwargs: tuple[tuple[str, ast.expr], ...] = ()
 
     def expressions(self) -> list[ast.expr]:
-        return [*self.args, *(value for _, value in self.kwargs)]
+        positional = [item.value if isinstance(item, ast.Starred) else item for item in self.args]
+        return [*positional, *(value for _, value in self.kwargs)]
 
     def texts(self) -> CallArguments:
         named = tuple((name, ast.unparse(value)) for name, value in self.kwargs)
@@ -97,7 +101,7 @@ def calls_of(class_name: str, source: SourceText, path: str, defined_in: str | N
     try:
         program, imports = _program(source.text)
         instances = Instances(program, class_name, imports, path, defined_in)
-        finder = _Finder(program, instances, imports, class_name, path)
+        finder = _Finder(program, instances, imports, class_name, path, source)
         unique = {(item.kind, item.line, item.init, item.inputs): item for item in finder.all()}
     except RecursionError:
         return ()
@@ -114,8 +118,15 @@ class _Finder:
     """Goes through the calls of one file for one class."""
 
     def __init__(
-        self, program: Program, instances: Instances, imports: Mapping[str, str], class_name: str, path: str
+        self,
+        program: Program,
+        instances: Instances,
+        imports: Mapping[str, str],
+        class_name: str,
+        path: str,
+        source: SourceText,
     ) -> None:
+        self._source = source
         self._program = program
         self._imports = imports
         self._instances = instances
@@ -156,10 +167,14 @@ class _Finder:
 
     def _traced(self, node: ast.Call, way: Way) -> tuple[str, ast.expr, _Given | None] | None:
         """The kind, the instance and the inputs of a call that is given both."""
+        resolved = resolve_name(dotted(node.func) or "", self._imports)
+        summary = summaries.read(node, resolved, lambda item: self._literal(item, way))
+        if summary is not None and self._instances.origin(summary.target, way) is not None:
+            return "call", summary.target, _Given(summary.args)
         name = last_part(node.func)
         if name not in _TRACERS or not node.args:
             return None
-        if name in _OF_TORCH and not resolve_name(dotted(node.func) or "", self._imports).startswith("torch."):
+        if name in _OF_TORCH and not resolved.startswith("torch."):
             return None
         if self._instances.origin(node.args[0], way) is None:
             return None
@@ -198,8 +213,8 @@ class _Finder:
         value = self._program.value_of(node.id, way) if isinstance(node, ast.Name) else None
         return None if value is None or value.item is not None else value.expression
 
-    def _given(self, call: ast.Call, way: Way) -> _Given | None:
-        """The arguments of a call, None where it unpacks what the text does not show."""
+    def _given(self, call: ast.Call, way: Way) -> _Given:
+        """The arguments of a call, unpacked as far as the text shows them."""
         args: list[ast.expr] = []
         named: list[tuple[str, ast.expr]] = []
         for item in call.args:
@@ -208,7 +223,8 @@ class _Finder:
                 continue
             literal = self._literal(item.value, way) or item.value
             if not isinstance(literal, (ast.Tuple, ast.List)) or _starred(literal.elts):
-                return None
+                args.append(item)
+                continue
             args += [_item(item.value, ast.Constant(number)) for number in range(len(literal.elts))]
         for keyword in call.keywords:
             if keyword.arg is not None:
@@ -216,7 +232,8 @@ class _Finder:
                 continue
             entries = _entries(self._literal(keyword.value, way) or keyword.value)
             if entries is None:
-                return None
+                named.append((f"**{len(named) or ''}", keyword.value))
+                continue
             plain = isinstance(keyword.value, ast.Name)
             named += [(name, _item(keyword.value, ast.Constant(name)) if plain else value) for name, value in entries]
         return _Given(tuple(args), tuple(named))
@@ -250,9 +267,7 @@ class _Finder:
         entries = _entries(statement.value)
         given = _Given((), entries) if entries else _Given(tuple(self._items(statement.value, way)))
         place = f"example_input_array {self._file}:{statement.lineno}"
-        yield from self._sliced(
-            "annotation", place, statement.lineno, [slicing.Need(way, given.expressions())], None, given
-        )
+        yield from self._sliced("annotation", place, statement, [slicing.Need(way, given.expressions())], None, given)
 
     def _evidence(
         self, kind: str, way: Way, node: ast.Call, init: ast.Call | None, inputs: _Given | None
@@ -278,16 +293,16 @@ class _Finder:
                 )
         if inputs is not None:
             needs.append(slicing.Need(way, inputs.expressions()))
-        found = list(self._sliced(kind, label, node.lineno, needs, made, inputs))
+        found = list(self._sliced(kind, label, node, needs, made, inputs))
         if not found and made is not None and inputs is not None:
-            found = list(self._sliced(kind, label, node.lineno, needs[-1:], None, inputs))
+            found = list(self._sliced(kind, label, node, needs[-1:], None, inputs))
         yield from found
 
     def _sliced(
         self,
         kind: str,
         label: str,
-        line: int,
+        node: ast.stmt | ast.Call,
         needs: Sequence[slicing.Need],
         init: _Given | None,
         inputs: _Given | None,
@@ -295,10 +310,12 @@ class _Finder:
         cut = slicing.backward(self._program, needs)
         if cut is None or len(cut.setup) > MAXIMUM_SETUP:
             return
+        line = node.lineno
         if cut.drawn and inputs is not None:
             kind, label = "loader", f"loader {_short(cut.drawn)} {self._file}:{line}"
+        place = self._source.range_of(node)
         arguments = [None if given is None else given.texts() for given in (init, inputs)]
-        yield CallEvidence(kind, self._path, line, cut.setup, arguments[0], arguments[1], label)
+        yield CallEvidence(kind, self._path, line, cut.setup, arguments[0], arguments[1], label, place)
 
 
 def _into_comprehension(program: Program, site: Site) -> Way:

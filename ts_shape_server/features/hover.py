@@ -221,6 +221,7 @@ def _evidence(report: Report) -> list[str]:
     if report.stubbed:
         names = words.listed([f"`{item}`" for item in report.stubbed])
         lines.append(f"Stand-ins took the place of {names}, which the interpreter does not have.")
+    lines += [plain(item) for item in report.notes[:3]]
     return ["  \n".join(lines)] if lines else []
 
 

@@ -288,4 +288,6 @@ def _sizes(item: Any) -> str:
         inner = item["dict"]
         pairs = inner.items() if isinstance(inner, Mapping) else inner
         return "{" + ", ".join(f"{name}: {_sizes(each)}" for name, each in pairs) + "}"
+    if "make" in item:
+        return "(" + ", ".join(f"{name}={_sizes(each)}" for name, each in (item.get("fields") or {}).items()) + ")"
     return str(item.get("expr", "…"))

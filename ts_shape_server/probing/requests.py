@@ -11,7 +11,7 @@ from ts_shape_server.model import Failure, TorchScript
 from ts_shape_server.probing.agents import Limits
 from ts_shape_server.probing.moving import Place
 
-_STANDING = ("line", "label")
+_STANDING = ("line", "label", "range")
 """What a piece of evidence says of its place."""
 
 

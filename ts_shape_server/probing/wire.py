@@ -242,6 +242,9 @@ def _example(value: Any, depth: int = 0) -> Iterator[str]:
         yield from _list_of(lambda item: _example(item, depth + 1))(items)
     elif "dict" in value:
         yield from _object_of(lambda item: _example(item, depth + 1))(value["dict"])
+    elif "make" in value:
+        yield from _TEXT(value["make"])
+        yield from _object_of(lambda item: _example(item, depth + 1))(value.get("fields") or {})
     else:
         yield "is no value"
 
@@ -308,6 +311,7 @@ _REPORT = _record(
         "variables": _list_of(lambda item: _placed(item)),
         "torchscript": _or_null(_TORCHSCRIPT),
         "mismatches": _list_of(_FAILURE),
+        "notes": _TEXTS,
         "evidence": _TEXTS,
         "stubbed": _TEXTS,
         "elapsed_ms": _NUMBER,

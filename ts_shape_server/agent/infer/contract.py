@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import ast
-import linecache
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -14,9 +13,6 @@ from ts_shape_server.agent.infer import values
 from ts_shape_server.agent.infer.recording import LayerCall, Local, Shape
 from ts_shape_server.agent.infer.shots import Shot
 from ts_shape_server.agent.infer.source import function_tree
-
-if TYPE_CHECKING:
-    from ts_shape_server.agent.infer.solve import Contradiction
 
 SCHEMA = 1
 
@@ -54,7 +50,7 @@ def input_specs(
             varying = [here for here in items[0].get("dims", ()) if here in varies] if alike else []
             if varying:
                 data["varies"] = varying
-        elif isinstance(guess, values.DictGuess):
+        elif isinstance(guess, (values.DictGuess, values.RecordGuess)):
             data["keys"] = [key for key, _ in guess.items]
             data["items"] = [spec(item) for _, item in guess.items]
         return data
@@ -153,18 +149,6 @@ def parameter_counts(module: nn.Module) -> tuple[int, int]:
     """Numbers of parameters and their bytes. Lazy parameters count as none."""
     counted = [item for item in module.parameters() if not isinstance(item, nn.parameter.UninitializedParameter)]
     return sum(item.numel() for item in counted), sum(item.numel() * item.element_size() for item in counted)
-
-
-def call_mismatch(name: str, item: Contradiction) -> dict[str, Any]:
-    """The failure of a call, or of a loader's item, that the class does not take."""
-    given = ", ".join(
-        "(" + ", ".join(map(str, tensor.dims)) + f") {tensor.dtype}" for tensor in values.all_tensors(item.inputs)
-    )
-    drawn = item.evidence
-    text = linecache.getline(drawn.path, drawn.line).rstrip()
-    place = (drawn.line, len(text) - len(text.lstrip()), drawn.line, len(text))
-    message = f"`{name}` does not take what is passed here, {given or 'these values'}: {one_line(item.error)}"
-    return failure("call-mismatch", message, drawn.path, place, one_line(item.error))
 
 
 def failure(

@@ -18,7 +18,7 @@ from torch import nn
 
 from ts_shape_server.agent import runs
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer import contract, general, limits, shots, solve, source, values
+from ts_shape_server.agent.infer import contract, contradictions, general, limits, shots, solve, source, values
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -48,7 +48,16 @@ def report_class(cls: type[nn.Module], request: Mapping[str, Any], context: Cont
             return
         solved = solve.solve(cls, request, context)
         if isinstance(solved, solve.Unsolved):
-            send({"status": solved.status, "reason": solved.reason, **_nothing(), "init": solved.init}, "final")
+            send(
+                {
+                    "status": solved.status,
+                    "reason": solved.reason,
+                    **_nothing(),
+                    "init": solved.init,
+                    "notes": list(solved.notes),
+                },
+                "final",
+            )
             return
         _report_solved(cls, solved, context, send)
 
@@ -80,20 +89,26 @@ def _report_solved(cls: type[nn.Module], solved: solve.Solved, context: Context,
         "constraints": [],
         "parameters": count,
         "parameter_bytes": size,
+        "notes": list(solved.notes),
         "evidence": [item for item in dict.fromkeys([*solved.labels, *solved.sources.values()]) if item != "guess"],
     }
     _, shot = shots.take(lambda watch: session.concrete(found.inputs, watch), session.module, context.path, lines)
     if shot is not None:
         report.update(general.inside(cls, shot))
-    if solved.contradictions:
-        report["mismatches"] = [contract.call_mismatch(cls.__name__, item) for item in solved.contradictions]
+    report["mismatches"] = _mismatches(cls, solved, report)
     send(report, "example" if context.stages != ("example",) else "final")
     if "symbols" in context.stages:
         report.update(general.general(cls, solved, context))
+        report["mismatches"] = _mismatches(cls, solved, report)
         send(report, "symbols" if "script" in context.stages else "final")
     if "script" in context.stages:
         report["torchscript"] = _script(cls, report, context)
         send(report, "final")
+
+
+def _mismatches(cls: type[nn.Module], solved: solve.Solved, report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One for each contradiction, in the words of what the report says by now."""
+    return [contradictions.to_failure(cls.__name__, item, report) for item in solved.contradictions]
 
 
 def _script(cls: type[nn.Module], report: Mapping[str, Any], context: Context) -> dict[str, Any]:

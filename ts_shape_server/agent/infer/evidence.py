@@ -1,27 +1,36 @@
 """Runs the slices that the workspace's own code gives: constructor arguments and real inputs, each with its label.
 
-A slice is a stranger's code, run under a time limit; one that fails is left out. Strongest kind first: real data, then
-calls. What comes out are guesses, never live objects.
+A slice is a stranger's code, run under a time limit; one that fails is left out, and said where it was to give real
+data. Strongest kind first: real data, then calls. What comes out are guesses, never live objects.
 """
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import io
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from ts_shape_server.agent import runs
+from ts_shape_server.agent import runs, standins
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer import values
-from ts_shape_server.agent.infer.limits import TimeLimit, time_limit
+from ts_shape_server.agent.infer import contract, drawing, portable, values
+from ts_shape_server.agent.infer.limits import TimeLimit, now, waiting_limit
 
 SECONDS = 3.0
+"""For one slice."""
+TOTAL_SHARE = 0.3
+"""Part of the time that is left, for all slices together."""
+MAXIMUM = 12
+MAXIMUM_WAITS = 2
+"""After so many slices that took too long no others are run."""
+_IMPORT = re.compile(r"^\s*(?:from|import)\s+(\w+)", re.MULTILINE)
 _ORDER = {"pragma": 0, "annotation": 1, "loader": 2, "trace": 3, "export": 4, "call": 5, "script": 6, "constructor": 7}
+
+
+Span = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -34,55 +43,148 @@ class Drawn:
     line: int
     init: Mapping[str, str] | None
     inputs: Mapping[str, values.InputGuess] | None
+    span: Span | None = None
 
 
-def draw_all(cls: type, items: list[Mapping[str, Any]], context: Context) -> list[Drawn]:
+@dataclass(frozen=True)
+class Refused:
+    """A call that cannot bind to the signature it is for. `target` is ``__init__`` or ``forward``."""
+
+    label: str
+    path: str
+    line: int
+    target: str
+    error: TypeError
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that was drawn, strongest first; calls that do not fit a signature; and what could not be had, in words."""
+
+    drawn: tuple[Drawn, ...]
+    refused: tuple[Refused, ...]
+    notes: tuple[str, ...]
+
+
+def draw_all(cls: type, items: Sequence[Mapping[str, Any]], context: Context) -> Evidence:
     """Every piece of evidence that could be run, strongest first."""
-    drawn = [
-        draw(cls, item, context) for item in sorted(items, key=lambda item: _ORDER.get(item.get("kind", ""), 9))[:12]
-    ]
-    return [item for item in drawn if item is not None and (item.init is not None or item.inputs is not None)]
+    drawn: list[Drawn] = []
+    refused: list[Refused] = []
+    notes: dict[str, str] = {}
+    waited = 0
+    deadline = now() + context.remaining() * TOTAL_SHARE
+    for item in sorted(items, key=lambda item: _ORDER.get(item.get("kind", ""), 9))[:MAXIMUM]:
+        setup = str(item.get("setup", ""))
+        left = deadline - now()
+        if left <= 0 or setup in notes or waited >= MAXIMUM_WAITS:
+            continue
+        try:
+            made = draw(cls, item, context, min(SECONDS, left))
+        except _DoesNotFit as error:
+            refused.append(Refused(str(item.get("label", "")), *_place(item), error.target, error.cause, _span(item)))
+            continue
+        except TimeLimit:
+            waited += 1
+            notes[setup] = f"{_named(item)} gave nothing within {min(SECONDS, left):.0f} s and was not waited for."
+            continue
+        except (Exception, SystemExit) as error:
+            if item.get("kind") == "loader":
+                notes[setup] = f"{_named(item)} gave no item: {_why(error, setup)}."
+            continue
+        if made.init is not None or made.inputs is not None:
+            drawn.append(made)
+    return Evidence(tuple(drawn), tuple(refused), tuple(dict.fromkeys(notes.values())))
 
 
-def draw(cls: type, item: Mapping[str, Any], context: Context) -> Drawn | None:
-    """What one piece of evidence gives; None where its code does not run here."""
-    namespace: dict[str, Any] = {"torch": torch, **context.namespace, "__name__": "ts_shape_evidence"}
-    init: dict[str, str] | None = None
-    inputs: dict[str, values.InputGuess] | None = None
-    try:
-        with time_limit(min(SECONDS, max(0.1, context.remaining() / 4))), _quiet(), torch.no_grad():
-            runs.seed()
-            if item.get("setup"):
-                exec(compile(item["setup"], str(item.get("path", "<evidence>")), "exec", dont_inherit=True), namespace)
-            if item.get("init") is not None:
-                init = _init(cls, item["init"], namespace, context)
-            if item.get("inputs") is not None:
-                inputs = _inputs(cls, item["inputs"], namespace, str(item.get("label", "call")))
-    except (Exception, TimeLimit, SystemExit):
-        return None
-    return Drawn(
-        str(item.get("label", "")),
-        str(item.get("kind", "")),
-        str(item.get("path", "")),
-        int(item.get("line", 0)),
-        init,
-        inputs,
+def _why(error: BaseException, setup: str) -> str:
+    """The error, or the package whose absence is behind it: a stand-in has no items."""
+    missing = standins.stood_in(imported.group(1) for imported in _IMPORT.finditer(setup))
+    return f"it needs `{missing}`, which is not installed" if missing else contract.one_line(error)
+
+
+class _DoesNotFit(Exception):
+    """Arguments that a signature refuses."""
+
+    def __init__(self, target: str, cause: TypeError) -> None:
+        super().__init__(str(cause))
+        self.target = target
+        self.cause = cause
+
+
+def _place(item: Mapping[str, Any]) -> tuple[str, int]:
+    return str(item.get("path", "")), int(item.get("line", 0))
+
+
+def _span(item: Mapping[str, Any]) -> Span | None:
+    """The range of the call: line, column, end line, end column."""
+    found = item.get("range") or {}
+    keys = ("line", "column", "end_line", "end_column")
+    return (
+        (found[keys[0]], found[keys[1]], found[keys[2]], found[keys[3]]) if all(key in found for key in keys) else None
     )
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    with contextlib.redirect_stdout(io.StringIO()):
-        yield
+def _named(item: Mapping[str, Any]) -> str:
+    kind, _, rest = str(item.get("label", "")).partition(" ")
+    what, _, place = rest.rpartition(" ")
+    return f"The {kind} `{what}` in {place}" if what and what != kind else f"The {kind} in {place or rest}"
+
+
+def draw(cls: type, item: Mapping[str, Any], context: Context, seconds: float = SECONDS) -> Drawn:
+    """What one piece of evidence gives. Raises what its code raises here, `TimeLimit` where that takes too long."""
+    path, line = _place(item)
+    namespace: dict[str, Any] = {
+        "torch": torch,
+        **context.namespace,
+        "__name__": "ts_shape_evidence",
+        "__file__": path,
+    }
+    init: dict[str, str] | None = None
+    inputs: dict[str, values.InputGuess] | None = None
+    with waiting_limit(seconds), drawing.surroundings(path, context.root), torch.no_grad():
+        runs.seed()
+        if item.get("setup"):
+            exec(compile(item["setup"], path or "<evidence>", "exec", dont_inherit=True), namespace)
+        if item.get("init") is not None:
+            init = _init(cls, item["init"], namespace, context)
+        if item.get("inputs") is not None:
+            inputs = _inputs(cls, item["inputs"], namespace, str(item.get("label", "call")), context.namespace)
+    return Drawn(str(item.get("label", "")), str(item.get("kind", "")), path, line, init, inputs, _span(item))
+
+
+def _texts(call: Mapping[str, Any], namespace: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
+    """The expressions of a call by position and by name, with ``*args`` and ``**keywords`` taken apart."""
+    positional: list[str] = []
+    for text in call.get("args", ()):
+        if text.startswith("*"):
+            positional += [f"list({text[1:]})[{place}]" for place, _ in enumerate(eval(text[1:], namespace))]
+        else:
+            positional.append(text)
+    named: dict[str, str] = {}
+    for name, text in dict(call.get("kwargs", {})).items():
+        if name.startswith("*"):
+            named.update({str(key): f"({text})[{key!r}]" for key in dict(eval(text, namespace))})
+        else:
+            named[name] = text
+    return positional, named
+
+
+def _bound(target: str, function: Any, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> inspect.BoundArguments:
+    try:
+        return inspect.signature(function).bind(*arguments, **keywords)
+    except TypeError as error:
+        raise _DoesNotFit(target, error) from None
 
 
 def _init(cls: type, call: Mapping[str, Any], namespace: dict[str, Any], context: Context) -> dict[str, str] | None:
-    """Constructor expressions that hold in the module's own namespace. TypeError if they do not fit the signature."""
-    positional = [_spelled(text, namespace, context) for text in call.get("args", ())]
-    keywords = {name: _spelled(text, namespace, context) for name, text in dict(call.get("kwargs", {})).items()}
-    if any(item is None for item in (*positional, *keywords.values())):
+    """Constructor expressions that hold in the module's own namespace, None if one of them has no spelling there."""
+    positional, named = _texts(call, namespace)
+    args = [portable.spelled(text, namespace, context.namespace) for text in positional]
+    keywords = {name: portable.spelled(text, namespace, context.namespace) for name, text in named.items()}
+    bound = _bound("__init__", cls, args, keywords)
+    if any(item is None for item in (*args, *keywords.values())):
         return None
-    bound = inspect.signature(cls).bind(*positional, **keywords)
     result: dict[str, str] = {}
     for name, parameter in bound.signature.parameters.items():
         if name not in bound.arguments:
@@ -96,78 +198,25 @@ def _init(cls: type, call: Mapping[str, Any], namespace: dict[str, Any], context
     return result
 
 
-def _spelled(text: str, namespace: dict[str, Any], context: Context) -> str | None:
-    """An expression for the value of `text` that the module's namespace understands, None if there is none."""
-    value = eval(text, namespace)
-    if _plain(value):
-        return repr(value)
-    try:
-        runs.evaluate(text, context.namespace)
-    except Exception:
-        return None
-    return text
-
-
-def _plain(value: Any) -> bool:
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return True
-    if type(value) in (list, tuple):
-        return all(_plain(item) for item in value)
-    return type(value) is dict and all(_plain(key) and _plain(item) for key, item in value.items())
-
-
 def _inputs(
-    cls: type, call: Mapping[str, Any], namespace: dict[str, Any], label: str
+    cls: type, call: Mapping[str, Any], namespace: dict[str, Any], label: str, own: Mapping[str, Any]
 ) -> dict[str, values.InputGuess] | None:
-    arguments = [eval(text, namespace) for text in call.get("args", ())]
-    keywords = {name: eval(text, namespace) for name, text in dict(call.get("kwargs", {})).items()}
-    forward = cls.forward  # type: ignore[attr-defined]  # only modules come here
-    bound = inspect.signature(forward).bind(None, *arguments, **keywords)
+    positional, named = _texts(call, namespace)
+    arguments = [eval(text, namespace) for text in positional]
+    keywords = {name: eval(text, namespace) for name, text in named.items()}
+    bound = _bound("forward", cls.forward, [None, *arguments], keywords)  # type: ignore[attr-defined]  # a module
     result: dict[str, values.InputGuess] = {}
-    for name, value in list(bound.arguments.items())[1:]:
-        guess = values.from_value(value)
-        if guess is None:
-            return None
-        result[name] = values.InputGuess(name, guess, label, True)
+    for name, parameter in list(bound.signature.parameters.items())[1:]:
+        if name not in bound.arguments:
+            continue
+        given = bound.arguments[name]
+        if parameter.kind is parameter.VAR_KEYWORD:
+            pairs = list(given.items())
+        else:
+            pairs = [("*" + name if parameter.kind is parameter.VAR_POSITIONAL else name, given)]
+        for key, value in pairs:
+            guess = values.from_value(value, own)
+            if guess is None:
+                return None
+            result[key] = values.InputGuess(key, guess, label, True)
     return result
-
-
-def pragma_inputs(pragmas: Mapping[str, str]) -> dict[str, values.InputGuess]:
-    """Guesses from pragmas such as ``(B, 3, 28, 28)``, ``(B, 7) int64`` or ``[(L, ) int64, ...]``.
-
-    Bad ones are left out.
-    """
-    result: dict[str, values.InputGuess] = {}
-    for name, text in pragmas.items():
-        guess = pragma_guess(text)
-        if guess is not None:
-            result[name] = values.InputGuess(name, guess, "pragma", True)
-    return result
-
-
-def pragma_guess(text: str) -> values.Guess | None:
-    """The guess of one pragma value; a Python literal is a constant. None if it is neither."""
-    import re
-
-    text = text.strip()
-    listed = re.fullmatch(r"\[(\(.*?\)\s*\w*)\s*,\s*\.\.\.\]", text)
-    if listed:
-        inner = pragma_guess(listed.group(1))
-        return None if inner is None else values.SequenceGuess((inner, inner), "list")
-    match = re.fullmatch(r"\(([^()]*)\)\s*(\w*)", text)
-    if match:
-        dims = [part.strip() for part in match.group(1).split(",") if part.strip()]
-        dtype = match.group(2) or "float32"
-        if not isinstance(getattr(torch, dtype, None), torch.dtype):
-            return None
-        numbers = {4: (2, 3, 64, 64), 3: (2, 8, 16), 2: (2, 16), 1: (16,)}.get(len(dims), (2,) * len(dims))
-        sizes = tuple(int(part) if part.isdigit() else numbers[axis] for axis, part in enumerate(dims))
-        axes = tuple(part if part.isidentifier() else None for part in dims)
-        return values.TensorGuess(sizes, dtype, 0, 1, axes)
-    try:
-        import ast
-
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return None
-    return values.from_value(value)

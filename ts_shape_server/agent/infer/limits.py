@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 
 CONTENTION = 10.0
@@ -40,6 +41,37 @@ def now() -> float:
 
 _due: list[float] = []
 """When the limits that are in force end, on the clock of `now`, the outermost first."""
+IDLE = 0.05
+"""A process that gets less of the wall time than this waits for something; a busy machine leaves it more."""
+_LOOK = 0.25
+"""Seconds between two looks at whether a process waits."""
+
+
+@dataclass(frozen=True)
+class _Patience:
+    """Since when a stretch runs, in wall and processor time, and for how many seconds of the former it may wait."""
+
+    started: float
+    worked: float
+    seconds: float
+
+    def over(self) -> bool:
+        passed = time.monotonic() - self.started
+        return passed >= self.seconds and time.process_time() - self.worked < IDLE * passed
+
+
+_patience: list[_Patience] = []
+
+
+@contextmanager
+def waiting_limit(seconds: float) -> Iterator[None]:
+    """Like `time_limit`, and after so many seconds of wall time too if the body only waits: for data, for nothing."""
+    _patience.append(_Patience(time.monotonic(), time.process_time(), seconds))
+    try:
+        with time_limit(seconds):
+            yield
+    finally:
+        _patience.pop()
 
 
 @contextmanager
@@ -60,13 +92,14 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 def _arm() -> None:
-    signal.setitimer(signal.ITIMER_REAL, max(_SHORTEST, _due[-1] - now()))
+    left = max(_SHORTEST, _due[-1] - now())
+    signal.setitimer(signal.ITIMER_REAL, min(left, _LOOK) if _patience else left)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     if not _due:
         return
-    if now() < _due[-1]:
+    if now() < _due[-1] and not any(patience.over() for patience in _patience):
         _arm()
         return
     raise TimeLimit

@@ -352,7 +352,7 @@ def _other_kinds(item: InputGuess, text: str) -> Iterator[tuple[int, Guess]]:
         if key is not None and key.group(1) not in dict(guess.items):
             yield 1, DictGuess((*guess.items, (key.group(1), tensor(4))))
         yield (2 if _TENSOR_NEEDED.search(text) else 9), first
-    else:
+    elif isinstance(guess, ConstantGuess):
         yield (1 if _TENSOR_NEEDED.search(text) else 7), tensor(4)
         if guess.type == "int":
             for order, expression in enumerate(("0", "1", "4", "16", "64")):

@@ -59,7 +59,7 @@ class _Entry:
 
 
 def places(inputs: Inputs) -> solving.Places:
-    """Which sizes are batches, which belong together in space, and which are known from evidence."""
+    """Which sizes are batches, which belong together in space, and which are known: of evidence those without name."""
     batch: set[int] = set()
     spatial: list[tuple[int, ...]] = []
     fixed: set[int] = set()
@@ -72,7 +72,8 @@ def places(inputs: Inputs) -> solving.Places:
             if rank >= 4:
                 spatial.append(tuple(range(slot + 2, slot + rank)))
             if item.given:
-                fixed.update(range(slot, slot + rank))
+                named = [axis < len(tensor.axes) and bool(tensor.axes[axis]) for axis in range(rank)]
+                fixed.update(slot + axis for axis in range(rank) if not named[axis])
             slot += rank
     return solving.Places(frozenset(batch), tuple(spatial), frozenset(fixed))
 

@@ -6,6 +6,7 @@ put back as it was. Knows nothing of how guesses are made.
 
 from __future__ import annotations
 
+import dataclasses
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -193,6 +194,8 @@ def _tensors_of(value: Any) -> list[torch.Tensor]:
         return [tensor for item in value for tensor in _tensors_of(item)]
     if isinstance(value, dict):
         return [tensor for item in value.values() for tensor in _tensors_of(item)]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [tensor for item in dataclasses.fields(value) for tensor in _tensors_of(getattr(value, item.name))]
     return []
 
 

@@ -19,11 +19,15 @@ from ts_shape_server.agent.infer import (
     arguments,
     building,
     contract,
+    contradictions,
+    documented,
     evidence,
     factories,
+    given,
     mismatch,
+    points,
+    pragmas,
     search,
-    starting,
     symbolic,
     uses,
     values,
@@ -37,21 +41,11 @@ FIRST_SHARE = 0.5
 """Part of the time for the first profile of sizes, the others share the rest: most that can be found is found there."""
 ADJUSTMENTS, ADJUSTMENT_SECONDS = 4, 1.0
 OTHER_PLANS = 4
-CONTRADICTIONS = 6
 SYMBOLIC_SECONDS = 6.0
 REAL_SECONDS = 8.0
 REAL_PARAMETERS = 150_000_000
 
 _symbolic_works: bool | None = None
-
-
-@dataclass(frozen=True)
-class Contradiction:
-    """A piece of evidence whose inputs the module refuses, and its error."""
-
-    evidence: evidence.Drawn
-    inputs: values.Inputs
-    error: BaseException
 
 
 @dataclass(frozen=True)
@@ -65,7 +59,8 @@ class Solved:
     omitted: values.Inputs
     axes: Mapping[str, tuple[str | None, ...]]
     labels: tuple[str, ...]
-    contradictions: tuple[Contradiction, ...] = ()
+    contradictions: tuple[contradictions.Contradiction, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +70,7 @@ class Unsolved:
     status: str
     reason: dict[str, Any]
     init: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 def warm() -> bool:
@@ -87,15 +83,18 @@ def warm() -> bool:
 
 def solve(cls: type[nn.Module], request: Mapping[str, Any], context: Context) -> Solved | Unsolved:
     """Constructor arguments and inputs, from the strongest evidence that works."""
-    pragmas = request.get("pragmas") or {}
-    drawn = evidence.draw_all(cls, list(request.get("evidence") or ()), context)
-    pinned = evidence.pragma_inputs(pragmas.get("inputs") or {})
-    given_init = dict(pragmas.get("init") or {})
-    init_sources = dict.fromkeys(given_init, "pragma")
-    called = next((item for item in drawn if item.init), None)
-    if called is not None and not given_init:
-        given_init = dict(called.init or {})
-        init_sources = dict.fromkeys(given_init, called.label)
+    comments = request.get("pragmas") or {}
+    found = evidence.draw_all(cls, list(request.get("evidence") or ()), context)
+    drawn = list(found.drawn)
+    texts = comments.get("inputs") or {}
+    said = points.Said(pragmas.inputs(texts), pragmas.shapes(texts), documented.of(cls))
+
+    def build(init: Mapping[str, str]) -> Session:
+        planned = arguments.plan(cls, init, arguments.PROFILES[0], context.namespace)
+        return building.build(cls, planned, context.namespace, warm())
+
+    known = given.choose(comments.get("init") or {}, drawn, build)
+    given_init, init_sources = dict(known.init), dict(known.sources)
     deadline = now() + min(context.remaining() * SEARCH_SHARE, SEARCH_SECONDS)
     open_arguments = [item for item in uses.required(cls) if item.name not in given_init]
     if open_arguments and not given_init:
@@ -122,17 +121,18 @@ def solve(cls: type[nn.Module], request: Mapping[str, Any], context: Context) ->
             if is_hopeless(built.error):
                 break
             continue
-        built, result = _adjusted(cls, built, given_init, drawn, pinned, context, lines, until)
+        built, result = _adjusted(cls, built, given_init, drawn, said, context, lines, until)
         sources = {name: init_sources.get(name, "guess") for name in built.plan}
         if isinstance(result, Solved):
-            return replace(result, sources=sources)
+            wrong = (*known.wrong, *contradictions.of_refused(found.refused), *result.contradictions)
+            return replace(result, sources=sources, contradictions=wrong, notes=found.notes)
         if result[1] > depth:
             best, depth = result[0], result[1]
             best = replace(best, init=init_of(built.plan, sources))
             if best.status == "failed" and not open_arguments:
                 break
     assert best is not None
-    return best
+    return replace(best, notes=found.notes)
 
 
 def _adjusted(
@@ -140,13 +140,13 @@ def _adjusted(
     built: building.Built,
     given: Mapping[str, str],
     drawn: list[evidence.Drawn],
-    pinned: Mapping[str, values.InputGuess],
+    said: points.Said,
     context: Context,
     lines: Mapping[int, str],
     deadline: float,
 ) -> tuple[building.Built, Solved | tuple[Unsolved, int]]:
     """The search with these arguments, then with guessed sizes changed where two that follow from them disagree."""
-    result = _search(cls, built, drawn, pinned, context, lines, deadline)
+    result = _search(cls, built, drawn, said, context, lines, deadline)
     for number in range(ADJUSTMENTS):
         if number == 0:
             deadline = max(deadline, now() + ADJUSTMENT_SECONDS)
@@ -160,7 +160,7 @@ def _adjusted(
             except Exception:
                 continue
             other = building.Built(session, plan)
-            tried = _search(cls, other, drawn, pinned, context, lines, deadline)
+            tried = _search(cls, other, drawn, said, context, lines, deadline)
             if isinstance(tried, Solved):
                 return other, tried
             if tried[1] > result[1]:
@@ -212,49 +212,30 @@ def _search(
     cls: type[nn.Module],
     built: building.Built,
     drawn: list[evidence.Drawn],
-    pinned: Mapping[str, values.InputGuess],
+    said: points.Said,
     context: Context,
     lines: Mapping[int, str],
     deadline: float,
 ) -> Solved | tuple[Unsolved, int]:
     """The inputs for one instance, or why there are none and how many torch calls the best attempt made."""
-    starts: list[values.Inputs] = []
-    evident: dict[values.Inputs, evidence.Drawn] = {}
-    for item in drawn:
-        if item.inputs:
-            inputs, known, omitted = starting.first_guess(cls, {**item.inputs, **pinned})
-            starts.append(inputs)
-            evident.setdefault(inputs, item)
-    plain, known, omitted = starting.first_guess(cls, pinned)
-    starts.append(plain)
-    failed = search.NotFound(plain, Outcome(None, wishes={}), 0, True)
+    starts, known, omitted = points.starts(cls, drawn, said)
+    failed = search.NotFound(starts[0].inputs, Outcome(None, wishes={}), 0, True)
     for start in starts:
-        checked = search.search(built.session, [start], context.path, lines, deadline, omitted, bool(built.plan))
+        inputs, built_with = [start.inputs], bool(built.plan)
+        checked = search.search(built.session, inputs, context.path, lines, deadline, omitted, built_with)
         if isinstance(checked, search.Found):
             checked = _on_real(built.session, checked, context, lines, deadline)
             if isinstance(checked, search.Found):
                 checked = _with_different_items(built.session, checked)
-                axes = {name: hint.axes for name, hint in known.items()}
-                found = tuple([evident[start].label] if start in evident else [])
-                wrong = _contradictions(built.session, evident, start)
+                checked = search.Found(points.sourced(checked.inputs, said), checked.outcome)
+                axes = points.axes(known, checked.inputs, said)
+                labels = (start.drawn.label,) if start.drawn is not None else start.by
+                wrong = contradictions.find(built.session, starts, start, checked.inputs, said, context)
                 passed = {item.name for item in checked.inputs}
                 left = tuple(item for item in omitted if item.name not in passed)
-                return Solved(built.session, checked, built.plan, {}, left, axes, found, wrong)
+                return Solved(built.session, checked, built.plan, {}, left, axes, labels, wrong)
         failed = checked
     return _unsolved(built.session, failed, context), failed.outcome.steps
-
-
-def _contradictions(
-    session: Session, evident: Mapping[values.Inputs, evidence.Drawn], used: values.Inputs
-) -> tuple[Contradiction, ...]:
-    """The calls and loaders whose values the module does not take, though it takes others."""
-    found: list[Contradiction] = []
-    for inputs, item in list(evident.items())[:CONTRADICTIONS]:
-        if inputs != used:
-            error = session.concrete(inputs).error
-            if isinstance(error, (RuntimeError, ValueError, IndexError, AssertionError)):
-                found.append(Contradiction(item, inputs, error))
-    return tuple(found)
 
 
 def _with_different_items(session: Session, found: search.Found) -> search.Found:

@@ -5,7 +5,6 @@ Reads signatures and hints; runs nothing.
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import re
 import typing
@@ -15,7 +14,7 @@ from typing import Any
 
 import torch
 
-from ts_shape_server.agent.infer import values
+from ts_shape_server.agent.infer import annotated, records, shape_text, values
 from ts_shape_server.agent.infer.source import Hint, hints
 from ts_shape_server.agent.infer.values import (
     ConstantGuess,
@@ -99,23 +98,27 @@ def first_guess(cls: type, given: Mapping[str, InputGuess]) -> tuple[Inputs, dic
         parameters = list(inspect.signature(forward).parameters.values())[1:]
     except (TypeError, ValueError):
         return (InputGuess("x", tensor(4)),), {}, ()
-    annotations = _annotations(forward)
     sides = _sides({parameter.name for parameter in parameters}, known)
+    types = {**annotated.commented(forward), **annotated.of(forward)}
+    own = getattr(inspect.unwrap(forward), "__globals__", {})
     for parameter in parameters:
         if parameter.name in sides and parameter.name not in given and parameter.default is parameter.empty:
             required.append(InputGuess(parameter.name, ConstantGuess(str(SIDE), "int")))
         elif parameter.name in given:
             required.append(given[parameter.name])
         elif parameter.kind is parameter.VAR_KEYWORD:
-            continue
+            named = {other.name for other in parameters} | {"*" + other.name for other in parameters}
+            required.extend(item for name, item in given.items() if name not in named)
+        elif parameter.kind is parameter.VAR_POSITIONAL and "*" + parameter.name in given:
+            required.append(given["*" + parameter.name])
         elif parameter.kind is parameter.VAR_POSITIONAL:
             if not any(
                 other.default is other.empty for other in parameters if other.kind is other.POSITIONAL_OR_KEYWORD
             ):
                 required.append(InputGuess("*" + parameter.name, SequenceGuess((tensor(4),), "tuple")))
         else:
-            annotation = annotations.get(parameter.name, parameter.annotation)
-            guess = _guess(parameter, annotation, known.get(parameter.name, Hint()))
+            annotation = types.get(parameter.name, parameter.annotation)
+            guess = _guess(parameter, annotation, known.get(parameter.name, Hint()), own)
             if parameter.default is parameter.empty:
                 required.append(InputGuess(parameter.name, guess, "annotation" if _is_given(annotation) else "solved"))
             else:
@@ -140,21 +143,14 @@ def _of_area(guess: Guess) -> Guess:
     return guess
 
 
-def _annotations(forward: Any) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(inspect.unwrap(forward), include_extras=True)
-    except Exception:
-        return {}
-
-
 def _is_given(annotation: Any) -> bool:
     return annotation is not inspect.Parameter.empty and annotation is not Any
 
 
-def _guess(parameter: inspect.Parameter, annotation: Any, hint: Hint) -> Guess:
+def _guess(parameter: inspect.Parameter, annotation: Any, hint: Hint, own: Mapping[str, Any]) -> Guess:
     """In this order: annotation, default, use in the body, name."""
     if _is_given(annotation):
-        typed = from_annotation(annotation, hint, parameter.name)
+        typed = from_annotation(annotation, hint, parameter.name, own)
         if typed is not None:
             return typed
     default = parameter.default
@@ -202,76 +198,71 @@ def _named(hint: Hint, name: str) -> TensorGuess:
     return replace(tensor(4 if rank is None else rank), axes=hint.axes)
 
 
-def from_annotation(annotation: Any, hint: Hint, name: str) -> Guess | None:
-    """The guess that a type asks for, None for a type that says nothing here."""
+def from_annotation(annotation: Any, hint: Hint, name: str, own: Mapping[str, Any]) -> Guess | None:
+    """The guess that a type asks for, None for a type that says nothing here. `own` has the module's names."""
     if isinstance(annotation, str):
         return None
+    shaped = annotated.shaped(annotation)
+    dims = shaped[0].closed() if shaped is not None else None
+    if shaped is not None and dims is not None:
+        dtype = shaped[1] or _named(hint, name).dtype
+        return shape_text.tensor(shaped[0], dtype, default_sizes(len(dims)), {})
     if isinstance(annotation, type) and issubclass(annotation, torch.Tensor):
         return _named(hint, name)
     spelled = getattr(annotation, "__name__", "")
     if spelled in _TENSOR_TYPES:
         rank = hint.rank or max(hint.at_least, 2)
         return replace(tensor(rank, _TENSOR_TYPES[spelled]), axes=hint.axes)
-    shaped = _shaped(annotation)
-    if shaped is not None:
-        return shaped
-    constant = {int: ("2", "int"), float: ("0.5", "float"), bool: ("False", "bool"), str: ("'x'", "str")}.get(
-        annotation
-    )
-    if constant is not None:
-        return ConstantGuess(*constant)
-    if annotation is type(None):
-        return ConstantGuess("None", "None")
-    return _container(annotation, hint, name)
+    if isinstance(annotation, type) and annotation in _CONSTANTS:
+        return ConstantGuess(*_CONSTANTS[annotation])
+    return _container(annotation, hint, name, own)
 
 
-def _container(annotation: Any, hint: Hint, name: str) -> Guess | None:
+_CONSTANTS = {
+    int: ("2", "int"),
+    float: ("0.5", "float"),
+    bool: ("False", "bool"),
+    str: ("'x'", "str"),
+    type(None): ("None", "None"),
+}
+
+
+def _container(annotation: Any, hint: Hint, name: str, own: Mapping[str, Any]) -> Guess | None:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        return from_annotation(arguments[0], hint, name)
+        return from_annotation(arguments[0], hint, name, own)
+    if origin is typing.Literal:
+        return values.from_value(arguments[0])
     if origin is typing.Union or type(annotation).__name__ == "UnionType":
         inner = [item for item in arguments if item is not type(None)]
-        return from_annotation(inner[0], hint, name) if inner else ConstantGuess("None", "None")
+        return from_annotation(inner[0], hint, name, own) if inner else ConstantGuess("None", "None")
     if origin in (list, typing.Sequence) or str(origin).endswith((".Sequence'>", ".Iterable'>")):
-        element = from_annotation(arguments[0], Hint(), name) if arguments else tensor(4)
+        element = from_annotation(arguments[0], Hint(), name, own) if arguments else tensor(4)
         return None if element is None else SequenceGuess((element,) * max(2, hint.length or 0), "list")
     if annotation is list:
         return SequenceGuess((tensor(4),) * max(2, hint.length or 0), "list")
     if origin is tuple or annotation is tuple:
-        return _tuple(arguments, hint, name)
-    if origin is dict or annotation is dict:
-        element = from_annotation(arguments[1], Hint(), name) if len(arguments) == 2 else tensor(4)
+        return _tuple(arguments, hint, name, own)
+    if origin is dict or annotation is dict or str(origin).endswith("Mapping'>"):
+        element = from_annotation(arguments[1], Hint(), name, own) if len(arguments) == 2 else tensor(4)
         return None if element is None else DictGuess(tuple((key, element) for key in hint.keys or ("x",)))
-    return None
+    if str(origin).endswith(".Callable'>"):
+        return ConstantGuess("(lambda x, *args, **kwargs: x)", "Callable")
+    return records.of_type(annotation, own, lambda kind, field: _field(kind, field, own))
 
 
-def _tuple(arguments: tuple[Any, ...], hint: Hint, name: str) -> Guess | None:
+def _field(annotation: Any, name: str, own: Mapping[str, Any]) -> Guess | None:
+    """The guess for a field of a record: one without a type that says something is a tensor."""
+    return from_annotation(annotation, Hint(), name, own) or _named(Hint(), name)
+
+
+def _tuple(arguments: tuple[Any, ...], hint: Hint, name: str, own: Mapping[str, Any]) -> Guess | None:
     if not arguments or (len(arguments) == 2 and arguments[1] is ...):
-        element = from_annotation(arguments[0], Hint(), name) if arguments else tensor(4)
+        element = from_annotation(arguments[0], Hint(), name, own) if arguments else tensor(4)
         return None if element is None else SequenceGuess((element,) * max(2, hint.length or 0), "tuple")
-    items = [from_annotation(item, Hint(), name) for item in arguments]
+    items = [from_annotation(item, Hint(), name, own) for item in arguments]
     return (
         None
         if any(item is None for item in items)
         else SequenceGuess(tuple(item for item in items if item is not None), "tuple")
     )
-
-
-def _shaped(annotation: Any) -> TensorGuess | None:
-    """A jaxtyping annotation: it carries its dims as text."""
-    text = getattr(annotation, "dim_str", None)
-    if not isinstance(text, str) or "..." in text or "*" in text:
-        return None
-    names = [part.split("=")[-1].lstrip("#?_") for part in text.split()]
-    defaults = default_sizes(len(names))
-    dims = tuple(int(name) if name.isdigit() else defaults[axis] for axis, name in enumerate(names))
-    kinds = [str(kind) for kind in getattr(annotation, "dtypes", ()) or ()]
-    dtype = "int64" if any("int" in kind for kind in kinds) else "bool" if kinds and "bool" in kinds[0] else "float32"
-    return TensorGuess(dims, dtype, axes=tuple(name if name.isidentifier() else None for name in names))
-
-
-def fields_of(annotation: Any) -> tuple[str, ...] | None:
-    """The field names of a dataclass or NamedTuple type."""
-    if dataclasses.is_dataclass(annotation):
-        return tuple(field.name for field in dataclasses.fields(annotation))
-    return getattr(annotation, "_fields", None)

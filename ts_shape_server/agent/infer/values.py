@@ -6,7 +6,7 @@ structure apart. From a guess come real tensors, fake ones and the contract's sp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Union
 
@@ -48,7 +48,16 @@ class ConstantGuess:
     type: str
 
 
-Guess = Union[TensorGuess, SequenceGuess, DictGuess, ConstantGuess]
+@dataclass(frozen=True)
+class RecordGuess:
+    """An object with fields: what the expression `maker` gives for them by name. `type` is what its class is called."""
+
+    maker: str
+    items: tuple[tuple[str, Guess], ...]
+    type: str
+
+
+Guess = Union[TensorGuess, SequenceGuess, DictGuess, RecordGuess, ConstantGuess]
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,7 @@ def tensors(guess: Guess) -> Iterator[TensorGuess]:
     elif isinstance(guess, SequenceGuess):
         for item in guess.items:
             yield from tensors(item)
-    elif isinstance(guess, DictGuess):
+    elif isinstance(guess, (DictGuess, RecordGuess)):
         for _, item in guess.items:
             yield from tensors(item)
 
@@ -97,6 +106,8 @@ def map_tensors(inputs: Inputs, change: Callable[[int, TensorGuess], Guess]) -> 
             return replace(guess, items=tuple(walk(item) for item in guess.items))
         if isinstance(guess, DictGuess):
             return DictGuess(tuple((key, walk(item)) for key, item in guess.items))
+        if isinstance(guess, RecordGuess):
+            return replace(guess, items=tuple((key, walk(item)) for key, item in guess.items))
         return guess
 
     return tuple(replace(item, guess=walk(item.guess)) for item in inputs)
@@ -150,7 +161,7 @@ def groups(inputs: Inputs) -> tuple[tuple[int, ...], ...]:
             alike = all(isinstance(item, TensorGuess) for item in guess.items)
             if guess.kind == "list" and alike:
                 result[start:] = [tuple(range(start, len(result)))] * (len(result) - start)
-        elif isinstance(guess, DictGuess):
+        elif isinstance(guess, (DictGuess, RecordGuess)):
             for _, item in guess.items:
                 walk(item)
 
@@ -168,6 +179,8 @@ def build(guess: Guess, make: Callable[[TensorGuess], Any], evaluate: Callable[[
         return tuple(made) if guess.kind == "tuple" else made
     if isinstance(guess, DictGuess):
         return {key: build(item, make, evaluate) for key, item in guess.items}
+    if isinstance(guess, RecordGuess):
+        return evaluate(guess.maker)(**{key: build(item, make, evaluate) for key, item in guess.items})
     return evaluate(guess.expression)
 
 
@@ -182,11 +195,16 @@ def to_contract(guess: Guess) -> dict[str, Any]:
         return {guess.kind: [to_contract(item) for item in guess.items]}
     if isinstance(guess, DictGuess):
         return {"dict": {key: to_contract(item) for key, item in guess.items}}
+    if isinstance(guess, RecordGuess):
+        return {"make": guess.maker, "fields": {key: to_contract(item) for key, item in guess.items}}
     return {"expr": guess.expression}
 
 
-def from_value(value: Any) -> Guess | None:
-    """The guess that describes a real value, None where it has no spelling in the contract."""
+def from_value(value: Any, own: Mapping[str, Any] | None = None) -> Guess | None:
+    """The guess that describes a real value, None where it has no spelling in the contract.
+
+    `own` is the module's namespace, in which the makers of objects with fields are spelled.
+    """
     import torch
 
     if isinstance(value, torch.Tensor):
@@ -194,16 +212,19 @@ def from_value(value: Any) -> Guess | None:
         if "int" in dtype and value.numel():
             return TensorGuess(tuple(value.shape), dtype, int(value.min()), int(value.max()))
         return TensorGuess(tuple(value.shape), dtype)
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or type(value) in (bool, int, float, str):
         return ConstantGuess(repr(value), "None" if value is None else type(value).__name__)
-    if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
-        items = [from_value(item) for item in value[:8]]
+    if type(value) in (list, tuple, torch.Size):
+        items = [from_value(item, own) for item in value[:8]]
         if any(item is None for item in items):
             return None
-        return SequenceGuess(tuple(item for item in items if item is not None), type(value).__name__)
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        pairs = [(key, from_value(item)) for key, item in value.items()]
+        kind = "list" if isinstance(value, list) else "tuple"
+        return SequenceGuess(tuple(item for item in items if item is not None), kind)
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        pairs = [(key, from_value(item, own)) for key, item in value.items()]
         if any(item is None for _, item in pairs):
             return None
         return DictGuess(tuple((key, item) for key, item in pairs if item is not None))
-    return None
+    from ts_shape_server.agent.infer import records
+
+    return None if own is None else records.of_instance(value, own, lambda item: from_value(item, own))

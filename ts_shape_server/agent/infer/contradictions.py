@@ -1,0 +1,238 @@
+"""What the workspace says of a class and a run denies: calls, loaders, annotations, docstrings, comments, pragmas.
+
+Each becomes a `call-mismatch` at its place, in a sentence that names both sides. Nothing is decided silently: what was
+used and what was set aside for it are both told.
+"""
+
+from __future__ import annotations
+
+import linecache
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.infer import contract, points, shape_text, values
+from ts_shape_server.agent.infer.evidence import Drawn, Refused
+from ts_shape_server.agent.infer.limits import TimeLimit, time_limit
+from ts_shape_server.agent.infer.points import Said, Start
+from ts_shape_server.agent.infer.session import Session
+
+MAXIMUM = 6
+SECONDS = 2.0
+_DENIALS = (RuntimeError, ValueError, IndexError, AssertionError, TypeError)
+
+Place = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """One side says `said` (words that end a sentence's first half), `inputs` is what it would have go in.
+
+    `error` is what the run said to it, None where another statement of the author's denies it: `why` then has words.
+    """
+
+    said: str
+    path: str
+    place: Place | None
+    inputs: values.Inputs = ()
+    error: BaseException | None = None
+    why: str = ""
+
+
+def find(
+    session: Session, starts: Sequence[Start], used: Start, found: values.Inputs, said: Said, context: Context
+) -> tuple[Contradiction, ...]:
+    """The contradictions that `found`, from the start that was used, leaves open."""
+    every: list[Contradiction] = []
+    try:
+        with time_limit(min(SECONDS, max(0.1, context.remaining() / 6))):
+            every += _of_calls(session, starts, used, said)
+            every += _of_words(session, found, said, context)
+    except TimeLimit:
+        pass
+    return tuple(every[:MAXIMUM])
+
+
+def _of_calls(session: Session, starts: Sequence[Start], used: Start, said: Said) -> Iterator[Contradiction]:
+    seen: set[values.Inputs] = set()
+    for start in starts:
+        drawn = start.drawn
+        if drawn is None or drawn.inputs is None or start.inputs in seen:
+            continue
+        seen.add(start.inputs)
+        passed = f"{_subject(drawn)} {_given(tuple(drawn.inputs.values()))}"
+        denied = (points.disagreement(name, item.guess, said) for name, item in drawn.inputs.items())
+        formal = next(((name, item) for name, item in zip(drawn.inputs, denied) if item is not None), None)
+        if formal is not None:
+            name, (kind, shape) = formal
+            why = f"the {kind} of `{name}` says {shape_text.spelled(shape)}"
+            yield Contradiction(passed, drawn.path, place_of(drawn), start.inputs, None, why)
+        elif start is not used and start.inputs != used.inputs:
+            error = session.concrete(start.inputs).error
+            if isinstance(error, _DENIALS):
+                yield Contradiction(passed, drawn.path, place_of(drawn), start.inputs, error)
+
+
+def _subject(drawn: Drawn) -> str:
+    return "the items of this loader are" if drawn.kind == "loader" else "what is passed here is"
+
+
+def _of_words(session: Session, found: values.Inputs, said: Said, context: Context) -> Iterator[Contradiction]:
+    """Written shapes, and pragmas, that the module refuses."""
+    for position, item in enumerate(found):
+        written, pinned = said.written.get(item.name), said.shapes.get(item.name)
+        shape = pinned if pinned is not None else (None if written is None else written.shape)
+        guess = _one(item.guess)
+        if shape is None or guess is None or shape_text.fits(shape, guess.dims):
+            continue
+        error = _refusal(session, found, position, guess, shape)
+        if error is None:
+            continue
+        spelled = shape_text.spelled(shape)
+        if pinned is not None:
+            path, line = context.path, _pragma_line(context.source, item.name)
+            text = f"the pragma says that `{item.name}` is {spelled}"
+        else:
+            assert written is not None
+            path, line = written.path, written.line
+            text = f"the {written.source} says that `{item.name}` is {spelled}"
+        yield Contradiction(text, path, _line_place(path, line, context), found, error)
+
+
+def _one(guess: values.Guess) -> values.TensorGuess | None:
+    """The tensor of a guess, or the first of a list of them."""
+    if isinstance(guess, values.SequenceGuess) and guess.kind == "list" and guess.items:
+        guess = guess.items[0]
+    return guess if isinstance(guess, values.TensorGuess) else None
+
+
+def _refusal(
+    session: Session, found: values.Inputs, position: int, guess: values.TensorGuess, shape: shape_text.Shape
+) -> BaseException | None:
+    """What the module says to the shape in the place of what was found; None if it takes it."""
+    dims = shape.closed()
+    if dims is None:
+        return None
+    names = {name: size for name, size in zip(guess.axes, guess.dims) if name}
+    if len(dims) == len(guess.dims):
+        sizes = [dim if isinstance(dim, int) else size for dim, size in zip(dims, guess.dims)]
+    else:
+        sizes = [
+            dim if isinstance(dim, int) else names.get(str(dim), 2 if not axis else 16) for axis, dim in enumerate(dims)
+        ]
+    other = replace(guess, dims=tuple(sizes), axes=())
+    changed = list(found)
+    whole = changed[position].guess
+    if isinstance(whole, values.SequenceGuess):
+        changed[position] = replace(changed[position], guess=replace(whole, items=(other,) * len(whole.items)))
+    else:
+        changed[position] = replace(changed[position], guess=other)
+    error = session.concrete(tuple(changed)).error
+    return error if isinstance(error, _DENIALS) else None
+
+
+def of_refused(refused: Sequence[Refused]) -> Iterator[Contradiction]:
+    """Calls that do not fit the signature."""
+    for item in refused[:2]:
+        called = "the constructor" if item.target == "__init__" else "`forward`"
+        text = str(item.error)
+        why = f"{called} does not take these arguments ({text})"
+        place = _line_place(item.path, item.line, None)
+        yield Contradiction("", item.path, item.span or place, (), item.error, why)
+
+
+def to_failure(name: str, item: Contradiction, report: Mapping[str, Any]) -> dict[str, Any]:
+    """The diagnostic: what is said here, and what the class takes as the report has it."""
+    detail = "" if item.error is None else contract.one_line(item.error)
+    if not item.said:
+        message = f"`{name}`: {item.why}."
+    elif item.why:
+        message = f"{item.said[:1].upper()}{item.said[1:]}, but {item.why}."
+    else:
+        message = f"`{name}` takes {_takes(report)}, but {item.said}{_difference(item, report)}."
+    return contract.failure("call-mismatch", message, item.path, item.place, detail)
+
+
+def _takes(report: Mapping[str, Any]) -> str:
+    needed = [spec for spec in report.get("inputs", ()) if not spec.get("optional")]
+    return ", ".join(f"`{spec['name']}` {_spec(spec)}" for spec in needed) or "other values"
+
+
+def _spec(spec: Mapping[str, Any]) -> str:
+    if spec.get("dims") is not None:
+        dims = [str(dim) for dim in spec["dims"]]
+        dtype = spec.get("dtype") or "float32"
+        return f"({', '.join(dims)}{',' if len(dims) == 1 else ''})" + ("" if dtype == "float32" else f" {dtype}")
+    inside = [_spec(item) for item in spec.get("items", ())]
+    return f"{str(spec['type']).split('[')[0]}[{', '.join(inside)}]" if inside else str(spec["type"])
+
+
+def _difference(item: Contradiction, report: Mapping[str, Any]) -> str:
+    """Which dim it is, or torch's own words where no single one is."""
+    specs = {spec["name"]: spec for spec in report.get("inputs", ())}
+    told = re.search(r"that `(\w+)` is \(", item.said)
+    for given in item.inputs:
+        spec = specs.get(given.name)
+        if (
+            told is not None
+            or spec is None
+            or spec.get("dims") is None
+            or not isinstance(given.guess, values.TensorGuess)
+        ):
+            continue
+        dims, sizes = spec["dims"], given.guess.dims
+        if len(dims) != len(sizes) and dims and sizes and isinstance(dims[-1], int) and dims[-1] != sizes[-1]:
+            return f": the last dim of `{given.name}` has to be {dims[-1]}, and is {sizes[-1]}"
+        if len(dims) != len(sizes):
+            return f": `{given.name}` has to have {_count(len(dims), 'dim')}, and has {len(sizes)}"
+        for axis, (dim, size) in enumerate(zip(dims, sizes)):
+            if isinstance(dim, int) and dim != size:
+                return f": dim {axis} of `{given.name}` has to be {dim}, and is {size}"
+        if spec.get("dtype") != given.guess.dtype:
+            return f": `{given.name}` has to be {spec.get('dtype')}, and is {given.guess.dtype}"
+    return "" if told is not None or item.error is None else f" ({contract.one_line(item.error)})"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def _given(inputs: values.Inputs) -> str:
+    return ", ".join(_form(item.guess) for item in inputs) or "nothing"
+
+
+def _form(guess: values.Guess) -> str:
+    if isinstance(guess, values.TensorGuess):
+        dims = f"({', '.join(map(str, guess.dims))}{',' if len(guess.dims) == 1 else ''})"
+        return dims if guess.dtype == "float32" else f"{dims} {guess.dtype}"
+    if isinstance(guess, values.SequenceGuess):
+        opening, closing = "[]" if guess.kind == "list" else "()"
+        return opening + ", ".join(map(_form, guess.items[:4])) + closing
+    if isinstance(guess, values.ConstantGuess):
+        return guess.expression
+    return "{" + ", ".join(f"{key}: {_form(item)}" for key, item in guess.items) + "}"
+
+
+def place_of(drawn: Drawn) -> Place | None:
+    """Where a call stands, the loop over a loader included."""
+    return drawn.span or _line_place(drawn.path, drawn.line, None)
+
+
+def _line_place(path: str, line: int, context: Context | None) -> Place | None:
+    """The text of a line."""
+    if context is not None and path == context.path:
+        lines = context.source.splitlines()
+        text = lines[line - 1] if 0 < line <= len(lines) else ""
+    else:
+        text = linecache.getline(path, line).rstrip("\n")
+    if not line:
+        return None
+    return line, len(text) - len(text.lstrip()), line, len(text.rstrip())
+
+
+def _pragma_line(source: str, name: str) -> int:
+    """The line of the comment that pins a parameter, 1 if it is not to be found."""
+    pattern = re.compile(rf"#\s*ts-shape:\s*\*{{0,2}}{re.escape(name)}\s*=")
+    return next((number for number, text in enumerate(source.splitlines(), 1) if pattern.search(text)), 1)
