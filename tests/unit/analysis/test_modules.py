@@ -209,3 +209,16 @@ def test_a_pragma_that_cannot_be_read_is_a_problem_with_its_place(pragma: str, w
     assert words in message
     assert problems == (f"line 2: {message}",)
     assert source.slice(place) == source.line(2)
+
+
+@pytest.mark.parametrize(
+    ("comment", "changes"),
+    [("# (B, 3, 8)", True), ("# x: B x C", True), ("# type: (Tensor) -> Tensor", True), ("# plain", False)],
+)
+def test_a_comment_that_says_a_shape_is_part_of_the_digest(comment: str, changes: bool) -> None:
+    text = "import torch.nn as nn\nclass A(nn.Module):\n    def forward(self, x): {}\n        return x\n"
+    digests = []
+    for end in ("", comment):
+        classes, _ = find_classes(SourceText(text.format(end)))
+        digests.append(module_classes(classes, lambda reference: False)[0].digest)
+    assert (digests[0] != digests[1]) is changes

@@ -41,7 +41,7 @@ def now() -> float:
 
 _due: list[float] = []
 """When the limits that are in force end, on the clock of `now`, the outermost first."""
-IDLE = 0.05
+IDLE = 0.01
 """A process that gets less of the wall time than this waits for something; a busy machine leaves it more."""
 _LOOK = 0.25
 """Seconds between two looks at whether a process waits."""

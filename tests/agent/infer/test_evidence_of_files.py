@@ -1,0 +1,211 @@
+"""What other files and words say decides the report, in the order of evidence; what a run denies is told at its place.
+
+Each case is the class `Net` in one file, the code of another that uses it, and what the report must say.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import logging
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ts_shape_server.agent import runs
+from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.infer import report_class
+from ts_shape_server.analysis.evidence import calls_of
+from ts_shape_server.analysis.modules import find_classes, module_classes
+from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.probing import wire
+
+HEAD = "import torch\nfrom torch import nn, Tensor\nfrom typing import *\n"
+ANY = HEAD + "class Net(nn.Module):\n    def forward(self, x, mask=None):\n        return x * 2\n"
+LINEAR = HEAD + (
+    "class Net(nn.Module):\n    def __init__(self, width):\n        super().__init__()\n"
+    "        self.fc = nn.Linear(width, 3)\n    def forward(self, x):\n        return self.fc(x)\n"
+)
+CONFIG = LINEAR.replace("self, width", "self, config").replace("(width", "(config.width")
+USE = "import torch\nfrom torch import nn\nfrom torch.utils.data import DataLoader, Dataset\nfrom {module} import Net\n"
+DATA = (
+    "class Data(Dataset):\n    def __len__(self): return 9\n"
+    "    def __getitem__(self, i): return {'x': torch.rand(5, 7), 'mask': torch.ones(5)}\n"
+)
+_numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    """A probe silences logging in its own process; here that process is the tests'."""
+    path, arguments = list(sys.path), list(sys.argv)
+    yield
+    logging.disable(logging.NOTSET)
+    assert (sys.path, sys.argv) == (path, arguments)
+
+
+def report(tmp_path: Path, net: str, use: str = "", files: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The report of `Net` where `use` is the text of a script beside it."""
+    name = f"net_{next(_numbers)}"
+    path, script = tmp_path / f"{name}.py", tmp_path / "train.py"
+    path.write_text(net, "utf-8")
+    for other, text in (files or {}).batches():
+        (tmp_path / other).write_text(text, "utf-8")
+    specification = importlib.util.spec_from_file_location(name, path)
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module
+    specification.loader.exec_module(module)
+    text = use.replace("{module}", name)
+    found = [*calls_of("Net", SourceText(net), str(path), str(path))]
+    found += calls_of("Net", SourceText(text), str(script), str(path))
+    classes, _ = find_classes(SourceText(net))
+    pragmas = next(item for item in module_classes(classes, lambda base: False) if item.name == "Net").pragmas
+    request = {
+        "name": "Net",
+        "line": 1,
+        "evidence": [item.to_wire() for item in found],
+        "pragmas": {"init": dict(pragmas.init), "inputs": dict(pragmas.inputs)},
+    }
+    reports: list[dict[str, Any]] = []
+    stages = ("example", "symbols")
+    context = Context(str(path), str(tmp_path), net, vars(module), time.monotonic() + 40, stages=stages)
+    report_class(module.Net, request, context, reports.append)
+    last = reports[-1]
+    assert wire.validate_report(last) == []
+    assert last["status"] == "ok", last["reason"]
+    run = runs.from_report(module.Net, vars(module), last)
+    run.call(run.build())
+    return last
+
+
+def dims(last: Mapping[str, Any]) -> dict[str, list[int]]:
+    return {name: item["tensor"] for name, item in last["example"].batches() if "tensor" in item}
+
+
+@pytest.mark.parametrize(
+    ("net", "use", "expected"),
+    [
+        (
+            ANY,
+            DATA + "m = Net()\nfor batch in DataLoader(Data(), 2):\n    m(**batch)\n",
+            {"x": [2, 5, 7], "mask": [2, 5]},
+        ),
+        (
+            ANY,
+            DATA + "m = Net()\nfor batch in DataLoader(Data(), batch_size=2, num_workers=3, persistent_workers=True):\n"
+            "    m(*batch.values())\n",
+            {"x": [2, 5, 7], "mask": [2, 5]},
+        ),
+        (ANY, "from torchinfo import summary\nsummary(Net(), (1, 3, 5))\n", {"x": [1, 3, 5]}),
+        (ANY, "from torchsummary import summary\nsummary(Net(), (3, 5))\n", {"x": [2, 3, 5]}),
+        (ANY, "import torchinfo\ntorchinfo.summary(Net(), input_data=torch.rand(4, 5))\n", {"x": [4, 5]}),
+        (
+            LINEAR,
+            "import argparse\np = argparse.ArgumentParser()\np.add_argument('--width', type=int, default=48)\n"
+            "p.add_argument('--data', required=True)\np.add_argument('place')\nargs = p.parse_args()\n"
+            "Net(args.width)(torch.rand(5, args.width))\n",
+            {"x": [5, 48]},
+        ),
+        (LINEAR, "config = {'model': {'width': 24}}\nNet(**config['model'])\n", {"x": [2, 24]}),
+        (CONFIG, "class C:\n    width = 33\nNet(C())\n", {"x": [2, 33]}),
+        (CONFIG, "from settings_of_net import C\nc = C()\nc.width = 35\nNet(c)\n", {"x": [2, 35]}),
+        (LINEAR, "Net('no number')\nNet(12)\n", {"x": [2, 12]}),
+    ],
+)
+def test_the_code_of_other_files_decides(tmp_path: Path, net: str, use: str, expected: dict[str, list[int]]) -> None:
+    settings = "import dataclasses\n@dataclasses.dataclass\nclass C:\n    width: int = 8\n"
+    assert dims(report(tmp_path, net, USE + use, {"settings_of_net.py": settings})) == expected
+
+
+def with_words(words: str, body: str = "self.c = nn.Conv2d(1, 4, 3)", parameter: str = "x") -> str:
+    return HEAD + (
+        f"class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        {body}\n"
+        f'    def forward(self, {parameter}):\n        """{words}"""\n        return self.c(x)\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("net", "use", "path", "line", "words"),
+    [
+        (with_words("x: (B, 3, 28, 28)"), "", "net", 9, ["docstring", "(B, 3, 28, 28)", "(B, 1, H, W)"]),
+        (with_words("x: (B, T, D)"), "", "net", 9, ["docstring", "(B, T, D)", "(B, 1, H, W)"]),
+        (
+            with_words("", parameter="x: Annotated[Tensor, 'b 3 h w']"),
+            "",
+            "net",
+            8,
+            ["annotation", "(b, 3, h, w)", "(b, 1, h, w)"],
+        ),
+        (
+            with_words("").replace("class Net", "# ts-shape: x=(B, 3, H, W)\nclass Net"),
+            "",
+            "net",
+            4,
+            ["pragma", "(B, 3, H, W)", "(B, 1, H, W)"],
+        ),
+        (LINEAR, "m = Net(10)\nm(torch.rand(3, 7))\n", "train", 6, ["(3, 7)", "(B, 10)", "10, and is 7"]),
+        (LINEAR, "Net(10)\nNet(10, 5)\n", "train", 6, ["too many positional arguments"]),
+        (LINEAR, "Net('no')\nNet(12)\n", "train", 5, ["constructor refuses"]),
+        (
+            with_words("", "self.c = nn.ReLU()", "x: Annotated[Tensor, 'b 3 h w']"),
+            "Net()(torch.rand(1, 1, 8, 8))\n",
+            "train",
+            5,
+            ["annotation", "(b, 3, h, w)", "(1, 1, 8, 8)"],
+        ),
+    ],
+)
+def test_a_contradiction_is_told_where_it_stands(
+    tmp_path: Path, net: str, use: str, path: str, line: int, words: list[str]
+) -> None:
+    (wrong,) = report(tmp_path, net, USE + use if use else "")["mismatches"]
+    assert wrong["code"] == "call-mismatch"
+    assert Path(wrong["location"]["path"]).name.startswith(path)
+    assert wrong["location"]["range"]["line"] == line
+    for word in words:
+        assert word in wrong["message"]
+
+
+@pytest.mark.parametrize(
+    ("net", "use"),
+    [
+        (with_words("x: (B, 1, 28, 28)"), ""),
+        (with_words("x: (N, C, H, W)"), "Net()(torch.rand(2, 1, 9, 9))\n"),
+        (with_words("", "self.c = nn.Linear(10, 2)"), "Net()(torch.rand(2, 5, 10))\nNet()(torch.rand(2, 10))\n"),
+    ],
+)
+def test_what_runs_is_no_contradiction(tmp_path: Path, net: str, use: str) -> None:
+    assert report(tmp_path, net, USE + use if use else "")["mismatches"] == []
+
+
+def test_words_give_names_and_calls_give_sizes(tmp_path: Path) -> None:
+    net = with_words("x: (batch, time, 10)", "self.c = nn.Linear(10, 2)")
+    (found,) = report(tmp_path, net, USE + "Net()(torch.rand(4, 6, 10))\n")["inputs"]
+    assert (found["dims"], found["from"]) == (["batch", "time", 10], "call train.py:5")
+
+
+@pytest.mark.parametrize(
+    ("use", "words"),
+    [
+        (
+            "import time\ndef batches():\n    time.sleep(1000)\n    yield 1\nfor x in batches():\n    Net()(x)\n",
+            "within 3 s",
+        ),
+        (
+            "def batches():\n    while True: pass\n    yield 1\nfor x in batches():\n    Net()(x)\n",
+            "was not waited for",
+        ),
+        ("def batches():\n    yield open('nowhere.bin')\nfor x in batches():\n    Net()(x)\n", "FileNotFoundError"),
+    ],
+)
+def test_data_that_cannot_be_had_costs_a_sentence(tmp_path: Path, use: str, words: str) -> None:
+    started = time.process_time()
+    last = report(tmp_path, ANY, USE + use)
+    (note,) = last["notes"]
+    assert "batches()" in note and "train.py" in note and words in note
+    assert time.process_time() - started < 20
