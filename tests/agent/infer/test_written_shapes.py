@@ -40,7 +40,8 @@ def check(tmp_path: Path, source: str, expected: dict[str, str], kind: str, **na
 def documentation(text: str, parameters: str = "x", of_class: str = "") -> str:
     inner = textwrap.indent(text, " " * 8)
     head = f'    """{of_class}"""\n' if of_class else ""
-    return f'class Net(nn.Module):\n{head}    def forward(self, {parameters}):\n        """Forward.\n\n{inner}\n        """\n'
+    body = f'        """Forward.\n\n{inner}\n        """\n'
+    return f"class Net(nn.Module):\n{head}    def forward(self, {parameters}):\n{body}"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,8 @@ def documentation(text: str, parameters: str = "x", of_class: str = "") -> str:
     [
         ("Args:\n    x: Tensor of shape (batch, seq_len, 512)", "x", {"x": "(batch, seq_len, 512)"}),
         (
-            "Args:\n    x (torch.Tensor): input, of shape\n        ``(B, T, C)``.\n    mask (Tensor): shape [B, T, 1].\n\n"
+            "Args:\n    x (torch.Tensor): input, of shape\n        ``(B, T, C)``.\n"
+            "    mask (Tensor): shape [B, T, 1].\n\n"
             "Returns:\n    y: (B, C)",
             "x, mask",
             {"x": "(B, T, C)", "mask": "(B, T, 1)"},
@@ -160,7 +162,8 @@ def test_types_with_fields(tmp_path: Path, definition: str, annotation: str, exp
 
 
 def test_types_in_a_comment(tmp_path: Path) -> None:
-    source = "class Net(nn.Module):\n    def forward(self, x, y):\n        # type: (Tensor, List[Tensor]) -> Tensor\n        return x\n"
+    head = "class Net(nn.Module):\n    def forward(self, x, y):\n"
+    source = head + "        # type: (Tensor, List[Tensor]) -> Tensor\n        return x\n"
     (first, second), _, _ = starting.first_guess(module(tmp_path, source).Net, {})
     assert isinstance(first.guess, values.TensorGuess)
     assert isinstance(second.guess, values.SequenceGuess)
