@@ -53,7 +53,7 @@ def report(tmp_path: Path, net: str, use: str = "", files: Mapping[str, str] | N
     name = f"net_{next(_numbers)}"
     path, script = tmp_path / f"{name}.py", tmp_path / "train.py"
     path.write_text(net, "utf-8")
-    for other, text in (files or {}).batches():
+    for other, text in (files or {}).items():
         (tmp_path / other).write_text(text, "utf-8")
     specification = importlib.util.spec_from_file_location(name, path)
     assert specification is not None and specification.loader is not None
@@ -84,7 +84,7 @@ def report(tmp_path: Path, net: str, use: str = "", files: Mapping[str, str] | N
 
 
 def dims(last: Mapping[str, Any]) -> dict[str, list[int]]:
-    return {name: item["tensor"] for name, item in last["example"].batches() if "tensor" in item}
+    return {name: item["tensor"] for name, item in last["example"].items() if "tensor" in item}
 
 
 @pytest.mark.parametrize(
