@@ -209,3 +209,10 @@ def test_data_that_cannot_be_had_costs_a_sentence(tmp_path: Path, use: str, word
     (note,) = last["notes"]
     assert "batches()" in note and "train.py" in note and words in note
     assert time.process_time() - started < 20
+
+
+def test_code_for_an_accelerator_gives_its_data_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr("ts_shape_server.agent.devices.pretend", lambda: asked.append(True))
+    report(tmp_path, ANY, USE + "Net()(torch.rand(3, 4, device='cpu' or 'cuda'))\n")
+    assert asked

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from ts_shape_server.agent import runs, standins
+from ts_shape_server.agent import devices, runs, standins
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import contract, drawing, portable, values
 from ts_shape_server.agent.infer.limits import TimeLimit, now, waiting_limit
@@ -27,6 +27,7 @@ MAXIMUM = 12
 MAXIMUM_WAITS = 2
 """After so many slices that took too long no others are run."""
 _IMPORT = re.compile(r"^\s*(?:from|import)\s+(\w+)", re.MULTILINE)
+_ACCELERATOR = re.compile(r"cuda|\b(?:mps|xpu)\b")
 _ORDER = {"pragma": 0, "annotation": 1, "loader": 2, "trace": 3, "export": 4, "call": 5, "script": 6, "constructor": 7}
 
 
@@ -142,6 +143,8 @@ def draw(cls: type, item: Mapping[str, Any], context: Context, seconds: float = 
     }
     init: dict[str, str] | None = None
     inputs: dict[str, values.InputGuess] | None = None
+    if _ACCELERATOR.search(f"{item.get('setup', '')} {item.get('init')} {item.get('inputs')}"):
+        devices.pretend()
     with waiting_limit(seconds), drawing.surroundings(path, context.root), torch.no_grad():
         runs.seed()
         if item.get("setup"):
