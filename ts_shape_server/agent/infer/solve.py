@@ -39,6 +39,7 @@ from ts_shape_server.agent.standins import StandInUsed
 SEARCH_SHARE, SEARCH_SECONDS = 0.45, 6.0
 FIRST_SHARE = 0.5
 """Part of the time for the first profile of sizes, the others share the rest: most that can be found is found there."""
+HOST_SECONDS = 1.5
 ADJUSTMENTS, ADJUSTMENT_SECONDS = 4, 1.0
 OTHER_PLANS = 4
 SYMBOLIC_SECONDS = 6.0
@@ -70,6 +71,7 @@ class Unsolved:
     status: str
     reason: dict[str, Any]
     init: dict[str, Any]
+    error: BaseException | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -205,7 +207,7 @@ def _not_built(built: building.NotBuilt, context: Context, sources: Mapping[str,
     )
     place = mismatch.call_place(context.source, line, "") if line else None
     reason = contract.failure("no-constructor", message, context.path, place, contract.one_line(built.error))
-    return Unsolved("unresolved", reason, init_of(built.plan, sources))
+    return Unsolved("unresolved", reason, init_of(built.plan, sources), built.error)
 
 
 def _search(
@@ -290,7 +292,9 @@ def _unsolved(session: Session, result: search.NotFound, context: Context) -> Un
         line = innermost_line(error, context.path)
         place = mismatch.call_place(context.source, line, "") if line else None
         message = f"`forward` cannot run here: {error}. Install it where the probes run."
-        return Unsolved("unresolved", contract.failure("missing-package", message, context.path, place), {"args": {}})
+        return Unsolved(
+            "unresolved", contract.failure("missing-package", message, context.path, place), {"args": {}}, error
+        )
     names = ", ".join(item.name for item in result.inputs) or "x"
     line = innermost_line(error, context.path)
     message = (
@@ -300,7 +304,7 @@ def _unsolved(session: Session, result: search.NotFound, context: Context) -> Un
     )
     place = mismatch.call_place(context.source, line, "") if line else None
     reason = contract.failure("no-input", message, context.path, place, contract.one_line(error))
-    return Unsolved("unresolved", reason, {"args": {}})
+    return Unsolved("unresolved", reason, {"args": {}}, error)
 
 
 def _mismatch(session: Session, result: search.NotFound, context: Context) -> mismatch.Mismatch | None:
