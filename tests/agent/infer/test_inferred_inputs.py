@@ -144,6 +144,21 @@ def test_a_view_states_the_size_of_the_image_and_keeps_the_batch(tmp_path: Path)
     assert [item["dims"] for item in found["variables"] if item["name"] == "x"] == [["B", 3, "H", "W"]]
 
 
+@pytest.mark.parametrize(
+    ("sizes", "output"),
+    [
+        ("int(x.shape[2]) // 8, int(x.shape[3]) // 8", ["B", "H//8", "W//8"]),
+        ("int(x.shape[3]) // 32, 5", ["B", "W//32", 5]),
+        ("int(x.shape[2]) * int(x.shape[2]) % 11 + 1, 5", ["B", "?", 5]),
+    ],
+)
+def test_a_size_that_torch_does_not_follow_is_told_by_what_moves_it(
+    tmp_path: Path, sizes: str, output: list[Any]
+) -> None:
+    source = net("self.c = nn.Conv2d(3, 4, 1)", f"return self.c(x).new_zeros(x.shape[0], {sizes})")
+    check(tmp_path, source, {"x": ["B", 3, "H", "W"]}, output)
+
+
 def test_skip_connections_state_a_divisor(tmp_path: Path) -> None:
     source = net(
         "self.d = nn.Conv2d(3, 8, 2, 2); self.e = nn.Conv2d(8, 8, 2, 2); self.u = nn.Upsample(scale_factor=2)",

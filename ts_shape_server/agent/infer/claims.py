@@ -435,3 +435,30 @@ def _draws(claim: Claim) -> Iterator[Sizes]:
                     single[member] += shift * item.multiple_of
                 if claim.allows(tuple(single)):
                     yield tuple(single)
+
+
+def spread(claim: Claim) -> Iterator[Sizes]:
+    """Sizes that the claim allows, far from the base, in which no two free dims move in the same draws.
+
+    So what a size inside follows is told apart from what it equals by chance. There are as many as it takes: two for
+    three free dims, three for seven.
+    """
+    for bit in range(len(claim.free).bit_length()):
+        sizes = list(claim.base)
+        for order, item in enumerate(claim.free):
+            if not (order + 1) >> bit & 1:
+                continue
+            value = 2 * claim.base[item.members[0]] + (2 * order + 1 + bit) * item.multiple_of
+            if item.maximum is not None:
+                value = min(value, item.maximum // item.multiple_of * item.multiple_of)
+            for member in item.members:
+                sizes[member] = value
+        if claim.allows(tuple(sizes)):
+            yield tuple(sizes)
+
+
+def narrowed(claim: Claim, free: tuple[Free, ...]) -> Claim:
+    """`claim` with only these dims free, the others as in the base."""
+    fewer = replace(claim, free=free, second=None)
+    second = claim.second if claim.second is not None and fewer.allows(claim.second) else None
+    return replace(fewer, second=second)

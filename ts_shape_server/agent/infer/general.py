@@ -36,8 +36,9 @@ def general(cls: type[nn.Module], solved: Solved, context: Context) -> dict[str,
         pass
     trials = claims.Trials(session, found.inputs, found.outcome, now() + min(CLAIM_SECONDS, context.remaining() * 0.3))
     claim = claims.generalise(trials, guards)
-    names = naming.name_places(found.inputs, claim, found.outcome.wishes, solved.axes)
     samples, others = _sampled(solved, claim, trials, context, lines)
+    claim = _without_unseen(claim, samples, traced)
+    names = naming.name_places(found.inputs, claim, found.outcome.wishes, solved.axes)
     spelling = Spelling(claim, names, samples)
     named = argument_names.find(cls, solved.plan, solved.sources, session, found, context)
     result = _claimed(solved, claim, names, spelling, named)
@@ -65,12 +66,14 @@ def _sampled(
     found, session = solved.found, solved.session
     good = [sizes for sizes, ran in trials.known.items() if ran and sizes != claim.base and claim.allows(sizes)]
     preferred = [claim.second] if claim.second is not None else []
-    wanted = list(dict.fromkeys([claim.base, *preferred, *sorted(good, key=lambda sizes: -_moved(sizes, claim.base))]))
+    spread = list(claims.spread(claim))
+    fallback = sorted(good, key=lambda sizes: -_moved(sizes, claim.base))[: SAMPLES - 2]
+    wanted = list(dict.fromkeys([claim.base, *preferred, *spread, *fallback]))
     samples: list[claims.Sizes] = []
     taken: list[shots.Shot] = []
     deadline = now() + min(SAMPLE_SECONDS, context.remaining() * 0.1)
-    for sizes in wanted[:SAMPLES]:
-        if taken and now() > deadline:
+    for sizes in wanted:
+        if taken and (now() > deadline or len(taken) >= max(SAMPLES, 2 + len(spread))):
             break
         run = functools.partial(session.concrete, values.with_sizes(found.inputs, sizes))
         _, shot = shots.take(run, session.module, context.path, lines)
@@ -78,6 +81,19 @@ def _sampled(
             samples.append(sizes)
             taken.append(shot)
     return samples, taken
+
+
+def _without_unseen(claim: claims.Claim, samples: Sequence[claims.Sizes], traced: shots.Shot | None) -> claims.Claim:
+    """`claim` without the dims of which no run shows what follows them: the sizes inside are not known at others."""
+    stated = [size for size in shots.sizes_of(traced) if not isinstance(size, int)] if traced is not None else []
+    told = {str(symbol) for size in stated for symbol in size.free_symbols}
+    free = tuple(
+        item
+        for item in claim.free
+        if any(f"s{member}" in told for member in item.members)
+        or any(sample[item.members[0]] != claim.base[item.members[0]] for sample in samples)
+    )
+    return claim if len(free) == len(claim.free) else claims.narrowed(claim, free)
 
 
 def _moved(sizes: claims.Sizes, base: claims.Sizes) -> int:

@@ -6,6 +6,7 @@ the claim holds, that is its spelling. Knows the claim and its names, and nothin
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,9 @@ from ts_shape_server.agent.infer import expressions
 from ts_shape_server.agent.infer.claims import Claim, Sizes
 
 Dim = Union[int, str]
+UNKNOWN = "?"
+"""The spelling of a size of which nothing is claimed."""
+DRAWS = 12
 
 
 @dataclass
@@ -27,6 +31,7 @@ class Spelling:
     names: Mapping[int, str]
     samples: Sequence[Sizes]
     _cache: dict[Any, Dim] = field(default_factory=dict)
+    _drawn: list[Sizes] = field(default_factory=list)
 
     def dim(self, size: Any) -> Dim:
         """The contract's spelling of a size: an integer or an expression over ``s0`` …"""
@@ -48,7 +53,7 @@ class Spelling:
         try:
             return _without_repeats(expressions.text(reduced, self.symbol_names()))
         except expressions.Untranslatable:
-            return "?"
+            return UNKNOWN
 
     def constraints(self) -> list[str]:
         """The claim's conditions in its names, those that say nothing left out."""
@@ -66,12 +71,15 @@ class Spelling:
         return result
 
     def told(self, size: Any, seen: Sequence[int]) -> Dim:
-        """The spelling of a size that was `seen` so in the runs at `samples` (nothing seen: as the run states it)."""
+        """The spelling of a size that was `seen` so in the runs at `samples` (nothing seen: as the run states it).
+
+        ``?`` where it moves in a way that nothing here spells: a number would be false.
+        """
         stated = self.dim(size)
         if not isinstance(stated, int) or len(seen) != len(self.samples) or len(set(seen)) <= 1:
             return stated
-        fitted = self.fitted(seen)
-        return stated if fitted is None else fitted
+        fitted = self.fitted(seen, self.samples)
+        return UNKNOWN if fitted is None else fitted
 
     def reduced(self, expression: Any) -> Any:
         """`expression` with fixed places as numbers and tied places as one symbol."""
@@ -90,32 +98,49 @@ class Spelling:
 
     def _known(self, size: Any) -> Dim | None:
         """The free dim or the number that `size` is for all samples."""
-        if len(self.samples) < 2:
+        draws = self._draws()
+        if len(draws) < 2:
             return None
         slots = sorted(int(name[1:]) for name in expressions.symbol_names(size))
         try:
             evaluate: Callable[..., Any] = expressions.compiled(size, [f"s{slot}" for slot in slots])
-            seen = [int(evaluate(*(sample[slot] for slot in slots))) for sample in self.samples]
+            seen = [int(evaluate(*(draw[slot] for slot in slots))) for draw in draws]
         except (expressions.Untranslatable, SyntaxError, TypeError, ZeroDivisionError, OverflowError):
             return None
-        return self.fitted(seen, whole=True)
+        return self.fitted(seen, draws, whole=True)
 
-    def fitted(self, seen: Sequence[int], whole: bool = False) -> Dim | None:
+    def _draws(self) -> Sequence[Sizes]:
+        """Sizes that the claim allows, beside those that ran: an expression is evaluated, so that chance is cheap."""
+        if not self._drawn:
+            chance = random.Random(0)
+            self._drawn.extend(self.samples)
+            for _ in range(4 * DRAWS):
+                sizes = list(self.claim.base)
+                for item in self.claim.free:
+                    high = item.maximum or 4 * item.minimum + 40 * item.multiple_of
+                    value = chance.randint(item.minimum, high) // item.multiple_of * item.multiple_of
+                    for member in item.members:
+                        sizes[member] = value
+                if len(self._drawn) < DRAWS and self.claim.allows(tuple(sizes)):
+                    self._drawn.append(tuple(sizes))
+        return self._drawn
+
+    def fitted(self, seen: Sequence[int], samples: Sequence[Sizes], whole: bool = False) -> Dim | None:
         """A spelling that gives these values at the samples: a number, a free dim, a multiple or a part of one.
 
         `whole`: numbers and free dims alone.
         """
-        if len(set(seen)) == 1 and len(self.samples) > 2:
+        if len(set(seen)) == 1 and len(samples) > 2:
             return seen[0]
         for item in self.claim.free:
-            own = [sample[item.members[0]] for sample in self.samples]
+            own = [sample[item.members[0]] for sample in samples]
             if len(set(own)) < 2:
                 continue
             name = self.names[item.members[0]]
             if own == list(seen):
                 return name
-            if not whole and len(self.samples) > 2:
-                fit = _fit(own, seen, name)
+            if not whole and len(samples) > 2:
+                fit = _fit(own, seen, name, item.multiple_of)
                 if fit is not None:
                     return fit
         return None
@@ -126,15 +151,21 @@ def _without_repeats(text: str) -> str:
     return re.sub(r"\b(max|min)\((\w+)(?:, \2)+\)", r"\1(\2)", text)
 
 
-def _fit(own: Sequence[int], seen: Sequence[int], name: str) -> str | None:
+def _fit(own: Sequence[int], seen: Sequence[int], name: str, step: int) -> str | None:
+    """The one multiple, part or shift of a free dim that was seen; None where several of them were.
+
+    Halves, quarters and so on go before other parts: they are what strides make.
+    """
+    fits: list[tuple[int, str]] = []
     for factor in range(2, 65):
         if all(value * factor == result for value, result in zip(own, seen)):
             return f"{factor}*{name}"
         if all(value // factor == result for value, result in zip(own, seen)):
-            return f"{name}//{factor}"
-        if all((value - 1) // factor + 1 == result for value, result in zip(own, seen)):
-            return f"({name} - 1)//{factor} + 1"
+            fits.append((factor, f"{name}//{factor}"))
+        if step % factor and all((value - 1) // factor + 1 == result for value, result in zip(own, seen)):
+            fits.append((factor, f"({name} - 1)//{factor} + 1"))
     shift = seen[0] - own[0]
     if all(value + shift == result for value, result in zip(own, seen)):
         return f"{name} {'+' if shift > 0 else '-'} {abs(shift)}"
-    return None
+    likely = [text for factor, text in fits if factor & (factor - 1) == 0] or [text for _, text in fits]
+    return likely[0] if len(likely) == 1 else None
