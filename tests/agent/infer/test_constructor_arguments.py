@@ -148,6 +148,24 @@ def test_inputs_are_found(tmp_path: Path, source: str, ranks: dict[str, int]) ->
     assert {item["name"]: len(item["dims"]) for item in found["inputs"] if item["name"] in ranks} == ranks
 
 
+def test_what_another_class_gives_it_serves_where_guesses_do_not(tmp_path: Path) -> None:
+    source = (
+        net(
+            "assert (low, high) == (7, 49); self.layer = nn.Linear(high, low)",
+            "low, high",
+            "assert x.shape[1] == 7 * y.shape[1]; return self.layer(x).sum(1) + y.mean()",
+            "x, y",
+        )
+        + "\nclass Host(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.net = Net(7, 49)\n    def forward(self, image):\n"
+        "        return self.net(image.flatten(1)[:, :49], image.flatten(1)[:, :7])\n"
+    )
+    found = report(tmp_path, source)
+    assert found["status"] == "ok", found["reason"]
+    assert {name: item["expr"] for name, item in found["init"]["args"].items()} == {"low": "7", "high": "49"}
+    assert "Host" in found["evidence"][0]
+
+
 def test_a_method_that_only_refuses_is_there_to_be_overridden(tmp_path: Path) -> None:
     found = report(tmp_path, net("pass", "width=8", "raise NotImplementedError('subclasses do')"))
     assert (found["status"], found["reason"]["code"]) == ("skipped", "abstract")

@@ -199,10 +199,14 @@ def _tensors_of(value: Any) -> list[torch.Tensor]:
     return []
 
 
+_TABLES = ("_buffers", "_parameters", "_modules")
+"""Where a module keeps its parts; a scripted one keeps them elsewhere."""
+
+
 def _state(module: nn.Module) -> list[tuple[nn.Module, dict[str, Any], dict[str, dict[str, Any]]]]:
     """Shallow copies of what each submodule holds: attributes, and its buffers, parameters and submodules."""
     return [
-        (part, dict(part.__dict__), {key: dict(part.__dict__[key]) for key in ("_buffers", "_parameters", "_modules")})
+        (part, dict(part.__dict__), {key: dict(part.__dict__[key]) for key in _TABLES if key in part.__dict__})
         for part in module.modules()
     ]
 

@@ -24,6 +24,7 @@ from ts_shape_server.agent.infer import (
     evidence,
     factories,
     given,
+    hosts,
     mismatch,
     points,
     pragmas,
@@ -134,7 +135,25 @@ def solve(cls: type[nn.Module], request: Mapping[str, Any], context: Context) ->
             if best.status == "failed" and not open_arguments:
                 break
     assert best is not None
+    if best.status == "unresolved" and not given_init and not is_hopeless(best.error):
+        made_by_host = _by_host(cls, said, context, lines)
+        if made_by_host is not None:
+            return replace(made_by_host, notes=found.notes)
     return replace(best, notes=found.notes)
+
+
+def _by_host(cls: type[nn.Module], said: points.Said, context: Context, lines: Mapping[int, str]) -> Solved | None:
+    """What another class of the file gives to the class that it makes, where that runs."""
+    for item in hosts.draw(cls, context, warm()):
+        plan = dict(item.init or {})
+        try:
+            session = building.build(cls, plan, context.namespace, warm())
+        except Exception:
+            continue
+        result = _search(cls, building.Built(session, plan), [item], said, context, lines, now() + HOST_SECONDS)
+        if isinstance(result, Solved):
+            return replace(result, sources=dict.fromkeys(plan, item.label))
+    return None
 
 
 def _adjusted(
