@@ -107,6 +107,11 @@ def net(init: str, forward: str, parameters: str = "x", arguments: str = "") -> 
         (net("pass", "b, t, d = x.shape; return x.reshape(b, t * d)"), {"x": ["b", "t", "d"]}, ["b", "t*d"]),
         (net("pass", "return x.permute(0, 2, 1)"), {"x": ["B", "L", "D"]}, ["B", "D", "L"]),
         (net("pass", "return torch.cat([a, b], 1)", "a, b"), {"a": ["B", "C", "H", "W"]}, ["B", "C + C2", "H", "W"]),
+        (
+            net("pass", "return torch.bmm(torch.bmm(q, k.transpose(1, 2)), v)", "q, k, v"),
+            {"q": ["B", "L", "D"], "k": ["B", "L2", "D"], "v": ["B", "L2", "D2"]},
+            ["B", "L", "D2"],
+        ),
         (net("pass", "return x.masked_fill(mask, 0.0)", "x, mask"), {}, ["B", "C", "H", "W"]),
         (
             net("self.f = nn.Linear(4, 2)", "return [self.f(i) for i in x][0]", "x: List[Tensor]"),

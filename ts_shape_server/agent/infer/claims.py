@@ -242,7 +242,24 @@ def _ties(trials: Trials, conditions: Sequence[Condition]) -> list[tuple[int, ..
                 grouped[together].append(slot)
                 continue
         grouped[slot] = [slot]
+    _join_many(trials, grouped, [[root(slot) for slot in range(len(base))], list(zip(axes, base))])
     return [tuple(members) for members in grouped.values()]
+
+
+def _join_many(trials: Trials, grouped: dict[int, list[int]], alike: Sequence[Sequence[Any]]) -> None:
+    """Join places that move three or more at a time, as a batch does that all inputs have.
+
+    `alike` holds, for each way in which places can belong together, a key for each place.
+    """
+    for keys in alike:
+        fixed = [slot for slot, members in grouped.items() if not _movable(trials, tuple(members))]
+        for key in dict.fromkeys(keys[slot] for slot in fixed):
+            owners = [slot for slot in fixed if keys[slot] == key]
+            members = [member for owner in owners for member in grouped[owner]]
+            if len(owners) > 1 and len(members) > 2 and _movable(trials, tuple(members)):
+                for owner in owners[1:]:
+                    del grouped[owner]
+                grouped[owners[0]] = members
 
 
 def _joins(trials: Trials, members: list[int], slot: int) -> bool:
