@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ts_shape_server.agent import slicing
-from ts_shape_server.agent.infer.limits import TimeLimit, time_limit
+from ts_shape_server.agent.infer.limits import TimeLimit, waiting_limit
 from ts_shape_server.agent.standins import Imports
 
 NAMED_SECONDS = 0.25
@@ -70,7 +70,7 @@ class Execution:
         started = time.monotonic()
         left = budget.deadline - started
         try:
-            with time_limit(left if defines else min(left, max(budget.script, NAMED_SECONDS if needed else 0.0))):
+            with waiting_limit(left if defines else min(left, max(budget.script, NAMED_SECONDS if needed else 0.0))):
                 self._execute(statement, flags)
         except TimeLimit:
             if time.monotonic() >= budget.deadline:

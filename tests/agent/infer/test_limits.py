@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -40,6 +41,18 @@ def test_the_nearer_of_two_limits_rules_and_the_outer_one_stays() -> None:
             work(5)
         with pytest.raises(TimeLimit):
             work(5)
+
+
+def test_a_forked_process_has_its_own_clock() -> None:
+    work(0.2)
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.write(writer, str(now()).encode())
+        os._exit(0)
+    os.close(writer)
+    os.wait()
+    with os.fdopen(reader) as pipe:
+        assert 0 <= float(pipe.read()) < 0.1
 
 
 def test_the_clock_goes_forward_with_work() -> None:

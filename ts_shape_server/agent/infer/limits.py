@@ -7,6 +7,7 @@ a part of the wall time where that is more, for code that only waits.
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -31,6 +32,10 @@ def restart() -> None:
     """Set the clock to zero: a forked process has another processor time, and each class starts anew."""
     global _began
     _began = (time.process_time(), time.monotonic())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=restart)
 
 
 def now() -> float:
