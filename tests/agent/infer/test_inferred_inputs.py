@@ -164,6 +164,32 @@ def test_a_size_that_torch_does_not_follow_is_told_by_what_moves_it(
     check(tmp_path, source, {"x": ["B", 3, "H", "W"]}, output)
 
 
+def test_what_is_indexed_is_at_least_as_long_as_the_index(tmp_path: Path) -> None:
+    source = net("self.f = nn.Linear(6, 6)", "b, t, d = x.shape; return self.f(x)[:, torch.tensor([0, 4])]")
+    found = check(tmp_path, source, {"x": ["b", "t", 6]}, ["b", 2, 6])
+    assert found["symbols"]["t"]["min"] == 5
+
+
+def test_a_table_that_is_indexed_by_position_bounds_the_length(tmp_path: Path) -> None:
+    source = net(
+        "self.e = nn.Embedding(90, 6); self.p = nn.Embedding(30, 6)",
+        "return self.e(ids) + self.p(torch.arange(ids.size(1)))",
+        "ids",
+    )
+    found = check(tmp_path, source, {"ids": ["B", "L"]}, ["B", "L", 6])
+    assert found["symbols"]["L"]["max"] == 30
+
+
+def test_three_inputs_that_only_move_together_share_a_name(tmp_path: Path) -> None:
+    source = net(
+        "self.f = nn.Linear(6, 6)",
+        "assert q.size(0) == k.size(0) == v.size(0); return torch.cat([self.f(q), self.f(k), self.f(v)], 1)",
+        "q, k, v",
+    )
+    found = report(tmp_path, source)
+    assert [item["dims"][0] for item in found["inputs"]] == ["B", "B", "B"]
+
+
 def test_skip_connections_state_a_divisor(tmp_path: Path) -> None:
     source = net(
         "self.d = nn.Conv2d(3, 8, 2, 2); self.e = nn.Conv2d(8, 8, 2, 2); self.u = nn.Upsample(scale_factor=2)",

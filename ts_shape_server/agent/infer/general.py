@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer import argument_names, claims, contract, naming, shots, symbolic, values
+from ts_shape_server.agent.infer import argument_names, claims, contract, indices, naming, shots, symbolic, values
 from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.solve import SYMBOLIC_SECONDS, Solved
 from ts_shape_server.agent.infer.spelling import Spelling
@@ -35,7 +35,7 @@ def general(cls: type[nn.Module], solved: Solved, context: Context) -> dict[str,
     except TimeLimit:
         pass
     trials = claims.Trials(session, found.inputs, found.outcome, now() + min(CLAIM_SECONDS, context.remaining() * 0.3))
-    claim = claims.generalise(trials, guards)
+    claim = indices.checked(trials, claims.generalise(trials, guards))
     samples, others = _sampled(solved, claim, trials, context, lines)
     claim = _without_unseen(claim, samples, traced)
     names = naming.name_places(found.inputs, claim, found.outcome.wishes, solved.axes)

@@ -39,7 +39,10 @@ _NEEDS_MEMORY = (
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run gave. `steps` counts torch calls, a measure of how far it came. `guards` are of symbolic runs only."""
+    """What a run gave. `steps` counts torch calls, a measure of how far it came. `guards` are of symbolic runs only.
+
+    `indexes`: values of tensors chose places in others; a run on fake tensors does not see whether these exist.
+    """
 
     error: BaseException | None
     output: Any = None
@@ -48,6 +51,7 @@ class Outcome:
     guards: tuple[symbolic.Guard, ...] = ()
     size: Callable[[Any], Any] = int
     last_call: str = ""
+    indexes: bool = False
 
     @property
     def ok(self) -> bool:
@@ -184,7 +188,7 @@ class Session:
             return Outcome(error, None, spy.steps, spy.wishes, last_call=spy.last_call)
         finally:
             _restore(before)
-        return Outcome(None, output, spy.steps, spy.wishes, last_call=spy.last_call)
+        return Outcome(None, output, spy.steps, spy.wishes, last_call=spy.last_call, indexes=spy.indexes)
 
 
 def _tensors_of(value: Any) -> list[torch.Tensor]:

@@ -106,6 +106,27 @@ _QUESTIONS = frozenset(
 )
 """Calls that only ask: passing them is no progress."""
 
+_INDEXING = frozenset(
+    [
+        "embedding",
+        "embedding_bag",
+        "gather",
+        "scatter",
+        "scatter_",
+        "scatter_add",
+        "scatter_add_",
+        "index_select",
+        "index_add",
+        "index_add_",
+        "index_put",
+        "index_put_",
+        "take",
+        "take_along_dim",
+        "cross_entropy",
+        "nll_loss",
+    ]
+)
+
 Handler = Callable[[Sequence[Any], Mapping[str, Any]], dict[Any, Documented]]
 """From the call's arguments to the documented form by argument position or name."""
 
@@ -267,12 +288,16 @@ _HANDLERS: dict[str, Handler] = {
 
 
 class Spy(TorchFunctionMode):
-    """Active during one run. `steps` counts the torch calls that came back; `wishes` are by index of the tensor."""
+    """Active during one run. `steps` counts the torch calls that came back; `wishes` are by index of the tensor.
+
+    `indexes`: a tensor's values chose places in another, which is not checked without memory.
+    """
 
     def __init__(self, inputs: Sequence[torch.Tensor]) -> None:
         super().__init__()
         self.steps = 0
         self.last_call = ""
+        self.indexes = False
         self.wishes: dict[int, Wish] = {}
         self._alive: list[Any] = list(inputs)
         self._same: dict[int, int] = {id(tensor): index for index, tensor in enumerate(inputs)}
@@ -294,6 +319,7 @@ class Spy(TorchFunctionMode):
 
     def _read(self, name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
         handler = _HANDLERS.get(name)
+        self.indexes = self.indexes or name in _INDEXING
         try:
             if handler is not None:
                 for place, documented in handler(arguments, keywords).items():
@@ -301,6 +327,7 @@ class Spy(TorchFunctionMode):
             if name == "__getitem__":
                 index = arguments[1] if isinstance(arguments[1], tuple) else (arguments[1],)
                 for item in index:
+                    self.indexes = self.indexes or isinstance(item, torch.Tensor)
                     if isinstance(item, torch.Tensor) and item.is_floating_point():
                         self._wish(name, item, Documented(dtype="int64"))
         except (AttributeError, IndexError, TypeError, ValueError):
