@@ -35,6 +35,8 @@ _RANDOM = frozenset(
         "sparse_",
     ]
 )
+_CONSTANT = frozenset(["constant_", "ones_", "zeros_", "fill_", "zero_", "eye_", "dirac_"])
+_OTHER = object()
 _LARGE = 1 << 14
 CONFIG_ATTRIBUTES = 120
 FIXES = 6
@@ -53,6 +55,34 @@ class SkipInitialisation(TorchFunctionMode):
         if name in _RANDOM and isinstance(tensor, torch.Tensor) and tensor.numel() > _LARGE:
             return tensor
         return function(*arguments, **keywords)
+
+
+class WithoutValues(TorchFunctionMode):
+    """In a fake mode there are no values to initialise. Some initialisers read what they made, which fails there."""
+
+    def __torch_function__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        keywords = keywords or {}
+        name = getattr(function, "__name__", "")
+        if name in _RANDOM or name in _CONSTANT:
+            tensor = arguments[0] if arguments else keywords.get("tensor")
+            if isinstance(tensor, torch.Tensor) and getattr(tensor, "constant", _OTHER) is None:
+                return tensor
+        return function(*arguments, **keywords)
+
+    def __enter__(self) -> Any:
+        self._kept = {name: value for name, value in vars(nn.init).items() if name in _RANDOM and name[0] == "_"}
+        for name in self._kept:
+            setattr(nn.init, name, _untouched)
+        return super().__enter__()  # type: ignore[no-untyped-call]
+
+    def __exit__(self, *error: Any) -> None:
+        for name, value in self._kept.items():
+            setattr(nn.init, name, value)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+
+
+def _untouched(tensor: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+    return tensor
 
 
 @dataclass(frozen=True)
@@ -81,7 +111,7 @@ def build(cls: type[nn.Module], plan: Mapping[str, str], namespace: Mapping[str,
     if fake:
         mode = symbolic.new_mode()
         try:
-            with mode, torch.no_grad():
+            with mode, torch.no_grad(), WithoutValues():
                 runs.seed()
                 return Session(cls, namespace, mode, runs.build(cls, plan, namespace).eval(), make_real)
         except Exception:

@@ -7,10 +7,12 @@ as the run had them (numbers or symbols) and spelled by whoever asks.
 
 from __future__ import annotations
 
+import dis
 import sys
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import torch
@@ -89,6 +91,7 @@ class Layers:
         self.calls: list[LayerCall] = []
 
     def __enter__(self) -> Layers:
+        self.calls.clear()
         for name, part in self._module.named_modules():
             if name and not isinstance(part, torch.jit.ScriptModule):
                 self._handles.append(part.register_forward_hook(self._hook(name), with_kwargs=True))
@@ -114,9 +117,11 @@ class Locals:
         self._path = path
         self._lines = lines
         self._before: Any = None
+        self._assigned: dict[CodeType, Mapping[int, frozenset[str]]] = {}
         self.found: dict[tuple[str, int, str], Local] = {}
 
     def __enter__(self) -> Locals:
+        self.found.clear()
         self._before = sys.gettrace()
         sys.settrace(self._trace)
         return self
@@ -131,23 +136,41 @@ class Locals:
         known: dict[str, int] = dict.fromkeys(frame.f_locals, 0)
         known.update({name: id(value) for name, value in frame.f_locals.items() if isinstance(value, torch.Tensor)})
         self._note(frame, frame.f_lineno, dict.fromkeys(known, -1))
-        last = [frame.f_lineno]
+        if code not in self._assigned:
+            self._assigned[code] = assigned(code)
+        stretches = self._assigned[code]
+        last = [frame.f_lineno, -1]
 
         def local(frame: FrameType, event: str, argument: Any) -> Any:
             if event in ("line", "return"):
-                self._note(frame, last[0], known)
-                last[0] = frame.f_lineno
+                self._note(frame, last[0], known, stretches.get(last[1], frozenset()))
+                last[:] = [frame.f_lineno, frame.f_lasti]
             return local
 
         return local
 
-    def _note(self, frame: FrameType, line: int, known: dict[str, int]) -> None:
+    def _note(self, frame: FrameType, line: int, known: dict[str, int], stored: frozenset[str] = frozenset()) -> None:
         if len(self.found) > MAXIMUM_VARIABLES:
             return
         for name, value in frame.f_locals.items():
-            if known.get(name) == id(value) or name == "self" or name.startswith("."):
+            # A call may give back the tensor that went in: the name is assigned then, though nothing has changed.
+            unchanged = known.get(name) == id(value) and name not in stored
+            if unchanged or name == "self" or name.startswith("."):
                 continue
             known[name] = id(value)
             if isinstance(value, (torch.Tensor, list, tuple, dict)):
                 seen = shapes(value)
                 self.found.setdefault((name, line, repr(seen)), Local(name, line, seen))
+
+
+def assigned(code: CodeType) -> dict[int, frozenset[str]]:
+    """The names that each stretch of a line's instructions stores, by the offset at which the stretch begins."""
+    starts = {offset for offset, line in dis.findlinestarts(code) if line is not None}
+    found: dict[int, set[str]] = defaultdict(set)
+    start = -1
+    for instruction in dis.get_instructions(code):
+        start = instruction.offset if instruction.offset in starts else start
+        if instruction.opname.startswith(("STORE_FAST", "STORE_DEREF")):
+            names = instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,)
+            found[start].update(names[:1] if "LOAD" in instruction.opname else names)
+    return {start: frozenset(names) for start, names in found.items()}

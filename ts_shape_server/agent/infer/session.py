@@ -7,6 +7,7 @@ put back as it was. Knows nothing of how guesses are made.
 from __future__ import annotations
 
 import dataclasses
+import operator
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -52,6 +53,8 @@ class Outcome:
     size: Callable[[Any], Any] = int
     last_call: str = ""
     indexes: bool = False
+    work: int = 0
+    """Products that the run's convolutions and matrix products take on real tensors."""
 
     @property
     def ok(self) -> bool:
@@ -93,6 +96,9 @@ class Session:
         self._real: nn.Module | None = None
         self.real_only = mode is None
         self.count = 0
+        self._before: State | None = None
+        self._remembered: dict[Any, Any] | None = {}
+        """What calls on tensors of these sizes gave; None once the module was seen to reshape tensors in place."""
 
     @property
     def module(self) -> nn.Module:
@@ -111,7 +117,7 @@ class Session:
     def concrete(self, inputs: values.Inputs, observers: Sequence[Any] = ()) -> Outcome:
         """Run on tensors of the guessed sizes: fake ones, or real ones once the module has asked for values."""
         if not self.real_only:
-            outcome = self._fake_run(inputs, observers)
+            outcome = self._twice(lambda: self._fake_run(inputs, observers))
             if not outcome.needs_data:
                 return outcome
             on_real = self.on_real(inputs, observers)
@@ -134,12 +140,23 @@ class Session:
         """Run on tensors whose every dim is a symbol ``s0`` …, with the guessed sizes as hints."""
         if self.real_only:
             return Outcome(RuntimeError("no symbolic run: the module reads values of tensors"), wishes={})
+        return self._twice(lambda: self._symbolic_run(inputs, observers))
+
+    def _twice(self, run: Callable[[], Outcome]) -> Outcome:
+        """A run, and once more if it was the first to show that shortcuts are not for this module."""
+        allowed = self._remembered is not None
+        outcome = run()
+        return run() if allowed and self._remembered is None else outcome
+
+    def _symbolic_run(self, inputs: values.Inputs, observers: Sequence[Any]) -> Outcome:
         reals = [torch.empty(item.dims, dtype=getattr(torch, item.dtype)) for item in values.all_tensors(inputs)]
         kept: list[Outcome] = []
 
-        def call(twins: list[Any]) -> Any:
+        def call(twins: list[Any], plainer: Callable[[Any], Any]) -> Any:
             remaining = iter(twins)
-            kept.append(self._call(self.module, self._build(inputs, lambda _: next(remaining)), observers))
+            made = self._build(inputs, lambda _: next(remaining))
+            remembered: dict[Any, Any] | None = None if self._remembered is None else {}
+            kept.append(self._call(self.module, made, observers, remembered, plainer))
 
         symbols, _, error = symbolic.run(self._mode, reals, call)
         outcome = kept[0] if kept else Outcome(error, wishes={})
@@ -159,7 +176,13 @@ class Session:
                 made = self._build(inputs, lambda item: torch.empty(item.dims, dtype=getattr(torch, item.dtype)))
             except Exception as error:
                 return Outcome(error, wishes={})
-            return self._call(self.module, made, observers)
+            return self._call(self.module, made, observers, self._remembered)
+
+    def _state(self, module: nn.Module) -> State:
+        """What `module` holds before its runs. Each run leaves it so, hence it is read once."""
+        if self._before is None or self._before[0][0] is not module:
+            self._before = _state(module)
+        return self._before
 
     def _build(self, inputs: values.Inputs, make: Callable[[values.TensorGuess], Any]) -> dict[str, Any]:
         return {
@@ -171,13 +194,20 @@ class Session:
     def _real_tensor(guess: values.TensorGuess) -> torch.Tensor:
         return runs.tensor(values.to_contract(guess))
 
-    def _call(self, module: nn.Module, made: Mapping[str, Any], observers: Sequence[Any]) -> Outcome:
+    def _call(
+        self,
+        module: nn.Module,
+        made: Mapping[str, Any],
+        observers: Sequence[Any],
+        remembered: dict[Any, Any] | None = None,
+        plainer: Callable[[Any], Any] | None = None,
+    ) -> Outcome:
         self.count += 1
         arguments, keywords = runs.positional(self.cls, made)
-        spy = Spy(_tensors_of(list(made.values())))
-        before: list[Any] = []
+        spy = Spy(_tensors_of(list(made.values())), remembered, plainer)
+        before: State = []
         try:
-            before = _state(module)
+            before = self._state(module)
             with ExitStack() as stack:
                 stack.enter_context(torch.no_grad())
                 stack.enter_context(spy)
@@ -188,7 +218,9 @@ class Session:
             return Outcome(error, None, spy.steps, spy.wishes, last_call=spy.last_call)
         finally:
             _restore(before)
-        return Outcome(None, output, spy.steps, spy.wishes, last_call=spy.last_call, indexes=spy.indexes)
+            if spy.unsafe:
+                self._remembered = None
+        return Outcome(None, output, spy.steps, spy.wishes, last_call=spy.last_call, indexes=spy.indexes, work=spy.work)
 
 
 def _tensors_of(value: Any) -> list[torch.Tensor]:
@@ -203,11 +235,12 @@ def _tensors_of(value: Any) -> list[torch.Tensor]:
     return []
 
 
+State = list[tuple[nn.Module, dict[str, Any], dict[str, dict[str, Any]]]]
 _TABLES = ("_buffers", "_parameters", "_modules")
 """Where a module keeps its parts; a scripted one keeps them elsewhere."""
 
 
-def _state(module: nn.Module) -> list[tuple[nn.Module, dict[str, Any], dict[str, dict[str, Any]]]]:
+def _state(module: nn.Module) -> State:
     """Shallow copies of what each submodule holds: attributes, and its buffers, parameters and submodules."""
     return [
         (part, dict(part.__dict__), {key: dict(part.__dict__[key]) for key in _TABLES if key in part.__dict__})
@@ -215,13 +248,18 @@ def _state(module: nn.Module) -> list[tuple[nn.Module, dict[str, Any], dict[str,
     ]
 
 
-def _restore(state: list[tuple[nn.Module, dict[str, Any], dict[str, dict[str, Any]]]]) -> None:
+def _restore(state: State) -> None:
     for part, attributes, tables in state:
-        part.__dict__.clear()
-        part.__dict__.update(attributes)
+        _put_back(part.__dict__, attributes)
         for key, table in tables.items():
-            part.__dict__[key].clear()
-            part.__dict__[key].update(table)
+            _put_back(part.__dict__[key], table)
+
+
+def _put_back(current: dict[str, Any], before: Mapping[str, Any]) -> None:
+    """Most runs leave a module as it was, and to see that takes less than to make it so."""
+    if len(current) != len(before) or not all(map(operator.is_, current.values(), before.values())):
+        current.clear()
+        current.update(before)
 
 
 def innermost_line(error: BaseException, path: str) -> int | None:

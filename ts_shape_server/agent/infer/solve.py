@@ -45,7 +45,9 @@ ADJUSTMENTS, ADJUSTMENT_SECONDS = 4, 1.0
 OTHER_PLANS = 4
 SYMBOLIC_SECONDS = 6.0
 REAL_SECONDS = 8.0
-REAL_PARAMETERS = 150_000_000
+REAL_PARAMETERS = 30_000_000
+REAL_PRODUCTS = 3_000_000_000
+"""A find is confirmed on real tensors up to here, some tenths of a second to make the module and as much to run it."""
 
 _symbolic_works: bool | None = None
 
@@ -275,7 +277,7 @@ def _on_real(
 ) -> search.Found | search.NotFound:
     """The find confirmed on real tensors, where the module is small enough to be run for real."""
     count, _ = contract.parameter_counts(session.module)
-    if session.real_only or count > REAL_PARAMETERS:
+    if session.real_only or count > REAL_PARAMETERS or found.outcome.work > REAL_PRODUCTS:
         return found
     try:
         with time_limit(min(REAL_SECONDS, max(1.0, context.remaining() / 3))):

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from ts_shape_server.agent.infer.shortcuts import Shortcuts
+
 
 @dataclass
 class Wish:
@@ -287,15 +289,54 @@ _HANDLERS: dict[str, Handler] = {
 }
 
 
+_MULTIPLYING = frozenset(
+    [
+        *(f"conv{n}d" for n in (1, 2, 3)),
+        *(f"conv_transpose{n}d" for n in (1, 2, 3)),
+        "linear",
+        "matmul",
+        "bmm",
+        "__matmul__",
+    ]
+)
+
+
+def _products(name: str, arguments: Sequence[Any], result: torch.Tensor) -> int:
+    """How many products the call takes; 0 where its sizes are symbols or it was called in an unusual way."""
+    if len(arguments) < 2 or not isinstance(arguments[1], torch.Tensor):
+        return 0
+    first, second = arguments[0], arguments[1]
+    if name in ("matmul", "bmm", "__matmul__"):
+        inner, sizes = first.shape[-1] if first.dim() else 0, result.shape
+    elif name.startswith("conv_transpose"):
+        inner, sizes = second.shape[1:].numel(), first.shape
+    else:
+        inner, sizes = second.shape[1:].numel(), result.shape
+    total = inner
+    for size in sizes:
+        total = total * size if isinstance(size, int) else 0
+    return int(total) if isinstance(total, int) else 0
+
+
 class Spy(TorchFunctionMode):
     """Active during one run. `steps` counts the torch calls that came back; `wishes` are by index of the tensor.
 
     `indexes`: a tensor's values chose places in another, which is not checked without memory.
+    With `remembered`, calls are answered by `shortcuts` where those can; `unsafe` says afterwards that the run did what
+    they do not allow for.
     """
 
-    def __init__(self, inputs: Sequence[torch.Tensor]) -> None:
+    def __init__(
+        self,
+        inputs: Sequence[torch.Tensor],
+        remembered: dict[Any, Any] | None = None,
+        plainer: Callable[[Any], Any] | None = None,
+    ) -> None:
         super().__init__()
+        self._shortcuts = None if remembered is None else Shortcuts(remembered, self._origin, plainer)
         self.steps = 0
+        self.work = 0
+        """Products that the multiplying calls would have taken, where sizes are numbers."""
         self.last_call = ""
         self.indexes = False
         self.wishes: dict[int, Wish] = {}
@@ -311,11 +352,26 @@ class Spy(TorchFunctionMode):
         if name != "__get__":
             self.last_call = name
             self._read(name, arguments, keywords)
-        result = function(*arguments, **keywords)
+        if self._shortcuts is None or name == "__get__":
+            result = function(*arguments, **keywords)
+        else:
+            result = self._shortcuts.call(function, name, arguments, keywords)
         self.steps += name not in _QUESTIONS
+        if name in _MULTIPLYING and isinstance(result, torch.Tensor):
+            self.work += _products(name, arguments, result)
         if name != "__get__" and isinstance(result, torch.Tensor):
             self._follow(name, arguments, result)
         return result
+
+    @property
+    def unsafe(self) -> bool:
+        return self._shortcuts is not None and self._shortcuts.unsafe
+
+    def _origin(self, tensor: torch.Tensor) -> int | None:
+        """Which input a tensor comes from. LookupError for the inputs themselves: their consumers are told apart."""
+        if id(tensor) in self._same:
+            raise LookupError
+        return self._derived.get(id(tensor))
 
     def _read(self, name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
         handler = _HANDLERS.get(name)

@@ -14,6 +14,8 @@ import sympy
 import torch
 from sympy.logic.boolalg import Boolean
 
+from ts_shape_server.agent.infer import shortcuts
+
 try:
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
@@ -33,7 +35,10 @@ class Guard:
 
 def new_mode() -> Any:
     """A fake mode in which modules are built and run; it takes real parameters too."""
-    return FakeTensorMode(allow_non_fake_inputs=True, shape_env=None, static_shapes=True)
+    mode = FakeTensorMode(allow_non_fake_inputs=True, shape_env=None, static_shapes=True)
+    # Its own memory of calls costs as much as it spares, for what is not asked twice (`shortcuts` has one).
+    mode.cache_enabled = False
+    return mode
 
 
 class SymbolicSizes:
@@ -45,6 +50,10 @@ class SymbolicSizes:
         self._names: dict[Any, Any] = {}
         self._recorded: list[tuple[Any, Any]] = []
         self._evaluated: dict[Any, Any] = {}
+        self._standing: dict[Any, Any] = {}
+        """For each expression that a symbol stands for, its size."""
+        self._meant: dict[Any, Any] = {}
+        """For each such symbol, what it stands for in the inputs' own."""
 
     def __enter__(self) -> SymbolicSizes:
         self._before = (self._mode.shape_env, self._mode.static_shapes)
@@ -93,6 +102,34 @@ class SymbolicSizes:
             )
         return fake
 
+    def plainer(self, tensor: Any) -> Any:
+        """A tensor like `tensor`, in which a symbol of its own stands for each expression over one symbol.
+
+        Torch asks the same of a size many times over, and answers slowly where it is ``((s2 - 1)//8 - 1)//2 + 1``.
+        """
+        try:
+            sizes = [self._standing_for(size) for size in tensor.shape]
+            changed = any(new is not old for new, old in zip(sizes, tensor.shape))
+            return shortcuts.empty(tensor, sizes) if changed and tensor.is_contiguous() else tensor
+        except (AttributeError, TypeError, ImportError):  # a torch that makes symbols in another way
+            return tensor
+
+    def _standing_for(self, size: Any) -> Any:
+        expression = size.node.expr if isinstance(size, torch.SymInt) else None
+        if expression is None or expression.is_Symbol or len(expression.free_symbols) != 1:
+            return size
+        known = self._standing.get(expression)
+        if known is None:
+            from torch._dynamo.source import ConstantSource
+
+            source = ConstantSource(f"standing_{len(self._standing)}")
+            hint = size.node.hint
+            symbol = self._environment.create_symbol(hint, source, DimDynamic.DYNAMIC)
+            known = self._environment.create_symintnode(symbol, hint=hint, source=source)
+            self._meant[symbol] = expression.xreplace(self._meant)
+            self._standing[expression] = known
+        return known
+
     def guards(self) -> tuple[Guard, ...]:
         """What torch asked of the sizes, in order, duplicates left out."""
         seen: dict[Any, Guard] = {}
@@ -116,6 +153,8 @@ class SymbolicSizes:
         return int(size)
 
     def _rename(self, expression: Any) -> Any:
+        if self._meant:
+            expression = expression.xreplace(self._meant)
         return expression.xreplace({key: name for key, name in self._names.items() if not isinstance(key, str)})
 
 
@@ -147,7 +186,7 @@ def works() -> bool:
 
 
 def run(
-    mode: Any, make_real: Sequence[torch.Tensor], call: Callable[[list[Any]], Any]
+    mode: Any, make_real: Sequence[torch.Tensor], call: Callable[[list[Any], Callable[[Any], Any]], Any]
 ) -> tuple[SymbolicSizes, Any, BaseException | None]:
     """`call` on symbolic twins of the tensors; the result or the exception beside the symbols it left."""
     symbols = SymbolicSizes(mode)
@@ -155,6 +194,6 @@ def run(
         twins = [symbols.tensor(real) for real in make_real]
         try:
             with mode, torch.no_grad():
-                return symbols, call(twins), None
+                return symbols, call(twins, symbols.plainer), None
         except Exception as error:
             return symbols, None, error
