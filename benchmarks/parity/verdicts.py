@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 EXAMPLES = 3
+BINDING = ("fixed dim", "minimum", "maximum", "multiple", "equation")
+"""The kinds of claims of which tightness is told: what a size must be. The others are told beside it."""
 
 
 def soundness(found: Sequence[dict[str, Any]], rows: int) -> str:
@@ -51,9 +53,12 @@ def tightness(found: Sequence[dict[str, Any]]) -> str:
                 loose[kind].append(f"{item['file']}:{item['class']} ({claim})")
     if not count:
         return "There is no claim to break."
-    total, slack = sum(count.values()), sum(map(len, loose.values()))
-    lines = [f"claims judged        {total}", f"tight                {100 * (total - slack) / total:.1f} %"]
-    for kind, number in count.most_common():
+    total = sum(count[kind] for kind in BINDING)
+    slack = sum(len(loose[kind]) for kind in BINDING)
+    lines = [f"claims of sizes      {total}"]
+    if total:
+        lines.append(f"tight                {100 * (total - slack) / total:.1f} %")
+    for kind, number in sorted(count.items(), key=lambda pair: (pair[0] not in BINDING, -pair[1])):
         share = 100 * (number - len(loose[kind])) / number
         lines.append(f"{kind:<20} {share:5.1f} % of {number}")
         lines += [f"       {place}" for place in loose[kind][:EXAMPLES]]

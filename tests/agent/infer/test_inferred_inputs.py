@@ -17,7 +17,7 @@ import pytest
 
 from ts_shape_server.agent import runs
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer import report_class
+from ts_shape_server.agent.infer import report_class, solve
 
 HEADER = """import torch
 import torch.nn as nn
@@ -308,3 +308,16 @@ def test_a_config_grows_the_attributes_that_are_read(tmp_path: Path) -> None:
     found = report(tmp_path, source)
     assert found["status"] == "ok", found["reason"]
     assert "SimpleNamespace" in found["init"]["args"]["config"]["expr"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("nn.Identity()", "Identity()"),
+        ("[torch.nn.ReLU(), torch.float32]", "[ReLU(), torch.float32]"),
+        ("'nn.GELU'", "'nn.GELU'"),
+    ],
+)
+def test_an_expression_holds_in_a_file_that_imports_nothing(expression: str, expected: str) -> None:
+    assert repr(eval(solve.standing_alone(expression, {}), {})) == expected
+    assert solve.standing_alone(expression, {"nn": None, "torch": None}) == expression

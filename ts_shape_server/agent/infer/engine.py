@@ -81,7 +81,7 @@ def _report_solved(cls: type[nn.Module], solved: solve.Solved, context: Context,
     report: dict[str, Any] = {
         "status": "ok",
         "reason": None,
-        "init": solve.init_of(solved.plan, solved.sources),
+        "init": solve.init_of(solved.plan, solved.sources, context.namespace),
         "inputs": contract.input_specs(found.inputs, solved.omitted, lambda slot: values.sizes(found.inputs)[slot]),
         "example": contract.example(found.inputs),
         "second": None,

@@ -7,6 +7,7 @@ What was found on fake tensors is confirmed on real ones where the module is sma
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -133,7 +134,7 @@ def solve(cls: type[nn.Module], request: Mapping[str, Any], context: Context) ->
             return replace(result, sources=sources, contradictions=wrong, notes=found.notes)
         if result[1] > depth:
             best, depth = result[0], result[1]
-            best = replace(best, init=init_of(built.plan, sources))
+            best = replace(best, init=init_of(built.plan, sources, context.namespace))
             if best.status == "failed" and not open_arguments:
                 break
     assert best is not None
@@ -216,8 +217,22 @@ def _other_plans(
     return list(itertools.islice(plans, OTHER_PLANS))
 
 
-def init_of(plan: Mapping[str, str], sources: Mapping[str, str]) -> dict[str, Any]:
-    return {"args": {name: {"expr": text, "from": sources.get(name, "guess")} for name, text in plan.items()}}
+def init_of(plan: Mapping[str, str], sources: Mapping[str, str], namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """The contract's object for a plan, each expression such that the file's own `namespace` understands it."""
+    return {
+        "args": {
+            name: {"expr": standing_alone(text, namespace), "from": sources.get(name, "guess")}
+            for name, text in plan.items()
+        }
+    }
+
+
+def standing_alone(expression: str, namespace: Mapping[str, Any]) -> str:
+    """An expression over `torch` and `nn` for a file that may not import them by these names."""
+    for name, spelled in (("nn", "__import__('torch').nn"), ("torch", "__import__('torch')")):
+        if name not in namespace:
+            expression = re.sub(rf"(?<![\w.'\"]){name}\.", f"{spelled}.", expression)
+    return expression
 
 
 def _not_built(built: building.NotBuilt, context: Context, sources: Mapping[str, str]) -> Unsolved:
@@ -228,7 +243,7 @@ def _not_built(built: building.NotBuilt, context: Context, sources: Mapping[str,
     )
     place = mismatch.call_place(context.source, line, "") if line else None
     reason = contract.failure("no-constructor", message, context.path, place, contract.one_line(built.error))
-    return Unsolved("unresolved", reason, init_of(built.plan, sources), built.error)
+    return Unsolved("unresolved", reason, init_of(built.plan, sources, context.namespace), built.error)
 
 
 def _search(

@@ -76,7 +76,9 @@ class Spelling:
         ``?`` where it moves in a way that nothing here spells: a number would be false.
         """
         stated = self.dim(size)
-        if not isinstance(stated, int) or len(seen) != len(self.samples) or len(set(seen)) <= 1:
+        if len(seen) != len(self.samples) or (isinstance(stated, int) and len(set(seen)) <= 1):
+            return stated
+        if not isinstance(size, int) and self._values(size, self.samples) in (list(seen), None):
             return stated
         fitted = self.fitted(seen, self.samples)
         return UNKNOWN if fitted is None else fitted
@@ -101,13 +103,17 @@ class Spelling:
         draws = self._draws()
         if len(draws) < 2:
             return None
+        seen = self._values(size, draws)
+        return None if seen is None else self.fitted(seen, draws, whole=True)
+
+    def _values(self, size: Any, draws: Sequence[Sizes]) -> list[int] | None:
+        """What an expression is at these sizes; None where it cannot be evaluated."""
         slots = sorted(int(name[1:]) for name in expressions.symbol_names(size))
         try:
             evaluate: Callable[..., Any] = expressions.compiled(size, [f"s{slot}" for slot in slots])
-            seen = [int(evaluate(*(draw[slot] for slot in slots))) for draw in draws]
+            return [int(evaluate(*(draw[slot] for slot in slots))) for draw in draws]
         except (expressions.Untranslatable, SyntaxError, TypeError, ZeroDivisionError, OverflowError):
             return None
-        return self.fitted(seen, draws, whole=True)
 
     def _draws(self) -> Sequence[Sizes]:
         """Sizes that the claim allows, beside those that ran: an expression is evaluated, so that chance is cheap."""
@@ -132,18 +138,19 @@ class Spelling:
         """
         if len(set(seen)) == 1 and len(samples) > 2:
             return seen[0]
-        for item in self.claim.free:
-            own = [sample[item.members[0]] for sample in samples]
-            if len(set(own)) < 2:
-                continue
-            name = self.names[item.members[0]]
-            if own == list(seen):
-                return name
-            if not whole and len(samples) > 2:
-                fit = _fit(own, seen, name, item.multiple_of)
-                if fit is not None:
-                    return fit
-        return None
+        moved = [
+            (item, own)
+            for item in self.claim.free
+            if len(set(own := [sample[item.members[0]] for sample in samples])) > 1
+        ]
+        same = next((item for item, own in moved if own == list(seen)), None)
+        if same is not None:
+            return self.names[same.members[0]]
+        if whole or len(samples) <= 2:
+            return None
+        fits = [_fit(own, seen, self.names[item.members[0]], item.multiple_of) for item, own in moved]
+        found = [fit for fit in fits if fit is not None]
+        return found[0] if len(found) == 1 else None
 
 
 def _without_repeats(text: str) -> str:
@@ -157,9 +164,10 @@ def _fit(own: Sequence[int], seen: Sequence[int], name: str, step: int) -> str |
     Halves, quarters and so on go before other parts: they are what strides make.
     """
     fits: list[tuple[int, str]] = []
+    times = seen[0] // own[0]
+    if times > 1 and all(value * times == result for value, result in zip(own, seen)):
+        return f"{times}*{name}"
     for factor in range(2, 65):
-        if all(value * factor == result for value, result in zip(own, seen)):
-            return f"{factor}*{name}"
         if all(value // factor == result for value, result in zip(own, seen)):
             fits.append((factor, f"{name}//{factor}"))
         if step % factor and all((value - 1) // factor + 1 == result for value, result in zip(own, seen)):
