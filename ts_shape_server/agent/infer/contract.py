@@ -45,7 +45,7 @@ def input_specs(
                 data["values"] = {"min": guess.low, "max": guess.high}
         elif isinstance(guess, values.SequenceGuess):
             items = [spec(item) for item in guess.items]
-            alike = guess.kind == "list" and len({_form(item) for item in items}) == 1
+            alike = guess.kind == "list" and all(_fits(item, items[0], varies) for item in items)
             data["items"] = items[:1] if alike else items
             varying = [here for here in items[0].get("dims", ()) if here in varies] if alike else []
             if varying:
@@ -65,8 +65,12 @@ def input_specs(
     return result
 
 
-def _form(spec: Mapping[str, Any]) -> tuple[Any, ...]:
-    return spec["type"], spec.get("dtype"), len(spec.get("dims") or ())
+def _fits(item: Mapping[str, Any], first: Mapping[str, Any], varies: Collection[str]) -> bool:
+    """Whether the spec of a list's first item tells of another one too: the same sizes, but for those that vary."""
+    here, there = item.get("dims") or (), first.get("dims") or ()
+    if (item["type"], item.get("dtype"), len(here)) != (first["type"], first.get("dtype"), len(there)):
+        return False
+    return all(left == right or (right in varies and isinstance(left, str)) for left, right in zip(here, there))
 
 
 def example(inputs: values.Inputs) -> dict[str, Any]:

@@ -68,12 +68,13 @@ def _sampled(
     preferred = [claim.second] if claim.second is not None else []
     spread = list(claims.spread(claim))
     fallback = sorted(good, key=lambda sizes: -_moved(sizes, claim.base))[: SAMPLES - 2]
-    wanted = list(dict.fromkeys([claim.base, *preferred, *spread, *fallback]))
+    smallest = [min(good, key=sum)] if good else []
+    wanted = list(dict.fromkeys([claim.base, *preferred, *spread, *smallest, *fallback]))
     samples: list[claims.Sizes] = []
     taken: list[shots.Shot] = []
     deadline = now() + min(SAMPLE_SECONDS, context.remaining() * 0.1)
     for sizes in wanted:
-        if taken and (now() > deadline or len(taken) >= max(SAMPLES, 2 + len(spread))):
+        if taken and (now() > deadline or len(taken) >= max(SAMPLES, 3 + len(spread))):
             break
         run = functools.partial(session.concrete, values.with_sizes(found.inputs, sizes))
         _, shot = shots.take(run, session.module, context.path, lines)
