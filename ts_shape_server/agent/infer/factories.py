@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.infer import constructions
 from ts_shape_server.agent.infer.building import SkipInitialisation
 from ts_shape_server.agent.infer.limits import TimeLimit, time_limit
 
@@ -72,58 +73,17 @@ def _needs_nothing(function: Any) -> bool:
 
 
 def _watch(cls: type[nn.Module], name: str, namespace: Mapping[str, Any]) -> dict[str, str] | None:
-    seen: list[tuple[nn.Module, tuple[Any, ...], dict[str, Any]]] = []
-    original = cls.__init__
-
-    def watched(self: nn.Module, *arguments: Any, **keywords: Any) -> None:
-        if type(self) is cls:
-            seen.append((self, arguments, keywords))
-        original(self, *arguments, **keywords)
-
-    cls.__init__ = watched  # type: ignore[method-assign]  # put back below
-    try:
-        with SkipInitialisation(), torch.no_grad():
-            made = namespace[name]()
-    finally:
-        cls.__init__ = original  # type: ignore[method-assign]  # as it was
+    with constructions.watched(cls) as seen, SkipInitialisation(), torch.no_grad():
+        made = namespace[name]()
     if not seen or not isinstance(made, nn.Module):
         return None
-    instance, arguments, keywords = seen[0]
-    bound = inspect.signature(original).bind(instance, *arguments, **keywords)
-    result: dict[str, str] = {}
-    for parameter, value in list(bound.arguments.items())[1:]:
-        if bound.signature.parameters[parameter].kind in (
-            inspect.Parameter.VAR_POSITIONAL,
-            inspect.Parameter.VAR_KEYWORD,
-        ):
-            if value:
-                return None
-            continue
-        spelled = _spelled(value, namespace, name, made, instance)
-        if spelled is None:
-            return None
-        result[parameter] = spelled
-    return result
+    instance = seen[0].instance
 
-
-def _spelled(
-    value: Any, namespace: Mapping[str, Any], factory: str, made: nn.Module, instance: nn.Module
-) -> str | None:
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return repr(value)
-    if type(value) in (list, tuple):
-        parts = [_spelled(item, namespace, factory, made, instance) for item in value]
-        if any(part is None for part in parts):
+    def part(value: Any) -> str | None:
+        """A module that the instance keeps, as a part of what the factory makes."""
+        if made is not instance or not isinstance(value, nn.Module):
             return None
-        inner = ", ".join(str(part) for part in parts)
-        return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' if len(parts) == 1 else ''})"
-    name = next((known for known, item in namespace.items() if item is value and known.isidentifier()), None)
-    if name is not None:
-        return name
-    spelled = getattr(value, "__name__", "") if inspect.isclass(value) else ""
-    if spelled and vars(nn).get(spelled) is value:
-        return f"nn.{spelled}"
-    if made is instance and isinstance(value, nn.Module):
         own = next((known for known, item in instance.named_children() if item is value), None)
-        return None if own is None else f"{factory}().{own}"
-    return None
+        return None if own is None else f"{name}().{own}"
+
+    return constructions.spelled_call(seen[0], namespace, part)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,22 +16,13 @@ from torch import nn
 
 from ts_shape_server.agent import runs
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer import arguments, building, search, starting, values
+from ts_shape_server.agent.infer import arguments, building, constructions, search, starting, values
 from ts_shape_server.agent.infer.evidence import Drawn
 from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.uses import required
 
 MAXIMUM = 2
 SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class _Made:
-    """One instance of the class, and what its constructor was given."""
-
-    instance: nn.Module
-    arguments: tuple[Any, ...]
-    keywords: Mapping[str, Any]
 
 
 def draw(cls: type[nn.Module], context: Context, fake: bool) -> list[Drawn]:
@@ -66,35 +56,23 @@ def _candidates(cls: type[nn.Module], context: Context) -> list[type[nn.Module]]
 
 
 def _watched(cls: type[nn.Module], host: type[nn.Module], context: Context, fake: bool) -> Drawn | None:
-    made: list[_Made] = []
-    original = cls.__init__
-
-    def watched(self: nn.Module, *given: Any, **keywords: Any) -> None:
-        if type(self) is cls:
-            made.append(_Made(self, given, keywords))
-        original(self, *given, **keywords)
-
     lines = dict(enumerate(context.source.splitlines(), 1))
     deadline = now() + SECONDS
-    cls.__init__ = watched  # type: ignore[method-assign]  # put back below
-    try:
-        built = building.first_that_builds(
-            host, {}, arguments.PROFILES[0], context.namespace, context.path, lines, fake, deadline
-        )
-        if isinstance(built, building.NotBuilt):
-            return None
-        made.clear()
-        parts = {name: runs.evaluate(text, context.namespace) for name, text in built.plan.items()}
-        local = {f"_part_{name}": value for name, value in parts.items()}
+    built = building.first_that_builds(
+        host, {}, arguments.PROFILES[0], context.namespace, context.path, lines, fake, deadline
+    )
+    if isinstance(built, building.NotBuilt):
+        return None
+    parts = {name: runs.evaluate(text, context.namespace) for name, text in built.plan.items()}
+    local = {f"_part_{name}": value for name, value in parts.items()}
+    with constructions.watched(cls) as made:
         session = building.build(host, {name: f"_part_{name}" for name in parts}, {**context.namespace, **local}, fake)
-    finally:
-        cls.__init__ = original  # type: ignore[method-assign]  # as it was
     kept = {id(module) for module in session.module.modules()}
     first = next((item for item in made if id(item.instance) in kept), None)
     if first is None:
         return None
     known = {id(value): built.plan[name] for name, value in parts.items()}
-    init = _spelled_call(first, original, context.namespace, known)
+    init = constructions.spelled_call(first, context.namespace, lambda value: known.get(id(value)))
     if init is None:
         return None
     inputs = _inputs(cls, first.instance, host, session, context, lines, deadline)
@@ -146,42 +124,3 @@ def _guess(value: Any) -> values.Guess | None:
         kind = "list" if isinstance(value, list) else "tuple"
         return values.SequenceGuess(tuple(item for item in items if item is not None), kind)
     return values.from_value(value)
-
-
-def _spelled_call(
-    made: _Made, constructor: Any, namespace: Mapping[str, Any], known: Mapping[int, str]
-) -> dict[str, str] | None:
-    bound = inspect.signature(constructor).bind(made.instance, *made.arguments, **made.keywords)
-    result: dict[str, str] = {}
-    for name, value in list(bound.arguments.items())[1:]:
-        if bound.signature.parameters[name].kind in (
-            inspect.Parameter.VAR_POSITIONAL,
-            inspect.Parameter.VAR_KEYWORD,
-        ):
-            if value:
-                return None
-            continue
-        spelled = _spelled(value, namespace, known)
-        if spelled is None:
-            return None
-        result[name] = spelled
-    return result
-
-
-def _spelled(value: Any, namespace: Mapping[str, Any], known: Mapping[int, str]) -> str | None:
-    """A value as an expression: a literal, one of the host's own arguments or a part of it, a name of the module."""
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return repr(value)
-    if id(value) in known:
-        return known[id(value)]
-    if type(value) in (list, tuple):
-        parts = [_spelled(item, namespace, known) for item in value]
-        if any(part is None for part in parts):
-            return None
-        inner = ", ".join(str(part) for part in parts)
-        return f"[{inner}]" if isinstance(value, list) else f"({inner}{',' if len(parts) == 1 else ''})"
-    name = next((text for text, item in namespace.items() if item is value and text.isidentifier()), None)
-    if name is not None:
-        return name
-    spelled = getattr(value, "__name__", "") if inspect.isclass(value) else ""
-    return f"nn.{spelled}" if spelled and vars(nn).get(spelled) is value else None
