@@ -46,14 +46,21 @@ ASKED = 3
 
 
 class SkipInitialisation(TorchFunctionMode):
-    """Leaves large tensors as they were allocated: their pages are never touched, so they cost no memory."""
+    """Leaves large tensors as they were allocated: their pages are never touched, so they cost no memory.
+
+    With `fill`, they get one value: random ones take most of the time in which a module is made.
+    """
+
+    def __init__(self, fill: float | None = None) -> None:
+        super().__init__()
+        self._fill = fill
 
     def __torch_function__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
         keywords = keywords or {}
         tensor = arguments[0] if arguments else keywords.get("tensor")
         name = getattr(function, "__name__", "")
         if name in _RANDOM and isinstance(tensor, torch.Tensor) and tensor.numel() > _LARGE:
-            return tensor
+            return tensor if self._fill is None else tensor.fill_(self._fill)
         return function(*arguments, **keywords)
 
 
@@ -108,17 +115,21 @@ def build(cls: type[nn.Module], plan: Mapping[str, str], namespace: Mapping[str,
         runs.seed()
         return runs.build(cls, plan, namespace).eval()
 
+    def make_light() -> nn.Module:
+        with SkipInitialisation(fill=0.01), torch.no_grad():
+            return make_real()
+
     if fake:
         mode = symbolic.new_mode()
         try:
             with mode, torch.no_grad(), WithoutValues():
                 runs.seed()
-                return Session(cls, namespace, mode, runs.build(cls, plan, namespace).eval(), make_real)
+                return Session(cls, namespace, mode, runs.build(cls, plan, namespace).eval(), make_real, make_light)
         except Exception:
             runs.seed()
             with SkipInitialisation(), torch.no_grad():
                 instance = runs.build(cls, plan, namespace).eval()
-            return Session(cls, namespace, mode, instance, make_real)
+            return Session(cls, namespace, mode, instance, make_real, make_light)
     return Session(cls, namespace, None, None, make_real)
 
 

@@ -308,6 +308,9 @@ def _downward(trials: Trials, item: Free, conditions: Sequence[Condition]) -> Fr
     low, high = step, item.minimum
     if low >= high or good(low):
         return replace(item, minimum=min(low, high))
+    proposed = _last_allowed(trials, item, conditions, high, low)
+    if proposed is not None:
+        return replace(item, minimum=proposed)
     for _ in range(trials.halvings(len(trials.base))):
         middle = (low + high) // 2 // step * step
         if middle <= low:
@@ -319,9 +322,21 @@ def _downward(trials: Trials, item: Free, conditions: Sequence[Condition]) -> Fr
     return replace(item, minimum=high)
 
 
-def _is_about_indices(condition: Condition) -> bool:
-    """Whether a condition asks if 32-bit indices suffice: torch takes another way then, and does not refuse."""
-    return any(abs(int(number)) >= _INDEX_LIMIT for number in condition.expression.atoms(sympy.Integer))
+def _last_allowed(trials: Trials, item: Free, conditions: Sequence[Condition], start: int, end: int) -> int | None:
+    """The last value that the conditions allow between `start` and `end`, if they forbid all others and runs agree."""
+    step = item.multiple_of if end > start else -item.multiple_of
+    allowed = [
+        all(condition.holds(trials.moved(item.members, value)) for condition in conditions)
+        for value in range(start, end, step)
+    ]
+    if all(allowed) or True in allowed[allowed.index(False) :]:
+        return None
+    forbidden = start + step * allowed.index(False)
+    # A condition may be no more than a number that torch has fixed on its way: larger steps would show it.
+    beyond = [forbidden + step * count for count in range(4)] + [forbidden * 2 if step > 0 else forbidden // 2]
+    if not all(trials.fails(trials.moved(item.members, value)) for value in beyond if value > 0):
+        return None
+    return forbidden - step if trials.good(trials.moved(item.members, forbidden - step)) else None
 
 
 def _upward(trials: Trials, item: Free, conditions: Sequence[Condition]) -> Free:
@@ -329,9 +344,13 @@ def _upward(trials: Trials, item: Free, conditions: Sequence[Condition]) -> Free
     step = item.multiple_of
     start = item.maximum or item.minimum
     large = [max(value, 2 * start) // step * step for value in LARGE]
-    stated = [condition for condition in conditions if not _is_about_indices(condition)]
+    # Where 32-bit indices do not suffice, torch takes another way and does not refuse.
+    stated = [item for item in conditions if expressions.largest_number(item.expression) < _INDEX_LIMIT]
     if stated and all(condition.holds(trials.moved(item.members, value)) for condition in stated for value in large):
         return replace(item, maximum=None)
+    proposed = _last_allowed(trials, item, stated, start, large[0])
+    if proposed is not None:
+        return replace(item, maximum=proposed)
     low = start
     for value in large:
         if trials.good(trials.moved(item.members, value)):

@@ -44,6 +44,11 @@ def symbol_names(expression: Any) -> frozenset[str]:
     return frozenset(str(symbol) for symbol in getattr(expression, "free_symbols", ()))
 
 
+def largest_number(expression: Any) -> int:
+    """The largest integer that the expression names, its sign left out; 0 where it names none."""
+    return max((abs(int(number)) for number in expression.atoms(sympy.Integer)), default=0)
+
+
 def _print(node: Any, names: Mapping[str, str]) -> tuple[str, int]:
     """Text and binding strength of `node`."""
     kind = type(node).__name__

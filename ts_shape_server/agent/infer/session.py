@@ -77,7 +77,7 @@ class Session:
     """Runs of one class with one set of constructor arguments.
 
     `make_fake` builds the instance inside a fake mode (None where its constructor reads values of tensors),
-    `make_real` builds one on real memory, on demand.
+    `make_real` builds one on real memory, on demand; `make_light` does so without random values, which is quicker.
     """
 
     def __init__(
@@ -87,12 +87,14 @@ class Session:
         mode: Any,
         fake: nn.Module | None,
         make_real: Callable[[], nn.Module],
+        make_light: Callable[[], nn.Module] | None = None,
     ) -> None:
         self.cls = cls
         self.namespace = namespace
         self._mode = mode
         self._fake = fake
         self._make_real = make_real
+        self._make_light = make_light
         self._real: nn.Module | None = None
         self.real_only = mode is None
         self.count = 0
@@ -125,6 +127,20 @@ class Session:
                 self.real_only = True
             return on_real
         return self.on_real(inputs, observers)
+
+    def confirms(self, inputs: values.Inputs) -> bool:
+        """Whether the inputs run on real tensors too, through an instance whose large weights are all alike.
+
+        False says nothing yet: values may matter.
+        """
+        if self._make_light is None or self._real is not None:
+            return False
+        try:
+            runs.seed()
+            made = self._build(inputs, self._real_tensor)
+            return self._call(self._make_light(), made, ()).ok
+        except Exception:
+            return False
 
     def on_real(self, inputs: values.Inputs, observers: Sequence[Any] = ()) -> Outcome:
         """Run on real tensors."""

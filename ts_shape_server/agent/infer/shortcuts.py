@@ -63,7 +63,8 @@ class Shortcuts:
             return function(*arguments, **keywords)
         key = self._key(function, arguments, keywords)
         if key is None:
-            return self._plain(function(*arguments, **keywords))
+            made = self._made(name, arguments, keywords)
+            return self._plain(function(*arguments, **keywords) if made is None else made)
         known = self._remembered.get(key, _NOTHING)
         if known is not _NOTHING:
             return list(known) if isinstance(known, list) else known
@@ -266,7 +267,7 @@ def _linear(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
 
 
 def _attention(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
-    """Without a mask: the queries' rows with the values' features, laid out as torch's kernels do."""
+    """Without a mask: the queries' rows with the values' features. How they are laid out is plain for plain queries."""
     plain = {key: value for key, value in keywords.items() if key not in ("dropout_p", "is_causal", "scale")}
     if len(arguments) != 3 or any(value is not None for value in plain.values()):
         return None
@@ -279,7 +280,7 @@ def _attention(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
     if query.shape[3] != key.shape[3] or key.shape[2] != value.shape[2]:
         return None
     batch, heads, rows = query.shape[:3]
-    return empty(query, (batch, rows, heads, value.shape[3])).transpose(1, 2)
+    return empty(query, (batch, heads, rows, value.shape[3])) if query.is_contiguous() else None
 
 
 def _cat(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
@@ -302,8 +303,23 @@ def _cat(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
     return empty(first, sizes)
 
 
+def _pad(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    if len(arguments) < 2 or (len(arguments) > 2 and arguments[2] != "constant"):
+        return None
+    if keywords.get("mode", "constant") != "constant" or not arguments[0].is_contiguous():
+        return None
+    tensor, pads = arguments[0], list(arguments[1])
+    sizes = list(tensor.shape)
+    if len(pads) % 2 or len(pads) > 2 * len(sizes) or any(pad < 0 for pad in pads if isinstance(pad, int)):
+        return None
+    for place in range(len(pads) // 2):
+        sizes[-1 - place] = sizes[-1 - place] + pads[2 * place] + pads[2 * place + 1]
+    return empty(tensor, sizes)
+
+
 _MAKERS: dict[str, Callable[[Sequence[Any], Mapping[str, Any]], Any]] = {
     "cat": _cat,
+    "pad": _pad,
     "conv1d": _convolution(1),
     "conv2d": _convolution(2),
     "conv3d": _convolution(3),

@@ -296,6 +296,8 @@ def _on_real(
         return found
     try:
         with time_limit(min(REAL_SECONDS, max(1.0, context.remaining() / 3))):
+            if session.confirms(found.inputs):
+                return found
             outcome = session.on_real(found.inputs)
     except TimeLimit:
         return found

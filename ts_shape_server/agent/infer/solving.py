@@ -6,6 +6,7 @@ enumeration where it is not. A batch size is changed last, and a divisor must ho
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 from ts_shape_server.agent.infer import expressions
 from ts_shape_server.agent.infer.symbolic import Guard
 
+ALIKE = 64
+"""Among so many values that solve an equation in a row, the one that halves most often is what people use."""
 LARGEST = 1 << 22
 ENUMERATED = 1024
 PAIRED = 64
@@ -135,12 +138,21 @@ def _along(
     values = [value for value in range(1, ENUMERATED + 1) if accepted(value)] if exact is None else []
     values = [value for value in values if value > 1] or values
     if exact is not None and accepted(exact):
-        values = [exact]
+        values = list(itertools.takewhile(accepted, range(exact, exact + ALIKE)))
+        return [at(value) for value in dict.fromkeys((_roundest(values), exact))]
     start = sizes[unknown[0]]
     above = [value for value in values if value >= start][:2]
     below = [value for value in values if value < start][-1:]
-    chosen = [*above[:1], *below, *values[:1], *above[1:]]
+    row = [
+        value for order, value in enumerate(value for value in values if value >= start) if value == above[0] + order
+    ]
+    chosen = [*([_roundest(row)] if row else []), *above[:1], *below, *values[:1], *above[1:]]
     return [at(value) for value in dict.fromkeys(chosen)]
+
+
+def _roundest(values: Sequence[int]) -> int:
+    """The one that halves most often."""
+    return max(values, key=lambda value: (value & -value, -value))
 
 
 def _root(condition: _Condition, at: Callable[[int], tuple[int, ...]]) -> int | None:
