@@ -33,6 +33,15 @@ def test_waiting_for_ever_is_interrupted() -> None:
     assert time.monotonic() - started < 10
 
 
+def test_a_limit_that_is_swallowed_comes_again() -> None:
+    with pytest.raises(TimeLimit), time_limit(0.05):
+        try:
+            work(5)
+        except BaseException:
+            pass
+        work(20)
+
+
 def test_the_nearer_of_two_limits_rules_and_the_outer_one_stays() -> None:
     with pytest.raises(TimeLimit), time_limit(0.05), time_limit(5):
         work(5)

@@ -48,6 +48,7 @@ _due: list[float] = []
 """When the limits that are in force end, on the clock of `now`, the outermost first."""
 IDLE = 0.01
 """A process that gets less of the wall time than this waits for something; a busy machine leaves it more."""
+_AGAIN = 0.5
 _LOOK = 0.25
 """Seconds between two looks at whether a process waits."""
 
@@ -107,4 +108,6 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     if now() < _due[-1] and not any(patience.over() for patience in _patience):
         _arm()
         return
+    # Where this is swallowed, in a weak reference's callback or by a bare `except`, it comes again.
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN)
     raise TimeLimit
