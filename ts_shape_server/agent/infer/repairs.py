@@ -91,6 +91,10 @@ _TOO_SMALL = re.compile(
     r"smaller than kernel size|should be less than the corresponding input dimension|must have non-zero size|"
     r"Expected .* non-zero size|too small"
 )
+_SIDES_NEEDED = re.compile(
+    r"divisible|(?:image|input|img) size|height|width|resolution|window|is invalid for input", re.I
+)
+CUSTOMARY_SIDES = (224, 256, 384)
 _SAME_NEEDED = re.compile(r"shape|same|match|equal|size of tensor|broadcast", re.I)
 ALIKE = 4
 """So many inputs at most are tried with the dims of each other."""
@@ -184,6 +188,10 @@ def from_error(error: BaseException, inputs: Inputs, blamed: frozenset[str], omi
             yield order - 3, _enlarged(inputs, factor)
     for rank in _wanted_ranks(text):
         yield 0, _all_of_rank(inputs, rank)
+    if _SIDES_NEEDED.search(text):
+        for side in CUSTOMARY_SIDES:
+            # Before the equation is read: deep in a net it is long, and each window states one of its own.
+            yield -2, _with_sides(inputs, side)
     yield from _alike(inputs, text, blamed)
     owners, groups = _owners(inputs), values.groups(inputs)
     for index, guess in enumerate(values.all_tensors(inputs)):
@@ -203,6 +211,17 @@ def _enlarged(inputs: Inputs, factor: int) -> Inputs:
         if owners[index].given:
             return guess
         return replace(guess, dims=(*guess.dims[:first], *(size * factor for size in guess.dims[first:])))
+
+    return values.map_tensors(inputs, change)
+
+
+def _with_sides(inputs: Inputs, side: int) -> Inputs:
+    """Images with both sides that long: nets that cut them into windows are written for the customary sizes."""
+    owners = _owners(inputs)
+
+    def change(index: int, guess: TensorGuess) -> Guess:
+        known = owners[index].given or len(guess.dims) != 4
+        return guess if known else replace(guess, dims=(*guess.dims[:2], side, side))
 
     return values.map_tensors(inputs, change)
 
