@@ -91,9 +91,7 @@ _TOO_SMALL = re.compile(
     r"smaller than kernel size|should be less than the corresponding input dimension|must have non-zero size|"
     r"Expected .* non-zero size|too small"
 )
-_SIDES_NEEDED = re.compile(
-    r"divisible|(?:image|input|img) size|height|width|resolution|window|is invalid for input", re.I
-)
+_SIDES_NEEDED = re.compile(r"divisible|(?:image|input|img) size|height|width|resolution|window", re.I)
 CUSTOMARY_SIDES = (224, 256, 384)
 _SAME_NEEDED = re.compile(r"shape|same|match|equal|size of tensor|broadcast", re.I)
 ALIKE = 4
