@@ -24,6 +24,9 @@ FIXED, OPEN = 8, 4
 """Attempts without any that came further, after which the search gives up; fewer where fixed sizes disagree, and
 fewest where the constructor's arguments may be changed for that.
 """
+ALL_ALIKE = 24
+"""So many inputs that all fail in the very same way are enough."""
+TOLD = 200
 SYMBOLIC_ATTEMPTS = 40
 LARGEST_REAL, LARGEST_FAKE = 1 << 23, 1 << 28
 """Elements of a tensor."""
@@ -121,6 +124,7 @@ class _Search:
     def run(self) -> Found | NotFound:
         attempts = 0
         stale = 0
+        failures: set[str] = set()
         while (
             self._queue and attempts < ATTEMPTS and stale < (FIXED if self._fixed else STALE) and now() < self._deadline
         ):
@@ -143,6 +147,10 @@ class _Search:
             if self._best is None or outcome.steps > self._best[1].steps:
                 self._best = (inputs, outcome)
                 stale, self._fixed = 0, self._open and repairs.is_constructors(outcome.error, inputs)
+            failures.add(f"{type(outcome.error).__name__} {outcome.steps} {outcome.error}"[:TOLD])
+            if attempts >= ALL_ALIKE and len(failures) == 1:
+                # Nothing that goes in has changed anything: what raises does not look at it.
+                break
             self._expand(inputs, outcome)
             if self._swallowed is not None:
                 self._grace -= 1

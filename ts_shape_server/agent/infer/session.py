@@ -165,7 +165,11 @@ class Session:
         return run() if allowed and self._remembered is None else outcome
 
     def _symbolic_run(self, inputs: values.Inputs, observers: Sequence[Any]) -> Outcome:
-        reals = [torch.empty(item.dims, dtype=getattr(torch, item.dtype)) for item in values.all_tensors(inputs)]
+        try:
+            reals = [torch.empty(item.dims, dtype=getattr(torch, item.dtype)) for item in values.all_tensors(inputs)]
+        except RuntimeError as refused:
+            # No memory for them: what the module's own code keeps is not this run's to end.
+            return Outcome(refused, wishes={})
         kept: list[Outcome] = []
 
         def call(twins: list[Any], plainer: Callable[[Any], Any]) -> Any:
