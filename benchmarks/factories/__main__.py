@@ -63,7 +63,7 @@ def catalogued(corpus: str, site: list[Path]) -> dict[str, Any]:
         *(str(place.resolve()) for place in site),
     ]
     told = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=600)
-    found: dict[str, Any] = json.loads(told.stdout)
+    found: dict[str, Any] = json.loads(told.stdout.splitlines()[-1])
     return found
 
 

@@ -29,10 +29,10 @@ def torchvision(module: Any) -> Iterator[dict[str, Any]]:
     models = importlib.import_module("torchvision.models")
     for part in (models, models.segmentation, models.video):
         for name in models.list_models(module=part):
-            weights = models.get_model_weights(name).DEFAULT
-            told = weights.transforms.keywords
-            sides = told["crop_size"] if "crop_size" in told else told["resize_size"]
-            sides = sides if isinstance(sides, tuple) else (sides, sides)
+            # Weights for larger images come with constructor arguments of their own.
+            weights, sides = min(
+                ((weights, _sides(weights)) for weights in models.get_model_weights(name)), key=lambda pair: pair[1]
+            )
             if part is models.video:
                 sides = (weights.meta.get("min_temporal_size", 1), *sides)
                 sides = (max(FRAMES, sides[0]), *sides[1:])
@@ -43,6 +43,13 @@ def torchvision(module: Any) -> Iterator[dict[str, Any]]:
                 "imports": f"from {part.__name__} import {name}",
                 "sizes": [3, *sides],
             }
+
+
+def _sides(weights: Any) -> tuple[int, ...]:
+    """Height and width of the images that these weights were made for."""
+    told = weights.transforms.keywords
+    sides = told["crop_size"] if "crop_size" in told else told["resize_size"]
+    return tuple(sides) if isinstance(sides, (tuple, list)) else (sides, sides)
 
 
 def timm(module: Any) -> Iterator[dict[str, Any]]:

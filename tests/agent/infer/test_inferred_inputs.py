@@ -321,3 +321,48 @@ def test_a_config_grows_the_attributes_that_are_read(tmp_path: Path) -> None:
 def test_an_expression_holds_in_a_file_that_imports_nothing(expression: str, expected: str) -> None:
     assert repr(eval(solve.standing_alone(expression, {}), {})) == expected
     assert solve.standing_alone(expression, {"nn": None, "torch": None}) == expression
+
+
+def test_an_index_that_is_moved_on_the_way_stays_inside_its_table_for_all_values_not_only_for_lucky_ones(
+    tmp_path: Path,
+) -> None:
+    """Fields share a table, each behind an offset of its own: what the table holds is no bound of the input."""
+    found = report(
+        tmp_path,
+        net(
+            "self.e = nn.Embedding(64, 8); self.register_buffer('offsets', torch.tensor([0, 16, 32, 48]))",
+            "return self.e(x + self.offsets)",
+        ),
+    )
+    assert found["example"]["x"]["high"] == 15
+    assert found["example"]["x"]["tensor"][-1] == 4
+
+
+def test_a_net_that_goes_deep_asks_all_that_its_levels_ask(tmp_path: Path) -> None:
+    """Sizes that the first levels take may fail in the last: every level's condition is told."""
+    found = report(
+        tmp_path,
+        net(
+            "self.d = nn.ModuleList(nn.Conv2d(3, 3, 4, 2, 1) for _ in range(5)); "
+            "self.u = nn.ModuleList(nn.ConvTranspose2d(3, 3, 4, 2, 1) for _ in range(5))",
+            "kept = []\n"
+            "        for down in self.d:\n"
+            "            kept.append(x)\n"
+            "            x = down(x)\n"
+            "        for up in self.u:\n"
+            "            x = up(x) + kept.pop()\n"
+            "        return x",
+        ),
+    )
+    symbols = {name: item for name, item in found["symbols"].items() if name in ("H", "W")}
+    runs_for = [
+        side
+        for side in range(32, 200)
+        if all(
+            item["min"] <= side <= (item["max"] or side) and side % item["multiple_of"] == 0
+            for item in symbols.values()
+        )
+        and all(eval(text, {"H": side, "W": side}) for text in found["constraints"])
+    ]
+    assert len(symbols) == 2
+    assert runs_for == list(range(32, 200, 32))

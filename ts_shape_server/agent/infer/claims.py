@@ -7,13 +7,14 @@ The same procedure works without guards, with plainer claims. Knows nothing of n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sympy
 
-from ts_shape_server.agent.infer import expressions, values
+from ts_shape_server.agent.infer import draws, expressions, values
+from ts_shape_server.agent.infer.claim import Claim, Condition, Free, Sizes
 from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.session import Outcome, Session
 from ts_shape_server.agent.infer.symbolic import Guard
@@ -23,49 +24,6 @@ LARGE = (256, 2048)
 _INDEX_LIMIT = (1 << 31) - 1
 VERIFYING_SHARE = 0.25
 """Part of the time that is kept for runs at sizes drawn from the finished claim."""
-Sizes = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A guard that must hold, compiled over all sizes. `slots` are the places of its symbols."""
-
-    expression: Any
-    slots: tuple[int, ...]
-    holds: Callable[[Sequence[int]], bool]
-
-
-@dataclass(frozen=True)
-class Free:
-    """Dims that move together. `maximum` None: no bound was met. `members` are places in the sizes."""
-
-    members: tuple[int, ...]
-    minimum: int
-    maximum: int | None
-    multiple_of: int
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What the module accepts around `base`: every place is in one of `free`, or has its base value."""
-
-    base: Sizes
-    free: tuple[Free, ...]
-    conditions: tuple[Condition, ...]
-    second: Sizes | None
-
-    def allows(self, sizes: Sizes) -> bool:
-        """Whether the claim covers these sizes."""
-        covered = {member for item in self.free for member in item.members}
-        if any(sizes[slot] != self.base[slot] for slot in range(len(sizes)) if slot not in covered):
-            return False
-        for item in self.free:
-            value = sizes[item.members[0]]
-            if any(sizes[member] != value for member in item.members) or value < item.minimum:
-                return False
-            if value % item.multiple_of or (item.maximum is not None and value > item.maximum):
-                return False
-        return all(condition.holds(sizes) for condition in self.conditions)
 
 
 @dataclass
@@ -103,6 +61,10 @@ class Trials:
     def fails(self, sizes: Sizes) -> bool:
         """Whether these sizes are known not to run."""
         return not self.good(sizes) and sizes in self.known
+
+    def left(self) -> float:
+        """Seconds of work until time is up."""
+        return self.deadline - now()
 
     def halvings(self, searches: int) -> int:
         """How often each of so many searches may halve its interval in the time that is left."""
@@ -185,8 +147,9 @@ def generalise(trials: Trials, guards: Sequence[Guard]) -> Claim:
         if step is not None:
             free.append(_seen_range(trials, members, step))
     _move_pairs(trials, free)
-    for bound in (_downward, _upward):
-        free = [bound(trials, item, conditions) for item in free]
+    free = [_downward(trials, item, conditions) for item in free]
+    together = _largest_together(trials, free)
+    free = [_upward(trials, item, conditions, together) for item in free]
     trials.deadline = whole
     kept = _needed(trials, free, conditions)
     claim = Claim(base, tuple(free), tuple(kept), None)
@@ -339,11 +302,34 @@ def _last_allowed(trials: Trials, item: Free, conditions: Sequence[Condition], s
     return forbidden - step if trials.good(trials.moved(item.members, forbidden - step)) else None
 
 
-def _upward(trials: Trials, item: Free, conditions: Sequence[Condition]) -> Free:
-    """The largest value that runs; none where torch's own conditions, or a run, allow a large one."""
+def _largest_together(trials: Trials, free: Sequence[Free]) -> int:
+    """How many of the steps of `LARGE` all free dims take at once: one run then stands for one of each."""
+    if trials.session.real_only or len(free) < 2:
+        return 0
+    for count in range(len(LARGE)):
+        sizes = trials.base
+        for item in free:
+            sizes = draws.with_value(sizes, item.members, _large(item)[count])
+        if not trials.good(sizes):
+            return count
+    return len(LARGE)
+
+
+def _large(item: Free) -> list[int]:
+    """Values that only a bound would refuse."""
+    return [max(value, 2 * (item.maximum or item.minimum)) // item.multiple_of * item.multiple_of for value in LARGE]
+
+
+def _upward(trials: Trials, item: Free, conditions: Sequence[Condition], together: int) -> Free:
+    """The largest value that runs; none where torch's own conditions, or a run, allow a large one.
+
+    `together`: so many large values were taken by all free dims at once.
+    """
     step = item.multiple_of
     start = item.maximum or item.minimum
-    large = [max(value, 2 * start) // step * step for value in LARGE]
+    large = _large(item)
+    if together == len(large) or (together and trials.left() <= 0):
+        return replace(item, maximum=None)
     # Where 32-bit indices do not suffice, torch takes another way and does not refuse.
     stated = [item for item in conditions if expressions.largest_number(item.expression) < _INDEX_LIMIT]
     if stated and all(condition.holds(trials.moved(item.members, value)) for condition in stated for value in large):
@@ -352,8 +338,8 @@ def _upward(trials: Trials, item: Free, conditions: Sequence[Condition]) -> Free
     if proposed is not None:
         return replace(item, maximum=proposed)
     low = start
-    for value in large:
-        if trials.good(trials.moved(item.members, value)):
+    for number, value in enumerate(large):
+        if number < together or trials.good(trials.moved(item.members, value)):
             low = value
             continue
         high = value
@@ -416,10 +402,13 @@ def _plainness(condition: Condition) -> tuple[int, int, int]:
 def _verified(trials: Trials, claim: Claim, conditions: Sequence[Condition]) -> Claim:
     """`claim` after draws from it ran; a free dim that made a draw fail is narrowed to its base value."""
     for _ in range(8):
-        draws = list(_draws(claim))
-        failed = next((sizes for sizes in draws if trials.fails(sizes)), None)
+        drawn = list(draws.edges(claim))
+        failed = next((sizes for sizes in drawn if trials.fails(sizes)), None)
+        # What conditions leave out is seen from all that fails, not from the first.
+        conditioned = [sizes for sizes in draws.conditioned(claim) if trials.fails(sizes)]
+        failed = failed or next(iter(conditioned), None)
         if failed is None:
-            second = next((sizes for sizes in draws if sizes != claim.base and trials.known.get(sizes)), None)
+            second = next((sizes for sizes in drawn if sizes != claim.base and trials.known.get(sizes)), None)
             return Claim(claim.base, claim.free, claim.conditions, second)
         kept = _needed(trials, list(claim.free), conditions)
         if len(kept) > len(claim.conditions):
@@ -447,50 +436,6 @@ def _wider_step(trials: Trials, item: Free) -> Free | None:
         ):
             return Free(item.members, start, None if item.maximum is None else item.maximum // step * step, step)
     return None
-
-
-def _draws(claim: Claim) -> Iterator[Sizes]:
-    """A few sizes that the claim allows, the same ones each time: all larger, mixed, all as small as may be."""
-    for pattern in ((1, 2, 3), (-1, -1, -1), (40, 30, 20), (3, 1, 2)):
-        sizes = list(claim.base)
-        for order, item in enumerate(claim.free):
-            shift = pattern[order % 3]
-            value = item.minimum if shift < 0 else sizes[item.members[0]] + shift * item.multiple_of
-            if item.maximum is not None:
-                value = min(value, item.maximum)
-            for member in item.members:
-                sizes[member] = value
-        drawn = tuple(sizes)
-        if claim.allows(drawn):
-            yield drawn
-            continue
-        for item in claim.free:
-            for shift in (1, 2, -1):
-                single = list(claim.base)
-                for member in item.members:
-                    single[member] += shift * item.multiple_of
-                if claim.allows(tuple(single)):
-                    yield tuple(single)
-
-
-def spread(claim: Claim) -> Iterator[Sizes]:
-    """Sizes that the claim allows, far from the base, in which no two free dims move in the same draws.
-
-    So what a size inside follows is told apart from what it equals by chance. There are as many as it takes: two for
-    three free dims, three for seven.
-    """
-    for bit in range(len(claim.free).bit_length()):
-        sizes = list(claim.base)
-        for order, item in enumerate(claim.free):
-            if not (order + 1) >> bit & 1:
-                continue
-            value = 2 * claim.base[item.members[0]] + (2 * order + 1 + bit) * item.multiple_of
-            if item.maximum is not None:
-                value = min(value, item.maximum // item.multiple_of * item.multiple_of)
-            for member in item.members:
-                sizes[member] = value
-        if claim.allows(tuple(sizes)):
-            yield tuple(sizes)
 
 
 def narrowed(claim: Claim, free: tuple[Free, ...]) -> Claim:

@@ -10,7 +10,18 @@ from typing import Any
 from torch import nn
 
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer import argument_names, claims, contract, indices, naming, shots, symbolic, values
+from ts_shape_server.agent.infer import (
+    argument_names,
+    claims,
+    contract,
+    draws,
+    indices,
+    naming,
+    shots,
+    symbolic,
+    values,
+)
+from ts_shape_server.agent.infer.claim import Claim, Sizes
 from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.solve import SYMBOLIC_SECONDS, Solved
 from ts_shape_server.agent.infer.spelling import Spelling
@@ -60,17 +71,17 @@ def inside(cls: type, shot: shots.Shot) -> dict[str, Any]:
 
 
 def _sampled(
-    solved: Solved, claim: claims.Claim, trials: claims.Trials, context: Context, lines: range
-) -> tuple[list[claims.Sizes], list[shots.Shot]]:
+    solved: Solved, claim: Claim, trials: claims.Trials, context: Context, lines: range
+) -> tuple[list[Sizes], list[shots.Shot]]:
     """Sizes that the claim allows, the base first, and what runs at them show."""
     found, session = solved.found, solved.session
     good = [sizes for sizes, ran in trials.known.items() if ran and sizes != claim.base and claim.allows(sizes)]
     preferred = [claim.second] if claim.second is not None else []
-    spread = list(claims.spread(claim))
+    spread = list(draws.spread(claim))
     fallback = sorted(good, key=lambda sizes: -_moved(sizes, claim.base))[: SAMPLES - 2]
     smallest = [min(good, key=sum)] if good else []
     wanted = list(dict.fromkeys([claim.base, *preferred, *spread, *smallest, *fallback]))
-    samples: list[claims.Sizes] = []
+    samples: list[Sizes] = []
     taken: list[shots.Shot] = []
     deadline = now() + min(SAMPLE_SECONDS, context.remaining() * 0.1)
     for sizes in wanted:
@@ -84,7 +95,7 @@ def _sampled(
     return samples, taken
 
 
-def _without_unseen(claim: claims.Claim, samples: Sequence[claims.Sizes], traced: shots.Shot | None) -> claims.Claim:
+def _without_unseen(claim: Claim, samples: Sequence[Sizes], traced: shots.Shot | None) -> Claim:
     """`claim` without the dims of which no run shows what follows them: the sizes inside are not known at others."""
     stated = [size for size in shots.sizes_of(traced) if not isinstance(size, int)] if traced is not None else []
     told = {str(symbol) for size in stated for symbol in size.free_symbols}
@@ -97,7 +108,7 @@ def _without_unseen(claim: claims.Claim, samples: Sequence[claims.Sizes], traced
     return claim if len(free) == len(claim.free) else claims.narrowed(claim, free)
 
 
-def _moved(sizes: claims.Sizes, base: claims.Sizes) -> int:
+def _moved(sizes: Sizes, base: Sizes) -> int:
     """How many sizes differ, huge ones counting nothing."""
     return sum(here != there and here < 4 * there for here, there in zip(sizes, base))
 
@@ -137,7 +148,7 @@ def _counted(
 
 def _claimed(
     solved: Solved,
-    claim: claims.Claim,
+    claim: Claim,
     names: Mapping[int, str],
     spelling: Spelling,
     named: argument_names.Named,

@@ -1,45 +1,104 @@
-"""Narrows a claim by what only real memory shows: an index beyond the tensor that it points into.
+"""Narrows values and sizes by what only real memory shows: an index beyond the tensor that it points into.
 
-Tensors without memory have no values, so a run on them takes every index. Where a module indexes, its claim is tried
-at its edges on small real tensors. Knows claims, and nothing of names.
+Tensors without memory have no values, so a run on them takes every index, and random values of a small tensor may miss
+the one that is too large. Where a module indexes, its inputs are tried full of their largest value, and its claim at
+its edges, on small real tensors. Knows claims, and nothing of names.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
 from ts_shape_server.agent.infer import values
-from ts_shape_server.agent.infer.claims import LARGE, Claim, Free, Sizes, Trials
+from ts_shape_server.agent.infer.claim import Claim, Free, Sizes
+from ts_shape_server.agent.infer.claims import LARGE, Trials
 from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
+from ts_shape_server.agent.infer.search import Found
+from ts_shape_server.agent.infer.session import Session
 
 SECONDS = 1.0
 ELEMENTS = 1 << 18
-"""Larger inputs are not tried: one torch call on them could not be interrupted."""
+"""Inputs that are larger, and larger than twice those that ran, are not tried: one torch call on them could not be
+interrupted.
+"""
+
+
+def bounded(session: Session, found: Found) -> Found:
+    """The find with the largest values of its integer tensors such that a tensor full of them runs.
+
+    Unchanged where no value that is tried does.
+    """
+    inputs = found.inputs
+    deadline = now() + SECONDS
+    for index, tensor in enumerate(values.all_tensors(inputs)):
+        if not _holds_integers(tensor):
+            continue
+
+        def runs(value: int, index: int = index, inputs: values.Inputs = inputs) -> bool:
+            full = values.with_tensor(inputs, index, lambda guess: replace(guess, low=value, high=value))
+            return _beyond.search(str(session.quickly(full).error)) is None
+
+        low, high = tensor.low, tensor.high
+        try:
+            with time_limit(deadline - now()):
+                if runs(high) or not runs(low):
+                    continue
+                while high - low > 1:
+                    middle = (low + high) // 2
+                    low, high = (middle, high) if runs(middle) else (low, middle)
+        except TimeLimit:
+            break
+        largest = low
+        inputs = values.with_tensor(inputs, index, lambda guess: replace(guess, high=largest))  # noqa: B023  # called at once
+    return found if inputs is found.inputs else replace(found, inputs=inputs)
+
+
+_beyond = re.compile(r"out of (?:range|bounds)|index .* is invalid|must be smaller than num_classes", re.IGNORECASE)
+
+
+def _holds_integers(tensor: values.TensorGuess) -> bool:
+    return "int" in tensor.dtype and tensor.high > tensor.low
+
+
+def _full(inputs: values.Inputs) -> values.Inputs:
+    """`inputs` with integer tensors that are full of their largest value."""
+    return values.map_tensors(
+        inputs, lambda _, guess: replace(guess, low=guess.high) if _holds_integers(guess) else guess
+    )
 
 
 def checked(trials: Trials, claim: Claim) -> Claim:
     """`claim`, each range cut to where the module runs on real tensors. Unchanged where that cannot be seen."""
-    if trials.session.real_only or not trials.outcome.indexes or not claim.free:
+    if not trials.outcome.indexes or not claim.free:
         return claim
     deadline = now() + SECONDS
+    most = max(ELEMENTS, 2 * _elements(trials, claim.base))
     known: dict[Sizes, bool] = {}
+    full = _full(trials.inputs)
+    kinds = [trials.inputs] if full == trials.inputs else [trials.inputs, full]
 
     def good(sizes: Sizes) -> bool:
         if sizes not in known:
             left = deadline - now()
-            if left <= 0 or sum(math.prod(item) for item in _shapes(trials, sizes)) > ELEMENTS:
+            if left <= 0 or _elements(trials, sizes) > most:
                 return True
             try:
                 with time_limit(left):
-                    known[sizes] = trials.session.on_real(values.with_sizes(trials.inputs, sizes)).ok
+                    known[sizes] = all(trials.session.on_real(values.with_sizes(kind, sizes)).ok for kind in kinds)
             except TimeLimit:
                 return True
         return known[sizes]
 
     if not good(claim.base):
-        return claim
+        if len(kinds) == 1:
+            return claim
+        known.clear()
+        del kinds[1:]
+        if not good(claim.base):
+            return claim
     free = tuple(_cut(trials, claim, item, good) for item in claim.free)
     smallest = list(claim.base)
     for item in free:
@@ -53,8 +112,8 @@ def checked(trials: Trials, claim: Claim) -> Claim:
     return replace(narrower, second=second)
 
 
-def _shapes(trials: Trials, sizes: Sizes) -> list[tuple[int, ...]]:
-    return [item.dims for item in values.all_tensors(values.with_sizes(trials.inputs, sizes))]
+def _elements(trials: Trials, sizes: Sizes) -> int:
+    return sum(math.prod(item.dims) for item in values.all_tensors(values.with_sizes(trials.inputs, sizes)))
 
 
 def _cut(trials: Trials, claim: Claim, item: Free, good: Callable[[Sizes], bool]) -> Free:

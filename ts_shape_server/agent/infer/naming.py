@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ts_shape_server.agent.infer import values
-from ts_shape_server.agent.infer.claims import Claim
+from ts_shape_server.agent.infer.claim import Claim
 from ts_shape_server.agent.infer.spy import Wish
 
 _BY_RANK: Mapping[int, tuple[str, ...]] = {

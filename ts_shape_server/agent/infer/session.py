@@ -96,6 +96,7 @@ class Session:
         self._make_real = make_real
         self._make_light = make_light
         self._real: nn.Module | None = None
+        self._light: nn.Module | None = None
         self.real_only = mode is None
         self.count = 0
         self._before: State | None = None
@@ -133,14 +134,20 @@ class Session:
 
         False says nothing yet: values may matter.
         """
+        return self._make_light is not None and self._real is None and self.quickly(inputs).ok
+
+    def quickly(self, inputs: values.Inputs) -> Outcome:
+        """Run on real tensors, through the instance whose large weights are all alike if there is no other yet."""
         if self._make_light is None or self._real is not None:
-            return False
+            return self.on_real(inputs)
         try:
+            if self._light is None:
+                self._light = self._make_light()
             runs.seed()
             made = self._build(inputs, self._real_tensor)
-            return self._call(self._make_light(), made, ()).ok
-        except Exception:
-            return False
+        except Exception as error:
+            return Outcome(error, wishes={})
+        return self._call(self._light, made, ())
 
     def on_real(self, inputs: values.Inputs, observers: Sequence[Any] = ()) -> Outcome:
         """Run on real tensors."""

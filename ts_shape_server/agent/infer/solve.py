@@ -26,6 +26,7 @@ from ts_shape_server.agent.infer import (
     factories,
     given,
     hosts,
+    indices,
     mismatch,
     points,
     pragmas,
@@ -264,6 +265,8 @@ def _search(
         if isinstance(checked, search.Found):
             checked = _on_real(built.session, checked, context, lines, deadline)
             if isinstance(checked, search.Found):
+                if _small(built.session, checked) and (checked.outcome.indexes or built.session.real_only):
+                    checked = indices.bounded(built.session, checked)
                 checked = _with_different_items(built.session, checked)
                 checked = search.Found(points.sourced(checked.inputs, said), checked.outcome)
                 axes = points.axes(known, checked.inputs, said)
@@ -291,8 +294,7 @@ def _on_real(
     session: Session, found: search.Found, context: Context, lines: Mapping[int, str], deadline: float
 ) -> search.Found | search.NotFound:
     """The find confirmed on real tensors, where the module is small enough to be run for real."""
-    count, _ = contract.parameter_counts(session.module)
-    if session.real_only or count > REAL_PARAMETERS or found.outcome.work > REAL_PRODUCTS:
+    if session.real_only or not _small(session, found):
         return found
     try:
         with time_limit(min(REAL_SECONDS, max(1.0, context.remaining() / 3))):
@@ -309,6 +311,12 @@ def _on_real(
             return search.search(session, [found.inputs], context.path, lines, deadline)
     except TimeLimit:
         return search.NotFound(found.inputs, outcome, 1, False)
+
+
+def _small(session: Session, found: search.Found) -> bool:
+    """Whether the module and its inputs are small enough to be run for real."""
+    count, _ = contract.parameter_counts(session.module)
+    return count <= REAL_PARAMETERS and found.outcome.work <= REAL_PRODUCTS
 
 
 def _unsolved(session: Session, result: search.NotFound, context: Context) -> Unsolved:

@@ -15,7 +15,7 @@ from typing import Any, Union
 import sympy
 
 from ts_shape_server.agent.infer import expressions
-from ts_shape_server.agent.infer.claims import Claim, Sizes
+from ts_shape_server.agent.infer.claim import Claim, Sizes
 
 Dim = Union[int, str]
 UNKNOWN = "?"
@@ -78,7 +78,7 @@ class Spelling:
         stated = self.dim(size)
         if len(seen) != len(self.samples) or (isinstance(stated, int) and len(set(seen)) <= 1):
             return stated
-        if not isinstance(size, int) and self._values(size, self.samples) in (list(seen), None):
+        if not isinstance(size, int) and (stated == UNKNOWN or self._values(size, self.samples) == list(seen)):
             return stated
         fitted = self.fitted(seen, self.samples)
         return UNKNOWN if fitted is None else fitted
