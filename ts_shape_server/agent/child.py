@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ts_shape_server.agent import endings, infer, load, runs, script
+from ts_shape_server.agent import endings, infer, load, runs, saved, script
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import contract
 from ts_shape_server.agent.sandbox import policy
@@ -127,9 +127,8 @@ def _run(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: s
     policy.enter(_policy(job, limits, result, scratch, agent, tier))
     sender = Sender(result)
     seconds = limits["wall_ms"] / 1000 * OWN_SHARE
-    {"report": _report, "trial": _trial, "export": _export, "verify": _verify}[job["kind"]](
-        job, sender, seconds, scratch
-    )
+    kinds = {"report": _report, "trial": _trial, "export": _export, "verify": _verify, "inspect": _inspect}
+    kinds[job["kind"]](job, sender, seconds, scratch)
     return 0
 
 
@@ -259,3 +258,7 @@ def _export(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
 
 def _verify(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
     sender.claim({"verify": script.verify(job)})
+
+
+def _inspect(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
+    sender.claim({"inspect": saved.inspect(job, seconds, scratch)})

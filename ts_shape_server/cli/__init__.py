@@ -151,6 +151,10 @@ def _parser() -> argparse.ArgumentParser:
     fix.add_argument("--seconds", type=float, default=60.0, help="how long to look for a class's repair (default 60)")
     fix.add_argument("--write", action="store_true", help="write the files instead")
 
+    inspect = commands.add_parser("inspect", parents=[common], help="what goes into a saved module")
+    inspect.add_argument("files", nargs="+", metavar="FILE.pt")
+    inspect.add_argument("--json", action="store_true", help="one JSON object a line")
+
     info = commands.add_parser("info", parents=[common], help="interpreter, torch and sandbox")
     info.add_argument("--json", action="store_true")
     return parser

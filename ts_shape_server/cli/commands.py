@@ -180,6 +180,23 @@ async def export(options: argparse.Namespace, flags: Flags) -> int:
     return 1
 
 
+async def inspect(options: argparse.Namespace, flags: Flags) -> int:
+    """What saved files hold and what goes into them; 1 if that of one of them could not be told."""
+    out = tables.console()
+    untold = 0
+    async with Runner(flags, options.files[0], tell) as runner:
+        runner.must_probe()
+        for name in options.files:
+            found = await runner.service.inspect(Path(name))
+            runner.must_probe()
+            untold += not found.known
+            if options.json:
+                print(json.dumps(found.to_json(), ensure_ascii=False), flush=True)
+            else:
+                tables.inspection(found, out)
+    return 1 if untold else 0
+
+
 async def info(options: argparse.Namespace, flags: Flags) -> int:
     """Interpreter, torch, sandbox; 0 also where there is none, since that is the answer."""
     async with Runner(flags, ".", tell) as runner:
@@ -257,6 +274,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace, Flags], Coroutine[Any, Any,
     "check": check,
     "show": show,
     "export": export,
+    "inspect": inspect,
     "info": info,
     "fix": fix,
 }

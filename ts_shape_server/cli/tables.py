@@ -13,6 +13,7 @@ from ts_shape_server.cli.formats import shown_path
 from ts_shape_server.features import words
 from ts_shape_server.features.hover import script_state
 from ts_shape_server.model import Failure, Report
+from ts_shape_server.probing.requests import Inspection
 
 
 def console() -> Console:
@@ -52,6 +53,19 @@ def show(report: Report, out: Console) -> None:
     ):
         out.print(f"  [yellow]{escape(failure.code)}[/yellow] {escape(_told(failure))}")
     out.print()
+
+
+def inspection(found: Inspection, out: Console) -> None:
+    """What a saved file holds, and the report of the module in it."""
+    out.print(f"[bold]{escape(str(found.path))}[/bold]  {escape(found.message)}")
+    for fact in found.facts:
+        out.print(f"  [dim]{escape(fact)}[/dim]")
+    if found.report is None:
+        out.print()
+        return
+    if found.known:
+        out.print(f"  [dim]{escape(words.SPEC_SOURCES.get(found.source, found.source))}[/dim]")
+    show(found.report, out)
 
 
 def _told(failure: Failure) -> str:

@@ -13,6 +13,7 @@ from ts_shape_server.analysis.modules import ModuleClass, Signature
 from ts_shape_server.features import words
 from ts_shape_server.features.known import Known
 from ts_shape_server.model import Attempt, Failure, InputSpec, Layer, Report, ValueSpec, Variable
+from ts_shape_server.probing.requests import Inspection
 
 _MOST_LAYERS = 12
 _RUN = re.compile(r"`+")
@@ -83,6 +84,28 @@ def variable_hover(known: Known, name: str, line: int, *, stored: bool) -> str |
     visits = f"It differs between visits: {words.many(len(shown), 'shape')}." if len(shown) > 1 else ""
     symbols = [line for item in seen for line in _symbols_of(report, item)]
     return _page([text, visits, _symbols(list(dict.fromkeys(symbols))), _note(known)])
+
+
+def saved_file(found: Inspection) -> str:
+    """A saved file under its path: what it is, what goes in and what comes out, and where that is known from."""
+    parts = [plain(found.message), *[f"_{plain(fact)}_" for fact in found.facts]]
+    report = found.report
+    if report is None:
+        return _page(parts)
+    if report.status != "ok":
+        return _page([*parts, *_failed(report)])
+    lines = words.symbol_lines(report)
+    return _page([_code(words.signature(report)), _symbols(lines), *parts, words.SPEC_SOURCES.get(found.source, "")])
+
+
+def no_saved_file(name: str) -> str:
+    """A path that leads to no file, as seen from the source and the folders of the workspace."""
+    return f"_There is no file {plain(name)} beside this one or in a folder of the workspace._"
+
+
+def reading_saved_file(name: str) -> str:
+    """While an inspection takes longer than a hover may."""
+    return f"_{plain(name)} is being read: hover again in a moment._"
 
 
 def failure_text(failure: Failure) -> str:

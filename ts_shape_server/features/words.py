@@ -18,6 +18,12 @@ _MOST_COMBINATIONS = 4096
 _MOST_SHOWN = 6
 _NAME = re.compile(r"[^\W\d]\w*")
 
+SPEC_SOURCES = {
+    "embedded": "As the export that wrote it has verified it.",
+    "solved": "Found by running the archive itself.",
+}
+"""Where the spec of a saved module is known from."""
+
 
 def dims(values: Sequence[Dim] | None) -> str:
     """``(B, 3, H//2)``; a single dim has no trailing comma, an unknown shape is an ellipsis."""

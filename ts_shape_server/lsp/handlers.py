@@ -236,6 +236,9 @@ async def hover_at(server: Server, document: Document, position: types.Position)
         return _unparsed(snapshot, line, column, convert)
     wait = session.settings.hover_wait_ms / 1000
     span = convert.range(source, subject.range)
+    if subject.kind == "archive_path":
+        text = await session.saved.told(session, document.path, subject.name, wait)
+        return None if text is None else _hover(text, span)
     owner, name = document, subject.class_name
     if name is None or snapshot.module(name) is None:
         if subject.kind in ("class", "name"):

@@ -23,6 +23,7 @@ from ts_shape_server.features.diagnostics import Finding, about_syntax, findings
 from ts_shape_server.features.known import unparsed
 from ts_shape_server.lsp.convert import uri_of
 from ts_shape_server.lsp.documents import Document
+from ts_shape_server.lsp.saved import SavedFiles
 from ts_shape_server.model import Report
 from ts_shape_server.probing.service import FileRequest, ProbeService, Trial
 from ts_shape_server.repair import combined, repair, scripts
@@ -72,6 +73,7 @@ class Session:
         self.configured = asyncio.Event()
         self.folders: tuple[str, ...] = ()
         self.workspace = Workspace((), self._overlays)
+        self.saved = SavedFiles()
         self.service: ProbeService | None = None
         self._on_change, self._on_status, self._on_warning = on_change, on_status, on_warning
         self._documents: dict[str, Document] = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ts_shape_server.model import Failure, TorchScript
+from ts_shape_server.model import Failure, Report, TorchScript
 from ts_shape_server.probing.agents import Limits
 from ts_shape_server.probing.moving import Place
 
@@ -112,3 +112,34 @@ class ExportResult:
     path: Path | None = None
     largest_difference: float | None = None
     failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a saved file holds. `message` says it in words; `facts` are more of it, a line each.
+
+    `kind` is ``script``, ``trace``, ``program``, ``state-dict``, ``safetensors``, ``module``, ``data``, ``other``, or
+    ``unread`` where it was not opened. `source` tells whether the report was ``embedded`` or ``solved``.
+    """
+
+    path: Path
+    kind: str
+    message: str
+    source: str = ""
+    report: Report | None = None
+    facts: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> bool:
+        """Whether what goes in is told."""
+        return self.report is not None and self.report.status == "ok"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "path": str(self.path),
+            "kind": self.kind,
+            "message": self.message,
+            "source": self.source,
+            "facts": list(self.facts),
+            "report": None if self.report is None else self.report.to_json(),
+        }

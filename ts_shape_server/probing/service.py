@@ -21,15 +21,24 @@ from typing import Any
 
 from ts_shape_server import __version__
 from ts_shape_server.model import Failure, Report, TorchScript, without_report
-from ts_shape_server.probing import landing, scratch
+from ts_shape_server.probing import archives, landing, scratch
 from ts_shape_server.probing.agents import Agent, AgentError, Done, Limits, State
 from ts_shape_server.probing.interpreter import Interpreter, NoInterpreter, find
 from ts_shape_server.probing.process import Launch
-from ts_shape_server.probing.requests import ClassRequest, ExportResult, FileRequest, Options, Trial
+from ts_shape_server.probing.requests import ClassRequest, ExportResult, FileRequest, Inspection, Options, Trial
 from ts_shape_server.probing.rounds import Round, sentence
 from ts_shape_server.probing.store import Entry, Store, digest, file_digest, key
 
-__all__ = ["ClassRequest", "ExportResult", "FileRequest", "Options", "ProbeService", "Trial", "agent_version"]
+__all__ = [
+    "ClassRequest",
+    "ExportResult",
+    "FileRequest",
+    "Inspection",
+    "Options",
+    "ProbeService",
+    "Trial",
+    "agent_version",
+]
 
 log = logging.getLogger(__name__)
 
@@ -240,6 +249,17 @@ class ProbeService:
         told = f" (largest difference {difference:.3g})" if difference is not None else ""
         message = f"Exported by {chosen} to {output}; it loads and agrees with eager on {sizes} sizes{told}."
         return ExportResult(True, chosen, message.replace("on 1 sizes", "on 1 size"), output, difference)
+
+    async def inspect(self, path: Path) -> Inspection:
+        """What a saved file holds, and what goes into the module in it; opened in the sandbox only."""
+        refused = archives.unreadable(path)
+        if refused is not None:
+            return Inspection(path, "unread", refused)
+        job = {"kind": "inspect", "path": "", "root": "", "overlays": {}, "archive": str(path.resolve())}
+        answer = await self._ask(job, "inspect", self.options.limits.of_export())
+        if isinstance(answer, str):
+            return Inspection(path, "unread", answer)
+        return archives.inspection(path, answer)
 
     async def _find(self) -> Interpreter:
         """The interpreter whose torch runs the probes. AgentError if there is none."""

@@ -325,7 +325,10 @@ _ANSWERS: Mapping[str, Check] = {
     "verify": _record(
         {"ok": _FLAG}, {"reason": _TEXT, "largest_difference": _is(int, float, type(None)), "sizes": _NUMBER}
     ),
-    "inspect": _is(dict),
+    "inspect": _record(
+        {"kind": _TEXT, "message": _TEXT},
+        {"source": _TEXT, "report": _or_null(lambda value: _REPORT(value)), "facts": _TEXTS},
+    ),
     "begin": _FLAG,
 }
 _TIER = _record({"tier": _TEXT, "layers": _object_of(_TEXT)})

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from ts_shape_server.agent import runs
-from ts_shape_server.agent.infer import symbolic, values
+from ts_shape_server.agent.infer import interpreted, symbolic, values
 from ts_shape_server.agent.infer.spy import Spy, Wish
 from ts_shape_server.agent.standins import StandInUsed
 
@@ -121,6 +121,8 @@ class Session:
         """Run on tensors of the guessed sizes: fake ones, or real ones once the module has asked for values."""
         if not self.real_only:
             outcome = self._twice(lambda: self._fake_run(inputs, observers))
+            if interpreted.is_silent(outcome.error):
+                outcome = dataclasses.replace(outcome, error=self.on_real(inputs).error or outcome.error)
             if not outcome.needs_data:
                 return outcome
             on_real = self.on_real(inputs, observers)
@@ -242,7 +244,7 @@ class Session:
                     stack.enter_context(observer)
                 output = module(*arguments, **keywords)
         except Exception as error:
-            return Outcome(error, None, spy.steps, spy.wishes, last_call=spy.last_call)
+            return Outcome(interpreted.inner(error), None, spy.steps, spy.wishes, last_call=spy.last_call)
         finally:
             _restore(before)
             if spy.unsafe:

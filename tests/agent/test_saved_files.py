@@ -1,0 +1,246 @@
+"""What is told of saved files: modules are solved from the archive alone, everything else is named for what it is.
+
+Each file is made by torch here, and inspected by a real agent in its sandbox.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+from probing_helpers import Prober
+from torch import Tensor, nn
+
+from ts_shape_server.probing.requests import Inspection
+
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+
+
+class Conv(nn.Module):
+    """Takes 28 × 28, or 29: what a flattened size says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.pool = nn.MaxPool2d(2)
+        self.fc = nn.Linear(4 * 14 * 14, 10)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.fc(self.pool(torch.relu(self.conv(image))).view(-1, 4 * 14 * 14))
+
+
+class Words(nn.Module):
+    """A list of sentences of any length, and a number with a default."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(50, 8)
+        self.fc = nn.Linear(8, 3)
+
+    def forward(self, sentences: list[Tensor], scale: float = 2.0) -> Tensor:
+        return torch.stack([self.fc(self.embedding(item).mean(0)) * scale for item in sentences])
+
+
+class Pair(nn.Module):
+    """Two inputs that share their batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = nn.Linear(6, 5), nn.Linear(7, 5)
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        return self.left(left) + self.right(right)
+
+
+@pytest.fixture
+def inspect(prober: Prober, survivors: Callable[[], list[int]]) -> Callable[[Path], Inspection]:
+    """`inspect(path)`; no process is left."""
+
+    def run(path: Path) -> Inspection:
+        found: Inspection = prober.run(prober.service.inspect(path))
+        assert survivors() == []
+        return found
+
+    return run
+
+
+def scripted(module: nn.Module, path: Path, **extra: str) -> None:
+    torch.jit.script(module.eval()).save(str(path), _extra_files=extra)
+
+
+def dims(found: Inspection) -> dict[str, Any]:
+    assert found.report is not None
+    return {item.name: item.value.dims for item in found.report.inputs}
+
+
+def test_a_scripted_module_is_solved_from_the_archive_alone(
+    inspect: Callable[[Path], Inspection], tmp_path: Path
+) -> None:
+    scripted(Conv(), tmp_path / "conv.pt")
+    found = inspect(tmp_path / "conv.pt")
+    assert (found.kind, found.source, found.known) == ("script", "solved", True)
+    assert found.report is not None
+    assert (found.report.name, found.report.path) == ("Conv", str(tmp_path / "conv.pt"))
+    assert dims(found) == {"image": ("B", 3, "H", "W")}
+    assert {name: (item.minimum, item.maximum) for name, item in found.report.symbols if name != "B"} == {
+        "H": (28, 29),
+        "W": (28, 29),
+    }
+    assert found.report.outputs[0].dims == ("B", 10)
+
+
+def test_a_traced_module_is_solved_beyond_the_sizes_that_it_was_traced_with(
+    inspect: Callable[[Path], Inspection], tmp_path: Path
+) -> None:
+    torch.jit.trace(Pair().eval(), (torch.randn(1, 6), torch.randn(1, 7))).save(str(tmp_path / "pair.pt"))
+    found = inspect(tmp_path / "pair.pt")
+    assert (found.kind, found.source) == ("trace", "solved")
+    assert dims(found) == {"left": ("B", 6), "right": ("B", 7)}
+    assert found.facts == ("traced with left (1, 6), right (1, 7): no limit",)
+
+
+def test_a_scripted_module_is_asked_for_the_rank_that_its_first_operations_document(
+    inspect: Callable[[Path], Inspection], tmp_path: Path
+) -> None:
+    scripted(Pair(), tmp_path / "pair.pt")
+    assert dims(inspect(tmp_path / "pair.pt")) == {"left": ("B", 6), "right": ("B", 7)}
+
+
+def test_the_types_of_a_scripted_module_are_those_of_its_schema(
+    inspect: Callable[[Path], Inspection], tmp_path: Path
+) -> None:
+    scripted(Words(), tmp_path / "words.pt")
+    found = inspect(tmp_path / "words.pt")
+    assert found.report is not None
+    types = {item.name: item.value.type for item in found.report.inputs}
+    assert types["sentences"] == "List[Tensor]"
+    assert found.report.inputs[0].value.items[0].dtype == "int64"
+
+
+def test_a_program_is_solved_within_what_it_was_exported_for(
+    inspect: Callable[[Path], Inspection], tmp_path: Path
+) -> None:
+    program = torch.export.export(Pair(), (torch.randn(4, 6), torch.randn(4, 7)))
+    torch.export.save(program, tmp_path / "pair.pt2")
+    found = inspect(tmp_path / "pair.pt2")
+    assert (found.kind, found.source) == ("program", "solved")
+    assert dims(found) == {"left": (4, 6), "right": (4, 7)}
+
+
+def test_the_spec_that_an_export_embedded_comes_before_solving(
+    inspect: Callable[[Path], Inspection], tmp_path: Path
+) -> None:
+    spec = {
+        "path": "conv.py",
+        "class": "Named",
+        "line": 3,
+        "status": "ok",
+        "inputs": [{"name": "x", "type": "Tensor", "dtype": "float32", "dims": ["B", 9]}],
+        "symbols": {"B": {"min": 1, "max": None, "multiple_of": 1}},
+        "outputs": [],
+    }
+    scripted(Conv(), tmp_path / "conv.pt", **{"ts_shape.json": json.dumps(spec), "labels.txt": "cat dog"})
+    found = inspect(tmp_path / "conv.pt")
+    assert (found.source, dims(found)) == ("embedded", {"x": ("B", 9)})
+    assert found.facts == ("extra files: labels.txt",)
+
+
+@pytest.mark.parametrize("spec", ["", "{", "[1]", "{}", '{"status": "ok", "class": 7}', "[" * 100_000])
+def test_an_embedded_spec_that_is_none_does_not_stand_in_the_way(
+    inspect: Callable[[Path], Inspection], tmp_path: Path, spec: str
+) -> None:
+    scripted(Conv(), tmp_path / "conv.pt", **{"ts_shape.json": spec})
+    found = inspect(tmp_path / "conv.pt")
+    assert (found.known, found.source) == (True, "solved")
+
+
+class Marks:
+    """Leaves a mark where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return open, (str(self.path), "w")
+
+
+def _zip(**entries: bytes) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return target.getvalue()
+
+
+def _saved(value: object, **options: Any) -> bytes:
+    target = io.BytesIO()
+    torch.save(value, target, **options)
+    return target.getvalue()
+
+
+def _numpy() -> bytes:
+    target = io.BytesIO()
+    numpy.save(target, numpy.zeros(3))
+    return target.getvalue()
+
+
+def _safetensors() -> bytes:
+    header = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+    return struct.pack("<Q", len(header)) + header + bytes(8)
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "words"),
+    [
+        (lambda: _saved(Conv().state_dict()), "state-dict", "`state_dict`"),
+        (lambda: _saved(Conv().state_dict(), _use_new_zipfile_serialization=False), "state-dict", "`state_dict`"),
+        (lambda: _saved({"epoch": 3, "model": Conv().state_dict()}), "state-dict", "under `model`"),
+        (lambda: _saved({"epoch": 3}), "data", "no module and no weights"),
+        (lambda: _saved(Conv()), "module", "Conv`"),
+        (_safetensors, "safetensors", "weights and no module"),
+        (_numpy, "other", "NumPy"),
+        (lambda: b"\x89HDF\r\n\x1a\n" + bytes(100), "other", "HDF5"),
+        (lambda: b"version https://git-lfs.github.com/spec/v1\n", "other", "git lfs pull"),
+        (lambda: b"", "other", "empty"),
+        (lambda: b"no module", "other", "no file that torch writes"),
+        (lambda: _saved(Conv().state_dict())[:900], "other", "cut off or damaged"),
+        (lambda: _zip(**{"a/b.txt": b"x"}), "other", "zip file that torch did not write"),
+        (lambda: _zip(**{"a/data.pkl": bytes(400 << 20)}), "other", "far more than its size"),
+        (lambda: _zip(**{"a/code/__torch__.py": b"x", "a/constants.pkl": b"x"}), "script", "does not load"),
+    ],
+    ids=lambda item: item if isinstance(item, str) else "",
+)
+def test_what_holds_no_module_is_named_in_a_sentence(
+    inspect: Callable[[Path], Inspection], tmp_path: Path, data: Callable[[], bytes], kind: str, words: str
+) -> None:
+    path = tmp_path / "file.pt"
+    path.write_bytes(data())
+    found = inspect(path)
+    assert (found.kind, found.report) == (kind, None)
+    assert words in found.message
+    assert "\n" not in found.message
+
+
+def test_nothing_is_unpickled_that_could_run_code(inspect: Callable[[Path], Inspection], tmp_path: Path) -> None:
+    path, mark = tmp_path / "evil.pt", tmp_path / "mark"
+    path.write_bytes(_saved({"weights": Marks(mark)}))
+    found = inspect(path)
+    assert found.kind == "module"
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize(("name", "words"), [("", "is a folder"), ("none.pt", "There is no file")])
+def test_a_path_that_leads_to_no_file_is_told_so(
+    inspect: Callable[[Path], Inspection], tmp_path: Path, name: str, words: str
+) -> None:
+    found = inspect(tmp_path / name)
+    assert found.kind == "unread"
+    assert words in found.message

@@ -1,0 +1,173 @@
+"""What goes into a saved module: from the spec inside it, else solved from the archive alone by the same engine.
+
+Runs in the sandbox only: an archive is a stranger's file. Only plain values are unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import time
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from ts_shape_server.agent import infer, load
+from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.saved import kinds, wrapping
+from ts_shape_server.probing import wire
+
+_TITLES = {
+    "script": "A scripted module of TorchScript.",
+    "trace": "A traced module of TorchScript.",
+    "program": "A program of `torch.export`.",
+}
+_WRAPPED_UNDER = ("state_dict", "model_state_dict", "model", "net", "weights", "module")
+_TENSOR_CLASSES = ("torch._utils.", "torch.storage.", "collections.OrderedDict", "torch.serialization.")
+
+
+def inspect(job: Mapping[str, Any], seconds: float, scratch: str) -> dict[str, Any]:
+    """``{"kind", "message", "source", "report", "facts"}`` of the file that an inspect job names.
+
+    `source` is ``embedded`` or ``solved``, empty without a report. `seconds` of wall time are there.
+    """
+    deadline = time.monotonic() + seconds
+    path = job["archive"]
+    kind = kinds.kind_of(path)
+    facts = list(kind.facts)
+    if kind.extra:
+        facts.append(f"extra files: {', '.join(sorted(kind.extra)[:20])}")
+    if kind.name == "pickle":
+        return _pickled(path)
+    if kind.name not in _TITLES:
+        return _answer(kind.name, kind.message, facts)
+    embedded = _embedded(kind.spec)
+    if embedded is not None:
+        return {**_answer(kind.name, _TITLES[kind.name], facts), "source": "embedded", "report": embedded}
+    return _solved(kind, path, facts, deadline, scratch)
+
+
+def _answer(kind: str, message: str, facts: list[str]) -> dict[str, Any]:
+    return {"kind": kind, "message": message, "facts": facts, "source": "", "report": None}
+
+
+def _embedded(text: str | None) -> dict[str, Any] | None:
+    """The report that an export wrote beside the module; None where there is none, or another thing of that name."""
+    try:
+        found = json.loads(text or "")
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or found.get("status") != "ok" or wire.validate_report(found):
+        return None
+    return found
+
+
+def _solved(kind: kinds.Kind, path: str, facts: list[str], deadline: float, scratch: str) -> dict[str, Any]:
+    answer = _answer(kind.name, _TITLES[kind.name], facts)
+    try:
+        saved = wrapping.read(path, kind.name)
+    except Exception as error:
+        message = f"It says that it is {_TITLES[kind.name][0].lower()}{_TITLES[kind.name][1:-1]}, and does not load: "
+        return {**answer, "message": message + _first_line(error)}
+    if saved.shapes:
+        known = ", ".join(f"{name} {shape}" for name, shape in saved.shapes.items())
+        facts.append(f"exported for {known}" if kind.name == "program" else f"traced with {known}: no limit")
+    file = os.path.join(scratch, "saved.py")
+    with open(file, "w", encoding="utf-8") as written:
+        written.write(wrapping.source(saved, path))
+    job = {"path": file, "root": scratch, "overlays": {}}
+    loaded = load.load(job, max(1.0, deadline - time.monotonic()) * load.SHARE)
+    found = load.find(loaded, saved.name, job, 1.0)
+    if isinstance(found, load.LoadProblem):
+        return {**answer, "message": f"{answer['message']} It does not load: {found.message}"}
+    # First what the archive alone says; what an author once gave it is tried where that finds nothing.
+    for shapes in (saved.ranks, {}, saved.shapes):
+        reports: list[dict[str, Any]] = []
+        context = Context(
+            file, scratch, loaded.source, found.loaded.namespace, deadline, (), stages=("example", "symbols")
+        )
+        request = {"name": saved.name, "line": 1, "evidence": [], "pragmas": {"init": {}, "inputs": dict(shapes)}}
+        infer.report_class(found.found, request, context, reports.append)
+        report = _of_archive(reports[-1], path)
+        if report["status"] == "ok":
+            break
+    return {**answer, "source": "solved" if report["status"] == "ok" else "", "report": report}
+
+
+def _of_archive(report: dict[str, Any], path: str) -> dict[str, Any]:
+    """The report with the archive in the place of the file that wrapped it, and no advice that a file cannot take."""
+    reason = report.get("reason")
+    if reason is not None:
+        told = str(reason.get("message", "")).partition(" Say what goes in")[0]
+        told = f"{told} Export it again with `ts-shape-server export`, which writes what goes in into the file."
+        reason = {**reason, "message": told, "location": None, "related": []}
+    inputs = [{**item, "from": "solved"} for item in report.get("inputs", [])]
+    # A program's only layers are those that torch puts around its graph.
+    layers = [item for item in report.get("layers", []) if item.get("type") not in ("GuardsFn", "GraphModule")]
+    plain = {"path": path, "line": 1, "inputs": inputs, "layers": layers, "variables": [], "stubbed": []}
+    return {**report, **plain, "reason": reason}
+
+
+def _pickled(path: str) -> dict[str, Any]:
+    """What `torch.save` wrote: plain values are looked at, anything else is named and not unpickled."""
+    try:
+        value = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except pickle.UnpicklingError:
+        named = _first_class(path)
+        told = f" of the class `{named}`" if named else ""
+        message = (
+            f"It is a pickled object{told}: it runs code when it is loaded, so it is not. Load it where its class is, "
+            "and save it with `torch.jit.save`, or its weights with `torch.save(module.state_dict(), path)`."
+        )
+        return _answer("module", message, [])
+    except Exception as error:
+        return _answer("other", f"It looks like a file of `torch.save`, and does not load: {_first_line(error)}", [])
+    under = ""
+    if isinstance(value, Mapping) and not _tensors(value):
+        under = next((name for name in _WRAPPED_UNDER if _tensors(value.get(name))), "")
+    tensors = _tensors(value[under] if under else value)
+    if not tensors:
+        return _answer("data", f"It is a saved {type(value).__name__}, and holds no module and no weights.", [])
+    inside = f" under `{under}`" if under else ""
+    message = f"It is a `state_dict`{inside}: weights and no module. What goes in is told by the class they are for."
+    count = sum(tensor.numel() for tensor in tensors.values())
+    dtypes = sorted({str(tensor.dtype).replace("torch.", "") for tensor in tensors.values()})
+    first = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in list(tensors.items())[:3])
+    more = ", …" if len(tensors) > 3 else ""
+    return _answer(
+        "state-dict",
+        message,
+        [
+            f"{len(tensors)} {'tensor' if len(tensors) == 1 else 'tensors'}, {count} numbers of {', '.join(dtypes)}",
+            first + more,
+        ],
+    )
+
+
+def _tensors(value: object) -> dict[str, torch.Tensor]:
+    if not isinstance(value, Mapping):
+        return {}
+    return {str(name): item for name, item in value.items() if isinstance(item, torch.Tensor)}
+
+
+def _first_class(path: str) -> str:
+    """The class that a pickle asks for first, tensors apart."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            name = next((name for name in archive.namelist() if name.endswith("data.pkl")), None)
+            if name is None:
+                return ""
+            with archive.open(name) as entry:
+                data = entry.read(kinds.MOST_HEADER)
+    else:
+        with open(path, "rb") as file:
+            data = file.read(kinds.MOST_HEADER)
+    return next((item for item in kinds.pickled_classes(data) if not item.startswith(_TENSOR_CLASSES)), "")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:300]

@@ -1,0 +1,153 @@
+"""Tells what a file is by its first bytes and its table of contents, before any of it is unpickled or run.
+
+The file is a stranger's: what it says of its own sizes is checked before it is believed. Knows no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickletools
+import struct
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MOST_ENTRIES = 200_000
+MOST_BYTES = 16 << 30
+"""Of all entries together, unpacked."""
+MOST_EXPANSION = 200
+"""So many times its size on disk may a file be when unpacked: torch stores weights as they are."""
+MOST_HEADER = 64 << 20
+MOST_SPEC = 4 << 20
+SPEC_FILE = "ts_shape.json"
+_KNOWN_EXTRA = frozenset([SPEC_FILE, "producer_info.json"])
+_SIGNATURES = (
+    (b"\x89HDF", "an HDF5 file, as Keras writes it", "Save the module from torch with `torch.jit.save`."),
+    (b"\x93NUMPY", "a NumPy array", "It holds no module: load it with `numpy.load`."),
+    (b"GGUF", "a GGUF file", "It holds weights for another runtime, and no module of torch's."),
+    (b"\x7fELF", "a program or shared library", "It holds no module that can be inspected."),
+    (b"\x1f\x8b", "packed with gzip", "Unpack it first."),
+    (b"version https://git-lfs", "a Git LFS pointer and not the file itself", "Fetch it with `git lfs pull`."),
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`name` is ``script``, ``trace``, ``program``, ``pickle``, ``safetensors`` or ``other``; `message` is a sentence.
+
+    `extra` are files that whoever saved it put beside the module; `spec` is the text of the input spec among them.
+    """
+
+    name: str
+    message: str
+    facts: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    spec: str | None = None
+
+
+def kind_of(path: str) -> Kind:
+    """What the file is. Raises OSError where it cannot be read."""
+    size = os.path.getsize(path)
+    if not size:
+        return Kind("other", "The file is empty: it was not written to its end.")
+    with open(path, "rb") as file:
+        head = file.read(256)
+    if head[:4] == b"PK\x03\x04":
+        return _zipped(path, size)
+    if head[:1] == b"\x80":
+        return Kind("pickle", "")
+    for signature, what, advice in _SIGNATURES:
+        if head.startswith(signature):
+            return Kind("other", f"It is {what}. {advice}")
+    header = _safetensors(path, head, size)
+    if header is not None:
+        return header
+    if path.endswith(".onnx") or (b"pytorch" in head and head[:1] == b"\x08"):
+        return Kind("other", "It is an ONNX model: its inputs are in its own graph, `onnx.load(path).graph.input`.")
+    return Kind(
+        "other", "It is no file that torch writes: save the module with `torch.jit.save` or `torch.export.save`."
+    )
+
+
+def _zipped(path: str, size: int) -> Kind:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            refused = _too_large(entries, size)
+            if refused is not None:
+                return Kind("other", refused)
+            names = [entry.filename for entry in entries]
+            extra = tuple(name.split("/extra/", 1)[1] for name in names if "/extra/" in name)
+            spec = _spec(archive, entries)
+    except (zipfile.BadZipFile, NotImplementedError, struct.error, EOFError, ValueError, OverflowError):
+        return Kind("other", "The file is cut off or damaged: copy or save it again.")
+    beside = tuple(name for name in extra if name not in _KNOWN_EXTRA)
+    inner = {name.split("/", 1)[1] for name in names if "/" in name}
+    if any(name.startswith("code/") for name in inner) and "constants.pkl" in inner:
+        name = "trace" if "traced_inputs.pkl" in inner else "script"
+        return Kind(name, "", extra=beside, spec=spec)
+    if "archive_format" in inner or "serialized_exported_program.json" in names:
+        return Kind("program", "", extra=beside, spec=spec)
+    if any(name.endswith(".data/extern_modules") for name in names):
+        return Kind("other", "It is a package of `torch.package`: it holds code, which is not run here.")
+    if "data.pkl" in inner:
+        return Kind("pickle", "")
+    if names and all(name.endswith(".npy") for name in names):
+        return Kind("other", "It is a file of NumPy arrays: it holds no module; load it with `numpy.load`.")
+    return Kind("other", "It is a zip file that torch did not write: save the module with `torch.jit.save`.")
+
+
+def _too_large(entries: list[zipfile.ZipInfo], size: int) -> str | None:
+    total = sum(entry.file_size for entry in entries)
+    if len(entries) > MOST_ENTRIES:
+        return f"The file has {len(entries)} entries, more than any that torch writes: it is not opened."
+    if total > MOST_BYTES:
+        return f"The file unpacks to {total >> 30} GiB, more than the {MOST_BYTES >> 30} GiB that are opened here."
+    if total > MOST_EXPANSION * size + MOST_SPEC:
+        return "The file unpacks to far more than its size, which no file of torch's does: it is not opened."
+    return None
+
+
+def _spec(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> str | None:
+    found = next((entry for entry in entries if entry.filename.endswith(f"/extra/{SPEC_FILE}")), None)
+    if found is None or found.file_size > MOST_SPEC:
+        return None
+    return archive.read(found).decode("utf-8", "replace")
+
+
+def _safetensors(path: str, head: bytes, size: int) -> Kind | None:
+    if len(head) < 10 or head[8:9] != b"{":
+        return None
+    length = struct.unpack("<Q", head[:8])[0]
+    if length > min(MOST_HEADER, size - 8):
+        return None
+    with open(path, "rb") as file:
+        file.seek(8)
+        text = file.read(length)
+    try:
+        entries = json.loads(text)
+        tensors = {name: item for name, item in entries.items() if name != "__metadata__"}
+        dtypes = sorted({str(item["dtype"]) for item in tensors.values()})
+    except (ValueError, RecursionError, AttributeError, TypeError, KeyError):
+        return None
+    return Kind(
+        "safetensors",
+        "It holds weights and no module: what goes in is told by the class that they are for.",
+        (f"{len(tensors)} tensors of {', '.join(dtypes) or 'no type'}",),
+    )
+
+
+def pickled_classes(data: bytes) -> Iterator[str]:
+    """The names that a pickle asks for, ``module.Class``, in order; read from its operations, none of them run."""
+    strings: list[str] = []
+    try:
+        for operation, argument, _ in pickletools.genops(data):
+            if operation.name == "GLOBAL" and isinstance(argument, str):
+                yield argument.replace(" ", ".")
+            elif operation.name == "STACK_GLOBAL" and len(strings) > 1:
+                yield f"{strings[-2]}.{strings[-1]}"
+            elif "UNICODE" in operation.name or operation.name.endswith("STRING"):
+                strings.append(str(argument))
+    except (ValueError, IndexError, EOFError, UnicodeDecodeError, OverflowError, MemoryError):
+        return

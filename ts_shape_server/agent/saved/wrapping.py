@@ -1,0 +1,182 @@
+"""A saved module as a class with a signature, so that the engine meets it as it meets any other.
+
+The names and types of its inputs come from its schema. Knows nothing of how inputs are found.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import keyword
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ts_shape_server.agent.saved import consumers
+
+_jit: Any = torch.jit
+_TYPING = ("Any", "Dict", "Final", "List", "NamedTuple", "Optional", "Tuple", "Union")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """`annotation` and `default` are Python texts, None where there is none."""
+
+    name: str
+    annotation: str | None
+    default: str | None
+
+
+@dataclass(frozen=True)
+class Saved:
+    """`name` is that of the class that was saved; `shapes` are what it was traced or exported with, by parameter.
+
+    A dim of a shape is a number, or a letter where the program says that it may vary. `ranks` are shapes of which only
+    the rank, and perhaps the dtype, is known.
+    """
+
+    name: str
+    kind: str
+    parameters: tuple[Parameter, ...]
+    shapes: Mapping[str, str]
+    ranks: Mapping[str, str]
+
+
+def read(path: str, kind: str) -> Saved:
+    """The signature of the module in an archive. Raises what torch raises where it does not load."""
+    return _program(path) if kind == "program" else _script(path, kind)
+
+
+def _script(path: str, kind: str) -> Saved:
+    module = _jit.load(path, map_location="cpu", _restore_shapes=True)
+    arguments = module.forward.schema.arguments[1:]
+    names = _identifiers([argument.name for argument in arguments])
+    parameters = tuple(
+        Parameter(
+            name,
+            _annotation(argument.type),
+            repr(argument.default_value) if argument.has_default_value() and _literal(argument.default_value) else None,
+        )
+        for name, argument in zip(names, arguments)
+    )
+    told = consumers.documented(module)
+    ranks = {name: told[argument.name] for name, argument in zip(names, arguments) if argument.name in told}
+    shapes = _traced_shapes(module, names) if kind == "trace" else {}
+    for name, shape in shapes.items():
+        dims, _, dtype = shape.rpartition(")")
+        ranks[name] = f"({', '.join('_' * len([dim for dim in dims[1:].split(',') if dim.strip()]))}){dtype}"
+    return Saved(_class_name(getattr(module, "original_name", "")), kind, parameters, shapes, ranks)
+
+
+def _traced_shapes(module: Any, names: list[str]) -> dict[str, str]:
+    shapes: dict[str, str] = {}
+    for name, value in zip(names, list(module.forward.graph.inputs())[1:]):
+        if value.type().kind() == "TensorType" and value.type().sizes():
+            dtype = str(value.type().dtype()).replace("torch.", "")
+            shapes[name] = _spelled(value.type().sizes()) + ("" if dtype == "float32" else f" {dtype}")
+    return shapes
+
+
+def _program(path: str) -> Saved:
+    program: Any = torch.export.load(path)
+    signature = inspect.signature(program.module().forward)
+    given = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
+    names = [
+        name for name, item in signature.parameters.items() if item.kind not in (item.VAR_POSITIONAL, item.VAR_KEYWORD)
+    ]
+    letters: dict[str, str] = {}
+    shapes: dict[str, str] = {}
+    for name in names:
+        value = given.get(name)
+        if isinstance(value, torch.Tensor):
+            dims = [letters.setdefault(str(dim), f"D{len(letters)}") if not _plain(dim) else dim for dim in value.shape]
+            shapes[name] = _spelled(dims)
+    return Saved("Program", "program", tuple(Parameter(name, None, None) for name in names), shapes, {})
+
+
+def _plain(dim: Any) -> bool:
+    return isinstance(dim, int)
+
+
+def _spelled(dims: typing.Sequence[Any]) -> str:
+    return f"({', '.join(map(str, dims))}{',' if len(dims) == 1 else ''})"
+
+
+def _identifiers(names: typing.Sequence[str]) -> list[str]:
+    """Names that Python takes, each of them once."""
+    made: list[str] = []
+    for name in names:
+        plain = "".join(sign if sign.isalnum() else "_" for sign in name)
+        plain = plain if plain.isidentifier() and not keyword.iskeyword(plain) and plain != "self" else f"input_{plain}"
+        while plain in made:
+            plain += "_"
+        made.append(plain)
+    return made
+
+
+def _class_name(name: str) -> str:
+    return name if name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("_") else "Module"
+
+
+def _annotation(kind: Any) -> str | None:
+    """The type as Python spells it; None for one that only the archive knows."""
+    text = str(kind.annotation_str)
+    names = {name: getattr(typing, name) for name in _TYPING}
+    known = {**names, "Tensor": torch.Tensor, "__builtins__": {}, "int": int, "float": float, "bool": bool, "str": str}
+    try:
+        ast.parse(text, mode="eval")
+        eval(text, known)
+    except Exception:
+        return None
+    return text
+
+
+def _literal(value: object) -> bool:
+    try:
+        ast.literal_eval(repr(value))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return True
+
+
+_TEMPLATE = """import torch
+from typing import {typing}
+from torch import Tensor
+
+_saved = {load}
+
+
+class {name}(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.module = _saved
+
+    def train(self, mode=True):
+        return self
+
+    def forward({parameters}):
+        return self.module({arguments})
+"""
+
+
+def source(saved: Saved, path: str) -> str:
+    """The text of a file that has the saved module as a class, loaded once and in its state of evaluation."""
+    load = (
+        f"torch.export.load({path!r}).module()"
+        if saved.kind == "program"
+        else f"torch.jit.load({path!r}, map_location='cpu').eval()"
+    )
+    parameters = ["self"]
+    for item in saved.parameters:
+        annotation = f": {item.annotation}" if item.annotation else ""
+        parameters.append(f"{item.name}{annotation}{f' = {item.default}' if item.default is not None else ''}")
+    return _TEMPLATE.format(
+        typing=", ".join(_TYPING),
+        load=load,
+        name=saved.name,
+        parameters=", ".join(parameters),
+        arguments=", ".join(item.name for item in saved.parameters),
+    )

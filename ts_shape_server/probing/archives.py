@@ -1,0 +1,36 @@
+"""A saved file as the server sees it: whether it can be given to a probe, and what came of that.
+
+Opens nothing: the file is a stranger's, and only a sandboxed child reads it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ts_shape_server.model import Report
+from ts_shape_server.probing.requests import Inspection
+
+
+def unreadable(path: Path) -> str | None:
+    """Why a file cannot be inspected, in a sentence; None if it can."""
+    if path.is_dir():
+        return f"{path} is a folder: name the file that was saved."
+    if not path.exists():
+        return f"There is no file {path}."
+    if not path.is_file():
+        return f"{path} is no regular file."
+    if not os.access(path, os.R_OK):
+        return f"{path} may not be read by you."
+    return None
+
+
+def inspection(path: Path, answer: Mapping[str, Any]) -> Inspection:
+    """What a child has answered. An embedded report is a stranger's word, checked like every other answer."""
+    found = answer.get("report")
+    report = None if found is None else replace(Report.from_json(found), path=str(path), line=1)
+    facts = tuple(str(item) for item in answer.get("facts", ()))
+    return Inspection(path, str(answer["kind"]), str(answer["message"]), str(answer.get("source", "")), report, facts)
