@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from ts_shape_server.agent import runs
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer import report_class, solve
+from ts_shape_server.agent.infer import building, report_class, solve, symbolic
 
 HEADER = """import torch
 import torch.nn as nn
@@ -366,3 +367,22 @@ def test_a_net_that_goes_deep_asks_all_that_its_levels_ask(tmp_path: Path) -> No
     ]
     assert len(symbols) == 2
     assert runs_for == list(range(32, 200, 32))
+
+
+def test_a_constructor_that_reads_a_short_range_still_takes_no_memory() -> None:
+    """Rates that grow with the depth are read from a range; the weights beside them are as large as they like."""
+
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            rates = [rate.item() for rate in torch.linspace(0, 0.5, 5)]
+            widths = (torch.stack([torch.arange(4), torch.arange(4)]).sum(0) * 2).tolist()
+            self.linear = torch.nn.Linear(widths[3], 7)
+            self.dropout = torch.nn.Dropout(rates[-1])
+            self.register_buffer("long", torch.arange(1 << 40))
+
+    session = building.build(Net, {}, {}, solve.warm())
+    module: Any = session.module
+    assert (module.linear.in_features, module.dropout.p) == (12, 0.5)
+    assert symbolic.is_fake(module.linear.weight)
+    assert symbolic.is_fake(module.long)

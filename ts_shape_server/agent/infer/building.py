@@ -36,6 +36,8 @@ _RANDOM = frozenset(
     ]
 )
 _CONSTANT = frozenset(["constant_", "ones_", "zeros_", "fill_", "zero_", "eye_", "dirac_"])
+_RANGES = frozenset(["arange", "linspace", "logspace"])
+_SHORT = 1 << 16
 _OTHER = object()
 _LARGE = 1 << 14
 CONFIG_ATTRIBUTES = 120
@@ -65,11 +67,20 @@ class SkipInitialisation(TorchFunctionMode):
 
 
 class WithoutValues(TorchFunctionMode):
-    """In a fake mode there are no values to initialise. Some initialisers read what they made, which fails there."""
+    """In a fake mode there are no values to initialise. Some initialisers read what they made, which fails there.
+
+    Short ranges of numbers are made for real, and so is all that comes of them alone: constructors read them, as in
+    ``[x.item() for x in torch.linspace(0, rate, depth)]``.
+    """
 
     def __torch_function__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
         keywords = keywords or {}
         name = getattr(function, "__name__", "")
+        if _all_real((*arguments, *keywords.values())) or (
+            name in _RANGES and function(*arguments, **keywords).numel() <= _SHORT
+        ):
+            with symbolic.not_fake():
+                return function(*arguments, **keywords)
         if name in _RANDOM or name in _CONSTANT:
             tensor = arguments[0] if arguments else keywords.get("tensor")
             if isinstance(tensor, torch.Tensor) and getattr(tensor, "constant", _OTHER) is None:
@@ -86,6 +97,13 @@ class WithoutValues(TorchFunctionMode):
         for name, value in self._kept.items():
             setattr(nn.init, name, value)
         super().__exit__(*error)  # type: ignore[no-untyped-call]
+
+
+def _all_real(values: Any) -> bool:
+    """Whether there are tensors among the values, each of them small and with memory."""
+    tensors = [item for value in values for item in (value if isinstance(value, (list, tuple)) else (value,))]
+    tensors = [item for item in tensors if isinstance(item, torch.Tensor)]
+    return bool(tensors) and all(not symbolic.is_fake(item) and item.numel() <= _SHORT for item in tensors)
 
 
 def _untouched(tensor: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:

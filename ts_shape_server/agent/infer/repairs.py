@@ -92,7 +92,7 @@ _TOO_SMALL = re.compile(
     r"Expected .* non-zero size|too small"
 )
 _SIDES_NEEDED = re.compile(r"divisible|(?:image|input|img) size|height|width|resolution|window", re.I)
-CUSTOMARY_SIDES = (224, 256, 384)
+CUSTOMARY_SIDES = (224, 256, 384, 512)
 _SAME_NEEDED = re.compile(r"shape|same|match|equal|size of tensor|broadcast", re.I)
 ALIKE = 4
 """So many inputs at most are tried with the dims of each other."""

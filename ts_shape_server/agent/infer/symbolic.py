@@ -17,7 +17,7 @@ from sympy.logic.boolalg import Boolean
 from ts_shape_server.agent.infer import shortcuts
 
 try:
-    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
     from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
 
     _IMPORTED = True
@@ -39,6 +39,16 @@ def new_mode() -> Any:
     # Its own memory of calls costs as much as it spares, for what is not asked twice (`shortcuts` has one).
     mode.cache_enabled = False
     return mode
+
+
+def is_fake(tensor: torch.Tensor) -> bool:
+    """Whether a tensor is one without memory."""
+    return _IMPORTED and isinstance(tensor, FakeTensor)
+
+
+def not_fake() -> Any:
+    """A context in which tensors are made with memory, whatever mode is around it."""
+    return unset_fake_temporarily()
 
 
 class SymbolicSizes:
