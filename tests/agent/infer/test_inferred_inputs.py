@@ -386,3 +386,25 @@ def test_a_constructor_that_reads_a_short_range_still_takes_no_memory() -> None:
     assert (module.linear.in_features, module.dropout.p) == (12, 0.5)
     assert symbolic.is_fake(module.linear.weight)
     assert symbolic.is_fake(module.long)
+
+
+def test_both_sides_of_an_image_move_in_the_steps_that_a_join_of_two_paths_wants(tmp_path: Path) -> None:
+    """One path rounds up and the other down: what fails at a draw is laid to the side that fails alone."""
+    found = report(
+        tmp_path,
+        net(
+            "self.a = nn.Conv2d(3, 4, 3, stride=2, padding=1); self.b = nn.Conv2d(3, 4, 1); "
+            "self.c = nn.Conv2d(4, 4, 3, stride=2, padding=1); self.d = nn.Conv2d(4, 4, 1)",
+            "y = self.a(x) + self.b(F.avg_pool2d(x, 2)); return self.c(y) + self.d(F.avg_pool2d(y, 2))",
+        ),
+    )
+    assert _dims(found["inputs"][0]) == ["B", 3, "H", "W"]
+    allowed = [
+        side
+        for side in range(16, 130)
+        if found["symbols"]["W"]["min"] <= side
+        and side % found["symbols"]["W"]["multiple_of"] == 0
+        and all(eval(text, {"H": 64, "W": side}) for text in found["constraints"])
+    ]
+    assert allowed
+    assert all((-(-side // 2) == side // 2) and (-(-side // 4) == side // 4) for side in allowed)

@@ -415,7 +415,8 @@ def _verified(trials: Trials, claim: Claim, conditions: Sequence[Condition]) -> 
             claim = Claim(claim.base, claim.free, tuple(kept), None)
             continue
         moved = [item for item in claim.free if failed[item.members[0]] != claim.base[item.members[0]]]
-        guilty = max(moved, key=lambda item: min(item.members), default=None)
+        alone = [item for item in moved if trials.fails(trials.moved(item.members, failed[item.members[0]]))]
+        guilty = max(alone or moved, key=lambda item: min(item.members), default=None)
         wider = _wider_step(trials, guilty) if guilty is not None else None
         free = tuple(
             (wider,) if item is guilty and wider is not None else () if item is guilty else (item,)
