@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import struct
 import zipfile
 from collections.abc import Callable
@@ -244,3 +245,31 @@ def test_a_path_that_leads_to_no_file_is_told_so(
     found = inspect(tmp_path / name)
     assert found.kind == "unread"
     assert words in found.message
+
+
+def _mutated(data: bytes, number: int) -> bytes:
+    """The archive with some of its bytes changed, cut off, or doubled; the same ones each time."""
+    chance = random.Random(number)
+    changed = bytearray(data)
+    for _ in range(chance.choice((1, 4, 64))):
+        changed[chance.randrange(len(changed))] = chance.randrange(256)
+    if number % 3 == 1:
+        del changed[chance.randrange(len(changed)) :]
+    if number % 3 == 2:
+        start = chance.randrange(len(changed))
+        changed[start:start] = changed[start : start + chance.randrange(1, 2000)]
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("number", range(15))
+def test_a_damaged_archive_is_told_in_a_sentence_and_costs_nothing_but_its_child(
+    prober: Prober, inspect: Callable[[Path], Inspection], tmp_path: Path, number: int
+) -> None:
+    scripted(Pair(), tmp_path / "pair.pt")
+    path = tmp_path / "damaged.pt"
+    path.write_bytes(_mutated((tmp_path / "pair.pt").read_bytes(), number))
+    agent = prober.agent_pid
+    found = inspect(path)
+    assert found.message
+    assert "\n" not in found.message
+    assert prober.agent_pid == agent
