@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 
 import pytest
 
+from ts_shape_server.agent.infer import limits
 from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
 
 
@@ -68,3 +70,43 @@ def test_the_clock_goes_forward_with_work() -> None:
     before = now()
     work(0.05)
     assert now() - before >= 0.04
+
+
+@pytest.fixture
+def without_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A platform whose processes are not interrupted by a timer."""
+    monkeypatch.setattr(limits, "HAS_TIMER", False)
+    monkeypatch.delattr(limits.signal, "setitimer")
+
+
+@pytest.mark.usefixtures("without_timer")
+def test_without_a_timer_work_is_limited_all_the_same() -> None:
+    before = threading.active_count()
+    with pytest.raises(TimeLimit), time_limit(0.05):
+        work(20)
+    with time_limit(20):
+        work(0.01)
+    assert threading.active_count() == before
+
+
+@pytest.mark.usefixtures("without_timer")
+def test_without_a_timer_the_nearer_of_two_limits_rules_and_a_swallowed_one_comes_again() -> None:
+    with time_limit(30):
+        with pytest.raises(TimeLimit), time_limit(0.05):
+            try:
+                work(5)
+            except BaseException:
+                pass
+            work(20)
+        work(0.01)
+
+
+@pytest.mark.usefixtures("without_timer")
+def test_without_a_timer_a_limit_that_comes_too_late_is_not_felt_behind_it() -> None:
+    for _ in range(50):
+        try:
+            with time_limit(0.001):
+                work(0.001)
+        except TimeLimit:
+            pass
+        work(0.001)

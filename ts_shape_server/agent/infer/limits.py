@@ -7,8 +7,10 @@ a part of the wall time where that is more, for code that only waits.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -85,20 +87,33 @@ def time_limit(seconds: float) -> Iterator[None]:
     """Raise `TimeLimit` in the body after so many seconds of work. Limits nest; the nearer deadline rules."""
     due = now() + max(seconds, 0.0)
     _due.append(min(due, _due[-1]) if _due else due)
+    try:
+        with _alarm() if HAS_TIMER else _watch():
+            yield
+    finally:
+        _due.pop()
+
+
+HAS_TIMER = hasattr(signal, "setitimer")
+"""Whether the platform interrupts a process by a timer, and with it calls that wait; Windows does not."""
+
+
+@contextmanager
+def _alarm() -> Iterator[None]:
+    """The limit by a timer of the process."""
     handler = signal.signal(signal.SIGALRM, _interrupt)
     _arm()
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        _due.pop()
         signal.signal(signal.SIGALRM, handler)
-        if _due:
-            _arm()
+        if len(_due) > 1:
+            _arm(-2)
 
 
-def _arm() -> None:
-    left = max(_SHORTEST, _due[-1] - now())
+def _arm(which: int = -1) -> None:
+    left = max(_SHORTEST, _due[which] - now())
     signal.setitimer(signal.ITIMER_REAL, min(left, _LOOK) if _patience else left)
 
 
@@ -111,3 +126,29 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     # Where this is swallowed, in a weak reference's callback or by a bare `except`, it comes again.
     signal.setitimer(signal.ITIMER_REAL, _AGAIN)
     raise TimeLimit
+
+
+@contextmanager
+def _watch() -> Iterator[None]:
+    """The limit by a thread that raises in this one. A call that waits is not interrupted, only what comes after it."""
+    body, ended = threading.get_ident(), threading.Event()
+    due, patience = _due[-1], tuple(_patience)
+    raising = ctypes.pythonapi.PyThreadState_SetAsyncExc
+
+    def look() -> None:
+        pause = _SHORTEST
+        while not ended.wait(pause):
+            pause = min(max(_SHORTEST, due - now()), _LOOK)
+            if now() >= due or any(item.over() for item in patience):
+                raising(ctypes.c_ulong(body), ctypes.py_object(TimeLimit))
+                pause = _AGAIN
+
+    thread = threading.Thread(target=look, name="time limit", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        # What was raised too late to arrive in the body must not arrive behind it.
+        raising(ctypes.c_ulong(body), None)
