@@ -6,8 +6,10 @@ A target returns nothing and raises nothing: whatever it raises is a finding. Us
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Mapping
 
+from ts_shape_server.agent.saved import kinds
 from ts_shape_server.analysis import evidence, names
 from ts_shape_server.analysis.edits import annotate
 from ts_shape_server.analysis.modules import find_classes, module_classes
@@ -81,8 +83,18 @@ def document(text: str) -> None:
         source.apply(edits)
 
 
+def archives(data: bytes) -> None:
+    """A saved file: what it is, before anything of it is loaded."""
+    list(kinds.pickled_classes(data))
+    with tempfile.NamedTemporaryFile(suffix=".pt") as file:
+        file.write(data)
+        file.flush()
+        found = kinds.kind_of(file.name)
+    assert found.name == "pickle" or found.message or found.name in ("script", "trace", "program")
+
+
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
-    each.__name__: each for each in (messages, claims, settings, pragmas, documents)
+    each.__name__: each for each in (messages, claims, settings, pragmas, documents, archives)
 }
 
 _NET = "from torch import nn\nclass Net(nn.Module):\n    def forward(self, x):\n        return x\n"

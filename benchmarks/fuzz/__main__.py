@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import io
 import os
+import pickle
 import random
 import resource
 import sys
 import time
 import traceback
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,6 +34,12 @@ def seeds() -> list[bytes]:
     found.append(wire.encode({"type": "done", "id": 1, "outcome": "finished", "detail": "", "elapsed_ms": 1}))
     found.append(b'{"class": "N", "report": {"path": "p", "class": "N", "line": 1, "status": "ok", "inputs": []}}')
     found.append(b'[tool.ts-shape]\ntimeoutMs = 5\nhover.waitMs = 7\nenv = {A = "1"}\n')
+    for inner in ("constants.pkl", "data.pkl", "extra/ts_shape.json", "archive_format"):
+        target = io.BytesIO()
+        with zipfile.ZipFile(target, "w") as archive:
+            archive.writestr(f"net/{inner}", pickle.dumps({"weights": [1.0]}))
+            archive.writestr("net/code/__torch__.py", "class Net(Module): ...")
+        found.append(target.getvalue())
     return [*found, *(word.encode("utf-8", "surrogatepass") for word in (*fuzzing.WORDS, *fuzzing.TOKENS))]
 
 
@@ -70,7 +79,7 @@ def guided(name: str, seconds: int, corpus: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz", description=__doc__)
-    parser.add_argument("target", choices=("messages", "claims", "settings", "pragmas", "documents"))
+    parser.add_argument("target", choices=("messages", "claims", "settings", "pragmas", "documents", "archives"))
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--corpus", type=Path, default=Path("fuzz-corpus"))

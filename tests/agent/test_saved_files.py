@@ -214,6 +214,7 @@ def _safetensors() -> bytes:
         (lambda: b"no module", "other", "no file that torch writes"),
         (lambda: _saved(Conv().state_dict())[:900], "other", "cut off or damaged"),
         (lambda: _zip(**{"a/b.txt": b"x"}), "other", "zip file that torch did not write"),
+        (lambda: _zip(**{"a/b.txt": b"x"}) + _zip(a=b"")[-22:-4] + bytes(4), "other", "cut off or damaged"),
         (lambda: _zip(**{"a/data.pkl": bytes(400 << 20)}), "other", "far more than its size"),
         (lambda: _zip(**{"a/code/__torch__.py": b"x", "a/constants.pkl": b"x"}), "script", "does not load"),
     ],

@@ -80,7 +80,7 @@ def _zipped(path: str, size: int) -> Kind:
             names = [entry.filename for entry in entries]
             extra = tuple(name.split("/extra/", 1)[1] for name in names if "/extra/" in name)
             spec = _spec(archive, entries)
-    except (zipfile.BadZipFile, NotImplementedError, struct.error, EOFError, ValueError, OverflowError):
+    except Exception:  # zipfile lets through what seeking, unpacking and decoding raise on a damaged file
         return Kind("other", "The file is cut off or damaged: copy or save it again.")
     beside = tuple(name for name in extra if name not in _KNOWN_EXTRA)
     inner = {name.split("/", 1)[1] for name in names if "/" in name}
