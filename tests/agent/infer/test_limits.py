@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import threading
 import time
 
@@ -76,7 +78,7 @@ def test_the_clock_goes_forward_with_work() -> None:
 def without_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A platform whose processes are not interrupted by a timer."""
     monkeypatch.setattr(limits, "HAS_TIMER", False)
-    monkeypatch.delattr(limits.signal, "setitimer")
+    monkeypatch.delattr(limits, "_arm")
 
 
 @pytest.mark.usefixtures("without_timer")
@@ -110,3 +112,38 @@ def test_without_a_timer_a_limit_that_comes_too_late_is_not_felt_behind_it() -> 
         except TimeLimit:
             pass
         work(0.001)
+
+
+@pytest.mark.usefixtures("without_timer")
+def test_functions_start_under_a_profiler_after_a_limit_without_a_timer() -> None:
+    for seconds in (0.02, 20.0):
+        try:
+            with time_limit(seconds):
+                work(0.05)
+        except TimeLimit:
+            pass
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        sys.setprofile(lambda frame, event, argument: None)
+        work(0.001)
+        os.write(writer, b"started")
+        os._exit(0)
+    os.close(writer)
+    give_up = threading.Timer(20, os.kill, (child, signal.SIGKILL))
+    give_up.start()
+    with os.fdopen(reader) as pipe:
+        assert pipe.read() == "started"
+    give_up.cancel()
+    os.waitpid(child, 0)
+
+
+def test_a_timer_that_somebody_else_has_set_goes_on() -> None:
+    previous, _ = signal.setitimer(signal.ITIMER_REAL, 50)
+    try:
+        with time_limit(5), time_limit(2):
+            work(0.05)
+        left, _ = signal.getitimer(signal.ITIMER_REAL)
+        assert 40 < left < 50
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, previous)
