@@ -261,4 +261,7 @@ def _verify(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
 
 
 def _inspect(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
-    sender.claim({"inspect": saved.inspect(job, seconds, scratch)})
+    found = saved.inspect(job, seconds, scratch)
+    if found["source"] != "embedded" and found["report"] is not None:
+        found["report"]["core_ms"] = int(time.process_time() * 1000)
+    sender.claim({"inspect": found})

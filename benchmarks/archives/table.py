@@ -1,0 +1,61 @@
+"""One line for an archive, and what all of them come to."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from benchmarks.archives.comparison import difference
+from benchmarks.archives.runner import Record
+from benchmarks.archives.saving import METHODS
+from ts_shape_server.model import Report
+
+
+def verdict(record: Record, source: Record) -> str:
+    """How the archive's report differs from that of the class; empty where the two are equal."""
+    if record["report"] is None:
+        return f"nothing is told: {record['message']}"
+    report = Report.from_json(record["report"])
+    if report.status != "ok" and report.reason is not None:
+        return f"the archive is {report.status}: {report.reason.message}"
+    return difference(report, Report.from_json(source["report"]))
+
+
+def line(record: Record, source: Record) -> str:
+    """Whether the two are equal, how they differ, and what it cost."""
+    if record["saved"]:
+        return f"{record['name']:<28} {record['method']:<7} not saved: {record['saved']}"
+    wrong = verdict(record, source)
+    cost = f"{record['core_seconds']:6.2f} s (class {source['core_seconds']:.2f} s)"
+    return f"{record['name']:<28} {record['method']:<7} {'differs' if wrong else 'equal':<8} {cost}  {wrong}".rstrip()
+
+
+def summary(found: Sequence[Record], sources: Mapping[str, Record], rows: int) -> str:
+    """How many are equal, the reasons for the rest, and the cost, by the way that they were saved."""
+    lines = [f"{'':<8} {'models':>6} {'saved':>6} {'equal':>6} {'differ':>6}   core-seconds"]
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for method in METHODS:
+        of_method = [record for record in found if record["method"] == method]
+        archives = [record for record in of_method if not record["saved"]]
+        wrong = {record["name"]: verdict(record, sources[record["name"]]) for record in archives}
+        equal = sum(not why for why in wrong.values())
+        counts = f"{len(of_method):>6} {len(archives):>6} {equal:>6} {len(archives) - equal:>6}"
+        lines.append(f"{method:<8} {counts}   {_cost([record['core_seconds'] for record in archives])}")
+        for record in of_method:
+            why = f"not saved: {record['saved']}" if record["saved"] else wrong[record["name"]]
+            if why:
+                reasons[f"{method}: {re.sub('[0-9]+', '#', why)}"].append(record["name"])
+    lines.append("")
+    for text, names in sorted(reasons.items(), key=lambda item: -len(item[1]))[:rows]:
+        lines += [f"{len(names):5d}  {text[:200]}", f"       {', '.join(names[:6])}"]
+    return "\n".join(lines)
+
+
+def _cost(seconds: Sequence[float]) -> str:
+    if not seconds:
+        return ""
+    ordered = sorted(seconds)
+    tail = ordered[min(int(len(ordered) * 0.95), len(ordered) - 1)]
+    return f"median {median(ordered):.2f}, p95 {tail:.2f}, sum {sum(ordered):.0f}"
