@@ -21,7 +21,7 @@ from ts_shape_server.settings import parse
 from ts_shape_server.workspace import options
 
 Record = dict[str, Any]
-"""``{"name", "method", "saved", "message", "report", "core_seconds"}``; `saved` is empty, or why there is no archive."""
+"""``{"name", "method", "saved", "message", "report", "core_seconds"}``; `saved`: empty, or why there is no archive."""
 
 
 def records(out: Path) -> dict[tuple[str, str], Record]:

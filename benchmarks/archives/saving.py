@@ -12,6 +12,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -33,7 +34,7 @@ def saved(request: dict[str, Any]) -> dict[str, Any]:
     }
     answer: dict[str, Any] = {}
     for method in METHODS:
-        path = os.path.join(request["folder"], f"{method}.pt")
+        path = str(Path(request["folder"]) / f"{method}.pt")
         try:
             with torch.no_grad():
                 makers[method]().save(path)

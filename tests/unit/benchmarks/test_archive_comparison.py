@@ -1,4 +1,4 @@
-"""An archive's report is equal to that of its class when dims, ranges, constraints and outputs are; names may differ."""
+"""An archive's report equals that of its class when dims, ranges, constraints and outputs do; names may differ."""
 
 from __future__ import annotations
 
