@@ -191,13 +191,16 @@ class Importer:
         return top
 
 
-def load(name: str, text: str) -> tuple[dict[str, Any], list[str]]:
-    """The namespace of a file after its statements ran one by one, and the errors of those that failed."""
+def load(name: str, text: str, path: str | None = None) -> tuple[dict[str, Any], list[str]]:
+    """The namespace of a file after its statements ran one by one, and the errors of those that failed.
+
+    `path` is where the text lies, for those who look for the source of what is in it.
+    """
     tree = ast.parse(text)
     module = types.ModuleType(name)
-    module.__file__ = f"{name}.py"
+    module.__file__ = path or f"{name}.py"
     sys.modules[name] = module
-    path = f"<{name}>"
+    path = path or f"<{name}>"
     linecache.cache[path] = (len(text), None, text.splitlines(True), path)
     namespace = module.__dict__
     namespace["__builtins__"] = {**vars(builtins), "__import__": Importer(tree)}

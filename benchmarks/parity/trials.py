@@ -89,10 +89,10 @@ class File:
     errors: Sequence[str]
 
 
-def load(name: str, text: str) -> File:
+def load(name: str, text: str, path: str | None = None) -> File:
     """Run a file where CUDA calls land on the CPU and packages that are not installed are stood in for."""
     surroundings.without_cuda()
-    return File(*surroundings.load(name.removesuffix(".py"), text))
+    return File(*surroundings.load(name.removesuffix(".py"), text, path))
 
 
 def rebuild(file: File, qualified: str, arguments: Mapping[str, str]) -> nn.Module:
@@ -182,11 +182,13 @@ def form(value: Any, depth: int = 0) -> Any:
 def run(module: nn.Module, namespace: dict[str, Any], inputs: Mapping[str, Any], seconds: float) -> Trial:
     """`forward` on these inputs, in a process of its own that leaves the module as it was."""
 
-    def call(module: Any) -> Any:
-        made = {name: make(value, namespace) for name, value in inputs.items()}
-        return _called(module, type(module).forward, made, bound=True)
+    return isolated(lambda: module, lambda module: call(module, type(module).forward, namespace, inputs), seconds)
 
-    return isolated(lambda: module, call, seconds)
+
+def call(module: Any, forward: Callable[..., Any], namespace: dict[str, Any], inputs: Mapping[str, Any]) -> Any:
+    """`module` on fresh inputs of the contract's form, as the signature of `forward` takes them."""
+    made = {name: make(value, namespace) for name, value in inputs.items()}
+    return _called(module, forward, made, bound=True)
 
 
 def isolated(build: Callable[[], Any], call: Callable[[Any], Any], seconds: float) -> Trial:

@@ -6,7 +6,6 @@ A run that was cut goes on where it stood; with nothing left to do, the tables a
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 from pathlib import Path
 
@@ -22,25 +21,31 @@ def main() -> None:
     parser.add_argument("--sample", type=int, help="so many files, not all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--classes", type=int, help="so many classes of a file at most, not all")
+    parser.add_argument("--jobs", type=int, default=1, help="files at once")
     parser.add_argument("--timeout", type=float, default=60.0, help="wall seconds for one probe or trial")
     parser.add_argument("--seconds", type=float, default=60.0, help="for the repair of a class")
-    parser.add_argument("--rows", type=int, default=25, help="of the table of failures")
+    parser.add_argument("--verify-seconds", type=float, default=30.0, help="of work, to verify a class")
+    parser.add_argument("--rows", type=int, default=25, help="of the tables of failures")
     options = parser.parse_args()
     names = corpus.sample(corpus.names(options.corpus, options.half), options.sample, options.seed)
-    asyncio.run(
-        runner.run(
-            options.corpus,
-            names,
-            options.out,
-            options.classes,
-            options.timeout,
-            options.seconds,
-            lambda text: print(text, file=sys.stderr, flush=True),
-        )
+    runner.run(
+        options.corpus,
+        names,
+        options.out,
+        options.classes,
+        runner.Limits(options.timeout, options.seconds, options.verify_seconds),
+        options.jobs,
+        lambda text: print(text, file=sys.stderr, flush=True),
     )
     chosen = set(names)
     found = [record for record in records.of_classes(options.out) if record["file"] in chosen]
-    print(table.summary(found), table.places(found), table.failures(found, options.rows), sep="\n\n")
+    tables = (
+        table.summary(found),
+        table.places(found),
+        table.failures(found, options.rows),
+        table.left(found, options.rows),
+    )
+    print(*tables, sep="\n\n")
 
 
 if __name__ == "__main__":

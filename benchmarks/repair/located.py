@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from ts_shape_server.model import Failure
 
 _PLACE = re.compile(r'^\s*File "(?P<path>[^"\n]+)", line (?P<line>\d+).*$', re.MULTILINE)
+_ORDER = ("exact", "line", "other", "none")
 
 
 def marked(detail: str, path: str) -> tuple[int, int] | None:
@@ -25,9 +27,20 @@ def place(failure: Failure, path: str) -> str:
     """``exact`` (line and column are torch's), ``line``, ``other``, ``unmarked`` (torch names no place here) or
     ``none``.
     """
+    return _compared(failure, marked(failure.detail, path))
+
+
+def first(refused: str, path: str, found: Sequence[Failure]) -> str:
+    """How near a failure comes to the place that torch's own first refusal of the file at `path` marks; as `place`."""
+    wanted = marked(refused, path)
+    if wanted is None:
+        return "unmarked"
+    return min((_compared(failure, wanted) for failure in found), key=_ORDER.index, default="none")
+
+
+def _compared(failure: Failure, wanted: tuple[int, int] | None) -> str:
     if failure.location is None:
         return "none"
-    wanted = marked(failure.detail, path)
     if wanted is None:
         return "unmarked"
     found = failure.location.range

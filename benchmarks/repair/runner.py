@@ -1,103 +1,195 @@
-"""Runs `fix --write` over files of the corpus, each as a workspace of its own, and records how every class ended.
+"""Repairs files of the corpus as a person does, with the command: `show --json`, then `fix --write` on a copy.
 
-What a repair claims is checked once more at the end, by a trial of the written file beside the one that it came from:
-every class that ran must compute the same, and one that scripted must script.
+Each file is a folder of its own with a cache of its own. What came of it is told by `verification`, in a fresh process
+that knows nothing of the tool; the tool's own word counts only for where failures are and what it changed.
 """
 
 from __future__ import annotations
 
-import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Coroutine
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.parity import corpus, records
-from benchmarks.repair.located import place
+from benchmarks.repair.located import first, place
 from ts_shape_server.model import Report
-from ts_shape_server.probing.requests import FileRequest, Trial
-from ts_shape_server.probing.service import ProbeService
-from ts_shape_server.repair import Repaired, repair_file, scripts
-from ts_shape_server.settings import parse
-from ts_shape_server.workspace import Workspace, options
+from ts_shape_server.workspace import Workspace
+
+_ROOT = Path(__file__).parents[2]
+_STILL = re.compile(r"^(?P<name>\S+) still fails(?: \(line \d+\))?: (?P<words>.*)$")
+_DONE = re.compile(r"^(?P<name>[\w.]+): (?P<words>.*)\.$")
 
 
-async def run(
+@dataclass(frozen=True)
+class Limits:
+    """Seconds: by the clock for a probe or trial, for the repair of a class, and of work for a class's verification."""
+
+    probe: float
+    repair: float
+    verification: float
+
+
+def run(
     folder: Path,
-    names: list[str],
+    names: Sequence[str],
     out: Path,
     most: int | None,
-    timeout: float,
-    seconds: float,
+    limits: Limits,
+    jobs: int,
     progress: Callable[[str], None],
 ) -> None:
-    """Repair the files that `out` does not have yet, at most `most` classes of each, `seconds` for a class."""
-    settings, _ = parse({}, {"jobs": 1, "timeoutMs": int(timeout * 1000)})
-    service = ProbeService(options(settings, (), None))
+    """Repair the files that `out` does not have yet, `jobs` at once and at most `most` classes of each."""
     done = records.finished(out)
-    try:
-        await service.start()
-        if service.problem is not None:
-            raise SystemExit(service.problem.message)
-        for name in names:
-            if name not in done:
-                started = time.monotonic()
-                told = await _file(service, corpus.read(folder, name), out, most, seconds)
-                took = time.monotonic() - started
-                records.append(out, {"file": name, "done": True, "seconds": round(took, 2)})
-                progress(f"{name}: {told}, {took:.1f} s")
-    finally:
-        await service.stop()
+    writing = threading.Lock()
+
+    def one(name: str) -> None:
+        started = time.monotonic()
+        found = _file(corpus.read(folder, name), most, limits)
+        with writing:
+            for record in found:
+                records.append(out, record)
+            records.append(out, {"file": name, "done": True, "seconds": round(time.monotonic() - started, 2)})
+            progress(f"{name}: {_told(found)}, {time.monotonic() - started:.1f} s")
+
+    with ThreadPoolExecutor(jobs) as pool:
+        for _ in pool.map(one, [name for name in names if name not in done]):
+            pass
 
 
-async def _file(service: ProbeService, source: corpus.Source, out: Path, most: int | None, seconds: float) -> str:
-    with tempfile.TemporaryDirectory(prefix="repair-") as folder:
-        path = Path(folder) / source.name
-        path.write_text(source.text, encoding="utf-8")
-        workspace = Workspace((folder,))
-        snapshot = await asyncio.to_thread(workspace.snapshot, str(path), source.text)
-        names = [module.name for module in snapshot.modules]
-        if most is not None and len(names) > most:
-            names = [names[index * len(names) // most] for index in range(most)]
-        request = await asyncio.to_thread(workspace.request, snapshot, names)
-        request = replace(request, overlays={**request.overlays, str(path): source.text})
-        reports = await service.reports(request, lambda report: None)
-
-        def attempt(report: Report, text: str, about: FileRequest = request) -> Coroutine[Any, Any, Trial]:
-            return service.trial(about, report.name, report, text)
-
-        text, ends = await repair_file(source.text, reports, attempt, seconds)
-        path.write_text(text, encoding="utf-8")
-        wrong = 0
-        for report in reports:
-            if report.status == "ok" and report.torchscript.script.ok is not None:
-                checked = (await attempt(report, text)).torchscript if text != source.text else report.torchscript
-                same = checked.script.ok is not None
-                records.append(out, _record(source.name, report, ends.get(report.name), same, scripts(checked)))
-                wrong += scripts(report.torchscript) and not scripts(checked)
-    failing = [item for item in reports if item.status == "ok" and item.torchscript.script.ok is False]
-    whole = sum(ends[item.name].whole for item in failing if item.name in ends)
-    return f"{whole} of {len(failing)} repaired" + (f", {wrong} SCRIPT NO MORE" if wrong else "")
+def _told(found: Sequence[records.Record]) -> str:
+    failing = [record for record in found if record["compiled"] is False]
+    text = f"{sum(record['repaired'] for record in failing)} of {len(failing)} repaired"
+    broken = [record["class"] for record in found if record["same"] is False or record["broken"]]
+    return f"{text}, NOT THE SAME: {', '.join(broken)}" if broken else text
 
 
-def _record(file: str, report: Report, end: Repaired | None, same: bool, now: bool) -> records.Record:
-    state = report.torchscript
+def _file(source: corpus.Source, most: int | None, limits: Limits) -> list[records.Record]:
+    with tempfile.TemporaryDirectory(prefix="repair-") as place:
+        folder = Path(place)
+        original, copy = folder / "original" / source.name, folder / "copy" / source.name
+        for path in (original, copy):
+            path.parent.mkdir()
+            path.write_text(source.text, encoding="utf-8", newline="")
+        names = _classes(copy, source.text, most)
+        tool = _Tool(folder, limits)
+        reports = tool.show(copy, names)
+        running = [
+            item for item in reports if item["status"] == "ok" and item["torchscript"]["script"]["ok"] is not None
+        ]
+        if all(item["torchscript"]["script"]["ok"] and not _failures(item) for item in running):
+            return [_record(source.name, item, str(copy), _Said(), {}) for item in running]
+        said = tool.fix(copy, [item["class"] for item in running])
+        verdicts = _verified(folder, original, copy, running, limits)
+        return [_record(source.name, item, str(copy), said, verdicts.get(item["class"], {})) for item in running]
+
+
+def _classes(path: Path, text: str, most: int | None) -> list[str]:
+    snapshot = Workspace((str(path.parent),)).snapshot(str(path), text)
+    names = [module.name for module in snapshot.modules]
+    if most is not None and len(names) > most:
+        names = [names[index * len(names) // most] for index in range(most)]
+    return names
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What the command told of its work: lines of its standard error, and how long it took."""
+
+    lines: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    def titles(self, name: str) -> list[str]:
+        found = (_DONE.match(line) for line in self.lines)
+        return [match["words"] for match in found if match is not None and match["name"] == name]
+
+    def left(self, name: str) -> list[str]:
+        found = (_STILL.match(line) for line in self.lines)
+        return [match["words"] for match in found if match is not None and match["name"] == name]
+
+
+@dataclass(frozen=True)
+class _Tool:
+    """The command, with a cache of its own."""
+
+    folder: Path
+    limits: Limits
+
+    def show(self, path: Path, names: Sequence[str]) -> list[dict[str, Any]]:
+        """The reports of these classes, as JSON."""
+        if not names:
+            return []
+        output = self._run("show", "--json", *(f"{path}:{name}" for name in names)).stdout
+        return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+
+    def fix(self, path: Path, names: Sequence[str]) -> _Said:
+        started = time.monotonic()
+        targets = [f"{path}:{name}" for name in names]
+        done = self._run("fix", "--write", "--seconds", str(self.limits.repair), *targets)
+        return _Said(tuple(done.stderr.splitlines()), round(time.monotonic() - started, 2))
+
+    def _run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        limit = ("--timeout", str(self.limits.probe), "--interpreter", sys.executable)
+        return subprocess.run(
+            [sys.executable, "-m", "ts_shape_server", command, *limit, *arguments],
+            cwd=_ROOT,
+            env={**os.environ, "XDG_CACHE_HOME": str(self.folder / "cache")},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+
+
+def _verified(
+    folder: Path, original: Path, copy: Path, reports: Sequence[dict[str, Any]], limits: Limits
+) -> dict[str, dict[str, Any]]:
+    """The verdicts of a fresh process, by class."""
+    job, out = folder / "job.json", folder / "verdicts.jsonl"
+    sides = {"original": str(original), "repaired": str(copy)}
+    job.write_text(json.dumps({**sides, "reports": reports, "seconds": limits.verification}), encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "benchmarks.repair.verification", str(job), str(out)], cwd=_ROOT, check=False)
+    return {record["class"]: record for record in records.load(out)}
+
+
+def _failures(report: dict[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = report["torchscript"]["script"]["failures"]
+    return found
+
+
+def _record(file: str, told: dict[str, Any], path: str, said: _Said, verdict: dict[str, Any]) -> records.Record:
+    report = Report.from_json(told)
+    state = report.torchscript.script
+    scripted = verdict.get("scripted", state.ok is True)
+    scripts = verdict.get("scripts", state.ok is True if not verdict else False)
+    refused = str(verdict.get("refused", ""))
     return {
         "file": file,
         "class": report.name,
         "report": {"status": "ok"},
-        "scripted": scripts(state),
-        "compiled": state.script.ok,
-        "failures": [item.detail.strip()[:300] for item in state.script.failures],
-        "places": [place(item, report.path) for item in state.script.failures],
-        "repaired": bool(end is not None and end.whole and now),
-        "claimed": bool(end is not None and end.whole),
-        "depth": 0 if end is None else end.depth,
-        "titles": [] if end is None else list(end.titles),
-        "left": [] if end is None else [item.message for item in end.state.script.failures],
-        "trials": 0 if end is None else end.trials,
-        "same": same,
-        "scripts_now": now,
+        "compiled": state.ok,
+        "failures": [item.detail.strip()[:300] for item in state.failures],
+        "places": [place(item, path) for item in state.failures],
+        "first": first(refused, str(path).replace("/copy/", "/original/"), state.failures) if refused else "",
+        "scripted": scripted,
+        "scripts": scripts,
+        "repaired": bool(state.ok is False and not scripted and scripts and verdict.get("same")),
+        "broken": bool(scripted and not scripts),
+        "same": verdict.get("same"),
+        "runs": verdict.get("runs", 0),
+        "saves": verdict.get("saves", False),
+        "difference": verdict.get("difference", ""),
+        "torch": str(verdict.get("left", ""))[:600],
+        "titles": said.titles(report.name),
+        "left": said.left(report.name),
+        "seconds": said.seconds,
     }

@@ -1,63 +1,96 @@
-"""The tables of a run: what is repaired and how deep, where failures are located, which failures are most frequent."""
+"""The tables of a run: what is repaired and by what means, where failures are located, which failures are most
+frequent, and what keeps classes from being repaired.
+"""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from benchmarks.parity.records import Record
 
-_DEPTHS = ("same meaning in other words", "a signature or a constant changed", "a part left to Python")
+_LEAVING = re.compile(r"@?torch\.jit\.(ignore|unused)")
 
 
 def summary(found: Sequence[Record]) -> str:
     """How many classes that do not script are repaired, and whether any promise is broken."""
     failing = [record for record in found if record["compiled"] is False]
     repaired = [record for record in failing if record["repaired"]]
-    changed = [record for record in found if not record["same"]]
-    broken = [record for record in found if record["scripted"] and not record["scripts_now"]]
-    lines = [
-        "| classes | number |",
-        "| --- | ---: |",
-        f"| run | {len(found)} |",
-        f"| do not compile | {len(failing)} |",
-        f"| repaired | {_share(len(repaired), len(failing))} |",
-        *(
-            f"| … {words} | {sum(record['depth'] == depth for record in repaired)} |"
-            for depth, words in enumerate(_DEPTHS)
-        ),
-        f"| compute something else afterwards | {len(changed)} |",
-        f"| script no more | {len(broken)} |",
-    ]
-    return "\n".join(lines)
+    checked = [record for record in found if record["runs"]]
+    rows = {
+        "run": len(found),
+        "do not script": len(failing),
+        "repaired": _share(len(repaired), len(failing)),
+        "… all of it compiled": sum(not leaves(record) for record in repaired),
+        "… a part left to Python, with `ignore` or `unused`": sum(map(leaves, repaired)),
+        "… can be saved": sum(record["saves"] for record in repaired),
+        "compared in a fresh process, eval and training": len(checked),
+        "compute something else afterwards": sum(record["same"] is False for record in found),
+        "could not be compared": sum(record["same"] is None for record in failing),
+        "script no more": sum(record["broken"] for record in found),
+    }
+    lines = [f"| {name} | {number} |" for name, number in rows.items()]
+    return "\n".join(["| classes | number |", "| --- | ---: |", *lines])
+
+
+def leaves(record: Record) -> bool:
+    """Whether a part of a class was taken out of TorchScript."""
+    return any(_LEAVING.search(title) for title in record["titles"])
 
 
 def places(found: Iterable[Record]) -> str:
-    """Where failures are located, against the place that torch marks."""
-    counted = Counter(place for record in found for place in record["places"] if record["compiled"] is False)
-    total = sum(counted.values())
-    rows = [f"| {place} | {_share(number, total)} |" for place, number in counted.most_common()]
-    return "\n".join(["| place of a failure | number |", "| --- | ---: |", *rows])
+    """Where failures are located, against the place that torch marks: all of them, and torch's own first."""
+    failing = [record for record in found if record["compiled"] is False]
+    every = Counter(place for record in failing for place in record["places"])
+    first = Counter(record["first"] for record in failing if record["first"])
+    names = ("exact", "line", "other", "unmarked", "none")
+    rows = [
+        f"| {name} | {_share(every[name], sum(every.values()))} | {_share(first[name], sum(first.values()))} |"
+        for name in names
+    ]
+    return "\n".join(["| place | of all failures | of torch's first |", "| --- | ---: | ---: |", *rows])
 
 
 def failures(found: Iterable[Record], rows: int) -> str:
     """The most frequent failures, in how many classes and files, and how many of those classes are repaired."""
+    return _kinds(found, rows, "failure", lambda record: map(_kind, record["failures"]))
+
+
+def left(found: Iterable[Record], rows: int) -> str:
+    """What the tool says is left in the classes that are not repaired."""
+    unrepaired = [record for record in found if not record["repaired"]]
+    return _kinds(unrepaired, rows, "what is left", lambda record: map(_words, record["left"] or [_end(record)]))
+
+
+def _end(record: Record) -> str:
+    """Why a class of which nothing is said to be left is not repaired."""
+    if record["same"] is None:
+        return "not compared: " + record["difference"]
+    return "torch: " + _kind(record["torch"])
+
+
+def _kinds(found: Iterable[Record], rows: int, title: str, of: Callable[[Record], Iterable[str]]) -> str:
     classes: Counter[str] = Counter()
     repaired: Counter[str] = Counter()
     files: dict[str, set[str]] = {}
     for record in found:
-        for kind in {_kind(text) for text in record["failures"]} if record["compiled"] is False else ():
+        for kind in set(of(record)) if record["compiled"] is False else ():
             classes[kind] += 1
             repaired[kind] += record["repaired"]
             files.setdefault(kind, set()).add(record["file"])
     ordered = sorted(classes, key=lambda kind: (-len(files[kind]), -classes[kind], kind))[:rows]
     lines = [f"| {kind} | {classes[kind]} | {len(files[kind])} | {repaired[kind]} |" for kind in ordered]
-    return "\n".join(["| failure | classes | files | repaired |", "| --- | ---: | ---: | ---: |", *lines])
+    return "\n".join([f"| {title} | classes | files | repaired |", "| --- | ---: | ---: | ---: |", *lines])
+
+
+def _words(text: str) -> str:
+    """A sentence of the tool without the names and code in it."""
+    return re.sub(r"\d+", "N", re.sub(r"`[^`]*`", "…", text)).replace("|", "\\|")[:120]
 
 
 def _kind(text: str) -> str:
-    """A failure without its names and numbers."""
+    """A failure in torch's words without its names and numbers."""
     first = next((line.strip() for line in text.split("\n") if line.strip()), "")
     if first.startswith("Arguments for call"):
         variant = re.search(r"^\s*([\w:.]+)\(", text.split("\n", 2)[-1], re.MULTILINE)
