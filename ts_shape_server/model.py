@@ -232,11 +232,31 @@ class Annotation:
 
 
 @dataclass(frozen=True)
+class Disagreement:
+    """Two fixed sizes that should be one: a layer takes `wanted` features or channels, and `got` arrive.
+
+    `layer` and `producer` are named as in `named_modules`, and empty where they are not known.
+    """
+
+    wanted: int
+    got: int
+    layer: str = ""
+    producer: str = ""
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Json]) -> Disagreement:
+        return cls(data["wanted"], data["got"], data.get("layer", ""), data.get("producer", ""))
+
+    def to_json(self) -> dict[str, Json]:
+        return {"wanted": self.wanted, "got": self.got, "layer": self.layer, "producer": self.producer}
+
+
+@dataclass(frozen=True)
 class Failure:
     """One place where TorchScript, tracing or eager `forward` refuses the module.
 
     `message` is in words a person can act on; `detail` is torch's own text. `location` is None only where no place in
-    any source can be named.
+    any source can be named. `sizes` are the two that disagree, where that is the reason.
     """
 
     code: str
@@ -244,26 +264,29 @@ class Failure:
     location: Location | None = None
     detail: str = ""
     related: tuple[Location, ...] = ()
+    sizes: Disagreement | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Json]) -> Failure:
-        location = data.get("location")
+        location, sizes = data.get("location"), data.get("sizes")
         return cls(
             code=data["code"],
             message=data["message"],
             location=None if location is None else Location.from_json(location),
             detail=data.get("detail", ""),
             related=tuple(Location.from_json(item) for item in data.get("related", ())),
+            sizes=None if sizes is None else Disagreement.from_json(sizes),
         )
 
     def to_json(self) -> dict[str, Json]:
-        return {
+        data = {
             "code": self.code,
             "message": self.message,
             "location": None if self.location is None else self.location.to_json(),
             "detail": self.detail,
             "related": [item.to_json() for item in self.related],
         }
+        return data if self.sizes is None else {**data, "sizes": self.sizes.to_json()}
 
 
 @dataclass(frozen=True)

@@ -72,20 +72,20 @@ class Spelling:
             return self._word(node.id)
         text = ast.unparse(node)
         if isinstance(node, ast.Attribute) and text.startswith("torch."):
-            return self._from("torch", text.removeprefix("torch."))
+            return self.member("torch", text.removeprefix("torch."))
         return text
 
     def _word(self, word: str) -> str:
         if word == "Tensor":
-            return self._from("torch", word)
+            return self.member("torch", word)
         if word not in _TYPING:
             return word
         short = word.lower()
         if short in _GENERICS and self._builtin_generics and f"typing.{word}" not in self._imported.values():
             return short
-        return self._from("typing", word)
+        return self.member("typing", word)
 
-    def _from(self, module: str, word: str) -> str:
+    def member(self, module: str, word: str) -> str:
         """A member of a module: by the name that it is imported as, else through the module, else newly imported."""
         for path in (f"{module}.{word}", f"typing_extensions.{word}" if module == "typing" else ""):
             for name, imported in self._imported.items():

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ts_shape_server.analysis.edits import annotate
+from ts_shape_server.analysis.fitting import fitted
 from ts_shape_server.analysis.modules import find_classes
 from ts_shape_server.analysis.rewrites import Rewrite, annotation_title
 from ts_shape_server.analysis.rewrites.extraction import CANNOT_BE_SAVED
@@ -75,6 +76,32 @@ def verified(candidate: Candidate, report: Report, text: str, after: TorchScript
     gone = _gone(report.torchscript, after)
     edits = candidate.rewrite.edits
     return Fix(report.name, candidate.title, text, edits, False, gone, candidate.annotated)
+
+
+def misfits(report: Report) -> list[Failure]:
+    """The failures of a report that two sizes are the reason of."""
+    found = [report.reason] if report.status == "failed" and report.reason is not None else list(report.mismatches)
+    return [item for item in found if item.sizes is not None]
+
+
+def fitting(report: Report, text: str, failure: Failure) -> list[Candidate]:
+    """What could make the two sizes of a failure agree, to be probed one by one."""
+    source = SourceText(text)
+    made = fitted(source, find_classes(source)[0], report.name, failure)
+    return [Candidate(report.name, item) for item in made[:_MOST_CANDIDATES]]
+
+
+def fits(candidate: Candidate, report: Report, text: str, failure: Failure, after: Report) -> Fix | None:
+    """The fix, if the class with that change runs, what did not fit does, and no call is refused that was not."""
+    if after.status != "ok" or len(after.mismatches) > max(0, len(report.mismatches) - 1):
+        return None
+    gone = frozenset({(failure.code, failure.message)})
+    return Fix(report.name, candidate.title, text, candidate.rewrite.edits, False, gone)
+
+
+def with_preferred(fixes: Sequence[Fix]) -> list[Fix]:
+    """The same fixes with the first one marked."""
+    return [replace(fix, preferred=not number) for number, fix in enumerate(fixes)]
 
 
 def repaired(done: Repaired, report: Report, text: str) -> Fix | None:

@@ -87,9 +87,8 @@ class Document:
         current = self.known(name).current
         if report is None or current is None:
             return False
-        before, now = report.torchscript, current.torchscript
-        same = [item.message for item in before.script.failures] == [item.message for item in now.script.failures]
-        return same and before.annotations == now.annotations
+        before, now = _asked(report), _asked(current)
+        return before == now and report.torchscript.annotations == current.torchscript.annotations
 
     def wake(self) -> None:
         """Tell everyone who waits that something is new."""
@@ -107,3 +106,9 @@ class Document:
         except asyncio.TimeoutError:
             return False
         return True
+
+
+def _asked(report: Report) -> list[str]:
+    """What a report has fixes looked for."""
+    reason = [] if report.reason is None else [report.reason]
+    return [item.message for item in (*reason, *report.mismatches, *report.torchscript.script.failures)]

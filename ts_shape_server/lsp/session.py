@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,9 @@ from ts_shape_server.features.known import unparsed
 from ts_shape_server.lsp.convert import uri_of
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.saved import SavedFiles
+from ts_shape_server.lsp.trials import Trials
 from ts_shape_server.model import Report
-from ts_shape_server.probing.service import FileRequest, ProbeService, Trial
-from ts_shape_server.repair import combined, repair, scripts
+from ts_shape_server.probing.service import FileRequest, ProbeService
 from ts_shape_server.settings import Settings, from_pyproject, parse
 from ts_shape_server.workspace import Workspace, options
 
@@ -41,8 +41,6 @@ _NO_AGENT = frozenset(
 )
 _PAUSE_FOR_OTHERS = 0.5
 _MOST_UNOPENED = 32
-_REPAIR_SECONDS = 60.0
-"""So long is a repair of a class looked for, with the agent kept from nothing that a change of the text asks."""
 
 
 @dataclass(frozen=True)
@@ -321,56 +319,22 @@ class Session:
     async def _try_fixes(self, service: ProbeService, request: FileRequest, document: Document, edition: int) -> None:
         """Try each candidate in the sandbox, so that the menu has only what works and opens at once."""
         assert document.snapshot is not None
-        snapshot = document.snapshot
-        for item in snapshot.modules:
+        trials = Trials(service, self.workspace, document.snapshot, request)
+        reports: dict[str, Report] = {}
+        for item in document.snapshot.modules:
             report = document.known(item.name).current
-            if report is None or document.was_tried(item.name):
+            if report is None:
                 continue
-            fixes = await self._fixes(service, request, report, snapshot.source.text)
+            reports[item.name] = report
+            if document.was_tried(item.name):
+                continue
+            fixes = await trials.fixes(report)
             if edition == document.edition:
                 document.fixes[item.name] = (report, fixes)
                 document.wake()
-        await self._try_all(service, request, document, edition)
-
-    async def _fixes(self, service: ProbeService, request: FileRequest, report: Report, text: str) -> list[actions.Fix]:
-        """The repair of the whole class, and each rewrite that helps alone."""
-
-        def attempt(changed: str) -> Awaitable[Trial]:
-            return service.trial(request, report.name, report, changed)
-
-        if report.status != "ok" or scripts(report.torchscript):
-            return []
-        done = await repair(report, text, attempt, _REPAIR_SECONDS)
-        whole = actions.repaired(done, report, text)
-        fixes = [] if whole is None else [whole]
-        for candidate in actions.candidates(report, text):
-            if whole is not None and candidate.title == whole.title:
-                continue
-            trial = await attempt(SourceText(text).apply(candidate.rewrite.edits))
-            log.debug("%s: %s", candidate.title, "verified" if trial.ok else trial.reason)
-            if trial.ok:
-                fixes.append(actions.verified(candidate, report, text, trial.torchscript))
-        return fixes
-
-    async def _try_all(self, service: ProbeService, request: FileRequest, document: Document, edition: int) -> None:
-        """Bring the repairs of all classes together in one text that every one of them agrees to."""
-        assert document.snapshot is not None
-        text = document.snapshot.source.text
-        reports = {item.name: document.known(item.name).current for item in document.snapshot.modules}
-        parts = [
-            (report, fix.edits)
-            for name, report in reports.items()
-            for fix in document.fixes_of(name)
-            if report is not None and fix.preferred and fix.text == text
-        ]
-
-        def attempt(report: Report, changed: str) -> Awaitable[Trial]:
-            return service.trial(request, report.name, report, changed)
-
-        others = [report for report in reports.values() if report is not None and report.status == "ok"]
-        edits = await combined(text, parts, others, attempt)
+        edits = await trials.together(reports, {name: document.fixes_of(name) for name in reports})
         if edition == document.edition:
-            document.fix_all = None if not edits else actions.all_of(text, edits)
+            document.fix_all = None if not edits else actions.all_of(trials.text, edits)
             document.wake()
 
     # ---- answers

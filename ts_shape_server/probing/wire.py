@@ -265,9 +265,15 @@ _SPEC = _record(
 _TENSOR = _record({"tensor": _list_of(_NUMBER)}, {"dtype": _TEXT, "low": _NUMBER, "high": _NUMBER})
 _RANGE = _record({"line": _NUMBER, "column": _NUMBER, "end_line": _NUMBER, "end_column": _NUMBER})
 _LOCATION = _record({"path": _TEXT, "range": _RANGE}, {"message": _TEXT})
+_DISAGREEMENT = _record({"wanted": _NUMBER, "got": _NUMBER}, {"layer": _TEXT, "producer": _TEXT})
 _FAILURE = _record(
     {"code": _TEXT, "message": _TEXT},
-    {"location": _or_null(_LOCATION), "detail": _TEXT, "related": _list_of(_LOCATION)},
+    {
+        "location": _or_null(_LOCATION),
+        "detail": _TEXT,
+        "related": _list_of(_LOCATION),
+        "sizes": _or_null(_DISAGREEMENT),
+    },
 )
 _ANNOTATION = _record({"owner": _TEXT, "function": _TEXT, "name": _TEXT, "type": _TEXT}, {"needed": _FLAG})
 _FACTS = _record(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer import contract, points, shape_text, values
+from ts_shape_server.agent.infer import contract, mismatch, points, shape_text, values
 from ts_shape_server.agent.infer.evidence import Drawn, Refused
 from ts_shape_server.agent.infer.limits import TimeLimit, time_limit
 from ts_shape_server.agent.infer.points import Said, Start
@@ -152,7 +152,9 @@ def to_failure(name: str, item: Contradiction, report: Mapping[str, Any]) -> dic
         message = f"{item.said[:1].upper()}{item.said[1:]}, but {item.why}."
     else:
         message = f"`{name}` takes {_takes(report)}, but {item.said}{_difference(item, report)}."
-    return contract.failure("call-mismatch", message, item.path, item.place, detail)
+    failure = contract.failure("call-mismatch", message, item.path, item.place, detail)
+    pair = mismatch.sizes_that_disagree(str(item.error)) if item.error is not None else None
+    return failure if pair is None else {**failure, "sizes": {"wanted": pair[0], "got": pair[1]}}
 
 
 def _takes(report: Mapping[str, Any]) -> str:

@@ -42,6 +42,10 @@ class Mismatch:
     line: int | None
     place: tuple[int, int, int, int] | None
 
+    def sizes(self) -> dict[str, Any]:
+        """The contract's ``sizes`` of a failure."""
+        return {"wanted": self.wanted, "got": self.got, "layer": self.layer, "producer": self.producer}
+
 
 class FailingLayer:
     """Context manager: knows which submodule was entered last when a run fails, and what came out of those before."""

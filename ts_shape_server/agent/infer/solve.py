@@ -333,6 +333,7 @@ def _unsolved(session: Session, result: search.NotFound, context: Context) -> Un
         reason = contract.failure(
             "shape-mismatch", message, context.path, wrong.place, contract.one_line(error), related
         )
+        reason["sizes"] = wrong.sizes()
         return Unsolved("failed", reason, {"args": {}})
     if isinstance(error, StandInUsed):
         line = innermost_line(error, context.path)

@@ -1,0 +1,97 @@
+"""Tries changes of one file in the sandbox: what a menu offers has been run before it is shown.
+
+A change is tried in two ways: beside the original, where it must compute the same, or as a file of its own, whose
+report must say what the change promises. It knows neither the protocol nor where the changes come from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Mapping, Sequence
+
+from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.features import actions
+from ts_shape_server.model import Failure, Report, TextEdit
+from ts_shape_server.probing.service import FileRequest, ProbeService, Trial
+from ts_shape_server.repair import combined, repair, scripts
+from ts_shape_server.workspace import Snapshot, Workspace
+
+log = logging.getLogger(__name__)
+
+_REPAIR_SECONDS = 60.0
+"""So long is a repair of a class looked for, with the agent kept from nothing that a change of the text asks."""
+
+
+class Trials:
+    """Of one file at one moment."""
+
+    def __init__(self, service: ProbeService, workspace: Workspace, snapshot: Snapshot, request: FileRequest) -> None:
+        self._service, self._workspace, self._snapshot, self._request = service, workspace, snapshot, request
+
+    @property
+    def text(self) -> str:
+        return self._snapshot.source.text
+
+    async def beside(self, report: Report, changed: str) -> Trial:
+        """The changed file beside the original, on the same inputs and weights."""
+        return await self._service.trial(self._request, report.name, report, changed)
+
+    async def alone(self, name: str, changed: str) -> Report | None:
+        """The report of a class of the changed file; None where it is no module there."""
+        snapshot = await asyncio.to_thread(self._workspace.snapshot, self._snapshot.path, changed)
+        if snapshot.classes.syntax_error is not None or snapshot.module(name) is None:
+            return None
+        request = await asyncio.to_thread(self._workspace.request, snapshot, [name])
+        reports = await self._service.reports(request, lambda report: None)
+        return reports[0] if reports else None
+
+    async def fixes(self, report: Report) -> list[actions.Fix]:
+        """What mends a class: sizes that disagree, else what TorchScript refuses."""
+        misfits = actions.misfits(report)
+        if misfits or report.status != "ok":
+            return [fix for failure in misfits for fix in await self._fitting(report, failure)]
+        if scripts(report.torchscript):
+            return []
+        return await self._repairs(report)
+
+    async def _fitting(self, report: Report, failure: Failure) -> list[actions.Fix]:
+        fixes = []
+        for candidate in actions.fitting(report, self.text, failure):
+            after = await self.alone(report.name, SourceText(self.text).apply(candidate.rewrite.edits))
+            fix = None if after is None else actions.fits(candidate, report, self.text, failure, after)
+            log.debug("%s: %s", candidate.title, "verified" if fix is not None else "does not help")
+            if fix is not None:
+                fixes.append(fix)
+        return actions.with_preferred(fixes)
+
+    async def _repairs(self, report: Report) -> list[actions.Fix]:
+        """The repair of the whole class, and each rewrite that helps alone."""
+
+        def attempt(changed: str) -> Awaitable[Trial]:
+            return self.beside(report, changed)
+
+        done = await repair(report, self.text, attempt, _REPAIR_SECONDS)
+        whole = actions.repaired(done, report, self.text)
+        fixes = [] if whole is None else [whole]
+        for candidate in actions.candidates(report, self.text):
+            if whole is not None and candidate.title == whole.title:
+                continue
+            trial = await attempt(SourceText(self.text).apply(candidate.rewrite.edits))
+            log.debug("%s: %s", candidate.title, "verified" if trial.ok else trial.reason)
+            if trial.ok:
+                fixes.append(actions.verified(candidate, report, self.text, trial.torchscript))
+        return fixes
+
+    async def together(
+        self, reports: Mapping[str, Report], fixes: Mapping[str, Sequence[actions.Fix]]
+    ) -> tuple[TextEdit, ...]:
+        """The repairs for TorchScript of all classes in one text that every one of them agrees to."""
+        parts = [
+            (report, fix.edits)
+            for name, report in reports.items()
+            for fix in fixes[name]
+            if report.status == "ok" and not actions.misfits(report) and fix.preferred and fix.text == self.text
+        ]
+        others = [report for report in reports.values() if report.status == "ok"]
+        return await combined(self.text, parts, others, self.beside)
