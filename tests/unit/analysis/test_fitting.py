@@ -9,7 +9,7 @@ from ts_shape_server.analysis.modules import find_classes
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.model import Disagreement, Failure
 
-HEAD = "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self, width=16):\n        super().__init__()\n"
+HEAD = "from torch import nn\n\nclass Net(nn.Module):\n    def __init__(self, width=16):\n        super().__init__()\n"
 FORWARD = "\n    def forward(self, x):\n        return self.b(self.a(x))\n"
 
 
@@ -48,7 +48,7 @@ def check(body: str, sizes: Disagreement, expected: dict[str, str]) -> None:
             },
         ),
         (
-            "self.a = nn.Sequential(\n    nn.Linear(8, 16),\n    nn.ReLU(),\n    nn.Linear(32, 4),\n)\nself.b = nn.ReLU()",
+            "self.a = nn.Sequential(\n    nn.Linear(8, 16),\n    nn.ReLU(),\n    nn.Linear(32, 4),\n)\nself.b = X()",
             Disagreement(32, 16, "a.2", "a.1"),
             {
                 "Flatten what goes into `a.2`": "            nn.Flatten(),",
