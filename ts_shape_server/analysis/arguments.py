@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from ts_shape_server.analysis.scopes import own_nodes
+from ts_shape_server.analysis.scopes import last_part, own_nodes
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -89,10 +89,3 @@ def is_fixture(function: Function) -> bool:
 def is_generator(function: Function) -> bool:
     """Whether calling a function gives an iterator."""
     return any(isinstance(node, (ast.Yield, ast.YieldFrom)) for item in function.body for node in own_nodes(item))
-
-
-def last_part(node: ast.expr) -> str:
-    """The last name of a dotted expression, empty if it is none."""
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""

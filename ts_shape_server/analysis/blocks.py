@@ -9,8 +9,7 @@ import ast
 import copy
 from collections.abc import Iterable, Sequence
 
-from ts_shape_server.analysis.arguments import last_part
-from ts_shape_server.analysis.scopes import FUNCTIONS, bound_by, changed_within, free_names, inner_blocks
+from ts_shape_server.analysis.scopes import FUNCTIONS, bound_by, changed_within, free_names, inner_blocks, last_part
 
 _WORKER_OPTIONS = frozenset(
     {"num_workers", "persistent_workers", "prefetch_factor", "multiprocessing_context", "pin_memory", "timeout"}

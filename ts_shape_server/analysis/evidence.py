@@ -15,11 +15,10 @@ from functools import lru_cache
 from typing import Any
 
 from ts_shape_server.analysis import slicing, summaries
-from ts_shape_server.analysis.arguments import last_part
 from ts_shape_server.analysis.instances import Instances
 from ts_shape_server.analysis.modules import dotted, imports_of, parse, resolve_name
-from ts_shape_server.analysis.program import Program, Site, Step, Way, enclosing_class
-from ts_shape_server.analysis.scopes import COMPREHENSIONS
+from ts_shape_server.analysis.program import Program, Site, Step, Way
+from ts_shape_server.analysis.scopes import COMPREHENSIONS, last_part
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.model import Range
 
@@ -139,8 +138,8 @@ class _Finder:
     def all(self) -> Iterator[CallEvidence]:
         for site in self._program.calls:
             yield from self._of_call(site)
-        for way in self._program.ways:
-            yield from self._of_example(way)
+        for value, way in self._program.class_values.get((self._class, "example_input_array"), ()):
+            yield from self._of_example(value, way)
 
     def _of_call(self, site: Site) -> Iterator[CallEvidence]:
         node, way = site.call, _into_comprehension(self._program, site)
@@ -255,17 +254,11 @@ class _Finder:
         named = [ast.keyword(item.arg, self._inlined(item.value, place.way, depth + 1)) for item in value.keywords]
         return ast.Call(value.func, args, named)
 
-    def _of_example(self, way: Way) -> Iterator[CallEvidence]:
+    def _of_example(self, value: ast.expr, way: Way) -> Iterator[CallEvidence]:
         """Lightning's ``self.example_input_array = …``, or the same in the class's body."""
         statement = way[-1].body[way[-1].index]
-        owner = enclosing_class(way)
-        if owner is None or owner.name != self._class or not isinstance(statement, (ast.Assign, ast.AnnAssign)):
-            return
-        target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
-        if last_part(target) != "example_input_array" or statement.value is None:
-            return
-        entries = _entries(statement.value)
-        given = _Given((), entries) if entries else _Given(tuple(self._items(statement.value, way)))
+        entries = _entries(value)
+        given = _Given((), entries) if entries else _Given(tuple(self._items(value, way)))
         place = f"example_input_array {self._file}:{statement.lineno}"
         yield from self._sliced("annotation", place, statement, [slicing.Need(way, given.expressions())], None, given)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ts_shape_server.analysis import arguments
 from ts_shape_server.analysis.modules import dotted, resolve_name
 from ts_shape_server.analysis.program import Program, Value, Way, enclosing_class
-from ts_shape_server.analysis.scopes import own_nodes
+from ts_shape_server.analysis.scopes import last_part, own_nodes
 
 DEPTH = 6
 """How many names, calls and returns an instance is followed through."""
@@ -47,7 +47,7 @@ class Instances:
         self._imports = imports
         self._elsewhere = defined_in is not None and defined_in != path
         self._parts = frozenset(re.split(r"[/\\]|\.py$", defined_in or ""))
-        self._defined = any(isinstance(item, ast.ClassDef) and item.name == class_name for item in program.module)
+        self._defined = class_name in program.classes
 
     def is_class(self, node: ast.expr) -> bool:
         """Whether an expression names the class."""
@@ -92,7 +92,7 @@ class Instances:
                 return self.origin(function.value, way, depth + 1)
             if self.is_class(function.value):
                 return Origin(None, way) if function.attr.startswith(("from_", "load_")) else None
-        if arguments.last_part(function) in _WRAPS and node.args:
+        if last_part(function) in _WRAPS and node.args:
             return self.origin(node.args[0], way, depth + 1)
         if isinstance(function, ast.Name):
             return self._returned(function.id, None, depth)
@@ -125,7 +125,7 @@ class Instances:
             return self.origin(value.expression.elts[value.item], value.way, depth + 1)
         if isinstance(value.expression, ast.Call):
             call = value.expression
-            if arguments.last_part(call.func) in _WRAPS and value.item < len(call.args):
+            if last_part(call.func) in _WRAPS and value.item < len(call.args):
                 return self.origin(call.args[value.item], value.way, depth + 1)
             if isinstance(call.func, ast.Name):
                 return self._returned(call.func.id, value.item, depth)

@@ -16,6 +16,7 @@ from ts_shape_server.analysis.scopes import (
     changed_by,
     changed_within,
     inner_blocks,
+    last_part,
     own_nodes,
     parameters,
 )
@@ -73,19 +74,26 @@ class Program:
                 self.changers.setdefault(name, []).append(number)
             if isinstance(statement, ast.ImportFrom) and any(alias.name == "*" for alias in statement.names):
                 self.stars.append(number)
+        self.classes = frozenset(item.name for item in self.module if isinstance(item, ast.ClassDef))
+        """The classes of the module itself."""
         self.ways: list[Way] = list(steps(tree))
         self.way_of = {id(way[-1].body[way[-1].index]): way for way in self.ways}
         self.functions: dict[str, list[tuple[ast.FunctionDef | ast.AsyncFunctionDef, Way]]] = {}
         self.attributes: dict[tuple[int, str], list[tuple[ast.expr, Way]]] = {}
         self.sites: dict[str, list[Site]] = {}
         self.calls: list[Site] = []
+        self.class_values: dict[tuple[str, str], list[tuple[ast.expr, Way]]] = {}
+        """What is assigned inside a class: by the class's name and the last part of the target's."""
         for way in self.ways:
             statement = way[-1].body[way[-1].index]
             self.changed |= changed_by(statement)
             for target, value in _assignments(statement):
+                owner = enclosing_class(way)
+                if owner is not None:
+                    self.class_values.setdefault((owner.name, last_part(target)), []).append((value, way))
                 attribute = _of_self(target)
                 if attribute is not None:
-                    self.attributes.setdefault((id(enclosing_class(way)), attribute), []).append((value, way))
+                    self.attributes.setdefault((id(owner), attribute), []).append((value, way))
             if isinstance(statement, FUNCTIONS):
                 self.functions.setdefault(statement.name, []).append((statement, way))
                 self._assigned.update(parameters(statement.args))

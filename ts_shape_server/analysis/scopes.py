@@ -203,3 +203,10 @@ def inner_blocks(statement: ast.AST) -> Iterator[list[ast.stmt]]:
     for name in ("handlers", "cases"):
         for item in getattr(statement, name, ()):
             yield item.body
+
+
+def last_part(node: ast.expr) -> str:
+    """The last name of a dotted expression, empty if it is none."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""

@@ -15,7 +15,14 @@ from dataclasses import dataclass
 
 from ts_shape_server.analysis import arguments, blocks
 from ts_shape_server.analysis.program import Program, Site, Way, segments
-from ts_shape_server.analysis.scopes import FUNCTIONS, free_names, header_names, leaves_function, parameters
+from ts_shape_server.analysis.scopes import (
+    FUNCTIONS,
+    free_names,
+    header_names,
+    last_part,
+    leaves_function,
+    parameters,
+)
 
 DEPTH = 3
 """How many calls a parameter is followed through."""
@@ -339,7 +346,7 @@ def _loader(node: ast.expr) -> ast.expr | None:
     if isinstance(node, (ast.List, ast.Tuple, ast.Set, ast.Constant, ast.Dict, ast.ListComp)):
         return None
     if isinstance(node, ast.Call):
-        name = arguments.last_part(node.func)
+        name = last_part(node.func)
         if name in _NO_LOADERS:
             return None
         if name in _WRAPPERS and node.args:
