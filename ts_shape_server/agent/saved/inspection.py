@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
-from ts_shape_server.agent import infer, load
+from ts_shape_server.agent import infer, load, runs
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.saved import kinds, wrapping
+from ts_shape_server.agent.saved import kinds, replay, wrapping
 from ts_shape_server.probing import wire
 
 _TITLES = {
@@ -65,6 +65,10 @@ def _embedded(text: str | None) -> dict[str, Any] | None:
     return found
 
 
+class _NotLoaded(Exception):
+    """The module cannot be made; the text is the reason."""
+
+
 def _solved(kind: kinds.Kind, path: str, facts: list[str], deadline: float, scratch: str) -> dict[str, Any]:
     answer = _answer(kind.name, _TITLES[kind.name], facts)
     try:
@@ -75,14 +79,28 @@ def _solved(kind: kinds.Kind, path: str, facts: list[str], deadline: float, scra
     if saved.shapes:
         known = ", ".join(f"{name} {shape}" for name, shape in saved.shapes.items())
         facts.append(f"exported for {known}" if kind.name == "program" else f"traced with {known}: no limit")
-    file = os.path.join(scratch, "saved.py")
+    try:
+        for replayed in (False,) if kind.name == "program" else (True, False):
+            report, sure = _reported(saved, path, replayed, deadline, scratch)
+            if sure:
+                break
+    except _NotLoaded as problem:
+        return {**answer, "message": f"{answer['message']} It does not load: {problem}"}
+    return {**answer, "source": "solved" if report["status"] == "ok" else "", "report": report}
+
+
+def _reported(
+    saved: wrapping.Saved, path: str, replayed: bool, deadline: float, scratch: str
+) -> tuple[dict[str, Any], bool]:
+    """The engine's report of the module, and whether the module itself does what is told of it."""
+    file = os.path.join(scratch, "saved.py" if replayed else "saved_itself.py")
     with open(file, "w", encoding="utf-8") as written:
-        written.write(wrapping.source(saved, path))
+        written.write(wrapping.source(saved, path, replayed))
     job = {"path": file, "root": scratch, "overlays": {}}
     loaded = load.load(job, max(1.0, deadline - time.monotonic()) * load.SHARE)
     found = load.find(loaded, saved.name, job, 1.0)
     if isinstance(found, load.LoadProblem):
-        return {**answer, "message": f"{answer['message']} It does not load: {found.message}"}
+        raise _NotLoaded(found.message)
     # First what the archive alone says; what an author once gave it is tried where that finds nothing.
     for shapes in (saved.ranks, {}, saved.shapes):
         reports: list[dict[str, Any]] = []
@@ -91,10 +109,14 @@ def _solved(kind: kinds.Kind, path: str, facts: list[str], deadline: float, scra
         )
         request = {"name": saved.name, "line": 1, "evidence": [], "pragmas": {"init": {}, "inputs": dict(shapes)}}
         infer.report_class(found.found, request, context, reports.append)
-        report = _of_archive(reports[-1], path)
+        report = reports[-1]
         if report["status"] == "ok":
             break
-    return {**answer, "source": "solved" if report["status"] == "ok" else "", "report": report}
+    sure = not replayed
+    if replayed and report["status"] == "ok":
+        archive = found.loaded.namespace[wrapping.HOLDER]
+        sure = replay.agrees(archive, runs.from_report(found.found, found.loaded.namespace, report))
+    return _of_archive(report, path), sure
 
 
 def _of_archive(report: dict[str, Any], path: str) -> dict[str, Any]:
@@ -106,7 +128,11 @@ def _of_archive(report: dict[str, Any], path: str) -> dict[str, Any]:
         reason = {**reason, "message": told, "location": None, "related": []}
     inputs = [{**item, "from": "solved"} for item in report.get("inputs", [])]
     # A program's only layers are those that torch puts around its graph.
-    layers = [item for item in report.get("layers", []) if item.get("type") not in ("GuardsFn", "GraphModule")]
+    layers = [
+        {**item, "name": item["name"].partition(".")[2]}
+        for item in report.get("layers", [])
+        if item["type"] not in ("GuardsFn", "GraphModule") and "." in item["name"]
+    ]
     plain = {"path": path, "line": 1, "inputs": inputs, "layers": layers, "variables": [], "stubbed": []}
     return {**report, **plain, "reason": reason}
 

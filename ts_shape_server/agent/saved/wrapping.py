@@ -18,6 +18,8 @@ import torch
 from ts_shape_server.agent.saved import consumers
 
 _jit: Any = torch.jit
+HOLDER = "_saved"
+"""The name in the file of what was loaded."""
 _TYPING = ("Any", "Dict", "Final", "List", "NamedTuple", "Optional", "Tuple", "Union")
 
 
@@ -51,7 +53,7 @@ def read(path: str, kind: str) -> Saved:
 
 
 def _script(path: str, kind: str) -> Saved:
-    module = _jit.load(path, map_location="cpu", _restore_shapes=True)
+    module = _jit.load(path, map_location="cpu", _restore_shapes=kind == "trace")
     arguments = module.forward.schema.arguments[1:]
     names = _identifiers([argument.name for argument in arguments])
     parameters = tuple(
@@ -145,14 +147,15 @@ def _literal(value: object) -> bool:
 _TEMPLATE = """import torch
 from typing import {typing}
 from torch import Tensor
+from ts_shape_server.agent.saved import replay
 
-_saved = {load}
+{holder} = {load}
 
 
 class {name}(torch.nn.Module):
     def __init__(self):
         super().__init__()
-        self.module = _saved
+        self.module = {module}
 
     def train(self, mode=True):
         return self
@@ -162,20 +165,26 @@ class {name}(torch.nn.Module):
 """
 
 
-def source(saved: Saved, path: str) -> str:
-    """The text of a file that has the saved module as a class, loaded once and in its state of evaluation."""
-    load = (
-        f"torch.export.load({path!r}).module()"
-        if saved.kind == "program"
-        else f"torch.jit.load({path!r}, map_location='cpu').eval()"
-    )
+def source(saved: Saved, path: str, replayed: bool) -> str:
+    """The text of a file that has the saved module as a class, in its state of evaluation.
+
+    `replayed`: its steps are taken in Python, and `HOLDER` is the `replay.Archive` of which each instance is made.
+    """
+    if replayed:
+        load, module = f"replay.Archive({path!r})", f"{HOLDER}.instance()"
+    elif saved.kind == "program":
+        load, module = f"torch.export.load({path!r}).module()", HOLDER
+    else:
+        load, module = f"torch.jit.load({path!r}, map_location='cpu').eval()", HOLDER
     parameters = ["self"]
     for item in saved.parameters:
         annotation = f": {item.annotation}" if item.annotation else ""
         parameters.append(f"{item.name}{annotation}{f' = {item.default}' if item.default is not None else ''}")
     return _TEMPLATE.format(
         typing=", ".join(_TYPING),
+        holder=HOLDER,
         load=load,
+        module=module,
         name=saved.name,
         parameters=", ".join(parameters),
         arguments=", ".join(item.name for item in saved.parameters),

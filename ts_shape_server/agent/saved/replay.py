@@ -1,0 +1,162 @@
+"""A scripted or traced module as a module of Python: the same parts, each of which takes the steps of its own graph.
+
+TorchScript's interpreter runs a module out of sight: what it calls, which layers it has and where sizes stay symbols
+cannot be seen. Replayed, it is met as its source was. What no step is known for is refused, and told by `refused`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from ts_shape_server.agent.infer import symbolic
+from ts_shape_server.agent.infer.spy import Spy
+from ts_shape_server.agent.runs import Run
+from ts_shape_server.agent.saved.graphs import Routine
+from ts_shape_server.agent.script.compare import compare
+
+_LITTLE = 5_000_000_000
+"""So many products take a second or two."""
+_AGAIN = re.compile(r"forward\d+")
+"""What a trace calls the further calls of one layer."""
+
+
+class Archive:
+    """A loaded module and the functions that its code calls. `refused` names what was reached and cannot be replayed.
+
+    Raises what torch raises where the file does not load. It is not copied with the modules that come of it.
+    """
+
+    def __init__(self, path: str) -> None:
+        unit: Any = torch._C.CompilationUnit()
+        read: Any = torch._C.import_ir_module
+        native = read(unit, path, torch.device("cpu"), {}, False)
+        recursive: Any = torch.jit._recursive
+        self.module = recursive.wrap_cpp_module(native).eval()
+        self.refused: set[str] = set()
+        self._graphs = {item.qualified_name: item.graph for item in unit.get_functions()}
+        self._routines: dict[Any, Routine] = {}
+
+    def __deepcopy__(self, memory: Any) -> Archive:
+        return self
+
+    def instance(self) -> nn.Module:
+        """The module anew, on the archive's own weights."""
+        return _replayed(self.module, self)
+
+    def routine(self, native: Any, name: str) -> Routine:
+        """The steps of a method."""
+        key = (str(native._type()), name)
+        if key not in self._routines:
+            self._routines[key] = Routine(native._get_method(name).graph, self)
+        return self._routines[key]
+
+    def attribute(self, owner: Any, name: str) -> Any:
+        if not isinstance(owner, Replayed):
+            raise self.refuse(f"{name} of {type(owner).__name__}")
+        return owner.attribute(name)
+
+    def assign(self, owner: Any, name: str, value: Any) -> None:
+        if not isinstance(owner, Replayed):
+            raise self.refuse(f"{name} of {type(owner).__name__}")
+        owner.assigned[name] = value
+
+    def method(self, owner: Any, name: str, arguments: Sequence[Any]) -> Any:
+        if not isinstance(owner, Replayed):
+            raise self.refuse(f"{name} of {type(owner).__name__}")
+        if name == "forward":
+            return owner(*arguments)
+        if _AGAIN.fullmatch(name):
+            return owner(*arguments, graph=name)
+        return self.routine(owner.native, name)([owner, *arguments])
+
+    def function(self, name: str, arguments: Sequence[Any]) -> Any:
+        if name not in self._routines:
+            graph = self._graphs.get(name)
+            if graph is None:
+                raise self.refuse(name)
+            self._routines[name] = Routine(graph, self)
+        return self._routines[name](arguments)
+
+    def refuse(self, what: str) -> Exception:
+        self.refused.add(what)
+        return NotImplementedError(f"{what} cannot be replayed")
+
+
+class Replayed(nn.Module):
+    """One part of a saved module. `native` is torch's own; `assigned` are attributes that a run has set."""
+
+    def __init__(self, script: Any, archive: Archive) -> None:
+        super().__init__()
+        self.archive, self.native = archive, script._c
+        self.assigned: dict[str, Any] = {}
+        for name, parameter in script._parameters.items():
+            kept = None if parameter is None else nn.Parameter(parameter.detach(), parameter.requires_grad)
+            self.register_parameter(name, kept)
+        for name, buffer in script._buffers.items():
+            self.register_buffer(name, None if buffer is None else buffer.detach())
+        for name, child in script._modules.items():
+            self.add_module(name, _replayed(child, archive))
+        self.training = False
+        self._made_of = (script,)
+
+    def __deepcopy__(self, memory: Any) -> Replayed:
+        return _replayed(self._made_of[0], self.archive)
+
+    def attribute(self, name: str) -> Any:
+        if name in self.assigned:
+            return self.assigned[name]
+        for held in (self._modules, self._parameters, self._buffers):
+            if name in held:
+                return held[name]
+        return self.native.getattr(name)
+
+    def forward(self, *arguments: Any, graph: str = "forward") -> Any:
+        return self.archive.routine(self.native, graph)([self, *arguments])
+
+
+def _replayed(script: Any, archive: Archive) -> Replayed:
+    """The part under the name of the class that it was saved from."""
+    made = type(script.original_name or "Module", (Replayed,), {})(script, archive)
+    assert isinstance(made, Replayed)
+    return made
+
+
+def agrees(archive: Archive, run: Run) -> bool:
+    """Whether the module itself does as its replay does, on the sizes of a run.
+
+    It must compute the same where that takes little; else its results must have the same sizes and dtypes, which is
+    asked without memory.
+    """
+    if archive.refused:
+        return False
+    try:
+        return all(_agrees(archive, run, second) for second in ((False,) if run.second is None else (False, True)))
+    except Exception:
+        return False
+
+
+def _agrees(archive: Archive, run: Run, second: bool) -> bool:
+    spy = Spy((), remembered={})
+    with symbolic.new_mode(), spy:
+        expected = run.call(archive.instance(), second)
+    jit: Any = torch.jit
+    with jit.optimized_execution(False):
+        if spy.work < _LITTLE:
+            return compare(run.call(archive.instance(), second), run.call(archive.module, second)).agree
+        with symbolic.new_mode():
+            return bool(_form(expected) == _form(run.call(archive.module, second)))
+
+
+def _form(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return tuple(value.shape), value.dtype
+    if isinstance(value, (list, tuple)):
+        return isinstance(value, list), [_form(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _form(item) for key, item in value.items()}
+    return type(value)
