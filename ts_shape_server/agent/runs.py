@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import random
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,12 +42,14 @@ class Run:
         seed()
         return build(self.cls, self.init, self.namespace).eval()
 
-    def inputs(self, second: bool = False) -> dict[str, Any]:
-        """Fresh tensors by parameter name, the same values each time. ValueError if there is no second size."""
+    def inputs(self, second: bool = False, draw: int = 0) -> dict[str, Any]:
+        """Fresh tensors by parameter name, for each draw the same values each time. ValueError if there is no second
+        size.
+        """
         chosen = self.second if second else self.example
         if chosen is None:
             raise ValueError("the input has one size only")
-        seed()
+        seed(draw)
         return {name: value(item, self.namespace) for name, item in chosen.items()}
 
     def call(self, module: Any, second: bool = False) -> Any:
@@ -55,9 +58,9 @@ class Run:
         with torch.no_grad():
             return module(*arguments, **keywords)
 
-    def arguments(self, second: bool = False) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def arguments(self, second: bool = False, draw: int = 0) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The inputs as a call of `forward` takes them: by position as far as its signature allows."""
-        return positional(self.cls, self.inputs(second))
+        return positional(self.cls, self.inputs(second, draw))
 
 
 def from_report(cls: type[nn.Module], namespace: Mapping[str, Any], report: Mapping[str, Any]) -> Run:
@@ -153,7 +156,10 @@ def positional(cls: type[nn.Module], inputs: Mapping[str, Any]) -> tuple[tuple[A
     return tuple(arguments), remaining
 
 
-def seed() -> None:
-    """Make everything random that follows the same each time."""
-    random.seed(SEED)
-    torch.manual_seed(SEED)
+def seed(draw: int = 0) -> None:
+    """Make everything random that follows the same each time, for each draw."""
+    random.seed(SEED + draw)
+    torch.manual_seed(SEED + draw)
+    numpy = sys.modules.get("numpy.random")
+    if numpy is not None:
+        numpy.seed(SEED + draw)

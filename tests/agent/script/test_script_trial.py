@@ -35,6 +35,27 @@ NO_NEARER = ORIGINAL.replace("x = self", "x = 1 * self")
 OTHER_RESULT = FIXED.replace("return x", "return x + 1")
 OTHER_WEIGHTS = FIXED.replace("self.layers", "self.blocks")
 OTHER_ON_SECOND_SIZE = FIXED.replace("return x", "return x if x.shape[0] == 2 else -x")
+OTHER_IN_TRAINING = FIXED.replace("return x", "return -x if self.training else x")
+OTHER_INPUT = FIXED.replace("for layer", "given = x\n        for layer").replace(
+    "return x", "given.zero_()\n        return x"
+)
+OTHER_VALUES = FIXED.replace("for layer", "given = x\n        for layer").replace(
+    "return x", "return x if given[0, 0] > 1 else -x"
+)
+OTHER_KIND = FIXED.replace("return x", "return [x]")
+TUPLE = ORIGINAL.replace("return x + float(x.numpy().min() * 0)", "return (x + float(x.numpy().min() * 0),)")
+STATE = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, x, times=2):
+        self.calls = self.calls + 1
+        return x * times
+"""
+NO_GRADIENT = FIXED.replace("return x", "return x.detach()")
+OTHER_STATE = STATE.replace("times=2", "times: int = 2").replace("self.calls + 1", "self.calls + 2")
 RAISES = FIXED.replace("return x", "return x + y")
 
 
@@ -49,6 +70,8 @@ RAISES = FIXED.replace("return x", "return x + y")
         (OTHER_RESULT, True, False, "alters the result on the example"),
         (OTHER_ON_SECOND_SIZE, True, False, "alters the result on a second size"),
         (OTHER_WEIGHTS, True, False, "loses the weight `layers.0.weight`"),
+        (OTHER_IN_TRAINING, True, False, "alters the result on the example in training mode"),
+        (OTHER_INPUT, True, False, "alters the inputs on the example"),
         (RAISES, True, False, "does not run: NameError"),
     ],
 )
@@ -61,3 +84,31 @@ def test_a_change_must_be_better_and_nothing_else(load: Any, candidate: str, kno
     assert found["ok"] == ok, found["reason"]
     assert words in found["reason"]
     assert bool(found["reason"]) != ok
+
+
+@pytest.mark.parametrize(
+    ("source", "candidate", "words"),
+    [
+        (STATE, OTHER_STATE, "alters the module's state on the example"),
+        (FIXED, NO_GRADIENT, "alters which results carry a gradient on the example in training mode"),
+        (TUPLE, OTHER_KIND, "another Python type"),
+        (ORIGINAL, OTHER_VALUES, "alters the result on other values"),
+    ],
+)
+def test_what_a_run_leaves_and_other_values_of_a_fixed_size_are_compared(
+    load: Any, source: str, candidate: str, words: str
+) -> None:
+    original, _ = load(source)
+    changed, context = load(candidate)
+    found = script.trial(original, changed, context)
+    assert (found["ok"], found["torchscript"]) == (False, None)
+    assert words in found["reason"], found["reason"]
+
+
+def test_a_class_too_large_to_run_gets_no_fix(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ts_shape_server.agent.script.session.HEAVY_BYTES", 10)
+    original, _ = load(ORIGINAL)
+    changed, context = load(FIXED)
+    found = script.trial(original, changed, context)
+    assert (found["ok"], found["torchscript"]) == (False, None)
+    assert "too large" in found["reason"]

@@ -35,6 +35,16 @@ def compare(expected: Any, actual: Any, where: str = "the output") -> Comparison
     return Comparison(reason, largest)
 
 
+def same_kinds(expected: Any, actual: Any) -> bool:
+    """Whether two results that agree have parts of the same Python types as well: a list is no tuple, 2 is not 2.0."""
+    if isinstance(expected, dict):
+        return isinstance(actual, dict) and all(same_kinds(value, actual.get(key)) for key, value in expected.items())
+    if isinstance(expected, (list, tuple)):
+        return isinstance(expected, list) == isinstance(actual, list) and all(map(same_kinds, expected, actual))
+    kinds = (bool, int, float, str)
+    return [isinstance(expected, kind) for kind in kinds] == [isinstance(actual, kind) for kind in kinds]
+
+
 def _differences(expected: Any, actual: Any, where: str) -> Iterator[tuple[float, str]]:
     if isinstance(expected, torch.Tensor) or isinstance(actual, torch.Tensor):
         yield _tensors(expected, actual, where)

@@ -1,6 +1,6 @@
 """Tries a changed source beside the original: is TorchScript happier, and is the result the same.
 
-A change counts only if nothing got worse: the weights keep their names, eager gives the same on every size, no new
+A change counts only if nothing got worse: the weights keep their names, eager gives the same (`sameness`), no new
 refusal came, and what scripts agrees with eager.
 """
 
@@ -12,8 +12,7 @@ from typing import Any
 
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
-from ts_shape_server.agent.script import examination
-from ts_shape_server.agent.script.compare import compare
+from ts_shape_server.agent.script import examination, sameness
 from ts_shape_server.agent.script.session import Session
 
 
@@ -28,8 +27,8 @@ def trial(original: Run, candidate: Run, context: Context, known: Mapping[str, A
     try:
         weights = before.pristine.state_dict()
         reason = _same_weights(weights, Session(candidate, context).pristine.state_dict())
-        after = Session(candidate, context, None if before.heavy or reason else weights)
-        reason = reason or _same_outputs(before, after)
+        after = Session(candidate, context, None if reason else weights)
+        reason = reason or sameness.difference(before, after)
     except Exception as error:
         return {"ok": False, "reason": f"the changed module does not run: {_one_line(error)}", "torchscript": None}
     if reason:
@@ -48,24 +47,6 @@ def _same_weights(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
             return f"the change gives `{name}` another shape: a checkpoint would no longer load"
     new = [name for name in after if name not in before]
     return f"the change adds the weight `{new[0]}`: a checkpoint would no longer load" if new else ""
-
-
-def _same_outputs(before: Session, after: Session) -> str:
-    """Empty if both agree in eager on every size."""
-    if before.heavy:
-        return ""
-    for second in before.sizes():
-        where = "a second size" if second else "the example"
-        try:
-            expected = before.eager(second)
-        except Exception:
-            if not second:
-                return "the original does not run on the example"
-            continue
-        difference = compare(expected, after.eager(second))
-        if not difference.agree:
-            return f"the change alters the result on {where}: {difference.reason}"
-    return ""
 
 
 def _better(known: Mapping[str, Any] | None, found: Mapping[str, Any]) -> str:

@@ -1,0 +1,106 @@
+"""Whether a changed class computes what the original does: the one judge of every fix that is offered.
+
+Both run on the same weights and inputs with the same seeds: on two sizes (on two draws of values where the size is
+fixed) in eval mode, and once in training mode with gradients. What counts is the result with the Python types of its
+parts, what the run leaves in the module and in its inputs, and which results carry a gradient. A class that cannot be
+run is not the same: there is no way past a comparison that was not made.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ts_shape_server.agent.script.compare import compare, same_kinds
+from ts_shape_server.agent.script.session import Session
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One way to run a class. `must` ways are those on which the original has to run for there to be a comparison.
+    `gradients`: with them or without, whichever the original runs with first.
+    """
+
+    words: str
+    second: bool = False
+    draw: int = 0
+    training: bool = False
+    gradients: tuple[bool, ...] = (False,)
+    must: bool = False
+
+
+def difference(before: Session, after: Session) -> str:
+    """Empty if both compute the same, else the first difference in words."""
+    if before.heavy:
+        return "the class is too large to be run for a comparison"
+    for way in _ways(before):
+        for gradients in way.gradients:
+            try:
+                expected = _observed(before, way, gradients)
+                break
+            except Exception:
+                continue
+        else:
+            if way.must:
+                return "the original does not run on the example"
+            continue
+        try:
+            actual = _observed(after, way, gradients)
+        except Exception as error:
+            return f"the changed module does not run: {_one_line(error)} (on {way.words})"
+        for part, value in expected.items():
+            found = _difference(value, actual[part], part)
+            if found:
+                return f"the change alters {part} on {way.words}: {found}"
+    return ""
+
+
+def _ways(before: Session) -> Iterator[_Way]:
+    yield _Way("the example", must=True)
+    if len(before.sizes()) > 1:
+        yield _Way("a second size", second=True)
+    else:
+        yield _Way("other values", draw=1)
+    yield _Way("the example in training mode", training=True, gradients=(True, False))
+
+
+def _observed(session: Session, way: _Way, gradients: bool) -> dict[str, Any]:
+    """What a fresh instance gives, and what it leaves behind. Raises what it raises."""
+    module = session.fresh().train(way.training)
+    arguments, keywords = session.run.arguments(way.second, way.draw)
+    with warnings.catch_warnings(), torch.set_grad_enabled(gradients):
+        warnings.simplefilter("ignore")
+        result = module(*arguments, **keywords)
+    return {
+        "the result": result,
+        "the inputs": [list(arguments), keywords],
+        "the module's state": dict(module.state_dict()),
+        "which results carry a gradient": list(_gradients(result)),
+    }
+
+
+def _difference(expected: Any, actual: Any, where: str) -> str:
+    found = compare(expected, actual, where)
+    if not found.agree:
+        return found.reason
+    return "" if same_kinds(expected, actual) else f"{where} is of another Python type"
+
+
+def _gradients(value: Any) -> Iterator[bool]:
+    if isinstance(value, torch.Tensor):
+        yield value.requires_grad
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _gradients(item)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _gradients(item)
+
+
+def _one_line(error: BaseException) -> str:
+    first = next((line.strip() for line in str(error).split("\n") if line.strip()), "")
+    return f"{type(error).__name__}: {first}"[:200] if first else type(error).__name__
