@@ -41,13 +41,16 @@ class Wish:
 
 @dataclass(frozen=True)
 class Repaired:
-    """The text to write. `whole`: the class scripts, and agrees with eager. `depth` is that of the deepest rewrite."""
+    """The text to write. `whole`: the class scripts, and agrees with eager. `depth` is that of the deepest rewrite,
+    `interface` tells that a function takes other arguments now.
+    """
 
     text: str
     state: TorchScript
     whole: bool
     titles: tuple[str, ...] = ()
     depth: int = 0
+    interface: bool = False
     trials: int = 0
 
 
@@ -84,7 +87,7 @@ class _Work:
     known: dict[str, TorchScript] = field(default_factory=dict)
 
     async def run(self, deepest: int) -> Repaired:
-        text, state, depth = self.original, self.report.torchscript, 0
+        text, state, depth, interface = self.original, self.report.torchscript, 0, False
         titles: tuple[str, ...] = ()
         best = Repaired(text, state, scripts(state))
         while not best.whole and self.left():
@@ -98,9 +101,10 @@ class _Work:
             text, state, made = step
             titles = (*titles, *(wish.rewrite.title for wish in made))
             depth = max([depth, *(wish.rewrite.depth for wish in made)])
+            interface = interface or any(wish.rewrite.interface for wish in made)
             if _better(self.report.torchscript, state):
-                best = Repaired(text, state, scripts(state), titles, depth)
-        return Repaired(best.text, best.state, best.whole, best.titles, best.depth, self.trials)
+                best = Repaired(text, state, scripts(state), titles, depth, interface)
+        return replace(best, trials=self.trials)
 
     def left(self) -> bool:
         return self.trials < _MOST_TRIALS and time.monotonic() < self.deadline
@@ -146,24 +150,36 @@ class _Work:
         return first
 
 
-async def repair_file(
-    text: str, reports: Sequence[Report], attempt: Callable[[Report, str], Awaitable[Trial]], seconds: float
-) -> tuple[str, dict[str, Repaired]]:
-    """The text with every class of a file repaired that can be, in the order of the reports, and how each ended.
+ReportsOf = Callable[[Sequence[str]], Awaitable[Sequence[Report]]]
+"""Probes classes of the file as it was, by name."""
 
-    A repair of one class stays only if every class that it reaches computes the same, and scripts if it did before.
+
+async def repair_file(
+    text: str,
+    reports: Sequence[Report],
+    attempt: Callable[[Report, str], Awaitable[Trial]],
+    seconds: float,
+    reports_of: ReportsOf,
+) -> tuple[str, dict[str, Repaired]]:
+    """The text with every class of these reports repaired that can be, in their order, and how each ended.
+
+    A repair of one class stays only if every class of the file that it reaches computes the same, and scripts if it
+    did before; `reports_of` is asked for those that `reports` does not have.
     """
-    running = [report for report in reports if report.status == "ok"]
+    known = {report.name: report for report in reports}
     ends: dict[str, Repaired] = {}
     current = text
-    for report in running:
-        known = report
+    for report in [report for report in reports if report.status == "ok"]:
+        now = report
         if current != text:
             state = (await attempt(report, current)).torchscript
-            known = replace(report, torchscript=state) if state.script.ok is not None else report
-        made = await repair(known, current, functools.partial(attempt, report), seconds)
-        if made.text != current and not await _harmless(current, made.text, report, running, attempt):
-            made = replace(made, text=current, state=known.torchscript, whole=False, titles=())
+            now = replace(report, torchscript=state) if state.script.ok is not None else report
+        made = await repair(now, current, functools.partial(attempt, report), seconds)
+        if made.text != current:
+            missing = [name for name in reached(current, made.text, report.name) if name not in known]
+            known.update({item.name: item for item in (await reports_of(missing) if missing else ())})
+            if not await harmless(current, made.text, report, list(known.values()), attempt, made.interface):
+                made = replace(made, text=current, state=now.torchscript, whole=False, titles=())
         ends[report.name] = made
         current = made.text
     return current, ends
@@ -172,7 +188,7 @@ async def repair_file(
 async def combined(
     text: str,
     parts: Sequence[tuple[Report, Sequence[TextEdit]]],
-    running: Sequence[Report],
+    reports: Sequence[Report],
     attempt: Callable[[Report, str], Awaitable[Trial]],
 ) -> tuple[TextEdit, ...]:
     """The edits of all repairs that go together: each was proven alone, and harms no class when it joins the others."""
@@ -184,28 +200,40 @@ async def combined(
             changed = SourceText(text).apply(together)
         except ValueError:
             continue
-        alone = not kept and len(parts) == 1 and len(running) == 1
-        if parses(changed) and (alone or await _harmless(current, changed, report, running, attempt)):
+        if parses(changed) and await harmless(current, changed, report, reports, attempt):
             kept, current = together, changed
     return kept
 
 
-async def _harmless(
+async def harmless(
     before: str,
     after: str,
     repaired: Report,
-    running: Sequence[Report],
+    reports: Sequence[Report],
     attempt: Callable[[Report, str], Awaitable[Trial]],
+    interface: bool = False,
 ) -> bool:
-    """Whether every other class whose code changed computes the same, and scripts if it did."""
-    was, now = _digests(before), _digests(after)
-    for report in running:
-        if report.name == repaired.name or was.get(report.name) == now.get(report.name):
+    """Whether every other class whose code changed computes the same, and scripts if it did.
+
+    Of a class that does not run nothing can be seen: a changed signature does not stand where it reaches one.
+    """
+    others = {report.name: report for report in reports}
+    for name in reached(before, after, repaired.name):
+        report = others.get(name)
+        if report is None or report.status != "ok":
+            if interface:
+                return False
             continue
         state = (await attempt(report, after)).torchscript
         if state.script.ok is None or (scripts(report.torchscript) and not scripts(state)):
             return False
     return True
+
+
+def reached(before: str, after: str, repaired: str) -> list[str]:
+    """The other classes of a file whose code, or what it reaches, a change altered."""
+    was, now = _digests(before), _digests(after)
+    return [name for name in was if name != repaired and was[name] != now.get(name)]
 
 
 def _digests(text: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import asyncio
 import difflib
 import json
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from ts_shape_server.features.known import Known
 from ts_shape_server.model import Report
 from ts_shape_server.probing.requests import FileRequest, Trial
 from ts_shape_server.repair import Repaired, repair_file, scripts
-from ts_shape_server.workspace import encoding_of
+from ts_shape_server.workspace import Snapshot, encoding_of
 
 Flags = Mapping[str, Any]
 Checked = tuple[list[Finding], tuple[Report, ...]]
@@ -223,7 +223,10 @@ async def fix(options: argparse.Namespace, flags: Flags) -> int:
             def attempt(report: Report, text: str, about: FileRequest = probed.request) -> Coroutine[Any, Any, Trial]:
                 return runner.service.trial(about, report.name, report, text)
 
-            text, ends = await repair_file(snapshot.source.text, probed.reports, attempt, options.seconds)
+            async def reports_of(names: Sequence[str], about: Snapshot = snapshot) -> Sequence[Report]:
+                return (await runner.probe(about, names)).reports
+
+            text, ends = await repair_file(snapshot.source.text, probed.reports, attempt, options.seconds, reports_of)
             for report in probed.reports:
                 made = ends.get(report.name)
                 left += made is None or not made.whole

@@ -320,17 +320,14 @@ class Session:
         """Try each candidate in the sandbox, so that the menu has only what works and opens at once."""
         assert document.snapshot is not None
         trials = Trials(service, self.workspace, document.snapshot, request)
-        reports: dict[str, Report] = {}
-        for item in document.snapshot.modules:
-            report = document.known(item.name).current
-            if report is None:
+        found = {item.name: document.known(item.name).current for item in document.snapshot.modules}
+        reports = {name: report for name, report in found.items() if report is not None}
+        for name, report in reports.items():
+            if document.was_tried(name):
                 continue
-            reports[item.name] = report
-            if document.was_tried(item.name):
-                continue
-            fixes = await trials.fixes(report)
+            fixes = await trials.fixes(report, list(reports.values()))
             if edition == document.edition:
-                document.fixes[item.name] = (report, fixes)
+                document.fixes[name] = (report, fixes)
                 document.wake()
         edits = await trials.together(reports, {name: document.fixes_of(name) for name in reports})
         if edition == document.edition:

@@ -14,7 +14,7 @@ from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.features import actions
 from ts_shape_server.model import Failure, Report, TextEdit
 from ts_shape_server.probing.service import FileRequest, ProbeService, Trial
-from ts_shape_server.repair import combined, repair, scripts
+from ts_shape_server.repair import combined, harmless, repair, scripts
 from ts_shape_server.workspace import Snapshot, Workspace
 
 log = logging.getLogger(__name__)
@@ -46,14 +46,14 @@ class Trials:
         reports = await self._service.reports(request, lambda report: None)
         return reports[0] if reports else None
 
-    async def fixes(self, report: Report) -> list[actions.Fix]:
-        """What mends a class: sizes that disagree, else what TorchScript refuses."""
+    async def fixes(self, report: Report, known: Sequence[Report]) -> list[actions.Fix]:
+        """What mends a class: sizes that disagree, else what TorchScript refuses. `known` are the file's reports."""
         misfits = actions.misfits(report)
         if misfits or report.status != "ok":
             return [fix for failure in misfits for fix in await self._fitting(report, failure)]
         if scripts(report.torchscript):
             return []
-        return await self._repairs(report)
+        return await self._repairs(report, known)
 
     async def _fitting(self, report: Report, failure: Failure) -> list[actions.Fix]:
         fixes = []
@@ -65,23 +65,29 @@ class Trials:
                 fixes.append(fix)
         return actions.with_preferred(fixes)
 
-    async def _repairs(self, report: Report) -> list[actions.Fix]:
-        """The repair of the whole class, and each rewrite that helps alone."""
+    async def _repairs(self, report: Report, known: Sequence[Report]) -> list[actions.Fix]:
+        """The repair of the whole class, and each rewrite that helps alone, if no other class is the worse for it."""
 
         def attempt(changed: str) -> Awaitable[Trial]:
             return self.beside(report, changed)
 
         done = await repair(report, self.text, attempt, _REPAIR_SECONDS)
         whole = actions.repaired(done, report, self.text)
+        if whole is not None and not await self._harmless(done.text, report, known, done.interface):
+            whole = None
         fixes = [] if whole is None else [whole]
         for candidate in actions.candidates(report, self.text):
             if whole is not None and candidate.title == whole.title:
                 continue
-            trial = await attempt(SourceText(self.text).apply(candidate.rewrite.edits))
+            rewrite, changed = candidate.rewrite, SourceText(self.text).apply(candidate.rewrite.edits)
+            trial = await attempt(changed)
             log.debug("%s: %s", candidate.title, "verified" if trial.ok else trial.reason)
-            if trial.ok:
+            if trial.ok and await self._harmless(changed, report, known, rewrite.interface):
                 fixes.append(actions.verified(candidate, report, self.text, trial.torchscript))
         return fixes
+
+    async def _harmless(self, changed: str, report: Report, known: Sequence[Report], interface: bool) -> bool:
+        return await harmless(self.text, changed, report, known, self.beside, interface)
 
     async def together(
         self, reports: Mapping[str, Report], fixes: Mapping[str, Sequence[actions.Fix]]
@@ -93,5 +99,4 @@ class Trials:
             for fix in fixes[name]
             if report.status == "ok" and not actions.misfits(report) and fix.preferred and fix.text == self.text
         ]
-        others = [report for report in reports.values() if report.status == "ok"]
-        return await combined(self.text, parts, others, self.beside)
+        return await combined(self.text, parts, list(reports.values()), self.beside)

@@ -27,11 +27,14 @@ PLAIN, SIGNATURE, LEAVES = 0, 1, 2
 
 @dataclass(frozen=True)
 class Rewrite:
-    """`depth` orders alternatives: a deeper one is tried only where the others do not do."""
+    """`depth` orders alternatives: a deeper one is tried only where the others do not do. `interface`: who calls the
+    changed function may have to call it otherwise.
+    """
 
     title: str
     edits: tuple[TextEdit, ...]
     depth: int = PLAIN
+    interface: bool = False
 
 
 @dataclass(frozen=True)

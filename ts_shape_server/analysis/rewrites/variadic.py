@@ -34,7 +34,7 @@ def named(situation: Situation, place: Place) -> Iterator[Rewrite]:
         star = _bare_star(situation, function)
         edits += [TextEdit(star, "")] if star is not None else []
     if edits:
-        yield Rewrite(f"Name the parameters of `{function.name}`", tuple(edits), SIGNATURE)
+        yield Rewrite(f"Name the parameters of `{function.name}`", tuple(edits), SIGNATURE, interface=True)
 
 
 def _positions(situation: Situation, function: Definition, star: ast.arg) -> list[TextEdit] | None:
