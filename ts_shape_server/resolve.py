@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ts_shape_server import reading
 from ts_shape_server.analysis.holders import dotted_at, held_at
 from ts_shape_server.analysis.modules import (
     BaseReference,
@@ -35,7 +36,8 @@ log = logging.getLogger(__name__)
 DEPTH = 24
 """How many imports and base classes a chain may have."""
 _FILES = 512
-_LARGEST_FILE = 1 << 20
+_LARGEST_OF_JEDI = 4 << 20
+"""Bytes: stubs of packages are larger than what people write."""
 _CALLED = re.compile(r"[\w.]+(?=\()")
 _MODULE = ("torch", "nn", "modules", "module.py")
 _RELATIVE = re.compile(r"(\.+)(.*)")
@@ -232,10 +234,8 @@ class Resolver:
         if text is not None:
             return text
         try:
-            if Path(path).stat().st_size > _LARGEST_FILE:
-                return None
-            return Path(path).read_text("utf-8", "replace")
-        except (OSError, ValueError):
+            return reading.text(path)
+        except OSError:
             return None
 
     def _classes(self, path: str) -> FileClasses | None:
@@ -285,7 +285,7 @@ def _site_packages(interpreter: str | None) -> list[Path]:
     for folder in folders:
         for file in sorted(folder.glob("*.pth")):
             try:
-                lines = file.read_text("utf-8", "replace").splitlines()
+                lines = reading.text(file).splitlines()
             except OSError:
                 continue
             named = [Path(folder, line.strip()) for line in lines if line.strip() and not line.startswith("import")]
@@ -329,6 +329,7 @@ class _Jedi:
             added = [*self._folders[1:], *(self._packages or (folder for folder in sys.path if folder))]
             self._project = jedi.Project(root, added_sys_path=added, load_unsafe_extensions=False)
             self._environment = _without_packages()
+            _read_plain_files_alone()
         script = jedi.Script(code=text, path=path, project=self._project, environment=self._environment)
         if question == "goto":
             names = script.goto(line, column, follow_imports=True, follow_builtin_imports=False)
@@ -337,6 +338,18 @@ class _Jedi:
         for name in names:
             if name.type in ("class", "instance") and name.module_path is not None:
                 yield str(name.module_path), name.name, name.line
+
+
+def _read_plain_files_alone() -> None:
+    """From here on jedi reads no device or pipe that a workspace passes off as a source, and no scripts in `bin`."""
+    from jedi.api import project
+    from parso import file_io
+
+    def read(file: Any) -> bytes:
+        return reading.data(file.path, _LARGEST_OF_JEDI)
+
+    file_io.FileIO.read = read  # type: ignore[method-assign]
+    project.discover_buildout_paths = lambda *_: ()
 
 
 def _without_packages() -> Any:

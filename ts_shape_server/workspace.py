@@ -20,6 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ts_shape_server import reading
 from ts_shape_server.analysis.evidence import calls_of
 from ts_shape_server.analysis.modules import BaseReference, FileClasses, ModuleClass, find_classes, module_classes
 from ts_shape_server.analysis.text import SourceText
@@ -28,12 +29,11 @@ from ts_shape_server.features.hints import Stored, stored_names
 from ts_shape_server.probing.agents import Limits
 from ts_shape_server.probing.service import ClassRequest, FileRequest, Options
 from ts_shape_server.resolve import Resolver
-from ts_shape_server.settings import Settings
+from ts_shape_server.settings import Settings, from_pyproject
 
 _LEFT_OUT = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
 _ROOT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git", ".hg")
 _MOST_FILES = 3000
-_LARGEST_FILE = 1 << 20
 _MOST_EVIDENCE = 12
 _KEPT = 64
 _LISTING_SECONDS = 3.0
@@ -84,6 +84,16 @@ def options(settings: Settings, folders: Sequence[str], cache: Path | None) -> O
         cache=cache,
         sandbox=settings.sandbox,
     )
+
+
+def project_settings(folder: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """The layer of settings in the ``pyproject.toml`` of a folder, and what was wrong with it."""
+    try:
+        return from_pyproject(reading.text(Path(folder) / "pyproject.toml"))
+    except FileNotFoundError:
+        return {}, ()
+    except OSError as error:
+        return {}, (f"pyproject.toml cannot be read: {error.strerror or error}; its settings are left out",)
 
 
 class Workspace:
@@ -145,9 +155,7 @@ class Workspace:
             known = self._texts.get(path)
             if known is not None and known[:2] == (state.st_mtime, state.st_size):
                 return known[2]
-            if state.st_size > _LARGEST_FILE:
-                return None
-            text = decoded(Path(path).read_bytes())
+            text = decoded(reading.data(path))
         except (OSError, ValueError):
             return None
         self._texts[path] = (state.st_mtime, state.st_size, text)

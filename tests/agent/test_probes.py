@@ -207,6 +207,21 @@ def test_a_forged_report_lies_to_its_author_alone(prober: Any, tmp_path: Path) -
     assert (report.status, report.path) == ("ok", str(tmp_path / "net.py"))
 
 
+def test_files_that_a_report_claims_to_be_made_from_are_not_opened(prober: Any, tmp_path: Path) -> None:
+    """The server looks whether they have changed: a device or a pipe among them must not hold it up."""
+    os.mkfifo(tmp_path / "pipe.py")
+    (tmp_path / "zeros.py").symlink_to("/dev/zero")
+    lie = (
+        f"here = {str(tmp_path)!r}\n"
+        "names = ['pipe.py', 'zeros.py', 'a\\0b', '../' * 30 + 'dev/zero']\n"
+        "depends = ['/dev/zero', *(here + '/' + name for name in names)]\n"
+        "send(b'C', json.dumps({'class': 'Nothing', 'depends': depends, 'report': {**forged, 'path': here}}).encode())"
+    )
+    began = time.monotonic()
+    assert prober.imported(tmp_path, FORGER.format(lie)).status == "ok"
+    assert time.monotonic() - began < 15
+
+
 def test_what_is_printed_is_bounded_and_apart_from_the_protocol(prober: Any, tmp_path: Path) -> None:
     began = time.monotonic()
     report = prober.imported(tmp_path, "for n in range(200_000): print('flood', n, 'x' * 100)\nprint('é' * 3000)")

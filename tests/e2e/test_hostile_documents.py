@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -50,9 +51,9 @@ NAMES = (
 
 
 def resident(pid: int) -> int:
-    """MiB that a process has in memory."""
+    """MiB that a process had in memory at most."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith("VmHWM:"):
             return int(line.split()[1]) >> 10
     raise AssertionError("the server is gone")
 
@@ -79,6 +80,25 @@ async def test_hostile_documents_are_answered_and_the_next_one_is_served(tmp_pat
             session.client.text_document_did_close(types.DidCloseTextDocumentParams(types.TextDocumentIdentifier(uri)))
         uri = session.open("good.py", GOOD)
         await session.hover_until(uri, 3, 7, "Good(x: Tensor (B, 4) float32)")
+        assert resident(session.pid) < MEBIBYTES
+
+
+async def test_a_workspace_of_devices_and_pipes_is_no_trap(tmp_path: Path) -> None:
+    """What an archive or a repository can hold where the server looks by itself: it is not trusted, and still read."""
+    work = tmp_path / "work"
+    (work / "bin").mkdir(parents=True)
+    (work / "buildout.cfg").touch()
+    for name in ("pyproject.toml", "caller.py", "zeros.pyi", "bin/run"):
+        (work / name).symlink_to("/dev/zero")
+    for name in ("pipe.py", "pipe.pyi", "base.pyi", "bin/pipe"):
+        os.mkfifo(work / name)
+    (work / "base.py").write_text("def made(): return object\nBase = made()\n")
+    source = "import zeros, pipe\nfrom base import Base\n" + GOOD + "\n\nclass Other(Base):\n    pass\n"
+    async with editor(work, tmp_path / "cache", trusted=None) as session:
+        uri = session.open("net.py", source)
+        for line, character in ((0, 9), (1, 20), (5, 7), (14, 13)):
+            assert await asyncio.wait_for(session.hover(uri, line, character), SECONDS) is not None or line < 5
+        await asyncio.wait_for(ask_everything(session, uri), SECONDS)
         assert resident(session.pid) < MEBIBYTES
 
 

@@ -15,8 +15,8 @@ import platformdirs
 
 from ts_shape_server.model import Report
 from ts_shape_server.probing.service import FileRequest, ProbeService
-from ts_shape_server.settings import Settings, from_pyproject, parse
-from ts_shape_server.workspace import Snapshot, Workspace, options
+from ts_shape_server.settings import Settings, parse
+from ts_shape_server.workspace import Snapshot, Workspace, options, project_settings
 
 
 class Problem(Exception):
@@ -134,11 +134,6 @@ class Runner:
 
 
 def _settings(root: str, flags: Mapping[str, Any]) -> tuple[Settings, tuple[str, ...]]:
-    project: Mapping[str, Any] = {}
-    problems: tuple[str, ...] = ()
-    try:
-        project, problems = from_pyproject((Path(root) / "pyproject.toml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        pass
+    project, problems = project_settings(root)
     settings, found = parse(project, {key: value for key, value in flags.items() if value is not None})
     return settings, (*problems, *found)

@@ -7,7 +7,6 @@ change cancels it, and with it the child process. Knows no LSP type: the server 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,8 +26,8 @@ from ts_shape_server.lsp.saved import SavedFiles
 from ts_shape_server.lsp.trials import Trials
 from ts_shape_server.model import Report
 from ts_shape_server.probing.service import FileRequest, ProbeService
-from ts_shape_server.settings import Settings, from_pyproject, parse
-from ts_shape_server.workspace import Workspace, options
+from ts_shape_server.settings import Settings, parse
+from ts_shape_server.workspace import Workspace, options, project_settings
 
 log = logging.getLogger(__name__)
 
@@ -406,8 +405,7 @@ def _project_layers(folders: Iterable[str]) -> tuple[list[Mapping[str, Any]], li
     layers: list[Mapping[str, Any]] = []
     problems: list[str] = []
     for folder in folders:
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            layer, found = from_pyproject((Path(folder) / "pyproject.toml").read_text(encoding="utf-8"))
-            layers.append(layer)
-            problems.extend(found)
+        layer, found = project_settings(folder)
+        layers.append(layer)
+        problems.extend(found)
     return layers, problems

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ts_shape_server import reading
 from ts_shape_server.model import Failure, Report, TorchScript
+from ts_shape_server.probing import wire
 from ts_shape_server.probing.agents import Limits
 from ts_shape_server.probing.moving import Place
 
@@ -81,9 +84,15 @@ class FileRequest:
         if known is not None:
             return known
         try:
-            return Path(self.path).read_text("utf-8", "replace")
+            return reading.text(self.path, wire.MAXIMUM_FRAME)
         except OSError:
             return ""
+
+    def covers(self, path: str) -> bool:
+        """Whether a path, which may be a probe's word, is one of a file that it may have been made from."""
+        folders = (self.root, str(Path(self.path).parent), *self.extra_paths)
+        inside = Path(os.path.normpath(path))
+        return inside.is_absolute() and any(inside.is_relative_to(folder) for folder in folders)
 
     def places_of(self, module: str) -> list[str]:
         """The files that `import module` would find in the workspace, whether they exist or not."""

@@ -44,6 +44,8 @@ log = logging.getLogger(__name__)
 
 DEATHS = 2
 """How many agents in a row may die over a file before the rest of it is given up."""
+MOST_FILES = 3000
+"""A report that says that it was made from more files is not kept: each is read at every look."""
 PASSING_SECONDS = 60.0
 """So long is a report kept that a changed machine, and not only changed code, would alter."""
 
@@ -353,7 +355,9 @@ class ProbeService:
         decided = report.status in ("ok", "failed", "skipped") or code in ("no-input", "no-constructor")
         lasting = decided and depends is not None and not report.stubbed
         absent = [place for name in report.stubbed for place in request.places_of(name)]
-        paths = [path for path in [*(depends or ()), *absent] if path != request.path]
+        paths = [path for path in [*(depends or ()), *absent] if path != request.path and request.covers(path)]
+        if len(paths) > MOST_FILES:
+            return
         others = {path: file_digest(path, request.overlays) for path in paths}
         entry = Entry(report, request.text(), others, item.places())
         self._store.put(self._key(request, item), entry, None if lasting else PASSING_SECONDS)

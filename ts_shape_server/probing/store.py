@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ts_shape_server import reading
 from ts_shape_server.model import Report
 from ts_shape_server.probing import wire
 from ts_shape_server.probing.moving import Place, with_places, with_text
@@ -52,18 +53,23 @@ def digest(*parts: str) -> str:
 
 
 def file_digest(path: str, overlays: Mapping[str, str]) -> str:
-    """The hash of a file as a probe would see it; of a file that cannot be read, a word for that."""
+    """The hash of a file as a probe would see it; words for one that cannot be read, or is too large to be read often.
+
+    Which file may be a probe's word: devices and pipes are not opened.
+    """
     text = overlays.get(path)
     if text is not None:
         return digest(text)
     try:
         state = Path(path).stat()
+        if state.st_size > reading.LARGEST:
+            return f"{state.st_size} bytes of {state.st_mtime_ns}"
         known = _digests.get(path)
         if known is None or known[:2] != (state.st_mtime_ns, state.st_size):
-            known = (state.st_mtime_ns, state.st_size, digest(Path(path).read_text("utf-8", "replace")))
+            known = (state.st_mtime_ns, state.st_size, digest(reading.text(path)))
             _digests[path] = known
         return known[2]
-    except OSError:
+    except (OSError, ValueError):
         return "unreadable"
 
 
