@@ -98,6 +98,8 @@ FILES = (
         "landlock",
         "import ts_shape_server.probing.wire as w; return open(w.__file__, 'a')",
     ),
+    attack("read attributes of a file outside", "seccomp", "return os.listxattr(SECRET)"),
+    attack("see what is mounted", "landlock", "return open('/proc/self/mountinfo').read()"),
     attack("read the scratch of others", "landlock", "return os.listdir('..')"),
 )
 
@@ -132,6 +134,7 @@ PROCESSES = (
         "seccomp",
         "import fcntl, socket\na, b = socket.socketpair()\nreturn fcntl.fcntl(a, fcntl.F_SETOWN, os.getppid())",
     ),
+    attack("shrink the agent's pipe", "seccomp", "import fcntl; return fcntl.fcntl(1, 1031, 4096)"),
     attack("choose the signal", "seccomp", "import fcntl; return fcntl.fcntl(0, 10, 9)"),
     attack(
         "move the parent", "seccomp capabilities", "return os.sched_setaffinity(os.getppid(), os.sched_getaffinity(0))"
@@ -173,6 +176,14 @@ NETWORK = (
         "import socket; s = socket.socket(2, 2); s.connect(('127.0.0.1', 53)); return s.send(b'x')",
     ),
     attack("a Unix socket", "seccomp", "import socket; return socket.socket(socket.AF_UNIX)"),
+    attack(
+        "a message to a daemon",
+        "seccomp",
+        "import socket; a, b = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+        "return a.sendto(b'x', OUTSIDE + '/daemon')",
+        off="FileNotFoundError 2",
+    ),
+    attack("see who is connected", "landlock", "return open('/proc/self/net/tcp').read()"),
     attack("netlink", "seccomp", "import socket; return socket.socket(16, 3, 0)"),
     attack("a raw call", "seccomp", "return call(41, 2, 1, 0)"),
     attack("System V shared memory", "seccomp", "return call(31, call(29, 0, 4096, 0o1600), 0, None)"),

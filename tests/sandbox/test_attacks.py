@@ -203,6 +203,21 @@ def test_only_its_own_descriptors_are_open(tried: Callable[..., str]) -> None:
     assert tried(body) == "done ['pipe']"
 
 
+@pytest.mark.parametrize("without", ["", "streams"])
+def test_how_the_agent_writes_cannot_be_changed(
+    tried: Callable[..., str], request: pytest.FixtureRequest, without: str
+) -> None:
+    """Flags belong to what is open, which a fork shares; the second run shows that they would arrive."""
+    body = (
+        "import fcntl\nfor n in range(3): fcntl.fcntl(n, fcntl.F_SETFL, fcntl.fcntl(n, fcntl.F_GETFL) | os.O_NONBLOCK)"
+    )
+    assert tried(body, without=without).startswith("done")
+    agent = request.getfixturevalue("weak_prober" if without else "prober").agent_pid
+    texts = [Path(f"/proc/{agent}/fdinfo/{number}").read_text() for number in range(3)]
+    flags = [int(text.split("flags:")[1].split()[0], 8) for text in texts]
+    assert [bool(flag & os.O_NONBLOCK) for flag in flags] == [bool(without)] * 3
+
+
 def test_no_core_is_dumped(prober: Any, tmp_path: Path) -> None:
     prober.imported(tmp_path, "import os; os.abort()")
     assert [path.name for path in tmp_path.iterdir()] == ["net.py"]

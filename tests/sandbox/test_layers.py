@@ -17,6 +17,9 @@ MACHINES = ("x86_64", "aarch64")
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
 PID = 4321
+PRCTL = (1, 4, 8, 22, 24, 28, 35, 36, 62)
+FCNTL = (8, 10, 15, 1024, 1026, 1031, 1040)
+"""Options and requests that must be refused."""
 
 
 def decision(machine: str, number: int, *arguments: int, architecture: int | None = None) -> int:
@@ -51,9 +54,10 @@ def test_every_call_of_the_tables_is_refused(machine: str) -> None:
 @pytest.mark.parametrize("machine", MACHINES)
 def test_no_number_stands_for_two_calls(machine: str) -> None:
     rows = [*calls.REFUSED, *calls.ABSENT, *calls.CHECKED]
-    known = [getattr(row, machine) for row in rows if getattr(row, machine) is not None]
-    assert len(known) == len(set(known))
-    assert len({row.name for row in rows}) == len(rows)
+    named = {(row.name, getattr(row, machine)) for row in rows if getattr(row, machine) is not None}
+    assert len({number for _, number in named}) == len({name for name, _ in named}) == len(named)
+    assert not {row.name for row in calls.CHECKED} & {row.name for row in (*calls.REFUSED, *calls.ABSENT)}
+    assert len({row.name for row in (*calls.REFUSED, *calls.ABSENT)}) == len((*calls.REFUSED, *calls.ABSENT))
 
 
 def test_every_row_says_why() -> None:
@@ -82,8 +86,13 @@ def test_the_numbers_are_those_of_the_kernel(machine: str, headers: list[str]) -
         pytest.param(0, 63, (), ALLOW, id="read"),
         pytest.param(9, 222, (), ALLOW, id="mmap"),
         pytest.param(202, 98, (), ALLOW, id="futex"),
-        pytest.param(53, 199, (1,), ALLOW, id="socketpair of Unix"),
-        pytest.param(53, 199, (2,), EPERM, id="socketpair of another family"),
+        pytest.param(53, 199, (1, 1), ALLOW, id="socketpair of Unix"),
+        pytest.param(53, 199, (1, 0o2004001), ALLOW, id="socketpair as asyncio makes it"),
+        pytest.param(53, 199, (1, 5), ALLOW, id="socketpair of packets"),
+        pytest.param(53, 199, (1, 2), EPERM, id="socketpair of datagrams"),
+        pytest.param(53, 199, (1, 0o2000002), EPERM, id="socketpair of datagrams that is closed by exec"),
+        pytest.param(53, 199, (1, 3), EPERM, id="socketpair that is raw, which is one of datagrams"),
+        pytest.param(53, 199, (2, 1), EPERM, id="socketpair of another family"),
         pytest.param(56, 220, (0x003D0F00,), ALLOW, id="a thread"),
         pytest.param(56, 220, (0x11,), EPERM, id="a process"),
         pytest.param(56, 220, (0x10000000,), EPERM, id="a namespace"),
@@ -94,7 +103,10 @@ def test_the_numbers_are_those_of_the_kernel(machine: str, headers: list[str]) -
         pytest.param(234, 131, (PID, 5, 6), ALLOW, id="signal a thread of its own"),
         pytest.param(234, 131, (1, 1, 9), EPERM, id="signal another's thread"),
         pytest.param(157, 167, (15,), ALLOW, id="name a thread"),
-        *[pytest.param(157, 167, (option,), EPERM, id=f"prctl {option}") for option in (1, 4, 24, 28, 35, 36)],
+        *[
+            pytest.param(157, 167, (option,), EPERM, id=f"prctl {option}")
+            for option in (1, 4, 8, 22, 24, 28, 35, 36, 62)
+        ],
         pytest.param(157, 167, (0x59616D61,), EPERM, id="choose a tracer"),
         pytest.param(302, 261, (0, 9, 0, 1), ALLOW, id="read a limit"),
         pytest.param(302, 261, (0, 9, 0x7FFF_0000_1000, 0), EPERM, id="set a limit"),
@@ -102,7 +114,11 @@ def test_the_numbers_are_those_of_the_kernel(machine: str, headers: list[str]) -
         pytest.param(16, 29, (0, 0x5401), ALLOW, id="ask about a terminal"),
         *[pytest.param(16, 29, (0, request), EPERM, id=hex(request)) for request in (0x5412, 0x541C, 0x540E)],
         *[pytest.param(16, 29, (0, request), EPERM, id=hex(request)) for request in (0x8901, 0x8902, 0x40086602)],
-        *[pytest.param(72, 25, (0, request), EPERM, id=f"fcntl {request}") for request in (8, 10, 15, 1024, 1026)],
+        *[
+            pytest.param(72, 25, (0, request), EPERM, id=f"fcntl {request}")
+            for request in (8, 10, 15, 1024, 1026, 1031, 1040)
+        ],
+        *[pytest.param(72, 25, (0, request), ALLOW, id=f"fcntl {request} is") for request in (1, 2, 3, 4, 6, 37)],
         pytest.param(72, 25, (0, 1030), ALLOW, id="fcntl to copy a descriptor"),
         pytest.param(257, 56, (0, 0, 0o101001), ALLOW, id="open to write anew"),
         pytest.param(257, 56, (0, 0, 0o2000000), ALLOW, id="open to read"),
@@ -245,12 +261,14 @@ def test_a_required_sandbox_that_is_not_there_runs_nothing(sandbox: str, tier: s
     assert not refused or "landlock: the kernel does not have it" in words
 
 
-def test_a_home_or_a_root_is_never_readable_as_a_whole(tmp_path: Path) -> None:
+def test_a_home_or_a_root_is_never_readable_as_a_whole(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     made = rules(tmp_path, policy.FULL)
-    wide = policy.Policy(**{**vars(made), "readable": ("/", "/etc", "/tmp", linux._home(), str(tmp_path))})
+    monkeypatch.setattr(linux, "_home", lambda: "/data/people/ada")
+    refused = ("/", "/etc", "/tmp", "/data", "/data/people", "/data/people/ada")
+    wide = policy.Policy(**{**vars(made), "readable": (*refused, "/data/people/ada/work", str(tmp_path))})
     granted = {path for path, _ in linux._grants(wide)}
-    assert str(tmp_path) in granted
-    assert not granted & {"/", "/etc", "/tmp", linux._home()}
+    assert {str(tmp_path), "/data/people/ada/work"} <= granted
+    assert not granted & set(refused)
 
 
 def test_landlock_handles_what_the_kernel_knows() -> None:

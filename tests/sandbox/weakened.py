@@ -40,6 +40,7 @@ LAYERS = {{
     "capabilities": (linux, "_drop_capabilities"),
     "limits": (linux, "_limit"),
     "descriptors": (linux, "close_descriptors"),
+    "streams": (linux, "own_streams"),
 }}
 enter = linux.enter
 def weaker(policy):

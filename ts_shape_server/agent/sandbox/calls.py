@@ -28,14 +28,15 @@ class Test(Enum):
     """What is asked of an argument for the call to be allowed."""
 
     ONE_OF = "it is one of the values"
-    NONE_OF = "it is none of the values"
     ANY_BIT = "it has a bit of the value"
     ZERO = "it is zero"
     UNLIKE = "under the mask of the first value, it is not the second"
 
 
 class Checked(NamedTuple):
-    """A call that is allowed while one of its arguments passes a test, and what it would give otherwise."""
+    """A call that is allowed while one of its arguments passes a test, and what it would give otherwise. A call in
+    several rows must pass all of them.
+    """
 
     name: str
     x86_64: int | None
@@ -107,6 +108,10 @@ REFUSED: tuple[Call, ...] = (
     Call("removexattr", 197, 14, "Landlock does not hold attributes"),
     Call("lremovexattr", 198, 15, "Landlock does not hold attributes"),
     Call("fremovexattr", 199, 16, "Landlock does not hold attributes"),
+    Call("getxattr", 191, 8, "Landlock does not hold attributes, which tell where a file is from"),
+    Call("lgetxattr", 192, 9, "Landlock does not hold attributes"),
+    Call("listxattr", 194, 11, "Landlock does not hold attributes"),
+    Call("llistxattr", 195, 12, "Landlock does not hold attributes"),
     Call("truncate", 76, 45, "Landlock holds it only since its version 3"),
     Call("link", 86, None, "the server would find a file of someone else in scratch"),
     Call("linkat", 265, 37, "the server would find a file of someone else in scratch"),
@@ -177,6 +182,7 @@ REFUSED: tuple[Call, ...] = (
     Call("nfsservctl", 180, 42, "a leftover of the kernel"),
     Call("modify_ldt", 154, None, "often the kernel's weak place"),
     Call("vmsplice", 278, 75, "often the kernel's weak place"),
+    Call("seccomp", 317, 277, "a filter of its own: a large surface that nothing here needs"),
     Call("memfd_secret", 447, 447, "memory that the limits do not count"),
     # The process's own limits and standing, and those of others
     Call("setrlimit", 160, 164, "its limits"),
@@ -211,10 +217,20 @@ ABSENT: tuple[Call, ...] = (
 _AF_UNIX = 1
 _CLONE_THREAD = 0x00010000
 _O_ACCMODE, _O_TRUNC = 0o3, 0o1000
-_PRCTL = (1, 4, 24, 28, 35, 36, 0x59616D61)
-"""Death signal, dumpable, capability bounds, secure bits, memory map, subreaper, tracer."""
-_FCNTL = (8, 10, 15, 1024, 1026)
-"""`F_SETOWN`, `F_SETSIG`, `F_SETOWN_EX`, `F_SETLEASE`, `F_NOTIFY`."""
+_STREAMS = tuple(kind | flags for kind in (1, 5) for flags in (0, 0o4000, 0o2000000, 0o2004000))
+"""`SOCK_STREAM` and `SOCK_SEQPACKET`, with `SOCK_NONBLOCK` and `SOCK_CLOEXEC`."""
+_PRCTL = (
+    *(2, 3, 7, 13, 16, 21, 23, 27, 30, 34, 37, 39, 40, 42, 51, 52, 56, 64, 0x41555856),
+    *(15, 29, 38, 41, 50, 54, 55, 63, 0x53564D41),
+)
+"""All that only asks; then a thread's name, timer slack, no new privileges, huge pages, vectors (SVE, SME), pointer
+keys and tags, the name of a mapping. Not the death signal, dumpable, capabilities, secure bits, the memory map,
+subreaper, tracer, filters, core scheduling.
+"""
+_FCNTL = (0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 16, 36, 37, 38, 1025, 1027, 1030, 1032, 1033, 1034)
+"""Copies, flags, locks, seals and what only asks. Not `F_SETOWN`, `F_SETSIG`, `F_SETOWN_EX`, leases and delegations,
+`F_NOTIFY`, the size of a pipe, which it shares with the agent.
+"""
 _IOCTL = (0x5401, 0x540F, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """`TCGETS` (is it a terminal?), `TIOCGPGRP`, `TIOCGWINSZ`, `FIONREAD`, `FIONBIO`, `FIONCLEX`, `FIOCLEX`."""
 
@@ -223,10 +239,11 @@ CHECKED: tuple[Checked, ...] = (
     Checked("kill", 62, 129, 0, Test.ONE_OF, (OWN,), "signals another process, or a group"),
     Checked("tgkill", 234, 131, 0, Test.ONE_OF, (OWN,), "signals another process"),
     Checked("socketpair", 53, 199, 0, Test.ONE_OF, (_AF_UNIX,), "a family of sockets that only the kernel needs"),
+    Checked("socketpair", 53, 199, 1, Test.ONE_OF, _STREAMS, "a socket of datagrams, which go to any daemon by name"),
     Checked("open", 2, None, 1, Test.UNLIKE, (_O_TRUNC | _O_ACCMODE, _O_TRUNC), "empties a file that it may only read"),
     Checked("openat", 257, 56, 2, Test.UNLIKE, (_O_TRUNC | _O_ACCMODE, _O_TRUNC), "the same"),
-    Checked("prctl", 157, 167, 0, Test.NONE_OF, _PRCTL, "outlives the agent; is looked into; takes rights back"),
-    Checked("fcntl", 72, 25, 1, Test.NONE_OF, _FCNTL, "has the kernel signal another process; watches, holds up files"),
+    Checked("prctl", 157, 167, 0, Test.ONE_OF, _PRCTL, "outlives the agent; is looked into; takes rights back"),
+    Checked("fcntl", 72, 25, 1, Test.ONE_OF, _FCNTL, "has the kernel signal another process; watches, holds up files"),
     Checked("ioctl", 16, 29, 1, Test.ONE_OF, _IOCTL, "types into a terminal; a file's flags; whatever a device does"),
     Checked("prlimit64", 302, 261, 2, Test.ZERO, (), "its limits, and those of other processes"),
 )

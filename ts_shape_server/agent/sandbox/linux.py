@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import pwd
 import resource
@@ -37,13 +38,19 @@ _SYSTEM = (
     "/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo",
     "/usr/share/locale", "/usr/share/i18n", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d",
     "/etc/localtime", "/etc/mime.types", "/etc/alternatives", "/nix/store",
-    "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/filesystems", "/proc/sys/vm/overcommit_memory",
+    *(f"/proc/self/{name}" for name in (
+        "auxv", "cmdline", "comm", "environ", "fd", "fdinfo", "io", "limits", "maps", "oom_score", "smaps",
+        "smaps_rollup", "stat", "statm", "status",
+    )),
+    "/proc/cpuinfo", "/proc/meminfo", "/proc/filesystems", "/proc/sys/vm/overcommit_memory",
     "/sys/devices/system/cpu", "/sys/devices/system/node", "/dev/urandom", "/dev/random",
 )  # fmt: skip
-"""What the C library, the interpreter and torch read of the system. No folder of configuration as a whole."""
+"""What the C library, the interpreter and torch read of the system. No folder of configuration as a whole, and of a
+process's own folder not what tells of the network (`net`, `task`) and of other file systems (`mountinfo`).
+"""
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full")
 _TOO_WIDE = frozenset({"/", "/etc", "/home", "/root", "/proc", "/sys", "/dev", "/run", "/var", "/tmp"})
-"""Never granted as a whole, nor is the user's home, whatever says that it lives there."""
+"""Never granted as a whole, nor is the user's home or a folder around it, whatever says that it lives there."""
 
 
 def available(turned_off: bool) -> Applied:
@@ -71,6 +78,7 @@ def enter(policy: Policy) -> None:
         os._exit(1)
     _prctl(libc, _PR_SET_DUMPABLE, 0)
     close_descriptors(policy.keep)
+    own_streams()
     _limit(policy)
     _prctl(libc, _PR_SET_NO_NEW_PRIVS, 1)
     if policy.tier == LIMITS:
@@ -94,8 +102,8 @@ def _libc() -> ctypes.CDLL:
 
 
 def _grants(policy: Policy) -> list[tuple[str, int]]:
-    wide = {*_TOO_WIDE, _home()}
-    readable = [path for path in policy.readable if path not in wide]
+    home = os.path.join(_home(), "")
+    readable = [path for path in policy.readable if path not in _TOO_WIDE and not home.startswith(f"{path}/")]
     return [
         *((path, landlock.READ) for path in (*_SYSTEM, *readable)),
         *((path, landlock.USE) for path in _DEVICES),
@@ -103,8 +111,9 @@ def _grants(policy: Policy) -> list[tuple[str, int]]:
     ]
 
 
+@functools.cache
 def _home() -> str:
-    """The user's home as the system knows it: the environment of a probe names another."""
+    """The user's home as the system knows it: the environment of a probe names another. Asked once, by the agent."""
     try:
         return os.path.realpath(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:
@@ -136,6 +145,19 @@ def close_descriptors(keep: tuple[int, ...]) -> None:
                 os.close(number)
             except OSError:
                 continue
+
+
+def own_streams() -> None:
+    """Open 0, 1 and 2 anew: flags such as `O_NONBLOCK` belong to what is open, which the agent and later children would
+    share. What cannot be opened by its number, as a socket, stays.
+    """
+    for number, mode in ((0, os.O_RDONLY), (1, os.O_WRONLY), (2, os.O_WRONLY)):
+        try:
+            own = os.open(f"/proc/self/fd/{number}", mode)
+        except OSError:
+            continue
+        os.dup2(own, number)
+        os.close(own)
 
 
 def _limit(policy: Policy) -> None:

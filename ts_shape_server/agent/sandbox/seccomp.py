@@ -69,20 +69,31 @@ def program(machine: str, pid: int) -> Iterator[bytes]:
             if number is not None:
                 yield _step(_JUMP_EQUAL, number, 0, 1)
                 yield _error(error)
+    rows: dict[int, list[Checked]] = {}
     for checked in calls.CHECKED:
         number = getattr(checked, machine)
         if number is not None:
-            yield from _block(number, list(_steps(checked, pid)))
+            rows.setdefault(number, []).append(checked)
+    for number, tests in rows.items():
+        yield from _block(number, [list(_steps(checked, pid)) for checked in tests])
     yield _step(_RETURN, _ALLOW)
 
 
-def _block(number: int, steps: list[_Step]) -> Iterator[bytes]:
-    """For this call, `steps` and then the two ends that they go to."""
-    yield _step(_JUMP_EQUAL, number, 0, len(steps) + 2)
-    for place, (code, value, if_true, if_false) in enumerate(steps):
-        refuse = len(steps) - place - 1
-        distance = {"next": 0, "refuse": refuse, "allow": refuse + 1}
-        yield _step(code, value, distance[if_true], distance[if_false])
+def _block(number: int, tests: list[list[_Step]]) -> Iterator[bytes]:
+    """For this call, the steps of each test, of which all but the last go on to the next where they allow it, and then
+    the two ends that they go to.
+    """
+    total = sum(map(len, tests))
+    yield _step(_JUMP_EQUAL, number, 0, total + 2)
+    place = 0
+    for number_of_test, steps in enumerate(tests, 1):
+        end = place + len(steps)
+        for code, value, if_true, if_false in steps:
+            refuse = total - place - 1
+            allow = refuse + 1 if number_of_test == len(tests) else end - place - 1
+            distance = {"next": 0, "refuse": refuse, "allow": allow}
+            yield _step(code, value, distance[if_true], distance[if_false])
+            place += 1
     yield _error(_EPERM)
     yield _step(_RETURN, _ALLOW)
 
@@ -90,10 +101,9 @@ def _block(number: int, steps: list[_Step]) -> Iterator[bytes]:
 def _steps(checked: Checked, pid: int) -> Iterator[_Step]:
     values = [pid if value == calls.OWN else value for value in checked.values]
     yield _load(checked.argument)
-    if checked.test in (Test.ONE_OF, Test.NONE_OF):
-        held, other = ("allow", "refuse") if checked.test is Test.ONE_OF else ("refuse", "allow")
+    if checked.test is Test.ONE_OF:
         for place, value in enumerate(values, 1):
-            yield (_JUMP_EQUAL, value, held, other if place == len(values) else "next")
+            yield (_JUMP_EQUAL, value, "allow", "refuse" if place == len(values) else "next")
     elif checked.test is Test.ANY_BIT:
         yield (_JUMP_ANY_BIT, values[0], "allow", "refuse")
     elif checked.test is Test.UNLIKE:
