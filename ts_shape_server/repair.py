@@ -35,8 +35,10 @@ class Wish:
     failure: Failure | None
 
     @property
-    def key(self) -> tuple[str, str]:
-        return self.rewrite.title, "" if self.failure is None else self.failure.message
+    def key(self) -> tuple[str, ...]:
+        """What makes two wishes one, wherever the lines are by now."""
+        about = "" if self.failure is None else self.failure.message
+        return self.rewrite.title, about, *(edit.text for edit in self.rewrite.edits)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class _Work:
     original: str
     attempt: Attempt
     deadline: float
-    tried: set[tuple[str, str]] = field(default_factory=set)
+    tried: set[tuple[str, ...]] = field(default_factory=set)
     trials: int = 0
     known: dict[str, TorchScript] = field(default_factory=dict)
 
@@ -99,7 +101,7 @@ class _Work:
             if step is None:
                 continue
             text, state, made = step
-            titles = (*titles, *(wish.rewrite.title for wish in made))
+            titles = (*titles, *dict.fromkeys(wish.rewrite.title for wish in made))
             depth = max([depth, *(wish.rewrite.depth for wish in made)])
             interface = interface or any(wish.rewrite.interface for wish in made)
             if _better(self.report.torchscript, state):

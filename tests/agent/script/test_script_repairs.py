@@ -262,6 +262,128 @@ def test_private_attributes_are_named_as_python_stores_them(tmp_path: Path) -> N
     check(tmp_path, source, "return self._Net__fc(x)")
 
 
+def test_a_parents_method_of_this_file_gets_a_name_that_can_be_called(tmp_path: Path) -> None:
+    source = """
+        class Base(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(3, 3)
+
+            # what all do
+            def forward(self, x, times=2):
+                return self.fc(x) * times  # kept
+
+        class Middle(Base):
+            def forward(self, x):
+                return super().forward(x) + 1
+
+        class Net(Middle):
+            def forward(self, x):
+                return super(Net, self).forward(x) + 1
+        """
+    text = check(tmp_path, source, "return self._middle_forward(x) + 1", "return self._base_forward(x) + 1")
+    assert (
+        "# what all do\n    def forward(self, x, times: int = 2):\n        return self._base_forward(x, times)" in text
+    )
+    assert "def _base_forward(self, x, times: int = 2):\n        return self.fc(x) * times  # kept" in text
+
+
+def test_none_is_asked_for_with_is(tmp_path: Path) -> None:
+    source = """
+        def exists(value):
+            return value is not None
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.mlp = None
+                self.scale = None
+
+            def forward(self, x, bias=None):
+                if exists(self.mlp) and exists(bias):
+                    x = self.mlp(x)
+                if not exists(bias):
+                    x = x + 1
+                if self.scale != None:
+                    x = self.scale(x)
+                return x
+        """
+    pieces = ("if self.mlp is not None and bias is not None:", "if bias is None:", "if self.scale is not None:")
+    check(tmp_path, source, *pieces)
+
+
+def test_a_layer_gets_the_float_that_its_operator_takes(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self, rate=0):
+                super().__init__()
+                self.parts = nn.Sequential(nn.Linear(3, 3), nn.Dropout(rate), nn.LeakyReLU(0.1))
+                self.last = nn.Dropout(p=0)
+
+            def forward(self, x):
+                return self.last(self.parts(x))
+        """
+    check(tmp_path, source, "nn.Dropout(float(rate)), nn.LeakyReLU(0.1)", "nn.Dropout(p=0.0)")
+
+
+def test_a_function_inside_forward_moves_out_with_what_it_takes_from_there(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def forward(self, x, factor=2):
+                # before
+                def scaled(value, plus=1):
+                    # inside
+                    return value * factor + plus
+
+                return scaled(x) + scaled(x, plus=2)
+        """
+    text = check(tmp_path, source, "self._forward_scaled(x, factor=factor)", "scaled(x, plus=2, factor=factor)")
+    assert "    def _forward_scaled(self, value, factor: int, plus: int = 1):\n        # inside\n" in text
+
+
+def test_a_checkpointed_function_inside_forward_moves_out(tmp_path: Path) -> None:
+    source = """
+        from torch.utils import checkpoint as cp
+
+        class Net(nn.Module):
+            def __init__(self, with_cp=False):
+                super().__init__()
+                self.fc = nn.Linear(3, 3)
+                self.with_cp = with_cp
+
+            def forward(self, x):
+
+                def _inner_forward(x):
+                    return x * self.fc(x)
+
+                if self.with_cp and x.requires_grad:
+                    out = cp.checkpoint(_inner_forward, x)
+                else:
+                    out = _inner_forward(x)
+                return out
+        """
+    check(tmp_path, source, "cp.checkpoint(self._forward_inner_forward, x)", "with_cp: Final[bool]")
+
+
+def test_a_module_that_is_looked_up_by_name_is_found_in_a_method(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                for i in range(2):
+                    setattr(self, f"layer{i}", nn.Linear(3, 3))
+
+            def forward(self, x):
+                for i in range(2):
+                    layer = getattr(self, f"layer{i}")
+                    x = layer(x)
+                return x
+        """
+    pieces = ('x = self._module_named(f"layer{i}", x)', "for child_name, module in self.named_children():")
+    text = check(tmp_path, source, *pieces)
+    assert "getattr" not in text
+
+
 def test_the_parents_forward_is_written_out(tmp_path: Path) -> None:
     source = """
         class Net(nn.Linear):

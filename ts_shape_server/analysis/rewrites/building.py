@@ -1,7 +1,8 @@
-"""Modules that `forward` builds each time, which TorchScript cannot do: they move into `__init__`.
+"""How a class builds its modules: those that `forward` builds each time, which TorchScript cannot do, move into
+`__init__`, and layers get arguments of the type that their operators take.
 
 Only modules without weights and without a mode of their own move, and only where their arguments are plain constants:
-nothing is then lost by building them once.
+nothing is lost then by building them once.
 """
 
 from __future__ import annotations
@@ -55,6 +56,52 @@ def built_once(situation: Situation, place: Place) -> Iterator[Rewrite]:
     else:
         edits = [made, situation.replace(call, f"self.{name}")]
     yield Rewrite(f"Build `{kind}` once, in `__init__`", tuple(edits))
+
+
+_FLOATS: dict[str, tuple[tuple[str, int], ...]] = {
+    r"(Alpha|FeatureAlpha)?Dropout[123]?d?": (("p", 0),),
+    r"LeakyReLU": (("negative_slope", 0),),
+    r"ELU|CELU": (("alpha", 0),),
+    r"Hardtanh": (("min_val", 0), ("max_val", 1)),
+    r"Threshold": (("threshold", 0), ("value", 1)),
+    r"(Batch|Instance)Norm[123]d": (("eps", 1), ("momentum", 2)),
+    r"LayerNorm": (("eps", 1),),
+    r"GroupNorm": (("eps", 2),),
+}
+"""The arguments of torch's layers that their operators take as floats, with their positions."""
+
+
+def floats_for_layers(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``nn.Dropout(0)``: Python takes the int, the compiled operator does not."""
+    wanted = re.search(r"type 'float' for argument '(\w+)' but instead found type 'int'", place.said)
+    owner = place.owner
+    if wanted is None or owner is None:
+        return
+    edits: list[TextEdit] = []
+    for node in ast.walk(owner):
+        if isinstance(node, ast.Call) and situation.path_of(node.func).startswith("torch.nn."):
+            value = _float_argument(node, wanted.group(1))
+            if isinstance(value, ast.Constant) and type(value.value) is int:
+                edits.append(situation.replace(value, f"{value.value}.0"))
+            elif value is not None and not isinstance(value, ast.Constant):
+                edits.append(situation.replace(value, f"float({situation.text(value)})"))
+    if edits:
+        yield Rewrite(f"Give layers a float for `{wanted.group(1)}`", tuple(edits))
+
+
+def _float_argument(call: ast.Call, name: str) -> ast.expr | None:
+    kind = _last_name(call.func)
+    for pattern, arguments in _FLOATS.items():
+        position = dict(arguments).get(name)
+        if position is None or not re.fullmatch(pattern, kind):
+            continue
+        given = next((item.value for item in call.keywords if item.arg == name), None)
+        plain = call.args[: position + 1]
+        if given is None and len(plain) > position and not any(isinstance(item, ast.Starred) for item in plain):
+            given = plain[position]
+        already = isinstance(given, ast.Call) and _last_name(given.func) == "float"
+        return None if already else given
+    return None
 
 
 def _names(node: ast.AST, name: str) -> bool:

@@ -135,7 +135,7 @@ def _complete(situation: Situation, stretch: Stretch) -> bool:
     last = stretch.statements[-1]
     ends = isinstance(last, ast.Return)
     for statement in stretch.statements:
-        if not situation.alone(statement) or _has_long_strings(statement):
+        if not situation.alone(statement) or has_long_strings(statement):
             return False
         for node in ast.walk(statement):
             if isinstance(node, (ast.Yield, ast.YieldFrom, ast.Await, ast.Global, ast.Nonlocal)):
@@ -158,7 +158,7 @@ def _loops_inside(situation: Situation, node: ast.AST, statement: ast.stmt) -> b
     return False
 
 
-def _has_long_strings(statement: ast.stmt) -> bool:
+def has_long_strings(statement: ast.stmt) -> bool:
     """Whether a string goes over lines: moving it to another depth would change it."""
     return any(
         isinstance(node, (ast.Constant, ast.JoinedStr)) and node.lineno != node.end_lineno
@@ -343,10 +343,7 @@ def _insertion(
         body.append(inner + line[len(old) :] if line.startswith(old) else line)
     if names:
         body.append(f"{inner}return {', '.join(names)}")
-    number = min([function.lineno, *(item.lineno for item in function.decorator_list)])
-    gap = [""] if outer else ["", ""]
-    lines = [*(outer + head for head in heads), *body, *gap]
-    return TextEdit(Range(number, 0, number, 0), "".join(line + source.newline for line in lines))
+    return situation.above(function, [*(outer + head for head in heads), *body])
 
 
 def _decorator(situation: Situation, kind: str) -> str:

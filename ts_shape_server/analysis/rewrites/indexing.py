@@ -1,12 +1,14 @@
-"""A ModuleList or ModuleDict that is indexed with a variable: TorchScript only loops over modules, so the loop is
-written out, in place where it is one, else in a method of its own.
+"""Modules that a variable chooses, by index or by name: TorchScript only loops over modules, so the loop is written
+out, in place where it is one, else in a method of its own.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import TypeGuard
 
+from ts_shape_server.analysis.rewrites.building import removal
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation, holdable
 from ts_shape_server.model import Range, TextEdit
 
@@ -126,6 +128,77 @@ def chosen(situation: Situation, place: Place) -> Iterator[Rewrite]:
     yield Rewrite(f"Choose from `self.{container.attr}` in a method `{name}`", edits)
 
 
+def named(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``getattr(self, name)(x)`` as a call of a method that goes through the modules to the one of that name."""
+    if "getattr's second argument must be a string literal" not in place.said or place.owner is None:
+        return
+    asked = next((node for node in ast.walk(place.statement) if _is_getattr(node)), None)
+    if asked is None or place.function.decorator_list:
+        return
+    statement = place.statement
+    if isinstance(statement, ast.Assign) and statement.value is asked and isinstance(statement.targets[0], ast.Name):
+        calls = _calls_of(situation, place, statement.targets[0].id)
+        block = situation.block_of(statement) or []
+        removed = len(block) > 1 and situation.alone(statement) and len(statement.targets) == 1
+        edits = [removal(situation, statement)] if removed else []
+    else:
+        above = situation.parents.get(asked)
+        calls = [above] if isinstance(above, ast.Call) and above.func is asked else None
+        edits, removed = [], True
+    if not calls or not removed:
+        return
+    kinds = {tuple(situation.type_of(item) for item in [*call.args, call]) for call in calls}
+    if len(kinds) != 1 or not all(map(holdable, next(iter(kinds)))) or any(not _is_simple(call) for call in calls):
+        return
+    *arguments, result = [kind or "" for kind in next(iter(kinds))]
+    name = situation.free_attribute("_module_named")
+    speller = situation.spelling()
+    names = ["input"] if len(arguments) == 1 else [f"input_{number + 1}" for number in range(len(arguments))]
+    parameters = [f"{item}: {speller.of(kind)}" for item, kind in zip(names, arguments, strict=True)]
+    body = [
+        f"def {name}({', '.join(['self', 'name: str', *parameters])}) -> {speller.of(result)}:",
+        "{}for child_name, module in self.named_children():",
+        "{}{}if child_name == name:",
+        f"{{}}{{}}{{}}return module({', '.join(names)})",
+        "{}raise AttributeError(name)",
+    ]
+    edits.append(new_method(situation, place, [line.replace("{}", _step(situation, place)) for line in body]))
+    for call in calls:
+        passed = ", ".join(situation.text(item) for item in [asked.args[1], *call.args])
+        edits.append(situation.replace(call, f"self.{name}({passed})"))
+    title = f"Find the module that `{situation.text(asked)}` means in a method `{name}`"
+    yield Rewrite(title, (*edits, *speller.imports()))
+
+
+def _is_getattr(node: ast.AST) -> TypeGuard[ast.Call]:
+    """Whether a node is ``getattr(self, name)``."""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id != "getattr":
+        return False
+    own = len(node.args) == 2 and isinstance(node.args[0], ast.Name) and node.args[0].id == "self"
+    return own and not isinstance(node.args[1], ast.Constant)
+
+
+def _is_simple(call: ast.Call) -> bool:
+    return not call.keywords and not any(isinstance(item, ast.Starred) for item in call.args)
+
+
+def _calls_of(situation: Situation, place: Place, name: str) -> list[ast.Call] | None:
+    """The calls of a local name; None where it is anything else as well."""
+    calls: list[ast.Call] = []
+    stores = 0
+    for node in ast.walk(place.function):
+        if not isinstance(node, ast.Name) or node.id != name:
+            continue
+        above = situation.parents.get(node)
+        if isinstance(node.ctx, ast.Store):
+            stores += 1
+        elif isinstance(above, ast.Call) and above.func is node:
+            calls.append(above)
+        else:
+            return None
+    return calls if stores == 1 else None
+
+
 def _step(situation: Situation, place: Place) -> str:
     outer = situation.indent(place.function)
     return situation.indent(place.function.body[0])[len(outer) :] or "    "
@@ -134,9 +207,7 @@ def _step(situation: Situation, place: Place) -> str:
 def new_method(situation: Situation, place: Place, lines: list[str]) -> TextEdit:
     """A new method above the one that a refusal stands in."""
     indent = situation.indent(place.function)
-    number = min([place.function.lineno, *(item.lineno for item in place.function.decorator_list)])
-    text = "".join(indent + line + situation.source.newline for line in lines) + situation.source.newline
-    return TextEdit(Range(number, 0, number, 0), text)
+    return situation.above(place.function, [indent + line for line in lines])
 
 
 def zipped(situation: Situation, place: Place) -> Iterator[Rewrite]:

@@ -103,6 +103,16 @@ class Situation:
         joined = self.source.newline.join([lines[0], *(indent + line if line else "" for line in lines[1:])])
         return TextEdit(Range(span.line, span.column, span.line, span.column), joined + self.source.newline + indent)
 
+    def above(self, function: Definition, lines: list[str]) -> TextEdit:
+        """Lines of a new definition above a function or method and its decorators, set apart by empty lines."""
+        number = min([function.lineno, *(item.lineno for item in function.decorator_list)])
+        newline = self.source.newline
+        gap = newline if isinstance(self.parents.get(function), ast.ClassDef) else 2 * newline
+        before = self.source.line(number - 1).strip() if number > 1 else ""
+        apart = "" if not before or before.endswith(":") or before.startswith("#") else gap
+        text = "".join(line + newline for line in lines)
+        return TextEdit(Range(number, 0, number, 0), apart + text + gap)
+
     def indent(self, node: ast.AST) -> str:
         line = self.source.line(self.range_of(node).line)
         return line[: len(line) - len(line.lstrip())]

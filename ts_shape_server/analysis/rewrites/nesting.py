@@ -1,0 +1,122 @@
+"""Functions that `forward` defines inside itself: they move out, and what they take from around them is passed."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from ts_shape_server.analysis.rewrites.extraction import has_long_strings
+from ts_shape_server.analysis.rewrites.situation import Definition, Place, Rewrite, Situation
+from ts_shape_server.analysis.scopes import FUNCTIONS
+from ts_shape_server.model import Range, TextEdit
+
+
+def moved_out(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``def inner(x)`` in a method as a method of its own, in a function as one beside it."""
+    inner = place.statement
+    above = situation.parents.get(inner)
+    outer = situation.function_of(above) if above is not None else None
+    if "function definitions aren't supported" not in place.said or outer is None:
+        return
+    if not isinstance(inner, ast.FunctionDef) or not _is_plain(situation, inner):
+        return
+    if not isinstance(situation.parents.get(outer), (ast.Module, ast.ClassDef)) or outer.decorator_list:
+        return
+    method = situation.owner(outer) is not None
+    captured = _captured(inner, outer)
+    wanted = f"_{outer.name.strip('_')}_{inner.name.strip('_')}"
+    name = situation.free_attribute(wanted) if method else situation.free_name(wanted)
+    prefix = "self." if method else ""
+    edits = [_definition(situation, inner, outer, name, captured, method), _removed(situation, inner)]
+    passed = "".join(f", {item}={item}" for item in captured)
+    for use in [node for node in ast.walk(outer) if isinstance(node, ast.Name) and node.id == inner.name]:
+        call = situation.parents.get(use)
+        if isinstance(call, ast.Call) and call.func is use:
+            edits.append(situation.replace(use, prefix + name))
+            if passed:
+                end = situation.range_of(call)
+                where = Range(end.end_line, end.end_column - 1, end.end_line, end.end_column - 1)
+                edits.append(TextEdit(where, passed if call.args or call.keywords else passed[2:]))
+        elif captured:
+            return
+        else:
+            edits.append(situation.replace(use, prefix + name))
+    kind = "method" if method else "function"
+    yield Rewrite(f"Move `{inner.name}` out of `{outer.name}` into a {kind} `{name}`", tuple(edits))
+
+
+def _is_plain(situation: Situation, inner: ast.FunctionDef) -> bool:
+    arguments = inner.args
+    if inner.decorator_list or arguments.vararg or arguments.kwarg or arguments.posonlyargs:
+        return False
+    if has_long_strings(inner) or not situation.alone(inner):
+        return False
+    head = situation.source.line(inner.lineno).rstrip()
+    if not head.endswith(":") or any((item.end_lineno or 0) > inner.lineno for item in _signature(inner)):
+        return False
+    for node in ast.walk(inner):
+        if isinstance(node, (ast.Nonlocal, ast.Global, ast.Yield, ast.YieldFrom, ast.Lambda, ast.ClassDef)):
+            return False
+        if isinstance(node, FUNCTIONS) and node is not inner:
+            return False
+        if isinstance(node, ast.Name) and node.id == inner.name:
+            return False
+    return True
+
+
+def _signature(function: ast.FunctionDef) -> list[ast.expr | ast.arg]:
+    arguments = function.args
+    defaults = [*arguments.defaults, *(item for item in arguments.kw_defaults if item is not None)]
+    return [*arguments.args, *arguments.kwonlyargs, *defaults, *([function.returns] if function.returns else [])]
+
+
+def _captured(inner: ast.FunctionDef, outer: Definition) -> list[str]:
+    """The names of the outer function that the inner one reads, `self` aside, in the order of reading."""
+    inside = set(ast.walk(inner))
+    own = {item.arg for item in ast.walk(inner.args) if isinstance(item, ast.arg)}
+    own |= {node.id for node in inside if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    around = {item.arg for item in ast.walk(outer.args) if isinstance(item, ast.arg)}
+    around |= {
+        node.id
+        for node in ast.walk(outer)
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) and node not in inside
+    }
+    read = sorted(
+        (node for node in inside if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)),
+        key=lambda node: (node.lineno, node.col_offset),
+    )
+    return [name for name in dict.fromkeys(node.id for node in read) if name in around - own and name != "self"]
+
+
+def _definition(
+    situation: Situation, inner: ast.FunctionDef, outer: Definition, name: str, captured: list[str], method: bool
+) -> TextEdit:
+    """The moved function, above the one that it stood in."""
+    source = situation.source
+    indent, old = situation.indent(outer), situation.indent(inner)
+    span = situation.range_of(inner)
+    plain = ast.arguments(
+        posonlyargs=[],
+        args=[
+            *([ast.arg("self")] if method else []),
+            *inner.args.args[: len(inner.args.args) - len(inner.args.defaults)],
+            *(ast.arg(item) for item in captured),
+            *inner.args.args[len(inner.args.args) - len(inner.args.defaults) :],
+        ],
+        kwonlyargs=inner.args.kwonlyargs,
+        kw_defaults=inner.args.kw_defaults,
+        defaults=inner.args.defaults,
+    )
+    result = f" -> {ast.unparse(inner.returns)}" if inner.returns is not None else ""
+    lines = [f"{indent}def {name}({ast.unparse(plain)}){result}:"]
+    for number in range(span.line + 1, span.end_line + 1):
+        line = source.line(number)
+        lines.append(indent + line[len(old) :] if line.startswith(old) else line.strip())
+    return situation.above(outer, lines)
+
+
+def _removed(situation: Situation, inner: ast.FunctionDef) -> TextEdit:
+    """The lines of the inner function, with an empty line before them."""
+    span = situation.range_of(inner)
+    start = span.line - 1 if not situation.source.line(span.line - 1).strip() else span.line
+    return TextEdit(Range(start, 0, span.end_line + 1, 0), "")
