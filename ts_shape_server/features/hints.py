@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.features import words
 from ts_shape_server.features.diagnostics import Place
+from ts_shape_server.features.hover import code
 from ts_shape_server.features.known import Known
 from ts_shape_server.model import Range, Report, ValueSpec
 from ts_shape_server.settings import InlayHints
@@ -95,7 +96,7 @@ def _parameters(place: Place, report: Report) -> Iterator[Hint]:
         item = inputs.get(name)
         if item is not None and annotation is None and _tells(item.value):
             label = f": {words.short(item.value)}"
-            yield Hint(range_.end_line, range_.end_column, label, f"`{words.parameter(item)}`")
+            yield Hint(range_.end_line, range_.end_column, label, code(words.parameter(item)))
 
 
 def _tells(spec: ValueSpec) -> bool:
@@ -115,7 +116,7 @@ def _locals(report: Report, names: Sequence[Stored], mode: InlayHints) -> Iterat
         unchanged = before.get(name) == label
         before[name] = label
         if place is not None and not (unchanged and mode == "changed"):
-            tooltip = "\n\n".join(f"`{name}: {words.value(item)}`" for item in dict.fromkeys(values))
+            tooltip = "\n\n".join(code(f"{name}: {words.value(item)}") for item in dict.fromkeys(values))
             yield Hint(place.line, place.column, f": {label}", tooltip)
 
 

@@ -17,7 +17,10 @@ from ts_shape_server.probing.requests import Inspection
 
 _MOST_LAYERS = 12
 _RUN = re.compile(r"`+")
-_ACTIVE = re.compile(r"([\\\[\]<>*_#|~!])")
+_BAR, _NO_BAR = "|", "\N{DIVIDES}"
+_FENCE = re.compile(r"`{3,}")
+_LINES = re.compile(r"\s*[\r\n]\s*")
+_ACTIVE = re.compile(r"([\\\[\]<>*_#~!])")
 
 
 def class_hover(known: Known, declared: ModuleClass | None = None) -> str:
@@ -122,7 +125,21 @@ def plain(text: str) -> str:
     pieces = _RUN.sub("`", text).split("`")
     if len(pieces) % 2 == 0:
         pieces = ["'".join(pieces)]
-    return "`".join(piece if index % 2 else _ACTIVE.sub(r"\\\1", piece) for index, piece in enumerate(pieces))
+    # A blank line, or one that starts a list, would end the code and let the rest of it act.
+    return "`".join(
+        _LINES.sub(" ", piece) if index % 2 else _ACTIVE.sub(r"\\\1", piece) for index, piece in enumerate(pieces)
+    )
+
+
+def code(text: str) -> str:
+    """Text that came from elsewhere as code within a line; nothing for no text."""
+    inside = _LINES.sub(" ", text.replace("`", "'")).strip()
+    return f"`{inside}`" if inside else ""
+
+
+def row(*cells: str) -> str:
+    """A row of a table, of texts that are markdown already but for the bar, which would end a cell even in code."""
+    return f"| {' | '.join(_LINES.sub(' ', cell).replace(_BAR, _NO_BAR) for cell in cells)} |"
 
 
 def script_state(attempt: Attempt, word: str) -> str:
@@ -141,7 +158,7 @@ def _page(parts: Iterable[str]) -> str:
 
 
 def _code(text: str) -> str:
-    return f"```python\n{text.replace('```', '` ` `')}\n```" if text else ""
+    return f"```python\n{_FENCE.sub(lambda run: ' '.join(run[0]), text)}\n```" if text else ""
 
 
 def _note(known: Known) -> str:
@@ -194,7 +211,7 @@ def _symbols(lines: Sequence[str]) -> str:
     shown = []
     for line in lines:
         names, found, rest = line.partition(": ")
-        shown.append(f"**{names}**: {rest}" if found else f"`{line}`")
+        shown.append(f"**{plain(names)}**: {plain(rest)}" if found else code(line))
     return " · ".join(shown)
 
 
@@ -235,14 +252,14 @@ def _evidence(report: Report) -> list[str]:
         given = ", ".join(f"{name}={argument.expression}" for name, argument in report.init)
         sources = list(dict.fromkeys(argument.source for _, argument in report.init if argument.source))
         origin = f" (from {plain(words.listed(sources))})" if sources else ""
-        lines.append(f"Built with `{given}`{origin}.")
+        lines.append(f"Built with {code(given)}{origin}.")
     if report.status == "ok" and (ran := words.example(report)):
         lines.append(f"Ran with {plain(ran)}.")
     evidence = [item for item in report.evidence if item and item != "guess"]
     if evidence:
         lines.append(f"Decided by {plain(words.listed(evidence))}.")
     if report.stubbed:
-        names = words.listed([f"`{item}`" for item in report.stubbed])
+        names = words.listed([code(item) for item in report.stubbed])
         lines.append(f"Stand-ins took the place of {names}, which the interpreter does not have.")
     lines += [plain(item) for item in report.notes[:3]]
     return ["  \n".join(lines)] if lines else []
@@ -267,8 +284,8 @@ def _typing(report: Report, name: str) -> str:
     for item in report.torchscript.annotations:
         if item.function == "forward" and item.name == name and item.owner == report.name:
             if item.needed:
-                return f"As it stands TorchScript takes it for something else: it needs `{item.type}`."
-            return f"TorchScript takes it as `{item.type}`."
+                return f"As it stands TorchScript takes it for something else: it needs {code(item.type)}."
+            return f"TorchScript takes it as {code(item.type)}."
     return ""
 
 
@@ -281,12 +298,14 @@ def _share(report: Report, layer: Layer, inside: Sequence[Layer]) -> str:
     text = _parameters(own)
     if own and report.parameters:
         share = 100 * own / report.parameters
-        text += f", {share:.0f} % of {report.name}" if share >= 10 else f", {share:.1f} % of {report.name}"
+        text += (
+            f", {share:.0f} % of {plain(report.name)}" if share >= 10 else f", {share:.1f} % of {plain(report.name)}"
+        )
     return text
 
 
 def _parts(inside: Sequence[Layer]) -> str:
-    rows = [f"| `{item.name}` | {item.type} | {words.layer_flow(item)} |" for item in inside[:_MOST_LAYERS]]
+    rows = [row(code(item.name), plain(item.type), plain(words.layer_flow(item))) for item in inside[:_MOST_LAYERS]]
     if not rows:
         return ""
     more = f"\n\nand {len(inside) - _MOST_LAYERS} more" if len(inside) > _MOST_LAYERS else ""

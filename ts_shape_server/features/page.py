@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ts_shape_server.features import words
-from ts_shape_server.features.hover import class_hover, plain
+from ts_shape_server.features.hover import class_hover, code, plain, row
 from ts_shape_server.features.known import Known
 from ts_shape_server.model import Failure, Report
 
@@ -25,19 +25,27 @@ def page(known: Known) -> str:
 def _layers(report: Report) -> str:
     rows = []
     for item in report.layers[:_MOST_ROWS]:
-        cells = (f"`{item.name}`", item.type, _dims(item.inputs), _dims(item.outputs), words.count(item.parameters))
-        rows.append(f"| {' | '.join(cells)} |")
+        cells = (
+            code(item.name),
+            plain(item.type),
+            _dims(item.inputs),
+            _dims(item.outputs),
+            words.count(item.parameters),
+        )
+        rows.append(row(*cells))
     head = ["## Layers", "", "| layer | type | in | out | parameters |", "| --- | --- | --- | --- | ---: |"]
     return "\n".join([*head, *rows]) if rows else ""
 
 
 def _dims(shapes: tuple[tuple[int | str, ...], ...]) -> str:
     # A shape that breaks into several lines of a narrow cell cannot be read.
-    return ", ".join(words.dims(item).replace(" ", "\N{NO-BREAK SPACE}") for item in shapes).replace("*", "\\*")
+    return plain(", ".join(words.dims(item).replace(" ", "\N{NO-BREAK SPACE}") for item in shapes))
 
 
 def _locals(report: Report) -> str:
-    rows = [f"| {item.line} | `{item.name}` | `{words.value(item.value)}` |" for item in report.variables[:_MOST_ROWS]]
+    rows = [
+        row(str(item.line), code(item.name), code(words.value(item.value))) for item in report.variables[:_MOST_ROWS]
+    ]
     return (
         "\n".join(["## Locals of forward", "", "| line | name | value |", "| ---: | --- | --- |", *rows])
         if rows
@@ -51,5 +59,5 @@ def _failures(title: str, failures: tuple[Failure, ...]) -> list[str]:
     parts = [f"## {title}"]
     for item in failures:
         place = f" (line {item.location.range.line})" if item.location is not None else ""
-        parts.append(f"- **{item.code}**{place}: {plain(item.message)}")
+        parts.append(f"- **{plain(item.code)}**{place}: {plain(item.message)}")
     return parts

@@ -1,0 +1,99 @@
+"""A report is a claim: nothing in it becomes an image, a link or markup where it is shown, and none of it takes long.
+
+An image would be fetched by the editor, and its address could carry what the probe has read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from markdown_it import MarkdownIt
+from sample_reports import CNN, FAILED, LISTS
+
+from ts_shape_server.features import hints, hover
+from ts_shape_server.features.diagnostics import Place
+from ts_shape_server.features.known import Known
+from ts_shape_server.features.page import page
+from ts_shape_server.model import Range, Report
+from ts_shape_server.probing.requests import Inspection
+
+IMAGE = "![x](https://example.com/?secret)"
+TEXTS = (
+    IMAGE,
+    "[x](command:x)",
+    f"`a\n\n{IMAGE}`",
+    f"`a\n- {IMAGE}`",
+    f"`a | {IMAGE} | b`",
+    f"a\n\n```\n\n{IMAGE}",
+    f"a\n`````\n{IMAGE}\n````",
+    f"~~~\n{IMAGE}",
+    "<img src='https://example.com'>",
+    "<https://example.com>",
+    "\\<b>",
+    "\\`<b>`",
+    "x\n[x]: https://example.com\n![x]",
+    "<!-- ",
+)
+KEPT = frozenset({"status", "stage", "path", "tensor"})
+"""What decides by its value how a report is read."""
+ACTIVE = frozenset({"image", "link_open", "html_block", "html_inline"})
+
+
+def poisoned(value: Any, text: str) -> Any:
+    """JSON with every text in it replaced."""
+    if isinstance(value, str):
+        return text
+    if isinstance(value, list):
+        return [poisoned(item, text) for item in value]
+    if isinstance(value, dict):
+        return {key: item if key in KEPT else poisoned(item, text) for key, item in value.items()}
+    return value
+
+
+def reports(text: str) -> Iterator[Report]:
+    full = replace(LISTS, constraints=("16*H == 32",), notes=("note",), symbols=CNN.symbols, inputs=CNN.inputs)
+    for report in (CNN, full, FAILED):
+        made = Report.from_json(poisoned(report.to_json(), text))
+        yield replace(made, name="Net")
+        named = {"init": {"args": {text: {"expr": text, "from": text}}}, "symbols": {text: {"min": 1, "max": 9}}}
+        yield replace(Report.from_json({**made.to_json(), **named}), constraints=(text, f"{text} == 1"))
+
+
+def shown(report: Report) -> Iterator[str]:
+    """Everything that is shown as markdown."""
+    known = Known(report.name, report, fresh=True)
+    yield hover.class_hover(known)
+    yield hover.forward_hover(known)
+    yield page(known)
+    yield hover.saved_file(Inspection(Path("/w/net.pt"), "script", report.path, "", report, report.notes))
+    for name in ("x", *(item.name for item in (*report.inputs, *report.layers, *report.variables))):
+        yield hover.parameter_hover(known, name) or ""
+        yield hover.layer_hover(known, name) or ""
+        yield hover.variable_hover(known, name, 14, stored=False) or ""
+    span = Range(1, 0, 99, 0)
+    names = [item.name for item in report.inputs]
+    place = Place("Net", span, dict.fromkeys(names, (span, None)), frozenset(), False, ())
+    stored = [hints.Stored(item.name, item.line, 0, item.line, item.line) for item in report.variables]
+    for hint in hints.hints(stored, [place], {"Net": known}, "all", span):
+        yield hint.tooltip
+
+
+def active(markdown: str) -> list[str]:
+    tokens = MarkdownIt("commonmark", {"html": True}).enable("table").parse(markdown)
+    return [item.type for token in tokens for item in (token, *(token.children or ())) if item.type in ACTIVE]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_nothing_of_a_report_acts_where_it_is_shown(text: str) -> None:
+    for report in reports(text):
+        for markdown in shown(report):
+            assert active(markdown) == [], markdown
+
+
+@pytest.mark.parametrize("text", TEXTS[:2] + TEXTS[8:10])
+def test_the_same_text_acts_where_it_is_not_kept_from_it(text: str) -> None:
+    assert active(text)
