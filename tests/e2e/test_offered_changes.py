@@ -1,9 +1,9 @@
-"""Changes that a menu offers were run before: sizes that are made to agree."""
+"""Changes that a menu offers were run before: sizes that are made to agree, annotations, shapes written down."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -71,3 +71,68 @@ async def test_sizes_that_disagree_are_made_to_agree(tmp_path: Path) -> None:
         assert "self.fc(torch.flatten(x, 1))" in text
         session.replace(uri, text, 2)
         await session.until(lambda: session.codes(uri) == [])
+
+
+PLAIN = """import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(12, 4)
+
+    def forward(self, x, scale=2.0):
+        return self.fc(x) * scale
+"""
+
+
+async def test_annotations_and_shapes_are_offered_once_they_are_proven(tmp_path: Path) -> None:
+    async with editor(tmp_path, tmp_path / "cache") as session:
+        (tmp_path / "net.py").write_text(PLAIN, encoding="utf-8")
+        uri = session.open("net.py")
+        await session.until(lambda: "unannotated-input" in session.codes(uri))
+        line, column = place(PLAIN, "x, scale")
+        all_of = "Annotate all parameters and the result of `forward`"
+        found = await actions_until(session, uri, line, lambda actions: len(rewrites(actions)) >= 4)
+        assert set(rewrites(found.values())) == {
+            all_of,
+            "Write the shapes into the docstring of `forward`",
+            "Write the shapes as comments in `forward`",
+            "Pin the input: `x=(B, 12)`",
+        }
+        text = applied(PLAIN, found[all_of])
+        assert "def forward(self, x: torch.Tensor, scale: float = 2.0) -> torch.Tensor:" in text
+        at = types.Range(types.Position(line, column), types.Position(line, column))
+        context = types.CodeActionContext([], [types.CodeActionKind.Refactor], types.CodeActionTriggerKind.Invoked)
+        params = types.CodeActionParams(types.TextDocumentIdentifier(uri), at, context)
+        here = await session.client.text_document_code_action_async(params)
+        assert "Annotate `x` as Tensor" in rewrites(here or [])
+        session.replace(uri, text, 2)
+        await session.hover_until(uri, *place(text, "Net"), "script ✓")
+        found = await actions_until(session, uri, line, lambda actions: len(rewrites(actions)) >= 3)
+        assert all_of not in found
+
+
+def rewrites(actions: Iterable[object]) -> list[str]:
+    """The titles of those that are no fixes."""
+    return [
+        item.title
+        for item in actions
+        if isinstance(item, types.CodeAction) and item.kind == types.CodeActionKind.RefactorRewrite
+    ]
+
+
+async def test_a_light_bulb_starts_no_trials(tmp_path: Path) -> None:
+    async with editor(tmp_path, tmp_path / "cache") as session:
+        (tmp_path / "net.py").write_text(PLAIN, encoding="utf-8")
+        uri = session.open("net.py")
+        await session.until(lambda: "unannotated-input" in session.codes(uri))
+        line, _ = place(PLAIN, "x, scale")
+        at = types.Range(types.Position(line, 4), types.Position(line, 4))
+        context = types.CodeActionContext([], None, types.CodeActionTriggerKind.Automatic)
+        params = types.CodeActionParams(types.TextDocumentIdentifier(uri), at, context)
+        for _ in range(20):
+            found = await session.client.text_document_code_action_async(params)
+            assert rewrites(found or []) == []
+            await asyncio.sleep(0.05)

@@ -44,6 +44,7 @@ def annotate(
             problems.append(f"{_words(annotation)} has no place in the file for an annotation")
         else:
             edits += made
+    edits += writer.in_bodies()
     if not edits:
         return (), tuple(problems)
     edits += writer.spelling.imports()
@@ -71,7 +72,12 @@ class _Writer:
         self._classes = {item.name: item.line for item in classes.classes}
         self._tree = classes.tree
         self._nodes = {node.lineno: node for node in statements(classes.tree.body) if isinstance(node, ast.ClassDef)}
+        self._attributes: dict[int, tuple[ast.ClassDef, list[str]]] = {}
         self.spelling = Spelling(source, classes.tree)
+
+    def in_bodies(self) -> list[TextEdit]:
+        """The edits for the attributes that were asked for so far, those of one class together."""
+        return [self._in_body(owner, lines) for owner, lines in self._attributes.values()]
 
     def edits(self, annotation: Annotation) -> list[TextEdit] | None:
         """The edits for one annotation; None where the file has no place for it."""
@@ -120,35 +126,35 @@ class _Writer:
                 span = self._source.range_of(node.annotation)
                 same = self.spelling.same(self._source.slice(span), annotation.type)
                 return [] if same else [TextEdit(span, self.spelling.of(annotation.type))]
-        place = self._in_body(owner, f"{annotation.name}: {self.spelling.of(annotation.type)}")
-        if place is None:
+        if owner.body[0].lineno == owner.lineno:
             return None
-        return [place, *self._taken_from_methods(owner, annotation.name)]
+        line = f"{annotation.name}: {self.spelling.of(annotation.type)}"
+        self._attributes.setdefault(owner.lineno, (owner, []))[1].append(line)
+        return list(self._taken_from_methods(owner, annotation.name))
 
-    def _in_body(self, owner: ast.ClassDef, line: str) -> TextEdit | None:
-        """A new line in a class body: below the annotations there, else above the first statement and its comments."""
+    def _in_body(self, owner: ast.ClassDef, lines: list[str]) -> TextEdit:
+        """New lines in a class body: below the annotations there, else above the first statement and its comments."""
         first = owner.body[0]
         documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
         rest = owner.body[1:] if documented else owner.body
         annotated = 0
         while annotated < len(rest) and isinstance(rest[annotated], ast.AnnAssign):
             annotated += 1
-        if first.lineno == owner.lineno:
-            return None
         newline = self._source.newline
         text = self._source.line(first.lineno)
         indent = text[: len(text) - len(text.lstrip())]
+        written = newline.join(indent + line for line in lines)
         if annotated or not rest:
             after = rest[annotated - 1] if annotated else first
             end = after.end_lineno or after.lineno
             column = len(self._source.line(end))
             gap = "" if annotated else newline
-            return TextEdit(Range(end, column, end, column), f"{newline}{gap}{indent}{line}")
+            return TextEdit(Range(end, column, end, column), f"{newline}{gap}{written}")
         number = first_line(rest[0])
         while self._source.line(number - 1).lstrip().startswith("#") and number - 1 > owner.lineno:
             number -= 1
         gap = newline if isinstance(rest[0], (*FUNCTIONS, ast.ClassDef)) else ""
-        return TextEdit(Range(number, 0, number, 0), f"{indent}{line}{newline}{gap}")
+        return TextEdit(Range(number, 0, number, 0), f"{written}{newline}{gap}")
 
     def _taken_from_methods(self, owner: ast.ClassDef, name: str) -> Iterator[TextEdit]:
         """The removal of ``: type`` in ``self.name: type = value``, which would annotate the attribute twice."""

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ts_shape_server.analysis.rewrites import Rewrite
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.features.actions import Fix
 from ts_shape_server.features.known import Known
@@ -19,7 +20,9 @@ from ts_shape_server.workspace import Snapshot
 
 @dataclass
 class Document:
-    """`open`: the editor has it and its text is the editor's. `focus` is the class last asked about."""
+    """`open`: the editor has it and its text is the editor's. `focus` is the class last asked about.
+    `trying` are trials of what a menu may offer.
+    """
 
     path: str
     uri: str
@@ -35,6 +38,7 @@ class Document:
     settled: set[str] = field(default_factory=set)
     fixes: dict[str, tuple[Report, list[Fix]]] = field(default_factory=dict)
     fix_all: Fix | None = None
+    trying: dict[Rewrite, asyncio.Task[bool]] = field(default_factory=dict)
     edition: int = 0
     task: asyncio.Task[None] | None = None
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
@@ -55,6 +59,12 @@ class Document:
         self.text, self.version = text, version
         self.edition += 1
         self.settled.clear()
+
+    def stop_trying(self) -> None:
+        """Forget the trials of offers: they are of another text, or of other reports."""
+        trials, self.trying = self.trying, {}
+        for task in trials.values():
+            task.cancel()
 
     def known(self, name: str) -> Known:
         report = self.reports.get(name)

@@ -18,9 +18,10 @@ from lsprotocol import types
 
 from ts_shape_server.analysis.names import Subject, name_at
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.features import actions, hover, lenses
+from ts_shape_server.features import hover, lenses
 from ts_shape_server.features.hints import hints
 from ts_shape_server.features.known import unparsed
+from ts_shape_server.lsp import menu
 from ts_shape_server.lsp.convert import SOURCE, Converter, path_of
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.server import Server
@@ -31,7 +32,6 @@ from ts_shape_server.workspace import Snapshot
 log = logging.getLogger(__name__)
 
 SECTION = "tsShape"
-FIX_ALL = "source.fixAll.tsShape"
 _CONFIGURATION_SECONDS = 5.0
 _PULL_SECONDS = 60.0
 
@@ -216,14 +216,12 @@ def _register_answers(server: Server) -> None:
         found = lenses.lenses(document.current.places(), document.all_known())
         return [convert.lens(source, document.uri, item) for item in found]
 
-    kinds = [types.CodeActionKind.QuickFix, types.CodeActionKind(types.CodeActionKind.SourceFixAll), FIX_ALL]
-
-    @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=kinds))
+    @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=menu.KINDS))
     async def on_actions(params: types.CodeActionParams) -> list[types.CodeAction]:
         document = _document(server, params.text_document.uri)
         if document is None or document.current is None:
             return []
-        return code_actions(server, document, params)
+        return await menu.code_actions(server, document, params)
 
 
 async def hover_at(server: Server, document: Document, position: types.Position) -> types.Hover | None:
@@ -319,73 +317,6 @@ async def _elsewhere(
         return None
     await session.wait_for(owner, name, wait)
     return hover.class_hover(owner.known(name), owner.current.module(name))
-
-
-def code_actions(server: Server, document: Document, params: types.CodeActionParams) -> list[types.CodeAction]:
-    """Verified fixes for the diagnostics in the range, and the one that fixes all of the file."""
-    session = server.session
-    only = params.context.only
-    found: list[types.CodeAction] = []
-    if _asked_for(only, "quickfix"):
-        for finding in session.findings(document.path):
-            if not _meets(finding.range, server.converter().lines(document.source, params.range)):
-                continue
-            diagnostic = server.converter().diagnostic(finding)
-            for fix in actions.ordered(document.fixes_of(finding.class_name)):
-                if actions.helps(fix, finding.code, finding.message, finding.class_name):
-                    _add(found, server, document, fix, diagnostic)
-    whole = document.fix_all
-    if whole is not None and _asked_for(only, FIX_ALL):
-        edit = _edit(server, document, whole)
-        if edit is not None:
-            found.append(types.CodeAction(whole.title, kind=FIX_ALL, edit=edit))
-    return found
-
-
-def _add(
-    found: list[types.CodeAction], server: Server, document: Document, fix: actions.Fix, about: types.Diagnostic
-) -> None:
-    """One action for each fix, with every diagnostic that it resolves."""
-    same = next((item for item in found if item.title == fix.title and item.data == fix.class_name), None)
-    if same is not None:
-        same.diagnostics = [*(same.diagnostics or []), about]
-        return
-    edit = _edit(server, document, fix)
-    if edit is not None:
-        found.append(
-            types.CodeAction(
-                fix.title,
-                kind=types.CodeActionKind.QuickFix,
-                diagnostics=[about],
-                is_preferred=fix.preferred,
-                edit=edit,
-                data=fix.class_name,
-            )
-        )
-
-
-def _edit(server: Server, document: Document, fix: actions.Fix) -> types.WorkspaceEdit | None:
-    edits = actions.edits_for(fix, document.text)
-    if not edits:
-        return None
-    converted = server.converter().edits(document.source, edits)
-    if server.can("workspace", "workspace_edit", "document_changes"):
-        identifier = types.OptionalVersionedTextDocumentIdentifier(document.uri, document.version)
-        return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(identifier, list(converted))])
-    return types.WorkspaceEdit(changes={document.uri: converted})
-
-
-def _asked_for(only: Any, kind: str) -> bool:
-    """Whether a client that asks for `only` these kinds wants this one; a kind stands for all below it."""
-    if not only:
-        return True
-    names = [str(getattr(item, "value", item)) for item in only]
-    return any(not name or kind == name or kind.startswith(f"{name}.") for name in names)
-
-
-def _meets(first: Any, second: Any) -> bool:
-    """Whether two ranges touch; lines alone decide, so that the bulb shows on the whole line."""
-    return bool(first.line <= second.end_line and second.line <= first.end_line)
 
 
 def _register_diagnostics(server: Server) -> None:

@@ -71,7 +71,9 @@ def lenient_converter() -> cattrs.Converter:
                 log.debug("a diagnostic of the client cannot be read and is left out")
         only = data.get("only") if isinstance(data, dict) else None
         kinds = [item for item in only if isinstance(item, str)] if isinstance(only, list) else None
-        return types.CodeActionContext(diagnostics=found, only=kinds)
+        trigger = data.get("triggerKind") if isinstance(data, dict) else None
+        automatic = types.CodeActionTriggerKind.Automatic if trigger == 2 else None
+        return types.CodeActionContext(diagnostics=found, only=kinds, trigger_kind=automatic)
 
     converter.register_structure_hook(types.CodeActionContext, context)
     return converter

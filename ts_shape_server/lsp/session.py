@@ -20,6 +20,7 @@ from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.features import actions
 from ts_shape_server.features.diagnostics import Finding, about_syntax, findings
 from ts_shape_server.features.known import unparsed
+from ts_shape_server.features.offers import Offer
 from ts_shape_server.lsp.convert import uri_of
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.saved import SavedFiles
@@ -245,6 +246,7 @@ class Session:
     def _cancel(self, document: Document) -> None:
         if document.task is not None and not document.task.done():
             document.task.cancel()
+        document.stop_trying()
         document.task, document.working = None, False
 
     async def _look(self, document: Document, edition: int, pause: bool) -> None:
@@ -333,6 +335,29 @@ class Session:
             document.fix_all = None if not edits else actions.all_of(trials.text, edits)
             document.wake()
 
+    async def proven(self, document: Document, possible: Sequence[Offer], seconds: float) -> list[Offer]:
+        """Those of the offers that keep their promise. What is not known after so many seconds is tried on.
+
+        Nothing is tried while the file's own probes are under way, or with no time to wait for it.
+        """
+        service, snapshot, edition = self.service, document.current, document.edition
+        if service is None or snapshot is None or document.working:
+            return []
+        new = [offer for offer in possible if offer.rewrite not in document.trying]
+        if new and seconds:
+            request = await asyncio.to_thread(self.workspace.request, snapshot)
+            if edition != document.edition:
+                return []
+            trials = Trials(service, self.workspace, snapshot, request)
+            for offer in new:
+                report = document.known(offer.class_name).current
+                if report is not None and offer.rewrite not in document.trying:
+                    document.trying[offer.rewrite] = self.keep(asyncio.ensure_future(trials.keeps(offer, report)))
+        running = [document.trying[offer.rewrite] for offer in possible if offer.rewrite in document.trying]
+        if running and seconds:
+            await asyncio.wait(running, timeout=seconds)
+        return [offer for offer in possible if _kept(document.trying.get(offer.rewrite))]
+
     # ---- answers
 
     async def wait_for(self, document: Document, name: str, seconds: float, final: bool = False) -> None:
@@ -398,6 +423,11 @@ class Session:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("a task failed", exc_info=task.exception())
+
+
+def _kept(task: asyncio.Task[bool] | None) -> bool:
+    done = task is not None and task.done() and not task.cancelled() and task.exception() is None
+    return done and task is not None and task.result()
 
 
 def _project_layers(folders: Iterable[str]) -> tuple[list[Mapping[str, Any]], list[str]]:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.features import actions
+from ts_shape_server.features.offers import Offer, annotated, told
 from ts_shape_server.model import Failure, Report, TextEdit
 from ts_shape_server.probing.service import FileRequest, ProbeService, Trial
 from ts_shape_server.repair import combined, harmless, repair, scripts
@@ -88,6 +89,18 @@ class Trials:
 
     async def _harmless(self, changed: str, report: Report, known: Sequence[Report], interface: bool) -> bool:
         return await harmless(self.text, changed, report, known, self.beside, interface)
+
+    async def keeps(self, offer: Offer, report: Report) -> bool:
+        """Whether a change does what it promises."""
+        changed = SourceText(self.text).apply(offer.rewrite.edits)
+        if offer.promise == "annotated":
+            trial = await self.beside(report, changed)
+            kept = annotated(offer, report, trial.torchscript)
+        else:
+            after = await self.alone(offer.class_name, changed)
+            kept = after is not None and told(offer, report, after)
+        log.debug("%s: %s", offer.title, "proven" if kept else "not so")
+        return kept
 
     async def together(
         self, reports: Mapping[str, Report], fixes: Mapping[str, Sequence[actions.Fix]]

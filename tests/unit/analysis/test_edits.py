@@ -235,3 +235,11 @@ def test_two_types_for_one_place_are_said_and_the_first_holds() -> None:
     edits, problems = annotate(source, find_classes(source)[0], wanted)
     assert source.apply(edits) == net("self, x: int)")
     assert problems == ("`x` of `A.forward` is both int and float",)
+
+
+def test_attributes_of_a_class_stand_together() -> None:
+    source = SourceText("class Net:\n    def forward(self):\n        pass\n")
+    wanted = [Annotation("Net", "", name, "int", True) for name in ("first", "second")]
+    edits, problems = annotate(source, find_classes(source)[0], wanted)
+    assert not problems
+    assert source.apply(edits).startswith("class Net:\n    first: int\n    second: int\n\n    def")
