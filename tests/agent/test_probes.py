@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from probing_helpers import descendants
 
+from ts_shape_server.model import Report
 from ts_shape_server.probing import agents, process, wire
 from ts_shape_server.probing.agents import Agent, AgentError, Limits, State
 
@@ -205,6 +206,17 @@ def test_a_forged_report_lies_to_its_author_alone(prober: Any, tmp_path: Path) -
     lie = "send(b'C', json.dumps({'class': 'Nothing', 'report': forged}).encode())"
     report = prober.imported(tmp_path, FORGER.format(lie))
     assert (report.status, report.path) == ("ok", str(tmp_path / "net.py"))
+
+
+def test_reports_without_end_are_cut_off(prober: Any, tmp_path: Path) -> None:
+    """Each would be looked at, kept and shown by the server."""
+    seen: list[Report] = []
+    lie = (
+        "body = json.dumps({'class': 'Nothing', 'report': {**forged, 'stage': 'example'}}).encode()\n"
+        "for n in range(10000): send(b'C', body)"
+    )
+    prober.reports(tmp_path, FORGER.format(lie), "Nothing", on_report=seen.append)
+    assert 5 < len(seen) < 50
 
 
 def test_files_that_a_report_claims_to_be_made_from_are_not_opened(prober: Any, tmp_path: Path) -> None:

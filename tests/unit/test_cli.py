@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,12 @@ def test_github_commands_are_escaped() -> None:
     line = FORMATS["github"]([FINDING], [REPORT])
     assert line.startswith("::error file=a%2Cb.py,line=3,")
     assert line.endswith("::16 arrive%0A32 are taken: 100%25")
+
+
+@pytest.mark.parametrize("form", ["text", "github"])
+def test_a_path_does_not_steer_the_terminal(form: str) -> None:
+    item = replace(FINDING, path=str(Path.cwd() / "a\x1b]0;title\x07.py"))
+    assert not {"\x1b", "\x07"} & set(FORMATS[form]([item], [REPORT]))
 
 
 def test_sarif_names_rules_and_places() -> None:

@@ -19,6 +19,8 @@ from ts_shape_server.agent.sandbox import policy
 from ts_shape_server.agent.waiting import Polling, Threads, Waiter
 from ts_shape_server.probing import wire
 
+_RECORDS = 20
+"""So many records may come for each class: that it begins, that it is loaded, and reports, each more precise."""
 _LAST_WORDS_SECONDS = 0.2
 _CLOSED_SECONDS = 1.0
 _KILLED_SECONDS = 10.0
@@ -39,6 +41,7 @@ class Job:
     wall: float
     memory: int
     begins: int
+    records: int
     deadline: float
     buffer: bytearray = field(default_factory=bytearray)
     received: int = 0
@@ -247,7 +250,7 @@ class Loop:
         self._waiter.add(child.pipe)
         if child.exit is not None:
             self._waiter.add_end(child.exit, lambda: child.wait(wall * (begins + 1)))
-        return Job(message["id"], child, guard, now, wall, memory >> 20, begins, now + wall)
+        return Job(message["id"], child, guard, now, wall, memory >> 20, begins, _RECORDS * begins, now + wall)
 
     def _take_records(self, job: Job, data: bytes) -> bool:
         """Pass on what the child has written; True when it has closed its end or must go."""
@@ -267,6 +270,10 @@ class Loop:
             end = endings.RECORD.size + length
             if len(job.buffer) < end:
                 break
+            job.records -= 1
+            if job.records < 0:
+                job.problem = "it sent reports without end"
+                return True
             text = bytes(job.buffer[endings.RECORD.size : end]).decode("utf-8", "replace")
             del job.buffer[:end]
             if kind == b"B" and job.begins > 0:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ts_shape_server import __version__
+from ts_shape_server.probing import wire
 
 COULD_NOT_RUN = 2
 INTERRUPTED = 130
@@ -77,7 +78,7 @@ def _failed(message: str, verbose: bool) -> int:
     if verbose:
         logging.getLogger(__name__).exception("%s", message)
     else:
-        print(message, file=sys.stderr)
+        print(wire.printable(message), file=sys.stderr)
     return COULD_NOT_RUN
 
 

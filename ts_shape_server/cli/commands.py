@@ -23,6 +23,7 @@ from ts_shape_server.features import words
 from ts_shape_server.features.diagnostics import Finding, about_syntax, findings
 from ts_shape_server.features.known import Known
 from ts_shape_server.model import Report
+from ts_shape_server.probing import wire
 from ts_shape_server.probing.requests import FileRequest, Trial
 from ts_shape_server.repair import Repaired, repair_file, scripts
 from ts_shape_server.workspace import Snapshot, encoding_of
@@ -33,7 +34,7 @@ Checked = tuple[list[Finding], tuple[Report, ...]]
 
 def tell(message: str) -> None:
     """One sentence to standard error."""
-    print(message, file=sys.stderr, flush=True)
+    print(wire.printable(message), file=sys.stderr, flush=True)
 
 
 async def check(options: argparse.Namespace, flags: Flags) -> int:
@@ -256,7 +257,8 @@ def _deliver(before: SourceText, after: str, path: str, write: bool) -> None:
         tell(f"{name} is written.")
         return
     lines = difflib.unified_diff(before.text.splitlines(True), after.splitlines(True), f"a/{name}", f"b/{name}")
-    print("".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines), end="")
+    diff = "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines)
+    print(wire.printable(diff) if sys.stdout.isatty() else diff, end="")
 
 
 def _write(before: str, after: str, path: Path) -> None:

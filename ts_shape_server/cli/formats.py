@@ -11,6 +11,7 @@ from urllib.parse import quote
 from ts_shape_server import __version__
 from ts_shape_server.features.diagnostics import DOCUMENTATION, SEVERITIES, Finding
 from ts_shape_server.model import SCHEMA, Range, Report
+from ts_shape_server.probing import wire
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _SARIF_LEVELS = {"error": "error", "warning": "warning", "information": "note", "hint": "note"}
@@ -18,7 +19,11 @@ _GITHUB_LEVELS = {"error": "error", "warning": "warning", "information": "notice
 
 
 def shown_path(path: str) -> str:
-    """Relative to the current folder where the file is below it."""
+    """Relative to the current folder where the file is below it, without what would steer a terminal."""
+    return wire.printable(_relative(path))
+
+
+def _relative(path: str) -> str:
     try:
         return str(Path(path).relative_to(Path.cwd()))
     except ValueError:
@@ -106,7 +111,7 @@ def sarif(findings: Sequence[Finding], reports: Sequence[Report]) -> str:
 
 
 def _physical(path: str, span: Range) -> dict[str, Any]:
-    relative = shown_path(path)
+    relative = _relative(path)
     uri = quote(Path(relative).as_posix()) if relative != path else Path(path).as_uri()
     region = {
         "startLine": span.line,

@@ -57,7 +57,7 @@ def show(report: Report, out: Console) -> None:
 
 def inspection(found: Inspection, out: Console) -> None:
     """What a saved file holds, and the report of the module in it."""
-    out.print(f"[bold]{escape(str(found.path))}[/bold]  {escape(found.message)}")
+    out.print(f"[bold]{escape(shown_path(str(found.path)))}[/bold]  {escape(found.message)}")
     for fact in found.facts:
         out.print(f"  [dim]{escape(fact)}[/dim]")
     if found.report is None:

@@ -7,6 +7,7 @@ of ``+ - * // %`` over whole numbers, never executed.
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +17,9 @@ from ts_shape_server.model import Dim, InputSpec, Layer, Report, Symbol, ValueSp
 
 _MOST_COMBINATIONS = 4096
 _MOST_SHOWN = 6
+_MOST_EXAMINED = 8
+_LONGEST = 500
+"""Characters of an expression that is computed: each constraint may be, for thousands of sizes."""
 _NAME = re.compile(r"[^\W\d]\w*")
 
 SPEC_SOURCES = {
@@ -185,7 +189,8 @@ def symbol_lines(report: Report) -> list[str]:
             groups.setdefault(symbol(item), []).append(name)
     lines = [f"{', '.join(names)}: {words}" for words, names in groups.items()]
     table = dict(report.symbols)
-    return lines + [line for item in report.constraints if (line := constraint(item, table))]
+    found = [constraint(item, table) for item in report.constraints[:_MOST_EXAMINED]]
+    return lines + [line for line in (*found, *report.constraints[_MOST_EXAMINED:]) if line]
 
 
 def shown_symbols(report: Report) -> set[str]:
@@ -223,7 +228,7 @@ def constraint(text: str, symbols: Mapping[str, Symbol]) -> str:
 def holds(text: str, numbers: Mapping[str, int]) -> bool | None:
     """Whether a constraint is true of these numbers; None when it is no constraint this evaluator knows."""
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        tree = _parsed(text)
         if not isinstance(tree, ast.Compare):
             return None
         values = [_compute(item, numbers) for item in (tree.left, *tree.comparators)]
@@ -233,12 +238,20 @@ def holds(text: str, numbers: Mapping[str, int]) -> bool | None:
         return None
 
 
+@functools.lru_cache(maxsize=1024)
+def _parsed(text: str) -> ast.expr:
+    """Raises what `ast.parse` does, and ValueError for an expression that is too long."""
+    if len(text) > _LONGEST:
+        raise ValueError("a long expression")
+    return ast.parse(text.strip(), mode="eval").body
+
+
 def compute(text: Dim, numbers: Mapping[str, int]) -> int | None:
     """The number that a dim is once its symbols are numbers; None when it cannot be computed."""
     if isinstance(text, int):
         return text
     try:
-        return _compute(ast.parse(text.strip(), mode="eval").body, numbers)
+        return _compute(_parsed(text), numbers)
     except (SyntaxError, ValueError, KeyError, ZeroDivisionError, RecursionError, MemoryError):
         return None
 

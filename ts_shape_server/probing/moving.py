@@ -5,9 +5,9 @@ Pure: takes reports, texts and places, and gives reports.
 
 from __future__ import annotations
 
+import bisect
 import difflib
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ts_shape_server.model import (
@@ -22,6 +22,8 @@ from ts_shape_server.model import (
     Variable,
 )
 
+_MOST_COMPARED = 1_000_000
+"""Beyond so many pairs of lines those that occur often are not compared."""
 Place = tuple[str, int, str]
 """Where a piece of evidence stands: a file, a line, and the label that says so."""
 
@@ -30,16 +32,13 @@ def with_text(report: Report, old: str, new: str) -> Report:
     """`report` with the lines of its own file as they are in `new`."""
     if old == new:
         return report
-    lines: dict[int, int] = {}
-    matcher = difflib.SequenceMatcher(None, old.splitlines(), new.splitlines(), autojunk=False)
-    for block in matcher.get_matching_blocks():
-        for offset in range(block.size):
-            lines[block.a + offset + 1] = block.b + offset + 1
+    # Where each run of lines that stayed the same begins, in the old text and the new.
+    runs = sorted(_matching(old.splitlines(), new.splitlines()))
+    starts = [start for start, _, _ in runs]
 
-    @functools.cache
     def line(number: int) -> int:
-        before = max((known for known in lines if known <= number), default=None)
-        return lines[before] + (number - before if before != number else 0) if before is not None else number
+        place = bisect.bisect_right(starts, number - 1) - 1
+        return number if place < 0 else number - runs[place][0] + runs[place][1]
 
     def layer(item: Layer) -> Layer:
         return item if item.line is None else replace(item, line=line(item.line))
@@ -61,6 +60,25 @@ def with_text(report: Report, old: str, new: str) -> Report:
         layers=tuple(map(layer, report.layers)),
         variables=tuple(map(variable, report.variables)),
     )
+
+
+def _matching(old: list[str], new: list[str]) -> Iterator[tuple[int, int, int]]:
+    """Runs of equal lines: where they begin in both texts, from 0, and how many lines they are.
+
+    What is the same at both ends costs nothing; comparing the rest may cost the product of its lengths.
+    """
+    shorter = min(len(old), len(new))
+    head = next((place for place in range(shorter) if old[place] != new[place]), shorter)
+    left = shorter - head
+    tail = next((place for place in range(left) if old[-1 - place] != new[-1 - place]), left)
+    middle = old[head : len(old) - tail], new[head : len(new) - tail]
+    yield 0, 0, head
+    matcher = difflib.SequenceMatcher(None, *middle, autojunk=len(middle[0]) * len(middle[1]) > _MOST_COMPARED)
+    for block in matcher.get_matching_blocks():
+        if block.size:
+            yield block.a + head, block.b + head, block.size
+    if tail:
+        yield len(old) - tail, len(new) - tail, tail
 
 
 def with_places(report: Report, old: Sequence[Place], new: Sequence[Place]) -> Report:

@@ -91,11 +91,12 @@ class Output:
         *lines, self._partial = (self._partial + data.decode("utf-8", "replace")).split("\n")
         self._partial = self._partial[:LOG_LINE]
         for line in lines:
-            self._lines.append(line[:LOG_LINE])
-            log.debug("probe: %s", line[:LOG_LINE])
+            kept = wire.printable(line[:LOG_LINE].rstrip("\r"))
+            self._lines.append(kept)
+            log.debug("probe: %s", kept)
 
     def last(self, count: int = LOG_LINES) -> list[str]:
-        return [*self._lines, *([self._partial] if self._partial else [])][-count:]
+        return [*self._lines, *([wire.printable(self._partial)] if self._partial else [])][-count:]
 
 
 class Process:

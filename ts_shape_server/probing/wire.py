@@ -30,6 +30,9 @@ STATUSES = ("ok", "failed", "unresolved", "skipped", "timeout", "crashed")
 
 _HEADER = struct.Struct(">I")
 _LARGEST = 1 << 63
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What steers a terminal or turns the direction of a line, but for the tab and the line feed."""
+_CONTROL_ESCAPE = re.compile(r"\\(?:[bfr]|u00[01789]|u20[026])")
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 
 Check = Callable[[Any], Iterator[str]]
@@ -119,6 +122,21 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(result) != len(pairs):
         raise WireError("an object has a key twice")
     return result
+
+
+def printable(text: str) -> str:
+    """A text without characters that would steer the terminal it is printed to."""
+    return _CONTROL.sub("\ufffd", text)
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    if isinstance(value, dict):
+        return {printable(key): _printable(item) for key, item in value.items()}
+    return value
 
 
 def _without_surrogates(value: Any) -> Any:
@@ -390,10 +408,12 @@ def validate_message(message: Mapping[str, Any]) -> list[str]:
 
 
 def validate_claim(payload: str) -> dict[str, Any]:
-    """A claim of a child, parsed. WireError if it is too long, or no claim."""
+    """A claim of a child, parsed; control characters in it become U+FFFD. WireError if it is too long, or no claim."""
     if len(payload) > MAXIMUM_CLAIM:
         raise WireError(f"a claim of {len(payload)} characters is longer than {MAXIMUM_CLAIM}")
     claim = parse(payload)
+    if _CONTROL.search(payload) or _CONTROL_ESCAPE.search(payload):
+        claim = _printable(claim)
     kinds = [kind for kind in _ANSWERS if kind in claim]
     if len(kinds) != 1:
         raise WireError("not a claim: it must hold one answer")

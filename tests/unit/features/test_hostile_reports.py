@@ -5,6 +5,7 @@ An image would be fetched by the editor, and its address could carry what the pr
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from markdown_it import MarkdownIt
 from sample_reports import CNN, FAILED, LISTS
 
-from ts_shape_server.features import hints, hover
+from ts_shape_server.features import hints, hover, words
 from ts_shape_server.features.diagnostics import Place
 from ts_shape_server.features.known import Known
 from ts_shape_server.features.page import page
@@ -97,3 +98,12 @@ def test_nothing_of_a_report_acts_where_it_is_shown(text: str) -> None:
 @pytest.mark.parametrize("text", TEXTS[:2] + TEXTS[8:10])
 def test_the_same_text_acts_where_it_is_not_kept_from_it(text: str) -> None:
     assert active(text)
+
+
+def test_expressions_without_end_are_not_computed() -> None:
+    lines = (f"{'H*W+' * 100_000}1 == 1", *(f"{'H+' * 20}W == {number}" for number in range(300)))
+    symbols = tuple((name, replace(CNN.symbols[0][1], minimum=1, maximum=60)) for name in "HW")
+    report = replace(CNN, symbols=symbols, constraints=lines)
+    began = time.process_time()
+    assert len(words.symbol_lines(report)) > 100
+    assert time.process_time() - began < 5

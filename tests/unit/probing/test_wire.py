@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ts_shape_server.model import Report
 from ts_shape_server.probing import wire
+from ts_shape_server.probing.process import Output
 
 RANGE = {"line": 1, "column": 0, "end_line": 1, "end_column": 4}
 FAILURE = {
@@ -77,6 +78,25 @@ def test_a_report_of_the_contract_passes_and_keeps_what_it_says() -> None:
     report = Report.from_json(accepted)
     assert Report.from_json(report.to_json()) == report
     assert report.inputs[0].value.items[0].dims == ("B", 3)
+
+
+STEERING = "\x1b]0;title\x07 \x9b2J \r \x00 \x7f \u202e"
+
+
+@pytest.mark.parametrize("escaped", [True, False], ids=["escaped", "as it is"])
+def test_what_steers_a_terminal_is_taken_out_of_a_claim(escaped: bool) -> None:
+    text = STEERING if escaped else "\x7f\x9b\u202e"
+    failure = {**FAILURE, "message": f"one\n\ttwo{text}"}
+    report = {**REPORT, "mismatches": [failure], "symbols": {text: {}}}
+    accepted = wire.validate_claim(json.dumps({"class": "Net", "report": report}, ensure_ascii=escaped))["report"]
+    assert not set(text) & set(json.dumps(accepted, ensure_ascii=False)) - set(" 0;2Jtile]")
+    assert accepted["mismatches"][0]["message"].startswith("one\n\ttwo\ufffd")
+
+
+def test_what_steers_a_terminal_is_taken_out_of_what_was_printed() -> None:
+    output = Output()
+    output.feed(b"progress\r\n\x1b[2Jgone\n\x07half")
+    assert output.last() == ["progress", "\ufffd[2Jgone", "\ufffdhalf"]
 
 
 @settings(max_examples=400, deadline=None)
