@@ -1,6 +1,7 @@
 """What scripts and still means something else: the compiler takes it, and the result is not the eager module's.
 
-It compares the scripted module with eager, and reads the scripted signature. It never compiles.
+It compares the scripted module with eager, and reads the signatures; what is frozen or left out is read in `frozen`,
+where a difference begins is found in `differing`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 import torch
 
-from ts_shape_server.agent.script import locate
+from ts_shape_server.agent.script import differing, frozen, locate
 from ts_shape_server.agent.script.compare import compare
 from ts_shape_server.agent.script.locate import Place
 from ts_shape_server.agent.script.problem import Search, default_of
@@ -22,7 +23,7 @@ from ts_shape_server.agent.script.sources import Parsed
 
 def collect(session: Session, search: Search, scripted: Any, name: dict[str, Any]) -> list[dict[str, Any]]:
     """The traps of a module that scripts. `name` is the location for a trap without a place."""
-    found = list(_none_defaults(search))
+    found = [*_none_defaults(search), *frozen.collect(session, search)]
     if not session.heavy and not found and session.affords(4 * len(session.sizes())):
         found.extend(_differences(session, search, scripted, name))
     return found
@@ -61,12 +62,13 @@ def _read_names(function: Parsed) -> set[str]:
 
 
 def _differences(session: Session, search: Search, scripted: Any, name: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Run the scripted module beside the eager one on every size there is."""
+    """Run the scripted module beside an eager one on every size there is; what one call leaves, the next one finds."""
     jit: Any = torch.jit
+    beside = session.fresh()
     for second in session.sizes():
         where = "a second size" if second else "the example"
         try:
-            expected = session.eager(second)
+            expected = session.call(beside, second)
         except Exception:
             continue
         try:
@@ -76,10 +78,29 @@ def _differences(session: Session, search: Search, scripted: Any, name: dict[str
             yield _raises(error, search, where, name)
             return
         difference = compare(expected, actual)
-        if not difference.agree and _repeatable(session, second, expected):
-            message = f"it scripts, but differs from eager on {where}: {difference.reason}"
-            yield _trap(message, name, difference.reason)
-            return
+        if difference.agree:
+            continue
+        if second and not compare(session.eager(second), expected).agree:
+            # The class remembers its calls: the two remember something else, and the example has not told what.
+            yield _trap(f"it scripts, but differs from eager in a second call: {difference.reason}", name, "")
+        elif _repeatable(session, second, session.eager(second)):
+            yield _difference(session, search, scripted, second, difference.reason, name)
+        return
+
+
+def _difference(
+    session: Session, search: Search, scripted: Any, second: bool, reason: str, name: dict[str, Any]
+) -> dict[str, Any]:
+    where = "a second size" if second else "the example"
+    called = frozen.own_call(session.pristine, search)
+    message = f"it scripts, but differs from eager on {where}: {reason}"
+    if called is not None:
+        said = f"TorchScript calls `forward` and leaves `__call__` of `{called.caption}` out"
+        return _trap(f"{message}. {said}", locate.json_location(called), reason)
+    place = differing.locate(session, search, scripted, second)
+    if place is None:
+        return _trap(message, name, reason)
+    return _trap(f"{message}. The first difference: {place.words()}", locate.json_location(place.place), reason)
 
 
 def _repeatable(session: Session, second: bool, expected: Any) -> bool:

@@ -1,0 +1,240 @@
+"""What scripts and means something else is told at its place: comments ``#  ^^^^ words`` in the sources say where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from expectations import expected_of
+
+from ts_shape_server.agent import script
+
+SECOND = {"second": {"x": {"tensor": [4, 3]}}}
+
+
+def check(load: Any, source: str, **inputs: Any) -> None:
+    """The class scripts, and its traps are exactly those that its comments mark."""
+    run, context = load(source, **inputs)
+    found = script.examine(run, context)["script"]
+    assert found["ok"], found["failures"]
+    actual = {}
+    for failure in found["failures"]:
+        assert failure["code"] == "script-trap"
+        where = failure["location"]["range"]
+        actual[(where["line"], where["column"], where["end_column"])] = failure["message"]
+    wanted = {item[:3]: item[3] for item in expected_of(context.source)}
+    assert set(actual) == set(wanted), actual
+    assert not [(words, actual[place]) for place, words in wanted.items() if words not in actual[place]]
+
+
+TRAPS = {
+    "a None default": """
+class Net(nn.Module):
+    def forward(self, x, mask=None):
+        #                ^^^^ a Tensor that is never None
+        return x if mask is None else x * mask
+""",
+    "a power of whole numbers": """
+class Net(nn.Module):
+    def forward(self, x):
+        n = x.size(0) ** 2
+        #   ^^^^^^^^^^^^^^ `x.size(0) ** 2` is 4.0 in TorchScript, 4 in Python
+        return torch.full([2], n)
+""",
+    "a rounded number": """
+class Net(nn.Module):
+    def forward(self, x):
+        return x.sum().long() * 0 + torch.tensor(round(x.shape[1] / 2))
+        #                                        ^^^^^^^^^^^^^^^^^^^^^ is 2.0 in TorchScript, 2 in Python
+""",
+    "in a part, under a condition": """
+class Part(nn.Module):
+    def forward(self, x):
+        if x.dim() == 2:
+            x = x * 2
+        scale = max(x.size(0), 1.5)
+        #       ^^^^^^^^^^^^^^^^^^^ is 2.0 in TorchScript, 2 in Python
+        return torch.tensor(scale)
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.parts = nn.ModuleList([nn.ReLU(), Part()])
+
+    def forward(self, x):
+        for part in self.parts:
+            x = part(x)
+        return x
+""",
+    "another branch in the script": """
+class Net(nn.Module):
+    def forward(self, x):
+        y = x * 2
+        if torch.jit.is_scripting(): y = y + 1
+#       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ in TorchScript
+        return y
+""",
+    "a hook of the backward pass": """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+        self.fc.register_full_backward_hook(print)
+#       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ without the backward hook of `fc`
+
+    def forward(self, x):
+        return self.fc(x)
+""",
+    "a call of its own": """
+class Part(nn.Module):
+    def __call__(self, x):
+    #   ^^^^^^^^ leaves `__call__` of `Part` out
+        return super().__call__(x) * 3
+
+    def forward(self, x):
+        return x + 1
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.part = Part()
+
+    def forward(self, x):
+        return self.part(x)
+""",
+    "an attribute that a method sets": """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mask = None
+
+    def set_mask(self, mask):
+        self.mask = mask
+
+    def forward(self, x):
+        if self.mask is not None:
+        #  ^^^^^^^^^ what `set_mask` sets later does not reach the script
+            x = x * self.mask
+        return x
+""",
+    "an attribute that the caller sets": """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.mask = None
+
+    def forward(self, x):
+        if self.mask is not None:
+        #  ^^^^^^^^^ what `net.mask` sets later
+            x = x * self.mask
+        return x
+
+def main():
+    net = Net()
+    net.mask = torch.ones(3)
+""",
+    "a constant that a method sets": """
+class Net(nn.Module):
+    __constants__ = ["scale"]
+
+    def __init__(self):
+        super().__init__()
+        self.scale = 2.0
+
+    def warm_up(self, step):
+        self.scale = 1.0 / step
+
+    def forward(self, x):
+        return x * self.scale
+        #          ^^^^^^^^^^ is a constant to TorchScript
+""",
+}
+
+
+@pytest.mark.parametrize("name", TRAPS)
+def test_a_trap_is_told_where_it_is(load: Any, name: str) -> None:
+    check(load, TRAPS[name])
+
+
+def test_a_value_of_another_file_that_somebody_changes_is_frozen(load: Any) -> None:
+    source = """
+import trap_settings
+
+class Net(nn.Module):
+    def forward(self, x):
+        return x * trap_settings.scale + trap_settings.bias
+        #          ^^^^^^^^^^^^^^^^^^^ is frozen when the class is compiled
+
+def main():
+    trap_settings.scale = 3.0
+"""
+    check(load, source, trap_settings="scale = 2.0\nbias = 1.0")
+
+
+ORDINARY = {
+    "counts its calls": """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return x * self.calls
+""",
+    "an optional part that stays away": """
+class Net(nn.Module):
+    def __init__(self, norm=None):
+        super().__init__()
+        self.norm = norm
+        self.scale = None
+
+    def extra_repr(self):
+        self.scale = None
+        return ""
+
+    def forward(self, x):
+        if self.norm is not None:
+            x = self.norm(x)
+        return x if self.scale is None else x * self.scale
+""",
+    "an annotated attribute that a method sets": """
+class Net(nn.Module):
+    mask: Optional[Tensor]
+
+    def __init__(self):
+        super().__init__()
+        self.mask = None
+
+    def set_mask(self, mask):
+        self.mask = mask
+
+    def forward(self, x):
+        mask = self.mask
+        return x if mask is None else x * mask
+""",
+    "a call of its own that changes nothing": """
+class Net(nn.Module):
+    def __call__(self, x):
+        return super().__call__(x)
+
+    def forward(self, x):
+        return x + 1
+""",
+    "random numbers": """
+class Net(nn.Module):
+    def forward(self, x):
+        return F.dropout(x, 0.5, True) + torch.rand_like(x)
+""",
+    "an in-place change of its input": """
+class Net(nn.Module):
+    def forward(self, x):
+        x += 1
+        return x
+""",
+}
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_an_ordinary_module_has_no_trap(load: Any, name: str) -> None:
+    check(load, ORDINARY[name], **SECOND)

@@ -1,0 +1,248 @@
+"""What scripting fixes when it compiles, or leaves out, though the code counts on it: attributes that are None,
+constants and values of other files that something still changes; hooks of the backward pass; a `__call__` of its own.
+
+Only what somebody changes is told: a value that stays as it is may be frozen. Reads sources and an instance; runs
+nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import linecache
+import textwrap
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+from typing import Any
+
+from torch import nn
+
+from ts_shape_server.agent.script import locate
+from ts_shape_server.agent.script.locate import Place
+from ts_shape_server.agent.script.problem import Search
+from ts_shape_server.agent.script.session import Session
+from ts_shape_server.agent.script.sources import Parsed, located_nodes
+
+_HOOKS = {
+    "_backward_hooks": ("register_full_backward_hook", "register_backward_hook"),
+    "_backward_pre_hooks": ("register_full_backward_pre_hook",),
+}
+_PLAIN = (bool, int, float, str)
+
+
+def collect(session: Session, search: Search) -> Iterator[dict[str, Any]]:
+    """The contract's failures for what is frozen or dropped in a module that scripts."""
+    compiled = [item for item in search.sources.functions.values() if search.users(item.path)]
+    yield from _attributes(session.pristine, compiled, session.context.source, session.context.path)
+    yield from _values_elsewhere(compiled, search, session.context.source)
+    yield from _hooks(session.pristine, search)
+
+
+def _failure(message: str, place: Place, *related: Place) -> dict[str, Any]:
+    return {
+        "code": "script-trap",
+        "message": message,
+        "location": locate.json_location(place),
+        "detail": "",
+        "related": [locate.json_location(item, item.caption) for item in related],
+    }
+
+
+def _attributes(module: nn.Module, compiled: Iterable[Parsed], source: str, path: str) -> Iterator[dict[str, Any]]:
+    """``self.mask`` that is None, or a constant, when the class is compiled and that something sets later."""
+    told: set[tuple[type, str]] = set()
+    functions = list(compiled)
+    for part in module.modules():
+        kind = type(part)
+        for function in functions:
+            if not _is_of(function, kind):
+                continue
+            for node in _reads(function):
+                if (kind, node.attr) in told or not hasattr(part, node.attr):
+                    continue
+                fixed = _fixed(part, node.attr)
+                setter = _setter(kind, node.attr, functions, source, path) if fixed else None
+                if setter is None:
+                    continue
+                told.add((kind, node.attr))
+                yield _failure(_words(node.attr, fixed, setter), function.place_of(node), setter)
+
+
+def _words(name: str, fixed: str, setter: Place) -> str:
+    later = f"what `{setter.caption}` sets later does not reach the script" if setter.caption else "it is set later"
+    if fixed == "None":
+        return (
+            f"`self.{name}` is None when the class is compiled, so TorchScript leaves out what needs it; "
+            f"{later}. Annotate the attribute in the class, as in `{name}: Optional[Tensor]`"
+        )
+    return f"`self.{name}` is a constant to TorchScript, frozen when the class is compiled; {later}"
+
+
+def _fixed(part: nn.Module, name: str) -> str:
+    """``None`` or ``constant`` for an attribute whose value scripting fixes; empty for others."""
+    kind = type(part)
+    hints = {item: hint for base in kind.__mro__ for item, hint in getattr(base, "__annotations__", {}).items()}
+    constants = getattr(kind, "__constants__", ())
+    registered = name in part._parameters or name in part._modules or name in part._buffers
+    if name in constants or "Final" in str(hints.get(name, "")):
+        return "" if registered else "constant"
+    if name in hints or registered or getattr(part, name) is not None:
+        return ""
+    return "None"
+
+
+def _is_of(function: Parsed, kind: type) -> bool:
+    """Whether a class has the function as a method."""
+    inner = inspect.unwrap(function.function)
+    member: Any = inspect.getattr_static(kind, getattr(inner, "__name__", ""), None)
+    return getattr(inspect.unwrap(getattr(member, "__func__", member)), "__code__", None) is getattr(
+        inner, "__code__", inner
+    )
+
+
+def _reads(function: Parsed) -> Iterator[ast.Attribute]:
+    for node in located_nodes(function.tree):
+        if _is_own(node) and isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+            yield node
+
+
+def _is_own(node: ast.AST, name: str = "") -> bool:
+    own = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
+    return own and (not name or getattr(node, "attr", "") == name)
+
+
+def _setter(kind: type, name: str, compiled: Iterable[Parsed], source: str, path: str) -> Place | None:
+    """Where the attribute is set after the class is made: in a method that is not compiled, or by its caller."""
+    known = {getattr(inspect.unwrap(item.function), "__code__", None) for item in compiled}
+    for base in kind.__mro__:
+        for member in vars(base).values():
+            code = getattr(inspect.unwrap(getattr(member, "__func__", member)), "__code__", None)
+            if code is None or code in known or code.co_name in ("__init__", "__new__", "__setstate__"):
+                continue
+            place = _stored_in(code, name) if base.__module__.partition(".")[0] != "torch" else None
+            if place is not None:
+                return place
+    return _stored_by_caller(source, path, name)
+
+
+def _stored_in(code: Any, name: str) -> Place | None:
+    """The assignment of ``self.<name>`` in a function, captioned with the function's name."""
+    try:
+        lines, first = inspect.getsourcelines(code)
+        tree = ast.parse(textwrap.dedent("".join(lines)))
+    except (OSError, SyntaxError, TypeError, ValueError):
+        return None
+    indent = len(lines[0].encode()) - len(lines[0].lstrip().encode())
+    for node in _assigned(tree):
+        if _is_own(node, name):
+            return _shifted(code.co_filename, node, max(first, 1) - 1, indent, code.co_name)
+    return None
+
+
+def _stored_by_caller(source: str, path: str, name: str) -> Place | None:
+    """``model.<name> = …`` in the file, outside of classes."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    for statement in tree.body:
+        if isinstance(statement, ast.ClassDef):
+            continue
+        for node in _assigned(statement):
+            if isinstance(node, ast.Attribute) and node.attr == name and not _is_own(node):
+                return _shifted(path, node, 0, 0, ast.unparse(node))
+    return None
+
+
+def _assigned(tree: ast.AST) -> Iterator[ast.expr]:
+    """The targets of assignments of something else than None."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and not (isinstance(node.value, ast.Constant) and node.value.value is None):
+            yield from node.targets
+        elif isinstance(node, ast.AugAssign):
+            yield node.target
+
+
+def _shifted(path: str, node: Any, lines: int, columns: int, caption: str) -> Place:
+    return Place(
+        path,
+        node.lineno + lines,
+        node.col_offset + columns,
+        node.end_lineno + lines,
+        node.end_col_offset + columns,
+        caption,
+    )
+
+
+def _values_elsewhere(compiled: Iterable[Parsed], search: Search, source: str) -> Iterator[dict[str, Any]]:
+    """``settings.scale`` of another file of the user's, which something assigns: the script has today's value."""
+    told: set[str] = set()
+    for function in compiled:
+        scope = getattr(inspect.unwrap(function.function), "__globals__", {})
+        for node in located_nodes(function.tree):
+            if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name):
+                continue
+            holder, text = scope.get(node.value.id), ast.unparse(node)
+            where = getattr(holder, "__file__", None) or ""
+            if text in told or not isinstance(holder, ModuleType) or not search.users(where):
+                continue
+            if isinstance(getattr(holder, node.attr, None), _PLAIN) and _is_changed(text, node.attr, where, source):
+                told.add(text)
+                message = f"`{text}` is frozen when the class is compiled: what the code assigns later stays out"
+                yield _failure(message, function.place_of(node))
+
+
+def _is_changed(text: str, name: str, path: str, source: str) -> bool:
+    """Whether this file assigns the value through its module, or a function of that module says it is global."""
+    try:
+        trees = [ast.parse(source), ast.parse("".join(linecache.getlines(path)))]
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+    assigned = any(ast.unparse(node) == text for node in _assigned(trees[0]) if isinstance(node, ast.Attribute))
+    return assigned or any(isinstance(node, ast.Global) and name in node.names for node in ast.walk(trees[1]))
+
+
+def _hooks(module: nn.Module, search: Search) -> Iterator[dict[str, Any]]:
+    """Hooks of the backward pass: the script runs without them."""
+    for path, part in module.named_modules():
+        for store, names in _HOOKS.items():
+            if not getattr(part, store, None):
+                continue
+            owner = f"`{path}`" if path else f"`{type(part).__name__}`"
+            place = _registration(module, names, search)
+            if place is not None:
+                message = f"the script runs without the backward hook of {owner}: TorchScript knows forward hooks only"
+                yield _failure(message, place)
+
+
+def _registration(module: nn.Module, names: tuple[str, ...], search: Search) -> Place | None:
+    """The call that registers such a hook, in a method of one of the user's classes."""
+    for kind in {type(part): None for part in module.modules()}:
+        for member in vars(kind).values():
+            code = getattr(inspect.unwrap(getattr(member, "__func__", member)), "__code__", None)
+            if code is None or not search.users(code.co_filename):
+                continue
+            try:
+                lines, first = inspect.getsourcelines(code)
+                tree = ast.parse(textwrap.dedent("".join(lines)))
+            except (OSError, SyntaxError, TypeError, ValueError):
+                continue
+            indent = len(lines[0].encode()) - len(lines[0].lstrip().encode())
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in names:
+                    return _shifted(code.co_filename, node, max(first, 1) - 1, indent, "")
+    return None
+
+
+def own_call(module: nn.Module, search: Search) -> Place | None:
+    """The name of a `__call__` that a user's class defines, captioned with the class: scripts never call it."""
+    for part in module.modules():
+        code = getattr(type(part).__call__, "__code__", None)
+        if code is None or code.co_name != "__call__" or not search.users(code.co_filename):
+            continue
+        line = linecache.getline(code.co_filename, code.co_firstlineno).encode()
+        column = line.find(b"__call__")
+        if column >= 0:
+            end = column + len("__call__")
+            return Place(code.co_filename, code.co_firstlineno, column, code.co_firstlineno, end, type(part).__name__)
+    return None
