@@ -33,6 +33,11 @@ from ts_shape_server.settings import Settings, from_pyproject
 
 _LEFT_OUT = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
 _ROOT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git", ".hg")
+_LOADED = re.compile(r"LD_|DYLD_|PYTHON|GCONV_PATH$", re.IGNORECASE)
+_NOT_OF_PROJECTS = {
+    "extraPaths": "only your own settings name folders outside of the workspace",
+    "env": "only your own settings name variables that have code loaded",
+}
 _MOST_FILES = 3000
 _MOST_EVIDENCE = 12
 _KEPT = 64
@@ -87,13 +92,40 @@ def options(settings: Settings, folders: Sequence[str], cache: Path | None) -> O
 
 
 def project_settings(folder: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    """The layer of settings in the ``pyproject.toml`` of a folder, and what was wrong with it."""
+    """The layer of settings in the ``pyproject.toml`` of a folder, and what was wrong with it.
+
+    The file comes with the code that is probed, so it does not widen what that code may do.
+    """
     try:
-        return from_pyproject(reading.text(Path(folder) / "pyproject.toml"))
+        layer, problems = from_pyproject(reading.text(Path(folder) / "pyproject.toml"))
     except FileNotFoundError:
         return {}, ()
     except OSError as error:
         return {}, (f"pyproject.toml cannot be read: {error.strerror or error}; its settings are left out",)
+    kept: dict[str, Any] = {}
+    refused: list[str] = []
+    for name, value in layer.items():
+        key = str(name).removeprefix("tsShape.")
+        if key == "sandbox" and value != "required":
+            refused.append("`sandbox` in pyproject.toml is left out: only your own settings weaken the sandbox")
+            continue
+        kept[name] = value
+        if key == "extraPaths" and isinstance(value, list):
+            places = [os.path.join(folder, str(item)) for item in value]  # noqa: PTH118
+            kept[name] = [place for place in places if _within(place, folder)]
+        elif key == "env" and isinstance(value, Mapping):
+            kept[name] = {variable: text for variable, text in value.items() if not _LOADED.match(str(variable))}
+        if isinstance(value, (list, Mapping)) and len(kept[name]) != len(value):
+            refused.append(f"`{key}` in pyproject.toml is left out in part: {_NOT_OF_PROJECTS[key]}")
+    return kept, (*problems, *refused)
+
+
+def _within(path: str, folder: str) -> bool:
+    """Whether a path leads, through all links, to a place in a folder."""
+    try:
+        return Path(path).resolve().is_relative_to(Path(folder).resolve())
+    except (OSError, ValueError, RuntimeError):
+        return False
 
 
 class Workspace:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ts_shape_server.settings import KEYS, Settings, from_pyproject, parse, table
+from ts_shape_server.workspace import project_settings
 
 
 def check(layers: list[Any], field: str, value: object, problems: int = 0) -> None:
@@ -88,6 +90,34 @@ def test_pyproject_gives_a_layer_or_says_why_not(text: str, layer: object, probl
     found, said = from_pyproject(text)
     assert found == layer
     assert len(said) == problems
+
+
+@pytest.mark.parametrize(
+    ("text", "layer", "said"),
+    [
+        ('sandbox = "off"', {}, "weaken the sandbox"),
+        ('"tsShape.sandbox" = "bestEffort"', {}, "weaken the sandbox"),
+        ('sandbox = "required"', {"sandbox": "required"}, ""),
+        ('env = {A = "1"}', {"env": {"A": "1"}}, ""),
+        ('env = {A = "1", LD_PRELOAD = "x.so", pythonpath = "x"}', {"env": {"A": "1"}}, "have code loaded"),
+        ('extraPaths = ["src"]', {"extraPaths": ["FOLDER/src"]}, ""),
+        ('extraPaths = ["../other", "/etc", "src", "keys"]', {"extraPaths": ["FOLDER/src"]}, "outside"),
+        ("extraPaths = 1", {"extraPaths": 1}, ""),
+    ],
+)
+def test_a_project_does_not_widen_what_its_code_may_do(tmp_path: Path, text: str, layer: Any, said: str) -> None:
+    (tmp_path / "keys").symlink_to("/etc/ssl")
+    (tmp_path / "pyproject.toml").write_text(f"[tool.ts-shape]\n{text}\n")
+    found, problems = project_settings(str(tmp_path))
+    assert json.dumps(found) == json.dumps(layer).replace("FOLDER", str(tmp_path))
+    assert bool(problems) is bool(said)
+    assert said in "".join(problems)
+
+
+def test_a_project_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    assert project_settings(str(tmp_path)) == ({}, ())
+    (tmp_path / "pyproject.toml").symlink_to("/dev/zero")
+    assert "no plain file" in "".join(project_settings(str(tmp_path))[1])
 
 
 @given(

@@ -1,5 +1,5 @@
 // The editor's settings as the server wants them. No `vscode` here: a reader of one key comes in as a function.
-import { RESTRICTED } from "./trust";
+import { RESTRICTED, USERS_OWN } from "./trust";
 
 /** The keys below `tsShape.` that the server reads. */
 export const KEYS = [
@@ -45,13 +45,14 @@ function place(settings: Nested, key: string, value: unknown): void {
 /**
  * Only what someone has set, nested at the dots. A default is left out, because the server's `pyproject.toml` layer
  * stands between the defaults and the editor. In an untrusted workspace its own values of restricted keys are left out
- * too.
+ * too, and in no workspace does its own value decide how its code is confined.
  */
 export function chosen(inspect: (key: string) => Inspected | undefined, trusted: boolean): Nested {
   const settings: Nested = {};
   for (const key of KEYS) {
     const found = inspect(key);
-    const own = trusted || !(RESTRICTED as readonly string[]).includes(key);
+    const held: readonly string[] = trusted ? USERS_OWN : RESTRICTED;
+    const own = !held.includes(key);
     const layers = [found?.globalValue, ...(own ? [found?.workspaceValue, found?.workspaceFolderValue] : [])];
     const set = layers.filter((value) => value !== undefined && value !== null);
     if (set.length > 0) {

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { chosen, type Inspected, KEYS } from "../src/settings";
-import { RESTRICTED } from "../src/trust";
+import { RESTRICTED, USERS_OWN } from "../src/trust";
 
 function check(name: string, values: Record<string, Inspected>, trusted: boolean, expected: object): void {
   test(name, () => assert.deepEqual(chosen((key) => values[key], trusted), expected));
@@ -40,6 +40,13 @@ check(
   { interpreter: "/mine", inlayHints: "all" },
 );
 
+check(
+  "a trusted workspace does not choose its own sandbox",
+  { sandbox: { globalValue: "bestEffort", workspaceValue: "off", workspaceFolderValue: "off" }, jobs: { workspaceValue: 2 } },
+  true,
+  { sandbox: "bestEffort", jobs: 2 },
+);
+
 test("package.json offers exactly the keys that are sent, and restricts the same ones", () => {
   const manifest = JSON.parse(readFileSync(join(process.cwd(), "package.json"), "utf8"));
   const offered = Object.keys(manifest.contributes.configuration.properties);
@@ -47,4 +54,7 @@ test("package.json offers exactly the keys that are sent, and restricts the same
   assert.deepEqual([...offered].sort(), [...KEYS, ...own].map((key) => `tsShape.${key}`).sort());
   const restricted: string[] = manifest.capabilities.untrustedWorkspaces.restrictedConfigurations;
   assert.deepEqual([...restricted].sort(), RESTRICTED.map((key) => `tsShape.${key}`).sort());
+  for (const key of USERS_OWN) {
+    assert.equal(manifest.contributes.configuration.properties[`tsShape.${key}`].scope, "machine");
+  }
 });
