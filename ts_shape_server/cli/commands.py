@@ -5,36 +5,26 @@ from __future__ import annotations
 import argparse
 import ast
 import asyncio
-import difflib
 import json
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress
 
-from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.cli import tables
+from ts_shape_server.cli.fixing import fix
 from ts_shape_server.cli.formats import FORMATS, shown_path
-from ts_shape_server.cli.runs import Problem, Runner, Target, Unreadable, python_files, target
+from ts_shape_server.cli.runs import Problem, Runner, Unreadable, must_have, python_files, target, tell
 from ts_shape_server.features import words
 from ts_shape_server.features.diagnostics import Finding, about_syntax, findings
 from ts_shape_server.features.known import Known
 from ts_shape_server.model import Report
-from ts_shape_server.probing import wire
-from ts_shape_server.probing.requests import FileRequest, Trial
-from ts_shape_server.repair import Repaired, repair_file, scripts
-from ts_shape_server.workspace import Snapshot, encoding_of
 
 Flags = Mapping[str, Any]
 Checked = tuple[list[Finding], tuple[Report, ...]]
-
-
-def tell(message: str) -> None:
-    """One sentence to standard error."""
-    print(wire.printable(message), file=sys.stderr, flush=True)
 
 
 async def check(options: argparse.Namespace, flags: Flags) -> int:
@@ -100,7 +90,7 @@ async def show(options: argparse.Namespace, flags: Flags) -> int:
         runner.must_probe()
         for item in targets:
             snapshot = await runner.snapshot(item.path)
-            _must_have(item, [module.name for module in snapshot.modules])
+            must_have(item, [module.name for module in snapshot.modules])
             probed = await runner.probe(snapshot, [item.class_name] if item.class_name else None)
             for report in probed.reports:
                 shown += 1
@@ -111,12 +101,6 @@ async def show(options: argparse.Namespace, flags: Flags) -> int:
     if not shown:
         raise Problem("There is no nn.Module in what was named.")
     return 0
-
-
-def _must_have(item: Target, names: list[str]) -> None:
-    if item.class_name is not None and item.class_name not in names:
-        there = f"; it has {words.listed(names)}" if names else ""
-        raise Problem(f"There is no nn.Module {item.class_name} in {shown_path(item.path)}{there}.")
 
 
 def constructor(texts: list[str]) -> dict[str, str]:
@@ -153,7 +137,7 @@ async def export(options: argparse.Namespace, flags: Flags) -> int:
         runner.must_probe()
         snapshot = await runner.snapshot(item.path)
         names = [module.name for module in snapshot.modules]
-        _must_have(item, names)
+        must_have(item, names)
         if item.class_name is None and len(names) != 1:
             raise Problem(f"Name the class as FILE:CLASS: {shown_path(item.path)} has {words.listed(names) or 'none'}.")
         name = item.class_name or names[0]
@@ -208,71 +192,6 @@ async def info(options: argparse.Namespace, flags: Flags) -> int:
     else:
         tables.info(facts, tables.console())
     return 0
-
-
-async def fix(options: argparse.Namespace, flags: Flags) -> int:
-    """Rewrites that were tried, as a diff or written; 1 if a class still does not script."""
-    left = 0
-    targets = [target(item) for item in options.files]
-    async with Runner(flags, targets[0].path, tell) as runner:
-        runner.must_probe()
-        for item in targets:
-            snapshot = await runner.snapshot(item.path)
-            _must_have(item, [module.name for module in snapshot.modules])
-            probed = await runner.probe(snapshot, [item.class_name] if item.class_name else None)
-
-            def attempt(report: Report, text: str, about: FileRequest = probed.request) -> Coroutine[Any, Any, Trial]:
-                return runner.service.trial(about, report.name, report, text)
-
-            async def reports_of(names: Sequence[str], about: Snapshot = snapshot) -> Sequence[Report]:
-                return (await runner.probe(about, names)).reports
-
-            text, ends = await repair_file(snapshot.source.text, probed.reports, attempt, options.seconds, reports_of)
-            for report in probed.reports:
-                made = ends.get(report.name)
-                left += made is None or not made.whole
-                if made is not None and not scripts(report.torchscript):
-                    _tell_of(made, report.name)
-            _deliver(snapshot.source, text, item.path, options.write)
-    if left:
-        tell(f"{words.many(left, 'class', 'classes')} still {'does' if left == 1 else 'do'} not script.")
-    return 1 if left else 0
-
-
-def _tell_of(made: Repaired, name: str) -> None:
-    """What was done to a class, and what remains."""
-    for title in made.titles:
-        tell(f"{name}: {title}.")
-    for failure in made.state.script.failures if not made.whole else ():
-        place = f" (line {failure.location.range.line})" if failure.location is not None else ""
-        tell(f"{name} still fails{place}: {failure.message}")
-
-
-def _deliver(before: SourceText, after: str, path: str, write: bool) -> None:
-    if after == before.text:
-        return
-    name = shown_path(path)
-    if write:
-        _write(before.text, after, Path(path))
-        tell(f"{name} is written.")
-        return
-    lines = difflib.unified_diff(before.text.splitlines(True), after.splitlines(True), f"a/{name}", f"b/{name}")
-    diff = "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines)
-    print(wire.printable(diff) if sys.stdout.isatty() else diff, end="")
-
-
-def _write(before: str, after: str, path: Path) -> None:
-    """In the encoding that the file has, and only over what was read from it."""
-    try:
-        data = path.read_bytes()
-        encoding = encoding_of(data)
-        if data.decode(encoding) != before:
-            raise Problem(f"{shown_path(str(path))} is not written: it has changed since it was read.")
-        path.write_bytes(after.encode(encoding))
-    except UnicodeError:
-        raise Problem(f"{shown_path(str(path))} is not written: not all of it is text in its encoding.") from None
-    except OSError as error:
-        raise Problem(f"{shown_path(str(path))} cannot be written: {error.strerror or error}.") from None
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace, Flags], Coroutine[Any, Any, int]]] = {

@@ -6,6 +6,7 @@ Whoever starts a command on a file has chosen to run it, so there is no question
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,10 @@ from typing import Any
 
 import platformdirs
 
+from ts_shape_server.cli.formats import shown_path
+from ts_shape_server.features import words
 from ts_shape_server.model import Report
+from ts_shape_server.probing import wire
 from ts_shape_server.probing.service import FileRequest, ProbeService
 from ts_shape_server.settings import Settings, parse
 from ts_shape_server.workspace import Snapshot, Workspace, options, project_settings
@@ -25,6 +29,11 @@ class Problem(Exception):
 
 class Unreadable(Problem):
     """One file cannot be read; others may well be."""
+
+
+def tell(message: str) -> None:
+    """One sentence to standard error."""
+    print(wire.printable(message), file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,12 @@ def target(text: str) -> Target:
     if not path.is_file():
         raise Problem(f"There is no file {path}.")
     return Target(str(path.resolve()), name)
+
+
+def must_have(item: Target, names: list[str]) -> None:
+    if item.class_name is not None and item.class_name not in names:
+        there = f"; it has {words.listed(names)}" if names else ""
+        raise Problem(f"There is no nn.Module {item.class_name} in {shown_path(item.path)}{there}.")
 
 
 def python_files(paths: Sequence[str]) -> list[str]:

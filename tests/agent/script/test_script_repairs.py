@@ -472,10 +472,11 @@ def test_what_python_alone_can_do_is_left_to_it_last(tmp_path: Path) -> None:
 
             def forward(self, x):
                 x = self.fc(x)
-                x = torch.from_numpy(np.sort(x.numpy()))
+                x = torch.from_numpy(np.sort(x.numpy()))  # moved
                 return self.fc(x)
         """
     text = check(tmp_path, source, "@torch.jit.ignore", "def _python_part(self, x: Tensor) -> Tensor:", depth=LEAVES)
+    assert text.count("# moved") == 1
     assert "x = self._python_part(x)\n        return self.fc(x)" in text
 
 

@@ -323,8 +323,9 @@ def _moved(
 
 
 def _extent(situation: Situation, stretch: Stretch) -> Range:
+    """From the first statement to the end of the last one's line: a comment there moves along."""
     first, last = situation.range_of(stretch.statements[0]), situation.range_of(stretch.statements[-1])
-    return Range(first.line, first.column, last.end_line, last.end_column)
+    return Range(first.line, first.column, last.end_line, len(situation.source.line(last.end_line)))
 
 
 def _insertion(

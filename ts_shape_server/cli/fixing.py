@@ -1,0 +1,181 @@
+"""The command ``fix``: rewrites that were tried, as a unified diff or written into the files.
+
+A file is written only over what was read from it, in its own encoding, and whole: what cannot be written stays as it
+is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import difflib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.cli.formats import shown_path
+from ts_shape_server.cli.runs import Probed, Problem, Runner, Target, must_have, target, tell
+from ts_shape_server.features import words
+from ts_shape_server.model import Failure, Report
+from ts_shape_server.probing import wire
+from ts_shape_server.probing.requests import Trial
+from ts_shape_server.repair import Repaired, repair_file, scripts
+from ts_shape_server.workspace import encoding_of
+
+
+async def fix(options: argparse.Namespace, flags: Mapping[str, Any]) -> int:
+    """Repair the classes named; 1 if one of them still does not script, 2 if a file could not be read or written."""
+    targets = [target(item) for item in options.files]
+    left = found = 0
+    failed = False
+    async with Runner(flags, targets[0].path, tell) as runner:
+        runner.must_probe()
+        for item in targets:
+            try:
+                reports, unrepaired = await _file(runner, item, options.seconds, options.write)
+            except Problem as problem:
+                runner.must_probe()
+                tell(str(problem))
+                failed = True
+                continue
+            found += reports
+            left += unrepaired
+    if failed:
+        return 2
+    if not found:
+        raise Problem("There is no nn.Module in what was named.")
+    if left:
+        tell(f"{words.many(left, 'class', 'classes')} still {'does' if left == 1 else 'do'} not script.")
+    return 1 if left else 0
+
+
+async def _file(runner: Runner, item: Target, seconds: float, write: bool) -> tuple[int, int]:
+    """Repair one file; how many classes it has, and how many of them do not script."""
+    snapshot = await runner.snapshot(item.path)
+    if snapshot.classes.syntax_error is not None:
+        where, what = snapshot.classes.syntax_error
+        raise Problem(f"{shown_path(item.path)} is no Python (line {where.line}: {what}).")
+    must_have(item, [module.name for module in snapshot.modules])
+    with _progress(shown_path(item.path)) as show:
+        show("running its classes")
+        probed = await runner.probe(snapshot, [item.class_name] if item.class_name else None)
+        text, ends = await _repaired(runner, probed, seconds, show)
+    left = 0
+    for report in probed.reports:
+        made = ends.get(report.name)
+        left += report.status != "skipped" and (made is None or not made.whole)
+        if made is None:
+            _tell_of_no_run(report)
+        elif not scripts(report.torchscript):
+            _tell_of(made, report)
+    _deliver(snapshot.source, text, item.path, write)
+    return len(probed.reports), left
+
+
+async def _repaired(
+    runner: Runner, probed: Probed, seconds: float, show: Callable[[str], None]
+) -> tuple[str, dict[str, Repaired]]:
+    tried = 0
+
+    async def attempt(report: Report, text: str) -> Trial:
+        nonlocal tried
+        tried += 1
+        show(f"{report.name}, change {tried} is tried")
+        return await runner.service.trial(probed.request, report.name, report, text)
+
+    async def reports_of(names: Sequence[str]) -> Sequence[Report]:
+        show(f"running {words.listed(names)}, which the change reaches")
+        return (await runner.probe(probed.snapshot, names)).reports
+
+    return await repair_file(probed.snapshot.source.text, probed.reports, attempt, seconds, reports_of)
+
+
+@contextlib.contextmanager
+def _progress(name: str) -> Iterator[Callable[[str], None]]:
+    """A line on a terminal that says what is being done; what it yields changes it."""
+    if not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    with Console(stderr=True).status(name) as status:
+        yield lambda text: status.update(f"{name}: {text}")
+
+
+def _tell_of_no_run(report: Report) -> None:
+    """Why nothing was looked for."""
+    if report.status != "skipped":
+        reason = report.reason.message if report.reason is not None else report.status
+        tell(f"{report.name} is left as it is, since it could not be run: {reason}")
+
+
+def _tell_of(made: Repaired, report: Report) -> None:
+    """What was done to a class, and what remains."""
+    for title in made.titles:
+        tell(f"{report.name}: {title}.")
+    for failure in made.state.script.failures if not made.whole else ():
+        tell(f"{report.name} still fails{_place(failure, report.path)}: {failure.message}")
+
+
+def _place(failure: Failure, path: str) -> str:
+    """Where a failure is, with the file if it is another one."""
+    if failure.location is None:
+        return ""
+    line = f"line {failure.location.range.line}"
+    there = failure.location.path
+    return f" ({line})" if there == path else f" ({shown_path(there)}, {line})"
+
+
+def _deliver(before: SourceText, after: str, path: str, write: bool) -> None:
+    if after == before.text:
+        return
+    name = shown_path(path)
+    if write:
+        _write(before.text, after, Path(path))
+        tell(f"{name} is written.")
+        return
+    shown = name.lstrip("/")
+    lines = difflib.unified_diff(before.text.splitlines(True), after.splitlines(True), f"a/{shown}", f"b/{shown}")
+    text = "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines)
+    if sys.stdout.isatty():
+        print(wire.printable(text), end="")
+        return
+    sys.stdout.flush()
+    # The bytes as they are: a diff of lines that end otherwise would not apply to the file.
+    sys.stdout.buffer.write(text.encode(encoding_of(Path(path).read_bytes()).removesuffix("-sig"), "replace"))
+    sys.stdout.buffer.flush()
+
+
+def _write(before: str, after: str, path: Path) -> None:
+    """In the encoding that the file has, only over what was read from it, and as a whole or not at all."""
+    shown = shown_path(str(path))
+    try:
+        data = path.read_bytes()
+        encoding = encoding_of(data)
+        if data.decode(encoding) != before:
+            raise Problem(f"{shown} is not written: it has changed since it was read.")
+        if not os.access(path, os.W_OK):
+            raise Problem(f"{shown} cannot be written: it is read-only.")
+        _replace(path.resolve(), after.encode(encoding))
+    except UnicodeError:
+        raise Problem(f"{shown} is not written: not all of it is text in its encoding.") from None
+    except OSError as error:
+        raise Problem(f"{shown} cannot be written: {error.strerror or error}.") from None
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """The new content beside the file first, so that a full disk costs nothing."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        shutil.copymode(path, name)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
