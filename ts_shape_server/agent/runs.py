@@ -25,7 +25,8 @@ _INTEGER = {"uint8", "int8", "int16", "int32", "int64"}
 class Run:
     """A class with the constructor arguments and inputs for which it is known to run.
 
-    `second` holds inputs of another allowed size, None where the size is fixed.
+    `second` holds inputs of another allowed size, None where the size is fixed. `dtype`, such as ``float16``, is that
+    of all floating weights and inputs; empty where each has its own.
     """
 
     cls: type[nn.Module]
@@ -33,6 +34,7 @@ class Run:
     init: Mapping[str, str]
     example: Mapping[str, Any]
     second: Mapping[str, Any] | None
+    dtype: str = ""
 
     def build(self) -> nn.Module:
         """A fresh instance on the CPU, in `eval` mode, with the same weights each time.
@@ -40,7 +42,8 @@ class Run:
         Raises what the constructor raises.
         """
         seed()
-        return build(self.cls, self.init, self.namespace).eval()
+        module = build(self.cls, self.init, self.namespace).eval()
+        return module.to(getattr(torch, self.dtype)) if self.dtype else module
 
     def inputs(self, second: bool = False, draw: int = 0) -> dict[str, Any]:
         """Fresh tensors by parameter name, for each draw the same values each time. ValueError if there is no second
@@ -50,7 +53,8 @@ class Run:
         if chosen is None:
             raise ValueError("the input has one size only")
         seed(draw)
-        return {name: value(item, self.namespace) for name, item in chosen.items()}
+        found = {name: value(item, self.namespace) for name, item in chosen.items()}
+        return {name: _cast(item, getattr(torch, self.dtype)) for name, item in found.items()} if self.dtype else found
 
     def call(self, module: Any, second: bool = False) -> Any:
         """`module` on the inputs, without gradients."""
@@ -154,6 +158,17 @@ def positional(cls: type[nn.Module], inputs: Mapping[str, Any]) -> tuple[tuple[A
         else:
             arguments.extend(spread)
     return tuple(arguments), remaining
+
+
+def _cast(item: Any, dtype: torch.dtype) -> Any:
+    """The value with its floating tensors in `dtype`."""
+    if isinstance(item, torch.Tensor):
+        return item.to(dtype) if item.is_floating_point() else item
+    if type(item) in (list, tuple):
+        return type(item)(_cast(element, dtype) for element in item)
+    if isinstance(item, dict):
+        return {key: _cast(element, dtype) for key, element in item.items()}
+    return item
 
 
 def seed(draw: int = 0) -> None:

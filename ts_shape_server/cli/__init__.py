@@ -145,6 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--init", action="append", default=[], metavar="NAME=EXPRESSION")
     export.add_argument("--input", action="append", default=[], metavar="NAME=SPEC")
     export.add_argument("--checkpoint", metavar="WEIGHTS", help="a state_dict to load before the export")
+    export.add_argument(
+        "--dtype", choices=("float16", "bfloat16", "float32", "float64"), help="convert weights and inputs"
+    )
     export.add_argument("--force", action="store_true", help="replace OUT if it exists")
 
     fix = commands.add_parser("fix", parents=[common], help="rewrites that are known to help, as a diff")

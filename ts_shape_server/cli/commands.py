@@ -22,6 +22,8 @@ from ts_shape_server.features import words
 from ts_shape_server.features.diagnostics import Finding, about_syntax, findings
 from ts_shape_server.features.known import Known
 from ts_shape_server.model import Report
+from ts_shape_server.probing import landing
+from ts_shape_server.probing.requests import ExportOrder
 
 Flags = Mapping[str, Any]
 Checked = tuple[list[Finding], tuple[Report, ...]]
@@ -133,6 +135,16 @@ async def export(options: argparse.Namespace, flags: Flags) -> int:
     """Export one class; 1 if it is refused or does not verify."""
     item = target(options.target)
     init, given = constructor(options.init), inputs(options.input)
+    order = ExportOrder(
+        Path(options.output or ".").absolute(),
+        options.method,
+        options.force,
+        Path(options.checkpoint) if options.checkpoint else None,
+        options.dtype or "",
+    )
+    refused = landing.refusal(order)
+    if refused is not None:
+        raise Problem(refused)
     async with Runner(flags, item.path, tell) as runner:
         runner.must_probe()
         snapshot = await runner.snapshot(item.path)
@@ -152,12 +164,11 @@ async def export(options: argparse.Namespace, flags: Flags) -> int:
             probed.request,
             name,
             report,
-            Path(options.output).absolute(),
-            options.method,
-            options.force,
-            Path(options.checkpoint) if options.checkpoint else None,
+            order,
             tell if options.verbose or sys.stderr.isatty() else lambda message: None,
         )
+    for told in [*(item.message for item in report.mismatches), *report.notes, *result.notes]:
+        tell(told)
     if result.ok:
         print(result.message)
         return 0

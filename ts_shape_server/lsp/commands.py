@@ -17,14 +17,17 @@ from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.server import Server
 from ts_shape_server.lsp.session import UNTRUSTED
 from ts_shape_server.model import Report
+from ts_shape_server.probing.requests import ExportOrder
 
 log = logging.getLogger(__name__)
 
 EXPORT = "tsShape.exportTorchScript"
+EXPORT_PROGRAM = "tsShape.exportProgram"
 RESTART = "tsShape.restartAgent"
 REPORT = "tsShape.showReport"
 CHECK = "tsShape.checkWorkspace"
 METHODS = ("auto", "script", "trace", "program")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 _MOST_SECONDS = 3600.0
 _CONFIGURED_SECONDS = 10
 
@@ -37,6 +40,10 @@ def register(server: Server) -> None:
     @server.command(EXPORT)
     async def export(*arguments: Any) -> dict[str, Any]:
         return await _guarded(server, export_class(server, _argument(arguments)))
+
+    @server.command(EXPORT_PROGRAM)
+    async def export_program(*arguments: Any) -> dict[str, Any]:
+        return await _guarded(server, export_class(server, {**_argument(arguments), "method": "program"}))
 
     @server.command(RESTART)
     async def restart(*arguments: Any) -> dict[str, Any]:
@@ -127,6 +134,9 @@ async def export_class(server: Server, given: Mapping[str, Any]) -> dict[str, An
     method = given.get("method") or "auto"
     if method not in METHODS:
         raise Refused(f'The method must be one of {", ".join(METHODS)}, not "{method}".')
+    dtype = given.get("dtype") or ""
+    if dtype not in ("", *DTYPES):
+        raise Refused(f'The dtype must be one of {", ".join(DTYPES)}, not "{dtype}".')
     async with server.work(f"Exporting {name}") as tell:
         tell("Waiting for the report", None)
         report = await _final(server, document, name)
@@ -140,30 +150,34 @@ async def export_class(server: Server, given: Mapping[str, Any]) -> dict[str, An
         if service is None:
             raise Refused(UNTRUSTED)
         checkpoint = given.get("checkpoint")
-        result = await service.export(
-            request,
-            name,
-            report,
+        order = ExportOrder(
             output,
             method,
             given.get("force") is True,
-            Path(checkpoint) if isinstance(checkpoint, str) else None,
-            lambda message: tell(message, None),
+            _beside(document, checkpoint) if isinstance(checkpoint, str) and checkpoint else None,
+            dtype,
         )
+        result = await service.export(request, name, report, order, lambda message: tell(message, None))
     answer: dict[str, Any] = {"ok": result.ok, "message": result.message, "method": result.method}
     answer["path"] = None if result.path is None else str(result.path)
     answer["exists"] = not result.ok and given.get("force") is not True and output.exists()
     answer["output"] = str(output)
     answer["largestDifference"] = result.largest_difference
+    answer["notes"] = list(result.notes)
     return answer
 
 
 def _output(document: Document, name: str, method: str, given: Any) -> Path:
     if isinstance(given, str) and given:
-        path = path_of(given) if given.startswith("file:") else given
-        return Path(document.path).parent / (path or given)
+        return _beside(document, given)
     suffix = ".pt2" if method == "program" else ".pt"
     return Path(document.path).parent / (name.rsplit(".", 1)[-1] + suffix)
+
+
+def _beside(document: Document, given: str) -> Path:
+    """A path or ``file:`` URI; what is relative is so to the document's folder."""
+    path = path_of(given) if given.startswith("file:") else given
+    return Path(document.path).parent / (path or given)
 
 
 async def show_report(server: Server, given: Mapping[str, Any]) -> dict[str, Any]:

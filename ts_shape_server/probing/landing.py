@@ -13,6 +13,8 @@ import shutil
 import stat
 from pathlib import Path
 
+from ts_shape_server.probing.requests import ExportOrder
+
 MAXIMUM = 8 << 30
 """Bytes."""
 _EXISTS = "{} exists: choose another name, or allow it to be replaced (--force)."
@@ -22,13 +24,31 @@ class LandingError(Exception):
     """The export cannot be written where the user wants it; the message says what to do."""
 
 
+def refusal(order: ExportOrder) -> str | None:
+    """Why an export cannot be, told before any work is done; None if it can."""
+    try:
+        check_destination(order.output, order.force)
+    except LandingError as error:
+        return str(error)
+    found = order.checkpoint
+    if found is None or (found.is_file() and os.access(found, os.R_OK)):
+        return None
+    if found.is_dir():
+        return f"The checkpoint {found} is a folder: name a file in it."
+    return f"The checkpoint {found} {'may not be read by you' if found.is_file() else 'does not exist'}."
+
+
 def check_destination(destination: Path, force: bool) -> None:
     """Refuse a destination before any work is done. LandingError."""
     if destination.is_dir():
         raise LandingError(f"{destination} is a folder: name a file in it.")
+    if destination.parent.is_file():
+        raise LandingError(f"{destination.parent} is a file and no folder.")
     if not destination.parent.is_dir():
         raise LandingError(f"The folder {destination.parent} does not exist: make it first.")
-    if destination.exists() and not force:
+    if destination.exists() and not destination.is_file():
+        raise LandingError(f"{destination} is a device, pipe or socket, which an export does not replace.")
+    if os.path.lexists(destination) and not force:
         raise LandingError(_EXISTS.format(destination))
     if not os.access(destination.parent, os.W_OK):
         raise LandingError(f"The folder {destination.parent} cannot be written.")

@@ -113,7 +113,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class ExportResult:
-    """An export that was verified in a fresh process, or why there is none. `path` is the file written."""
+    """An export that was verified in a fresh process, or why there is none. `path` is the file written.
+
+    `notes` say in sentences what to know of it: how a checkpoint was read, what tracing has frozen.
+    """
 
     ok: bool
     method: str
@@ -121,6 +124,27 @@ class ExportResult:
     path: Path | None = None
     largest_difference: float | None = None
     failure: Failure | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExportOrder:
+    """What is to be exported, and where to. `method` is ``auto``, ``script``, ``trace`` or ``program``.
+
+    `dtype` (``float16``, ``bfloat16``, ``float32``, ``float64``) converts weights and inputs; empty leaves them. With
+    `force` an existing file is replaced.
+    """
+
+    output: Path
+    method: str = "auto"
+    force: bool = False
+    checkpoint: Path | None = None
+    dtype: str = ""
+
+    @property
+    def chosen(self) -> str:
+        """The method, where the name of the file chooses: ``.pt2`` is that of programs."""
+        return "program" if self.method == "auto" and self.output.suffix == ".pt2" else self.method
 
 
 @dataclass(frozen=True)

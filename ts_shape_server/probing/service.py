@@ -25,12 +25,21 @@ from ts_shape_server.probing import archives, landing, scratch
 from ts_shape_server.probing.agents import Agent, AgentError, Done, Limits, State
 from ts_shape_server.probing.interpreter import Interpreter, NoInterpreter, find
 from ts_shape_server.probing.process import Launch
-from ts_shape_server.probing.requests import ClassRequest, ExportResult, FileRequest, Inspection, Options, Trial
+from ts_shape_server.probing.requests import (
+    ClassRequest,
+    ExportOrder,
+    ExportResult,
+    FileRequest,
+    Inspection,
+    Options,
+    Trial,
+)
 from ts_shape_server.probing.rounds import Round, sentence
 from ts_shape_server.probing.store import Entry, Store, digest, file_digest, key
 
 __all__ = [
     "ClassRequest",
+    "ExportOrder",
     "ExportResult",
     "FileRequest",
     "Inspection",
@@ -190,19 +199,14 @@ class ProbeService:
         request: FileRequest,
         name: str,
         report: Report,
-        output: Path,
-        method: str = "auto",
-        force: bool = False,
-        checkpoint: Path | None = None,
+        order: ExportOrder,
         progress: Callable[[str], None] = lambda message: None,
     ) -> ExportResult:
-        """Export in one child, verify in another, then write `output`. Nothing is written unless it verified."""
-        try:
-            landing.check_destination(output, force)
-        except landing.LandingError as error:
-            return ExportResult(False, method, str(error))
-        if checkpoint is not None and not checkpoint.is_file():
-            return ExportResult(False, method, f"The checkpoint {checkpoint} does not exist.")
+        """Export in one child, verify in another, then write the file. Nothing is written unless it verified."""
+        method, output = order.chosen, order.output
+        refused = landing.refusal(order)
+        if refused is not None:
+            return ExportResult(False, method, refused)
         progress("Exporting")
         job = {
             **self._job("export", request),
@@ -210,25 +214,28 @@ class ProbeService:
             "report": report.to_json(),
             "method": method,
             "output": f"export{output.suffix or '.pt'}",
-            "checkpoint": None if checkpoint is None else str(checkpoint.resolve()),
+            "checkpoint": None if order.checkpoint is None else str(order.checkpoint.resolve()),
+            "dtype": order.dtype,
             "spec": {**report.to_json(), "torchscript": None, "variables": [], "path": Path(report.path).name},
         }
         kept: list[str] = []
         try:
             answer = await self._ask(job, "export", self.options.limits.of_export(), kept)
-            return await self._verified(answer, "".join(kept), output, method, force, progress)
+            return await self._verified(answer, "".join(kept), order, progress)
         finally:
             await scratch.remove("".join(kept))
 
     async def _verified(
-        self, answer: Any, place: str, output: Path, method: str, force: bool, progress: Callable[[str], None]
+        self, answer: Any, place: str, order: ExportOrder, progress: Callable[[str], None]
     ) -> ExportResult:
+        method, output = order.chosen, order.output
         if isinstance(answer, str):
             return ExportResult(False, method, answer)
         if answer.get("ok") is not True:
             reason = answer.get("reason") or {}
             failure = Failure.from_json(reason) if "code" in reason and "message" in reason else None
-            message = failure.message if failure is not None else "The export failed without a reason."
+            message = failure.message if failure is not None else "the export failed without a reason"
+            message = f"{message[:1].upper()}{message[1:].rstrip('.')}."
             return ExportResult(False, str(answer.get("method", method)), message, failure=failure)
         chosen = str(answer.get("method", method))
         made = Path(place) / Path(str(answer.get("file", ""))).name
@@ -242,7 +249,7 @@ class ProbeService:
             return ExportResult(False, chosen, f"The export does not verify: {verdict.get('reason', '')}"[:500])
         progress("Writing")
         try:
-            await asyncio.to_thread(landing.land, made, output, force)
+            await asyncio.to_thread(landing.land, made, output, order.force)
         except landing.LandingError as error:
             return ExportResult(False, chosen, str(error))
         difference = verdict.get("largest_difference")
@@ -250,7 +257,8 @@ class ProbeService:
         sizes = verdict.get("sizes")
         told = f" (largest difference {difference:.3g})" if difference is not None else ""
         message = f"Exported by {chosen} to {output}; it loads and agrees with eager on {sizes} sizes{told}."
-        return ExportResult(True, chosen, message.replace("on 1 sizes", "on 1 size"), output, difference)
+        notes = tuple(str(note) for note in answer.get("notes", ()))
+        return ExportResult(True, chosen, message.replace("on 1 sizes", "on 1 size"), output, difference, notes=notes)
 
     async def inspect(self, path: Path) -> Inspection:
         """What a saved file holds, and what goes into the module in it; opened in the sandbox only."""

@@ -345,7 +345,10 @@ _REPORT = _record(
 _ANSWERS: Mapping[str, Check] = {
     "report": lambda value: _REPORT(value),
     "trial": _record({"ok": _FLAG}, {"reason": _TEXT, "torchscript": _or_null(_TORCHSCRIPT)}),
-    "export": _record({"ok": _FLAG}, {"method": _TEXT, "reason": _or_null(_FAILURE), "file": _TEXT, "expected": _TEXT}),
+    "export": _record(
+        {"ok": _FLAG},
+        {"method": _TEXT, "reason": _or_null(_FAILURE), "file": _TEXT, "expected": _TEXT, "notes": _TEXTS},
+    ),
     "verify": _record(
         {"ok": _FLAG}, {"reason": _TEXT, "largest_difference": _is(int, float, type(None)), "sizes": _NUMBER}
     ),

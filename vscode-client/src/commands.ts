@@ -32,11 +32,14 @@ interface Format {
   readonly kind: string;
 }
 
-const EXPORT = "tsShape.exportTorchScript";
 const REPORT = "tsShape.showReport";
 const REVEAL = "Reveal in Explorer";
 const TORCHSCRIPT: Format = { method: "auto", suffix: ".pt", kind: "TorchScript" };
 const PROGRAM: Format = { method: "program", suffix: ".pt2", kind: "Exported program" };
+const EXPORTS: Readonly<Record<string, Format>> = {
+  "tsShape.exportTorchScript": TORCHSCRIPT,
+  "tsShape.exportProgram": PROGRAM,
+};
 
 function underCursor(): About | undefined {
   const editor = vscode.window.activeTextEditor;
@@ -62,8 +65,9 @@ async function askForOutput(about: About, format: Format): Promise<string | unde
 /** Complete what the command lacks, run it on the server, and show what it answers. */
 export async function executeCommand(command: string, args: unknown[], next: Next): Promise<unknown> {
   const given = (args[0] as About | undefined) ?? underCursor();
-  const about = command === EXPORT ? await withOutput(given, TORCHSCRIPT) : given;
-  if (command === EXPORT && about === undefined) {
+  const format = EXPORTS[command];
+  const about = format === undefined ? given : await withOutput(given, format);
+  if (format !== undefined && about === undefined) {
     return undefined;
   }
   const answer = (await next(command, about === undefined ? args : [about])) as Answer | undefined;
@@ -73,14 +77,6 @@ export async function executeCommand(command: string, args: unknown[], next: Nex
     void tell(answer);
   }
   return answer;
-}
-
-/** The palette's way to `torch.export`: the server has one command for both formats. */
-export async function exportProgram(): Promise<void> {
-  const about = await withOutput(underCursor(), PROGRAM);
-  if (about !== undefined) {
-    await vscode.commands.executeCommand(EXPORT, about);
-  }
 }
 
 /** The dialog has asked already whether to overwrite; an output that is given stays under the server's own question. */

@@ -2,7 +2,7 @@
 // only an editor can ask for. It knows nothing of PyTorch.
 import * as path from "node:path";
 import * as vscode from "vscode";
-import { executeCommand, exportProgram, Pages, selectInterpreter } from "./commands";
+import { executeCommand, Pages, selectInterpreter } from "./commands";
 import { onInterpreterChange } from "./python";
 import { Server, SECTION } from "./server";
 import { failed, parse, shown, type Shown, STARTING, type StatusView } from "./status";
@@ -71,7 +71,6 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     vscode.workspace.onDidGrantWorkspaceTrust(refresh),
     vscode.workspace.onDidChangeWorkspaceFolders(refresh),
     vscode.workspace.registerTextDocumentContentProvider(Pages.SCHEME, new Pages()),
-    vscode.commands.registerCommand("tsShape.exportProgram", exportProgram),
     vscode.commands.registerCommand("tsShape.selectInterpreter", () => selectInterpreter(started)),
     vscode.commands.registerCommand("tsShape.showLog", () => output.show()),
     vscode.commands.registerCommand("tsShape.restartServer", () => started.restart()),

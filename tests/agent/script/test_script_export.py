@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import pytest
 import torch
 
 from ts_shape_server.agent import script
+from ts_shape_server.agent.saved import kinds
 from ts_shape_server.agent.script import archive
 
 SCRIPTS = """
@@ -88,28 +92,137 @@ def test_the_input_spec_is_inside_the_archive(load: Any, tmp_path: Path) -> None
     assert json.loads(extra[archive.SPEC_FILE]) == {"a": 1}
 
 
-@pytest.mark.parametrize(
-    ("saved", "ok", "words"),
-    [
-        ({"fc.weight": [5, 3], "fc.bias": [5]}, True, ""),
-        ({"state_dict": {"module.fc.weight": [5, 3], "module.fc.bias": [5]}}, True, ""),
-        ({"fc.weight": [5, 3]}, False, "lacks `fc.bias`"),
-        ({"fc.weight": [5, 4], "fc.bias": [5]}, False, "`fc.weight` is (5, 4) there and (5, 3) here"),
-        (None, False, "there is no checkpoint"),
-    ],
-)
-def test_a_checkpoint_fits_or_one_sentence_says_why_not(
-    load: Any, tmp_path: Path, saved: Any, ok: bool, words: str
-) -> None:
+def _of(saved: dict[str, Any], path: Path, **options: Any) -> None:
+    """A checkpoint with tensors of the given shapes, all of them ones."""
+
     def tensors(item: Any) -> Any:
         return {key: tensors(value) for key, value in item.items()} if isinstance(item, dict) else torch.ones(item)
 
+    torch.save(tensors(saved), path, **options)
+
+
+def _safetensors(path: Path, dtype: str, data: bytes) -> None:
+    header = {
+        "__metadata__": {"format": "pt"},
+        "fc.weight": {"dtype": dtype, "shape": [5, 3], "data_offsets": [0, len(data) * 3 // 4]},
+        "fc.bias": {"dtype": dtype, "shape": [5], "data_offsets": [len(data) * 3 // 4, len(data)]},
+    }
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+FITS = {"fc.weight": [5, 3], "fc.bias": [5]}
+ONES = struct.pack("<20f", *[1.0] * 20)
+PREFIXED = {f"module.{name}": shape for name, shape in FITS.items()}
+
+
+@pytest.mark.parametrize(
+    ("save", "note"),
+    [
+        (lambda path: _of(FITS, path), ""),
+        (lambda path: _of(FITS, path, _use_new_zipfile_serialization=False), ""),
+        (lambda path: _of({"state_dict": FITS, "epoch": []}, path), "under `state_dict`"),
+        (lambda path: _of({"model": PREFIXED}, path), "under `model` with `module.` before each name, as `DataPar"),
+        (lambda path: _of(PREFIXED, path), "are with `module.` before each name"),
+        (lambda path: torch.save({"fc.weight": torch.ones(5, 3).half(), "fc.bias": torch.ones(5)}, path), "float16"),
+        (lambda path: _safetensors(path, "F32", ONES), ""),
+        (lambda path: _safetensors(path, "F16", struct.pack("<20e", *[1.0] * 20)), "converted to the module's float32"),
+    ],
+)
+def test_a_checkpoint_is_found_where_training_left_it(
+    load: Any, tmp_path: Path, save: Callable[[Path], None], note: str
+) -> None:
     path = tmp_path / "weights.pth"
-    if saved is not None:
-        torch.save(tensors(saved), path)
-    method = "script" if ok else "auto"
-    found = check(load, tmp_path, SCRIPTS, ok, method, method="auto", checkpoint=str(path))
-    assert ok or words in found["reason"]["message"]
+    save(path)
+    found = check(load, tmp_path, SCRIPTS, True, "script", checkpoint=str(path))
+    assert note in " ".join(found["notes"]) if note else found["notes"] == []
+    calls = archive.load_calls(str(tmp_path / "scratch" / "net.pt.expected"))
+    torch.testing.assert_close(calls[0]["expected"][:, 0], calls[0]["args"][0].sum(1) + 1)
+
+
+class Foreign:
+    """Something that a checkpoint must not hold."""
+
+
+@pytest.mark.parametrize(
+    ("save", "words"),
+    [
+        (lambda path: None, "cannot be read: No such file"),
+        (lambda path: _of({"fc.weight": [5, 3]}, path), "lacks `fc.bias`"),
+        (lambda path: _of({**FITS, "head": [2], "tail": [3]}, path), "has `head` and 1 more, which the module lacks"),
+        (lambda path: _of({**FITS, "fc.weight": [5, 4]}, path), "`fc.weight` is (5, 4) there and (5, 3) here"),
+        (lambda path: torch.save([1, 2], path), "holds no state dict but a list"),
+        (lambda path: torch.save({"epoch": 3}, path), "holds no state dict but a dict"),
+        (lambda path: torch.save({"model": Foreign()}, path), "would run code when it is loaded"),
+        (lambda path: torch.jit.script(torch.nn.Linear(3, 5)).save(str(path)), "is none, but a saved module"),
+        (lambda path: path.write_bytes(b"hello"), "is none, for it is no file that torch writes: save it"),
+        (lambda path: path.write_bytes(b""), "is none, for the file is empty"),
+        (lambda path: _safetensors(path, "F32", ONES[:70]), "cut off or damaged"),
+        (lambda path: _safetensors(path, "F8_E4M3", ONES[:20]), "of the type 'F8_E4M3'"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_checkpoint_that_does_not_fit_is_told_in_a_sentence(
+    load: Any, tmp_path: Path, save: Callable[[Path], None], words: str
+) -> None:
+    path = tmp_path / "weights.pth"
+    save(path)
+    found = check(load, tmp_path, SCRIPTS, False, "auto", checkpoint=str(path))
+    assert words in found["reason"]["message"]
+    assert "\n" not in found["reason"]["message"]
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_a_file_that_was_cut_off_is_no_checkpoint(load: Any, tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    _of(FITS, path)
+    path.write_bytes(path.read_bytes()[:700])
+    found = check(load, tmp_path, SCRIPTS, False, "auto", checkpoint=str(path))
+    assert "is none, for the file is cut off or damaged" in found["reason"]["message"]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("method", ["script", "trace", "program"])
+def test_an_export_of_another_dtype_takes_and_gives_that_dtype(load: Any, tmp_path: Path, method: str) -> None:
+    floats = {"name": "x", "type": "Tensor", "dtype": "float32", "dims": ["B", 3]}
+    spec = {"inputs": [floats], "outputs": [{"type": "Tensor", "dtype": "float32", "dims": ["B", 5]}]}
+    check(load, tmp_path, SCRIPTS, True, method, method=method, dtype="float64", spec=spec)
+    module = archive.load(str(tmp_path / "scratch" / "net.pt"))
+    assert module(torch.rand(4, 3, dtype=torch.float64)).dtype is torch.float64
+    kept = json.loads(kinds.kind_of(str(tmp_path / "scratch" / "net.pt")).spec or "")
+    assert [kept["inputs"][0]["dtype"], kept["outputs"][0]["dtype"]] == ["float64", "float64"]
+
+
+def test_a_trace_that_was_asked_for_says_what_it_freezes(load: Any, tmp_path: Path) -> None:
+    source = NEITHER.replace("float(x.sum()) > 100 * len(str(x.numpy()))", "x.sum() > 1000")
+    found = check(load, tmp_path, source, True, "trace", method="trace")
+    assert "Tracing keeps the branch that the example takes" in found["notes"][0]
+    assert check(load, tmp_path, source, True, "script", method="auto")["notes"] == []
+
+
+def test_a_program_that_keeps_the_sizes_of_the_example_says_so(load: Any, tmp_path: Path) -> None:
+    source = """
+class Net(nn.Module):
+    def forward(self, x):
+        return x * len(range(int(x.shape[0])))
+"""
+    run, context = load(source, second={"x": {"tensor": [4, 3]}})
+    job = {"path": context.path, "root": context.root, "report": REPORT, "output": "net.pt2", "spec": {"a": 1}}
+    found = script.export(run, {**job, "method": "program"}, str(tmp_path))
+    assert found["ok"], found
+    assert "sizes of this module free" in found["notes"][0]
+    assert kinds.kind_of(str(tmp_path / "net.pt2")).spec is None
+    assert script.verify({"archive": str(tmp_path / "net.pt2"), "expected": str(tmp_path / found["expected"])})["ok"]
+
+
+def test_an_export_for_which_there_is_no_room_is_refused_before_it_is_written(
+    load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=4096))
+    found = check(load, tmp_path, SCRIPTS, False, "auto")
+    assert "only 0 MiB are free for temporary files" in found["reason"]["message"]
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_an_archive_that_differs_is_not_verified(load: Any, tmp_path: Path) -> None:

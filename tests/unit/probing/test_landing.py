@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,9 +88,49 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path: Path, monkeypat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made.pt", "net.pt"]
 
 
+@pytest.mark.parametrize("leave", [fifo, unix_socket])
+def test_what_is_no_plain_file_is_not_replaced(tmp_path: Path, leave: Callable[[Path, Path], None]) -> None:
+    (tmp_path / "made.pt").write_text("new")
+    leave(tmp_path / "net.pt", tmp_path)
+    with pytest.raises(landing.LandingError, match="device, pipe or socket"):
+        landing.land(tmp_path / "made.pt", tmp_path / "net.pt", force=True)
+    assert not (tmp_path / "net.pt").is_file()
+
+
+def test_a_link_is_replaced_when_allowed_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    (tmp_path / "made.pt").write_text("new")
+    (tmp_path / "other.pt").write_text("other")
+    (tmp_path / "net.pt").symlink_to(tmp_path / "other.pt")
+    landing.land(tmp_path / "made.pt", tmp_path / "net.pt", force=True)
+    assert ((tmp_path / "net.pt").read_text(), (tmp_path / "other.pt").read_text()) == ("new", "other")
+    assert not (tmp_path / "net.pt").is_symlink()
+
+
+def test_a_link_that_leads_nowhere_is_there_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "net.pt").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(landing.LandingError, match="exists"):
+        landing.check_destination(tmp_path / "net.pt", force=False)
+
+
+def test_a_full_disk_leaves_no_part_of_a_file(tmp_path: Path) -> None:
+    """The limit on a file's size stands in for the end of a disk: writing fails in the same place."""
+    (tmp_path / "made.pt").write_bytes(bytes(3 << 20))
+    (tmp_path / "out").mkdir()
+    script = (
+        "import resource, sys; from pathlib import Path; from ts_shape_server.probing import landing\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))\n"
+        "try: landing.land(Path(sys.argv[1]), Path(sys.argv[2]), force=False)\n"
+        "except landing.LandingError as error: print(error)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "made.pt"), str(tmp_path / "out" / "net.pt")]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "net.pt cannot be written: File too large." in told.stdout
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("destination", "words"),
-    [("", "is a folder"), ("missing/net.pt", "does not exist"), ("made.pt/net.pt", "not exist")],
+    [("", "is a folder"), ("missing/net.pt", "does not exist"), ("made.pt/net.pt", "is a file and no folder")],
 )
 def test_a_destination_that_cannot_be_is_told_before_any_work(tmp_path: Path, destination: str, words: str) -> None:
     (tmp_path / "made.pt").write_text("new")

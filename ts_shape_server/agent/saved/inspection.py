@@ -17,7 +17,7 @@ import torch
 
 from ts_shape_server.agent import infer, load, runs
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.saved import kinds, replay, wrapping
+from ts_shape_server.agent.saved import checkpoint, kinds, replay, wrapping
 from ts_shape_server.probing import wire
 
 _TITLES = {
@@ -25,7 +25,7 @@ _TITLES = {
     "trace": "A traced module of TorchScript.",
     "program": "A program of `torch.export`.",
 }
-_WRAPPED_UNDER = ("state_dict", "model_state_dict", "model", "net", "weights", "module")
+
 _TENSOR_CLASSES = ("torch._utils.", "torch.storage.", "collections.OrderedDict", "torch.serialization.")
 
 
@@ -153,7 +153,7 @@ def _pickled(path: str) -> dict[str, Any]:
         return _answer("other", f"It looks like a file of `torch.save`, and does not load: {_first_line(error)}", [])
     under = ""
     if isinstance(value, Mapping) and not _tensors(value):
-        under = next((name for name in _WRAPPED_UNDER if _tensors(value.get(name))), "")
+        under = next((name for name in checkpoint.WRAPPED_UNDER if _tensors(value.get(name))), "")
     tensors = _tensors(value[under] if under else value)
     if not tensors:
         return _answer("data", f"It is a saved {type(value).__name__}, and holds no module and no weights.", [])

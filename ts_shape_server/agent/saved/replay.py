@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.infer import symbolic
 from ts_shape_server.agent.infer.spy import Spy
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.saved.graphs import Routine
-from ts_shape_server.agent.script.compare import compare
 
 _LITTLE = 5_000_000_000
 """So many products take a second or two."""

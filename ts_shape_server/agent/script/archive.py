@@ -15,14 +15,13 @@ import torch
 SPEC_FILE = "ts_shape.json"
 
 
-def save_script(module: Any, path: str, spec: Mapping[str, Any]) -> None:
-    """Write a scripted or traced module with its input spec inside."""
-    module.save(path, _extra_files={SPEC_FILE: json.dumps(spec)})
-
-
-def save_program(program: Any, path: str, spec: Mapping[str, Any]) -> None:
-    """Write an exported program with its input spec inside."""
-    torch.export.save(program, path, extra_files={SPEC_FILE: json.dumps(spec)})
+def save(module: Any, path: str, spec: Mapping[str, Any]) -> None:
+    """Write a scripted or traced module, or an exported program, with its input spec inside if there is one."""
+    extra = {SPEC_FILE: json.dumps(spec)} if spec else {}
+    if isinstance(module, torch.jit.ScriptModule):
+        module.save(path, _extra_files=extra)
+    else:
+        torch.export.save(module, path, extra_files=extra)
 
 
 def load(path: str) -> Callable[..., Any]:

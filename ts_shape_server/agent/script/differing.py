@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.script import edits
-from ts_shape_server.agent.script.compare import compare
 from ts_shape_server.agent.script.compiler import Compiler
 from ts_shape_server.agent.script.locate import Place
 from ts_shape_server.agent.script.problem import Search

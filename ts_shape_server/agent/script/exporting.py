@@ -7,9 +7,12 @@ cannot, the answer is a Failure of the contract that says what to do.
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,11 +20,13 @@ import torch
 from ts_shape_server.agent import runs
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
+from ts_shape_server.agent.saved import checkpoint
 from ts_shape_server.agent.script import archive, examination, program
 from ts_shape_server.agent.script.session import Session
 
-WRAPPED_UNDER = ("state_dict", "model_state_dict", "model", "net", "weights", "module")
-PREFIXES = ("module.", "_orig_mod.", "model.", "net.")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+_OVERHEAD = 1 << 20
+"""Bytes that an archive takes beside its weights, with room to spare."""
 PATIENCE = 3600.0
 """Seconds. The process that runs the job is limited from outside."""
 
@@ -35,55 +40,136 @@ class Refused(Exception):
 
 
 def export(run: Run, job: Mapping[str, Any], scratch: str) -> dict[str, Any]:
-    """``{"ok", "method", "reason", "file", "expected"}`` for an export job."""
+    """``{"ok", "method", "reason", "file", "expected", "notes"}`` for an export job."""
     method = job.get("method") or "auto"
     name = job["output"]
     expected = f"{name}.expected"
     context = Context(job["path"], job["root"], "", run.namespace, time.monotonic() + PATIENCE)
+    run = replace(run, dtype=job.get("dtype") or "")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            session = Session(run, context, _weights(job.get("checkpoint"), run))
-            archive.save_calls(_calls(session), os.path.join(scratch, expected))
-            method = _write(session, method, job, os.path.join(scratch, name))
+            found = _weights(job.get("checkpoint"), run)
+            session = Session(run, context, None if found is None else dict(found.values))
+            calls = _calls(session)
+            _check_room(session, scratch)
+            made = _made(session, method, job)
+            archive.save_calls(calls[:1] if made.fixed else calls, os.path.join(scratch, expected))
+            archive.save(made.module, os.path.join(scratch, name), {} if made.fixed else _spec(job, run, calls))
     except Refused as refused:
-        return {"ok": False, "method": method, "reason": refused.failure, "file": "", "expected": ""}
-    return {"ok": True, "method": method, "reason": None, "file": name, "expected": expected}
+        return {"ok": False, "method": method, "reason": refused.failure, "file": "", "expected": "", "notes": []}
+    notes = [*(found.notes if found is not None else ()), *made.notes]
+    return {"ok": True, "method": made.method, "reason": None, "file": name, "expected": expected, "notes": notes}
 
 
-def _write(session: Session, method: str, job: Mapping[str, Any], path: str) -> str:
-    """Write the archive and name the method that made it."""
-    spec = job.get("spec") or {}
-    if method == "program":
-        archive.save_program(_program(session, job), path, spec)
-        return method
-    chosen, module = _module(session, method)
-    archive.save_script(module, path, spec)
-    return chosen
+@dataclass(frozen=True)
+class _Made:
+    """What is saved, how it was made, and what to know of it in sentences.
+
+    `fixed`: it takes the sizes of the example and perhaps no others, so that the report does not hold for it.
+    """
+
+    method: str
+    module: Any
+    notes: tuple[str, ...] = ()
+    fixed: bool = False
 
 
-def _module(session: Session, method: str) -> tuple[str, Any]:
-    """A scripted or traced module and how it was made. Raises Refused."""
-    scripted: dict[str, Any] = {"failures": []}
+def _spec(job: Mapping[str, Any], run: Run, calls: list[dict[str, Any]]) -> dict[str, Any]:
+    """The spec that is saved inside, of the dtype that was asked for."""
+    spec = dict(job.get("spec") or {})
+    if run.dtype:
+        for part in ("inputs", "example", "second"):
+            spec[part] = _retyped(spec.get(part), run.dtype)
+        results = calls[0]["expected"]
+        floating = {str(item.dtype) for item in _tensors(results) if item.is_floating_point()}
+        if floating <= {f"torch.{run.dtype}"}:
+            spec["outputs"] = _retyped(spec.get("outputs"), run.dtype)
+    return spec
+
+
+def _retyped(value: Any, dtype: str) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: dtype if key == "dtype" and item in DTYPES else _retyped(item, dtype) for key, item in value.items()
+        }
+    return [_retyped(item, dtype) for item in value] if isinstance(value, list) else value
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _tensors(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _tensors(item)
+
+
+def _check_room(session: Session, scratch: str) -> None:
+    """Torch's writer ends the process where it cannot write on: what it takes must be there before. Raises Refused."""
+    state = session.pristine.state_dict().values()
+    needed = sum(item.numel() * item.element_size() for item in state if isinstance(item, torch.Tensor)) + _OVERHEAD
+    free = shutil.disk_usage(scratch).free
+    limit = _file_limit()
+    if min(free, limit) < needed:
+        where = "are free for temporary files" if free <= limit else "may be written to one file"
+        message = f"the export takes about {needed >> 20} MiB, and only {min(free, limit) >> 20} MiB {where}: "
+        advice = "free some, or set TMPDIR to a folder with more" if free <= limit else "raise the limit (`ulimit -f`)"
+        raise Refused(_failure("export-error", message + advice, session))
+
+
+def _file_limit() -> int:
+    try:
+        import resource
+    except ImportError:  # a platform without such limits
+        return sys.maxsize
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit
+
+
+def _made(session: Session, method: str, job: Mapping[str, Any]) -> _Made:
+    """The module that is saved. Raises Refused."""
+    return _program(session, job) if method == "program" else _module(session, method)
+
+
+def _module(session: Session, method: str) -> _Made:
+    """A scripted or traced module. Raises Refused."""
+    scripted: list[dict[str, Any]] = []
     if method in ("auto", "script"):
-        scripted, module, _ = examination.scripted(session)
-        wrong = [
-            item
-            for item in scripted["failures"]
-            if item["code"] != "script-trap" or "it scripts, but" in item["message"]
-        ]
-        if module is not None and not wrong and (method == "script" or not scripted["failures"]):
-            return "script", module
+        told, module, _ = examination.scripted(session)
+        scripted = told["failures"]
+        wrong = [item for item in scripted if item["code"] != "script-trap" or "it scripts, but" in item["message"]]
+        if module is not None and not wrong and (method == "script" or not scripted):
+            return _Made("script", module, tuple(_noted(item) for item in scripted))
         if method == "script":
-            raise Refused(_because("it does not script", wrong or scripted["failures"], session))
+            raise Refused(_because("it does not script", wrong or scripted, session))
     traced = examination.traced(session)
     if traced.module is not None and (traced.faithful or method == "trace"):
-        return "trace", traced.module
+        return _Made("trace", traced.module, (*map(_noted, traced.warnings), *_devices(traced.module)))
     if method == "trace":
         raise Refused(_because("it does not trace", traced.warnings, session))
-    raise Refused(
-        _because("it neither scripts nor traces faithfully", scripted["failures"] or traced.warnings, session)
-    )
+    reason = _because("it does not script", scripted, session)
+    also = _because("it does not trace faithfully", traced.warnings, session)["message"]
+    raise Refused({**reason, "message": f"{reason['message']}; and {also}"})
+
+
+def _noted(failure: Mapping[str, Any]) -> str:
+    """What a person should know of an export that was asked for in spite of it."""
+    location = failure.get("location")
+    line = f" (line {location['range']['line']})" if location is not None else ""
+    message = failure["message"]
+    return f"{message[:1].upper()}{message[1:].rstrip('.')}{line}."
+
+
+def _devices(module: Any) -> tuple[str, ...]:
+    """A note where a trace makes tensors of its own: they stay on the device on which it was traced."""
+    makers = ("zeros", "ones", "full", "arange", "empty", "rand", "randn", "eye", "tensor", "linspace")
+    for node in module.inlined_graph.nodes():
+        if node.kind() in [f"aten::{name}" for name in makers]:
+            return ("The trace makes tensors of its own on the CPU: loaded on another device it may not run.",)
+    return ()
 
 
 def _because(what: str, failures: list[dict[str, Any]], session: Session) -> dict[str, Any]:
@@ -100,13 +186,17 @@ def _failure(code: str, message: str, session: Session | None, detail: str = "")
     return {"code": code, "message": message, "location": location, "detail": detail[:4000], "related": []}
 
 
-def _program(session: Session, job: Mapping[str, Any]) -> Any:
+def _program(session: Session, job: Mapping[str, Any]) -> _Made:
     try:
-        return program.export(session.run, session.fresh(), job.get("report") or {})
+        exported, free = program.export(session.run, session.fresh(), job.get("report") or {})
     except Exception as error:
         first = next((line.strip() for line in str(error).split("\n") if line.strip()), type(error).__name__)
         message = f"torch.export refuses it: {first[:300]}"
         raise Refused(_failure("export-error", message, session, f"{type(error).__name__}: {error}")) from None
+    if free:
+        return _Made("program", exported)
+    note = "`torch.export` leaves not all sizes of this module free: it is sure to take those of the example alone."
+    return _Made("program", exported, (note,), fixed=True)
 
 
 def _calls(session: Session) -> list[dict[str, Any]]:
@@ -128,65 +218,13 @@ def _calls(session: Session) -> list[dict[str, Any]]:
     return calls
 
 
-def _weights(path: str | None, run: Run) -> dict[str, Any] | None:
-    """The weights of a checkpoint, under the names that the module has."""
+def _weights(path: str | None, run: Run) -> checkpoint.Weights | None:
+    """The weights of a checkpoint, under the names that the module has. Raises Refused."""
     if path is None:
         return None
-    name = os.path.basename(path)
-    if not os.path.isfile(path):
-        raise Refused(_failure("export-error", f"there is no checkpoint at {path}: give the path of a file", None))
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        message = f"{name} is no checkpoint that loads safely: save it with `torch.save(model.state_dict(), …)`"
-        raise Refused(_failure("export-error", message, None, f"{type(error).__name__}: {error}")) from None
-    wanted = run.build().state_dict()
-    for candidate in _state_dicts(found):
-        if set(candidate) == set(wanted):
-            _check_shapes(candidate, wanted, name)
-            return candidate
-    raise Refused(_failure("export-error", _wrong_keys(found, wanted, name), None))
-
-
-def _state_dicts(found: Any) -> list[dict[str, Any]]:
-    """The mappings from names to weights that a checkpoint may mean, the plainest first."""
-    if not isinstance(found, Mapping):
-        return []
-    result = [dict(found)]
-    result.extend(dict(found[key]) for key in WRAPPED_UNDER if isinstance(found.get(key), Mapping))
-    for plain in list(result):
-        result.extend(
-            _without(prefix, plain) for prefix in PREFIXES if all(str(name).startswith(prefix) for name in plain)
-        )
-    return result
-
-
-def _without(prefix: str, named: Mapping[str, Any]) -> dict[str, Any]:
-    return {str(name)[len(prefix) :]: value for name, value in named.items()}
-
-
-def _check_shapes(found: Mapping[str, Any], wanted: Mapping[str, Any], file: str) -> None:
-    for name, value in wanted.items():
-        given = getattr(found[name], "shape", None)
-        if given != value.shape:
-            message = (
-                f"{file} was saved from another module: `{name}` is {tuple(given or ())} there and "
-                f"{tuple(value.shape)} here; give the constructor arguments it was trained with"
-            )
-            raise Refused(_failure("export-error", message, None))
-
-
-def _wrong_keys(found: Any, wanted: Mapping[str, Any], file: str) -> str:
-    candidates = _state_dicts(found)
-    if not candidates:
-        return f"{file} holds no state dict but a {type(found).__name__}: save `model.state_dict()`"
-    best = max(candidates, key=lambda item: len(set(item) & set(wanted)))
-    missing = [name for name in wanted if name not in best]
-    extra = [str(name) for name in best if name not in wanted]
-    parts = [f"lacks `{missing[0]}`" + _more(missing)] if missing else []
-    parts += [f"has `{extra[0]}`" + _more(extra) + ", which the module lacks"] if extra else []
-    return f"{file} does not fit this module: it {' and '.join(parts)}"
-
-
-def _more(names: list[str]) -> str:
-    return f" and {len(names) - 1} more" if len(names) > 1 else ""
+        return checkpoint.weights(path, run.build().state_dict())
+    except checkpoint.Unfit as unfit:
+        cause = unfit.__cause__
+        detail = "" if cause is None else f"{type(cause).__name__}: {cause}"
+        raise Refused(_failure("export-error", str(unfit), None, detail)) from None

@@ -15,21 +15,38 @@ import torch
 from ts_shape_server.agent.runs import Run
 
 
-def export(run: Run, module: Any, report: Mapping[str, Any]) -> Any:
-    """The exported program with as free dims as torch allows. Raises torch's refusal of the fixed ones."""
+def export(run: Run, module: Any, report: Mapping[str, Any]) -> tuple[Any, bool]:
+    """The exported program with as free dims as torch allows, and whether it takes the run's second size as well.
+
+    Raises torch's refusal of the fixed ones.
+    """
     arguments, keywords = run.arguments()
+    fixed: Any = None
     error: Exception | None = None
-    for dims in (_named(report), _automatic(report), None):
-        if dims is None and error is None:
+    for dims in (_named(report, run), _automatic(report, run), None):
+        if dims is None and (fixed is not None or (error is None and run.second is not None)):
             continue
         try:
             shapes = None if dims is None else _by_position(dims, run, arguments, keywords)
             with torch.no_grad():
-                return torch.export.export(module, arguments, keywords or None, dynamic_shapes=shapes)
+                made = torch.export.export(module, arguments, keywords or None, dynamic_shapes=shapes)
+            if _takes_second(made, run):
+                return made, True
+            fixed = fixed if fixed is not None else made
         except Exception as found:
             error = found
-    assert error is not None
-    raise error
+    if fixed is None:
+        assert error is not None
+        raise error
+    return fixed, False
+
+
+def _takes_second(program: Any, run: Run) -> bool:
+    try:
+        run.call(program.module(), second=run.second is not None)
+    except Exception:
+        return False
+    return True
 
 
 def _by_position(dims: Mapping[str, Any], run: Run, arguments: tuple[Any, ...], keywords: Mapping[str, Any]) -> Any:
@@ -40,7 +57,7 @@ def _by_position(dims: Mapping[str, Any], run: Run, arguments: tuple[Any, ...], 
     return {name: dims.get(name) for name in names}
 
 
-def _named(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _named(report: Mapping[str, Any], run: Run) -> Mapping[str, Any] | None:
     """Each symbol as a `Dim` with its range; expressions in symbols are left to torch."""
     symbols = report.get("symbols") or {}
     free: dict[str, Any] = {}
@@ -50,7 +67,7 @@ def _named(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
             free[name] = (
                 torch.export.Dim(name, min=low, max=high) if high is not None else torch.export.Dim(name, min=low)
             )
-    return _shapes(report, lambda dim: free.get(dim, _linear(dim, free))) if free else None
+    return _shapes(report, run, lambda dim: free.get(dim, _linear(dim, free))) if free else None
 
 
 def _linear(dim: str, free: Mapping[str, Any]) -> Any:
@@ -59,25 +76,32 @@ def _linear(dim: str, free: Mapping[str, Any]) -> Any:
     return int(match.group(1)) * free[match.group(2)] if match and match.group(2) in free else None
 
 
-def _automatic(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _automatic(report: Mapping[str, Any], run: Run) -> Mapping[str, Any] | None:
     automatic = getattr(torch.export.Dim, "AUTO", None)
-    return None if automatic is None else _shapes(report, lambda _: automatic)
+    return None if automatic is None else _shapes(report, run, lambda _: automatic)
 
 
-def _shapes(report: Mapping[str, Any], of: Any) -> dict[str, Any] | None:
-    shapes = {item["name"]: _shape(item, of) for item in report.get("inputs", ())}
+def _shapes(report: Mapping[str, Any], run: Run, of: Any) -> dict[str, Any] | None:
+    shapes = {item["name"]: _shape(item, run.example.get(item["name"]), of) for item in report.get("inputs", ())}
     return shapes or None
 
 
-def _shape(item: Mapping[str, Any], of: Any) -> Any:
+def _shape(item: Mapping[str, Any], example: Any, of: Any) -> Any:
     """What torch wants for one input: a mapping of free dims for a tensor, the same nested for containers."""
     kind = item.get("type", "")
     if kind == "Tensor":
         free = {index: of(dim) for index, dim in enumerate(item.get("dims") or ()) if isinstance(dim, str)}
         return {index: dim for index, dim in free.items() if dim is not None} or None
-    items = [_shape(part, of) for part in item.get("items", ())]
+    parts = item.get("items", ())
+    given = example if isinstance(example, Mapping) else {}
+    if kind.startswith("List") and parts:
+        elements = given.get("list", ())
+        told = parts if len(parts) == len(elements) else [parts[0]] * len(elements)
+        return [_shape(part, element, of) for part, element in zip(told, elements)]
     if kind.startswith("Tuple"):
-        return tuple(items)
+        elements = given.get("tuple", [None] * len(parts))
+        return tuple(_shape(part, element, of) for part, element in zip(parts, elements))
     if kind.startswith("Dict"):
-        return dict(zip(item.get("keys", ()), items))
+        keys = item.get("keys", ())
+        return {key: _shape(part, given.get("dict", {}).get(key), of) for key, part in zip(keys, parts)}
     return None

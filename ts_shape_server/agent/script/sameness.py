@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ts_shape_server.agent.script.compare import compare, same_kinds
+from ts_shape_server.agent.compare import compare, same_kinds
 from ts_shape_server.agent.script.session import Session
 
 

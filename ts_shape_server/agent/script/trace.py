@@ -18,9 +18,9 @@ from typing import Any
 
 import torch
 
+from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.script import locate
-from ts_shape_server.agent.script.compare import compare
 from ts_shape_server.agent.script.observe import is_foreign
 
 _WORDS = (

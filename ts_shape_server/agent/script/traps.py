@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
+from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.script import differing, frozen, locate
-from ts_shape_server.agent.script.compare import compare
 from ts_shape_server.agent.script.locate import Place
 from ts_shape_server.agent.script.problem import Search, default_of
 from ts_shape_server.agent.script.session import Session

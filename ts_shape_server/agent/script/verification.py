@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from ts_shape_server.agent import runs
+from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.script import archive
-from ts_shape_server.agent.script.compare import compare
 
 
 def verify(job: Mapping[str, Any]) -> dict[str, Any]:
