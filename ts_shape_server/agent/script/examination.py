@@ -69,7 +69,7 @@ def scripted(session: Session) -> tuple[dict[str, Any], Any | None, dict[str, li
 
 def traced(session: Session) -> Traced:
     """What tracing says of the class."""
-    return trace(session.run, session.fresh(), session.eager, place_of_forward(session))
+    return trace(session.run, session.fresh(), session.eager, place_of_forward(session), session.fresh)
 
 
 def place_of_forward(session: Session) -> dict[str, Any]:

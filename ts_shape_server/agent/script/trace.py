@@ -6,6 +6,7 @@ It compares on the example and on the second size itself; torch's own check is o
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
 import re
 import sys
@@ -20,7 +21,7 @@ import torch
 
 from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.runs import Run
-from ts_shape_server.agent.script import locate
+from ts_shape_server.agent.script import freezes, locate
 from ts_shape_server.agent.script.observe import is_foreign
 
 _WORDS = (
@@ -53,19 +54,23 @@ class Traced:
         return {"ok": self.faithful, "warnings": self.warnings}
 
 
-def trace(run: Run, module: Any, eager: Callable[[bool], Any], name: dict[str, Any]) -> Traced:
+Fresh = Callable[[], Any]
+
+
+def trace(
+    run: Run, module: Any, eager: Callable[[bool], Any], name: dict[str, Any], fresh: Fresh | None = None
+) -> Traced:
     """Trace `module` on the example, and compare with `eager(second)` on every size there is.
 
-    `name` is the location for what has no place: the name of `forward`.
+    `name` is the location for what has no place: the name of `forward`. `fresh` makes another instance: with it, a
+    trace that is not faithful is traced again, and the first thing that it froze is told.
     """
     result = Traced()
-    jit: Any = torch.jit
     arguments, keywords = run.arguments()
     try:
         result.module, found = _traced(module, arguments, keywords)
     except Exception as error:
-        first = next((line.strip() for line in str(error).split("\n") if line.strip()), type(error).__name__)
-        message = f"tracing fails: {_untraceable(arguments, keywords) or first[:200]}"
+        message = f"tracing fails: {_untraceable(arguments, keywords) or _why(error)}"
         result.warnings.append(_failure(message, name, f"{type(error).__name__}: {error}"))
         return result
     places: list[Any] = []
@@ -76,17 +81,81 @@ def trace(run: Run, module: Any, eager: Callable[[bool], Any], name: dict[str, A
     for second in (False, True) if run.second is not None else (False,):
         where = "a second size" if second else "the example"
         try:
-            with jit.optimized_execution(False):
-                difference = compare(eager(second), run.call(result.module, second)).reason
-        except Exception as error:
-            difference = "it raises"
-            detail = f"{type(error).__name__}: {error}"
-        else:
-            detail = difference
+            expected = eager(second)
+        except Exception:
+            continue
+        difference, detail = _compared(run, result.module, expected, second)
         if difference:
-            message = f"the traced module is not faithful on {where}: {difference}"
-            result.warnings.append(_failure(message, name, detail))
+            _add(
+                result, run, fresh, second, f"the traced module is not faithful on {where}: {difference}", detail, name
+            )
+            return result
+    if fresh is not None:
+        _add_state(result, run, fresh, name)
     return result
+
+
+def _compared(run: Run, traced: Any, expected: Any, second: bool) -> tuple[str, str]:
+    """How the traced module differs on a size, in short and at length; empty if it does not."""
+    jit: Any = torch.jit
+    try:
+        with jit.optimized_execution(False):
+            difference = compare(expected, run.call(traced, second)).reason
+    except Exception as error:
+        return "it raises", f"{type(error).__name__}: {error}"
+    return difference, difference
+
+
+def _add(
+    result: Traced, run: Run, fresh: Fresh | None, second: bool, message: str, detail: str, name: dict[str, Any]
+) -> None:
+    """The difference, at what was frozen where a second trace tells; a warning that is there already tells more."""
+    found: freezes.Freeze | None = None
+    if second and fresh is not None:
+        with contextlib.suppress(Exception):
+            found = freezes.first(result.module, _traced(fresh(), *run.arguments(True))[0])
+    if found is None:
+        result.warnings.append(_failure(message, name, detail))
+        return
+    place = locate.json_location(found.place)
+    for known in result.warnings:
+        if known["location"]["path"] == found.place.path and known["location"]["range"]["line"] == found.place.line:
+            known["message"] = f"{known['message']}; {message}"
+            return
+    result.warnings.append(_failure(f"{found.message}; {message}", place, detail))
+
+
+def _add_state(result: Traced, run: Run, fresh: Fresh, name: dict[str, Any]) -> None:
+    """What each call changes in Python is as the example left it: two calls of both tell."""
+    module = fresh()
+    before = _state(module)
+    first = run.call(module)
+    if _state(module) == before:
+        return
+    expected = run.call(module)
+    if compare(first, expected).agree:
+        return
+    difference, detail = _compared(run, result.module, expected, False)
+    if difference:
+        again = fresh()
+        run.call(again)
+        with contextlib.suppress(Exception):
+            found = freezes.first(result.module, _traced(again, *run.arguments())[0])
+            if found is not None:
+                name = locate.json_location(found.place)
+        message = f"tracing freezes what each call of the class changes: a second call differs, {difference}"
+        result.warnings.append(_failure(message, name, detail))
+
+
+def _state(module: Any) -> list[tuple[str, str, str]]:
+    """The plain values that modules hold."""
+    plain = (bool, int, float, str, list, tuple, dict, type(None))
+    return [
+        (path, key, repr(value)[:2000] if not isinstance(value, (list, tuple, dict)) else f"{len(value)} {id(value)}")
+        for path, part in module.named_modules()
+        for key, value in vars(part).items()
+        if isinstance(value, plain) and not key.startswith("_")
+    ]
 
 
 def _traced(module: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, list[dict[str, Any]]]:
@@ -109,6 +178,14 @@ def _traced(module: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -
         warnings.simplefilter("always", tracer_warning)
         warnings.showwarning = show  # type: ignore[assignment]
         return jit.trace(module, **options), found
+
+
+def _why(error: Exception) -> str:
+    """The error in a line; values that it prints are left out."""
+    first = next((line.strip() for line in str(error).split("\n") if line.strip()), type(error).__name__)
+    if "Tracer cannot infer type of" in first:
+        return "it takes and gives Tensors and containers of one type; a value here is something else"
+    return first[:200]
 
 
 def _untraceable(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:

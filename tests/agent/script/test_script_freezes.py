@@ -1,0 +1,107 @@
+"""What tracing freezes is told where it is frozen: comments ``#  ^^^^ words`` in the sources say where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from expectations import expected_of
+
+from ts_shape_server.agent import script
+
+
+def check(load: Any, source: str, **inputs: Any) -> None:
+    """The warnings of tracing are exactly those that the comments mark."""
+    run, context = load(source, **{"second": {"x": {"tensor": [4, 5]}}, **inputs})
+    found = script.examine(run, context)["trace"]
+    actual = {}
+    for failure in found["warnings"]:
+        assert failure["code"] == "trace-warning"
+        where = failure["location"]["range"]
+        actual[(where["line"], where["column"], where["end_column"])] = failure["message"]
+    wanted = {item[:3]: item[3] for item in expected_of(context.source)}
+    assert set(actual) == set(wanted), found["warnings"]
+    assert not [(words, actual[place]) for place, words in wanted.items() if words not in actual[place]], actual
+    assert found["ok"] == (not wanted)
+
+
+FREEZES = {
+    "a loop over the parts of a split": """
+class Net(nn.Module):
+    def forward(self, x):
+        parts = [part.relu() for part in (x * 2).split(1, dim=1)]
+        #                                ^^^^^^^^^^^^^^^^^^^^^^^ 3 parts here, and a second size has 5
+        return torch.cat(parts, 1)
+""",
+    "a loop over the rows": """
+class Net(nn.Module):
+    def forward(self, x):
+        total = x[0]
+        for row in x.unbind(0):
+        #          ^^^^^^^^^^^ unrolls to the example's length
+            total = total + row
+        return total
+""",
+    "a size that becomes a number": """
+class Net(nn.Module):
+    def forward(self, x):
+        n = int(x.shape[1])
+        #   ^^^^^^^^^^^^^^^ freezes this number
+        return x.reshape(-1, n)
+        #      ^^^^^^^^^^^^^^^^ the example's: 3, and 5 in a second run; the traced module is not faithful
+""",
+    "a counter": """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return x * self.calls
+        #      ^^^^^^^^^^^^^^ a second call differs
+""",
+}
+FAITHFUL = {
+    "sizes that stay in the graph": """
+class Net(nn.Module):
+    def forward(self, x):
+        b, n = x.shape
+        return x.reshape(b * n).view(b, n) / n + torch.arange(n)
+""",
+    "a record of what went in": """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.shapes = []
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        self.shapes.append(tuple(x.shape))
+        return x * 2
+""",
+    "a check of the input": """
+class Net(nn.Module):
+    def forward(self, x):
+        if x.shape[1] < 2:
+            raise ValueError("too small")
+        return x * 2
+""",
+    "a fixed number of parts": """
+class Net(nn.Module):
+    def forward(self, x):
+        one, two = x.chunk(2, dim=1)
+        return one[:, :1] + two[:, :1]
+""",
+}
+
+
+@pytest.mark.parametrize("name", FREEZES)
+def test_a_freeze_is_told_where_it_is(load: Any, name: str) -> None:
+    check(load, FREEZES[name])
+
+
+@pytest.mark.parametrize("name", FAITHFUL)
+def test_a_faithful_trace_has_no_warning(load: Any, name: str) -> None:
+    check(load, FAITHFUL[name])
