@@ -29,6 +29,8 @@ class Good(nn.Module):
         return self.fc(x)
 """
 BAD = """
+def loop(*_):
+    while True: pass
 class Bad(nn.Module):
     def __init__(self):
         super().__init__()
@@ -113,6 +115,10 @@ def test_a_death_is_told_by_how_it_died(check: Callable[..., Any], body: str, wo
             id="a thread that goes on",
         ),
         pytest.param("raise Exception('x' * 10**6)", id="a long message"),
+        pytest.param(
+            "raise type('E', (Exception,), {'__str__': lambda self: 1 / 0, '__repr__': lambda self: 1 / 0})()",
+            id="an error without words",
+        ),
     ],
 )
 def test_what_ends_forward_does_not_end_the_probe(check: Callable[..., Any], body: str) -> None:
@@ -125,11 +131,23 @@ def test_what_ends_forward_does_not_end_the_probe(check: Callable[..., Any], bod
     [
         pytest.param("import sys; sys.setrecursionlimit(10**9); f = lambda: f(); f()", id="recursion without end"),
         pytest.param("raise Exception('x' * 10**9)", id="a message of a gigabyte"),
+        pytest.param(
+            "import sys; sys.setrecursionlimit(10**9); f = lambda *a: list(map(f, [1])); f()", id="a stack of C"
+        ),
+        pytest.param("import time; time.sleep(10**6)", id="sleep for ever"),
+        pytest.param("raise Exception(type('R', (), {'__repr__': loop})())", id="a text without end"),
+        pytest.param("raise type('E', (Exception,), {'__str__': loop})()", id="an error without end"),
         pytest.param("x = [x]\n        while True: x.append(x * 2)", id="a list without end"),
     ],
 )
 def test_what_uses_up_the_machine_is_ended(check: Callable[..., Any], body: str) -> None:
     check(body, "unresolved crashed timeout")
+
+
+def test_a_shape_that_never_ends_does_not_hold_up_the_agent(check: Callable[..., Any]) -> None:
+    """Whatever looks at the output first: the loop, or what is content with its type."""
+    body = "return x.as_subclass(type('S', (torch.Tensor,), {'shape': property(loop)}))"
+    check(body, "ok unresolved crashed timeout")
 
 
 @pytest.mark.parametrize(
@@ -255,6 +273,7 @@ def test_what_is_printed_is_bounded_and_apart_from_the_protocol(prober: Any, tmp
         "import sys; sys.stdout = sys.stderr = None",
         "import time; time.monotonic = lambda: 0.0",
         "import warnings\nfor n in range(10**4): warnings.warn(str(n))",
+        "import os\nfor n in range(2000): os.write(1, b'x' * (1 << 20))",
     ],
 )
 def test_a_poisoned_interpreter_harms_its_own_probe_alone(prober: Any, tmp_path: Path, top: str) -> None:
@@ -365,6 +384,23 @@ def test_what_was_found_before_a_cancellation_is_kept(prober: Any, tmp_path: Pat
     prober.run(cancelled())
     assert prober.service.cached(request, "Good").status == "ok"
     assert prober.service.cached(request, "Bad") is None
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_a_file_that_changes_during_a_probe_leaves_no_report_that_looks_fresh(
+    prober: Any, tmp_path: Path, changed: bool
+) -> None:
+    files = {"net.py": HEAD + "import parts\n" + GOOD, "parts.py": "x = 1\n"}
+    request = prober.request(tmp_path, files, "Good")
+    time.sleep(0.1)
+
+    def tell(report: Report) -> None:
+        if report.stage == "example" and changed:
+            (tmp_path / "parts.py").write_text("x = 2\n")
+
+    (report,) = prober.run(prober.service.reports(request, tell))
+    assert report.status == "ok"
+    assert (prober.service.cached(request, "Good") is None) is changed
 
 
 def test_a_comment_above_a_caller_probes_nothing_again(prober: Any, tmp_path: Path) -> None:

@@ -234,6 +234,14 @@ SPAWNING = (
         "seccomp",
         "import time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: time.sleep(60)\n    os._exit(0)",
     ),
+    attack(
+        "a pickle that starts a program",
+        "landlock seccomp",
+        "import io, torch\nclass Trap:\n"
+        "    def __reduce__(self): return os.posix_spawn, ('/bin/true', ['true'], {})\n"
+        "file = io.BytesIO(); torch.save(Trap(), file); file.seek(0)\n"
+        "return torch.load(file, weights_only=False)",
+    ),
     attack("unshare", "seccomp", "return call(272, 0x10000000)"),
     attack("setns", "seccomp", "return call(308, 0, 0)", off="OSError 22"),
 )

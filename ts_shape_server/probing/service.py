@@ -14,6 +14,7 @@ import functools
 import logging
 import math
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,7 @@ from ts_shape_server.probing.requests import (
     Trial,
 )
 from ts_shape_server.probing.rounds import Round, sentence
-from ts_shape_server.probing.store import Entry, Store, digest, file_digest, key
+from ts_shape_server.probing.store import Entry, Store, digest, file_digest, key, written
 
 __all__ = [
     "ClassRequest",
@@ -53,6 +54,8 @@ log = logging.getLogger(__name__)
 
 DEATHS = 2
 """How many agents in a row may die over a file before the rest of it is given up."""
+TICK = 20_000_000
+"""Nanoseconds that the date of a file may lag behind the clock."""
 MOST_FILES = 3000
 """A report that says that it was made from more files is not kept: each is read at every look."""
 PASSING_SECONDS = 60.0
@@ -152,7 +155,7 @@ class ProbeService:
                 on_report(known)
         deaths, sliced = 0, False
         while remaining := [item for item in request.classes if item.name not in final]:
-            about = Round(request, remaining, on_report, functools.partial(self._keep, request))
+            about = Round(request, remaining, on_report, functools.partial(self._keep, request, time.time_ns()))
             try:
                 done = await self._round(self._report_job(request, remaining, sliced), about)
                 deaths = 0
@@ -351,11 +354,15 @@ class ProbeService:
         torch = None if found is None else (found.path, found.torch)
         return key(item.digest, request.path, item.name, item.decisive(), torch, agent_version())
 
-    def _keep(self, request: FileRequest, item: ClassRequest, report: Report, depends: list[str] | None) -> None:
+    def _keep(
+        self, request: FileRequest, began: int, item: ClassRequest, report: Report, depends: list[str] | None
+    ) -> None:
         """Keep for good what only the code decides, and for a while what the machine decides too: a package that is
         missing may be installed, a module of the workspace that is missing may be written, time may be plenty.
 
-        Called for each report as it comes: what is cancelled later has not been for nothing.
+        Called for each report as it comes: what is cancelled later has not been for nothing. Nothing is kept of a probe
+        during which a file was written that it was made from: it may have seen the text before. `began` is in
+        nanoseconds, by the clock that files are dated by.
         """
         code = report.reason.code if report.reason is not None else ""
         if code in ("internal", "sandbox", "cancelled"):
@@ -364,7 +371,7 @@ class ProbeService:
         lasting = decided and depends is not None and not report.stubbed
         absent = [place for name in report.stubbed for place in request.places_of(name)]
         paths = [path for path in [*(depends or ()), *absent] if path != request.path and request.covers(path)]
-        if len(paths) > MOST_FILES:
+        if len(paths) > MOST_FILES or any(written(path, request.overlays) >= began - TICK for path in paths):
             return
         others = {path: file_digest(path, request.overlays) for path in paths}
         entry = Entry(report, request.text(), others, item.places())

@@ -73,6 +73,14 @@ def file_digest(path: str, overlays: Mapping[str, str]) -> str:
         return "unreadable"
 
 
+def written(path: str, overlays: Mapping[str, str]) -> int:
+    """When a file was last written, in nanoseconds since 1970; 0 for an open one, whose text is known, and for none."""
+    try:
+        return 0 if path in overlays else Path(path).stat().st_mtime_ns
+    except (OSError, ValueError):
+        return 0
+
+
 _digests: dict[str, tuple[int, int, str]] = {}
 """By path: when the file was written, its size, its hash. A hover asks for the same files again and again."""
 

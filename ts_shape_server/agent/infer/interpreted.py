@@ -13,8 +13,13 @@ _TYPES: dict[str, type[Exception]] = {
 
 
 def inner(error: Exception) -> Exception:
-    """What was raised inside, with `error` as its cause; `error` itself if it is no such page."""
-    text = str(error)
+    """What was raised inside, with `error` as its cause; `error` itself if it is no such page. One that fails to say
+    what it is, is replaced by one that can.
+    """
+    try:
+        text = str(error)
+    except Exception:
+        return RuntimeError(f"{type(error).__name__} without a text").with_traceback(error.__traceback__)
     if not text.startswith(_HEAD):
         return error
     found = list(_RAISED.finditer(text))
