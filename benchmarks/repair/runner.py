@@ -26,7 +26,7 @@ from ts_shape_server.model import Report
 from ts_shape_server.workspace import Workspace
 
 _ROOT = Path(__file__).parents[2]
-_STILL = re.compile(r"^(?P<name>\S+) still fails(?: \(line \d+\))?: (?P<words>.*)$")
+_STILL = re.compile(r"^(?P<name>\S+) still fails(?: \([^)]*line \d+\))?: (?P<words>.*)$")
 _DONE = re.compile(r"^(?P<name>[\w.]+): (?P<words>.*)\.$")
 
 

@@ -384,6 +384,79 @@ def test_a_module_that_is_looked_up_by_name_is_found_in_a_method(tmp_path: Path)
     assert "getattr" not in text
 
 
+def test_the_types_of_static_methods_are_written(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            @staticmethod
+            def above(x, threshold=0.5):
+                return (x > threshold).float()
+
+            def forward(self, x):
+                return self.above(x, 0.2)
+        """
+    check(tmp_path, source, "def above(x, threshold: float = 0.5):")
+
+
+def test_lambdas_are_methods_or_layers(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self, plain=True):
+                super().__init__()
+                self.twice = lambda v: v * 2  # of what comes in
+                self.act = (lambda v: v) if plain else nn.ReLU()
+
+            def forward(self, x):
+                return self.act(self.twice(x))
+        """
+    text = check(tmp_path, source, "self.act = (nn.Identity()) if plain else nn.ReLU()")
+    assert "    def twice(self, v):\n        return v * 2\n\n    def forward" in text
+    assert "self.twice = " not in text
+
+
+def test_a_lambda_that_takes_from_the_constructor_stays(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self, factor=2):
+                super().__init__()
+                self.scaled = lambda v: v * factor
+                self.fc = nn.Linear(3, 3)
+
+            def forward(self, x):
+                x = self.scaled(x)
+                return self.fc(x)
+        """
+    text = HEADER + textwrap.dedent(source)
+    assert Bench(tmp_path / "net.py", text, X, {}).repaired().text == text
+
+
+def test_what_sets_attributes_of_tensors_is_said_by_methods(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(3, 3)
+                self.register_buffer("mask", torch.ones(3, 3).tril())
+
+            def forward(self, x):
+                self.fc.weight.data *= self.mask  # masked
+                return self.fc(x)
+        """
+    check(tmp_path, source, "self.fc.weight.data.mul_(self.mask)  # masked")
+
+
+def test_tensor_types_and_map_are_spelled_as_torchscript_has_them(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def forward(self, x):
+                rows, columns = map(int, x.size())
+                doubled = list(map(lambda size: size * 2, x.shape))
+                mask = (x > 0).type(torch.FloatTensor)
+                return x * mask * rows * columns * doubled[0]
+        """
+    comprehensions = ("[int(item) for item in x.size()]", "doubled = [item * 2 for item in x.shape]")
+    check(tmp_path, source, *comprehensions, '(x > 0).to(torch.device("cpu"), torch.float32)')
+
+
 def test_the_parents_forward_is_written_out(tmp_path: Path) -> None:
     source = """
         class Net(nn.Linear):

@@ -28,9 +28,10 @@ def collect(seen: Mapping[CodeType, Seen], pristine: nn.Module, used: nn.Module,
     `pristine` is an instance that has not run, `used` one that has: an attribute may have changed its type between.
     """
     found: list[dict[str, Any]] = []
+    static = _static_methods(used)
     for entry in seen.values():
         if entry.path == path and entry.code.co_name.isidentifier():
-            found.extend(_of_function(entry))
+            found.extend(_of_function(entry, entry.owner or static.get(entry.code)))
     before = dict(pristine.named_modules())
     done: set[type] = set()
     for name, module in used.named_modules():
@@ -48,17 +49,29 @@ def _defined_in(kind: type, path: str) -> bool:
     return any(code is not None and code.co_filename == path for code in (forward, initialise))
 
 
-def _of_function(entry: Seen) -> Iterator[dict[str, Any]]:
-    function = _function(entry)
+def _static_methods(module: nn.Module) -> dict[CodeType, type]:
+    """The classes of static methods, which no argument tells."""
+    kinds = {kind for part in module.modules() for kind in type(part).__mro__ if kind.__module__[:6] != "torch."}
+    found: dict[CodeType, type] = {}
+    for kind in kinds:
+        for member in vars(kind).values():
+            code = getattr(member.__func__, "__code__", None) if isinstance(member, staticmethod) else None
+            if code is not None:
+                found[code] = kind
+    return found
+
+
+def _of_function(entry: Seen, kind: type | None) -> Iterator[dict[str, Any]]:
+    function = _function(kind, entry.name)
     hints = getattr(function, "__annotations__", {}) if function is not None else {}
     scope = getattr(function, "__globals__", {})
     defaults = _defaults(function)
-    owner = entry.owner.__qualname__ if entry.owner is not None else ""
+    owner = kind.__qualname__ if kind is not None else ""
     variadic = entry.code.co_varnames[entry.code.co_argcount + entry.code.co_kwonlyargcount :][:2]
-    for name, kind in entry.parameters.items():
+    for name, seen in entry.parameters.items():
         if name in variadic and entry.code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
             continue
-        wanted = types.with_default(kind, defaults, name)
+        wanted = types.with_default(seen, defaults, name)
         if wanted.representable:
             needed = _needed(wanted, hints.get(name, inspect.Signature.empty), scope)
             yield _annotation(owner, entry.name, name, wanted, needed)
@@ -72,10 +85,10 @@ def _annotation(owner: str, function: str, name: str, kind: Type, needed: bool) 
     return {"owner": owner, "function": function, "name": name, "type": str(kind), "needed": needed}
 
 
-def _function(entry: Seen) -> Any:
-    if entry.owner is None:
+def _function(owner: type | None, name: str) -> Any:
+    if owner is None:
         return None
-    member = vars(entry.owner).get(entry.name)
+    member = vars(owner).get(name)
     member = member.fget if isinstance(member, property) else member
     return inspect.unwrap(getattr(member, "__func__", member)) if member is not None else None
 

@@ -1,10 +1,14 @@
-"""Functions that `forward` defines inside itself: they move out, and what they take from around them is passed."""
+"""Functions that are made inside others: they become methods or functions of their own, and what they take from around
+them is passed.
+"""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import TypeGuard
 
+from ts_shape_server.analysis.rewrites.building import removal
 from ts_shape_server.analysis.rewrites.extraction import has_long_strings
 from ts_shape_server.analysis.rewrites.situation import Definition, Place, Rewrite, Situation
 from ts_shape_server.analysis.scopes import FUNCTIONS
@@ -43,6 +47,85 @@ def moved_out(situation: Situation, place: Place) -> Iterator[Rewrite]:
             edits.append(situation.replace(use, prefix + name))
     kind = "method" if method else "function"
     yield Rewrite(f"Move `{inner.name}` out of `{outer.name}` into a {kind} `{name}`", tuple(edits))
+
+
+def lambda_attributes(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``self.act = lambda x: …`` in `__init__` as a method `act`; one that only gives back what it gets is a layer."""
+    owner = place.owner
+    initialiser = situation.method(owner, "__init__") if owner is not None else None
+    if owner is None or initialiser is None or "has no attribute" not in place.said:
+        return
+    for node in ast.walk(place.statement):
+        if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name) or node.value.id != "self":
+            continue
+        made = [item for item in ast.walk(owner) if _sets(item, node.attr)]
+        edits = _as_layers(situation, made)
+        if edits:
+            yield Rewrite(f"Make `self.{node.attr}` an `nn.Identity` where it changes nothing", tuple(edits))
+        elif len(made) == 1 and situation.method(owner, node.attr) is None:
+            moved = _as_method(situation, initialiser, made[0], node.attr)
+            if moved is not None:
+                yield Rewrite(f"Make the lambda `self.{node.attr}` a method", tuple(moved))
+
+
+def _sets(node: ast.AST, name: str) -> TypeGuard[ast.Assign]:
+    """Whether a statement is ``self.name = …``."""
+    if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+        return False
+    target = node.targets[0]
+    own = isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "self"
+    return own and isinstance(target, ast.Attribute) and target.attr == name
+
+
+def _as_layers(situation: Situation, made: list[ast.Assign]) -> list[TextEdit]:
+    """Lambdas that give back their argument, as the layer that does."""
+    spelled = next((name for name, path in situation.classes.imports.items() if path == "torch.nn"), "")
+    spelled = spelled or ("torch.nn" if situation.classes.imports.get("torch") == "torch" else "")
+    edits = []
+    for node in [item for statement in made for item in ast.walk(statement.value)]:
+        if not isinstance(node, ast.Lambda) or not isinstance(node.body, ast.Name) or not spelled:
+            continue
+        if [item.arg for item in ast.walk(node.args) if isinstance(item, ast.arg)] == [node.body.id]:
+            edits.append(situation.replace(node, f"{spelled}.Identity()"))
+    return edits
+
+
+def _as_method(
+    situation: Situation, initialiser: Definition, statement: ast.Assign, name: str
+) -> list[TextEdit] | None:
+    function = statement.value
+    block = situation.block_of(statement)
+    if not isinstance(function, ast.Lambda) or block is not initialiser.body or len(block) < 2:
+        return None
+    arguments = function.args
+    if not situation.alone(statement) or arguments.vararg or arguments.kwarg or arguments.posonlyargs:
+        return None
+    around = {item.arg for item in ast.walk(initialiser.args) if isinstance(item, ast.arg)} - {"self"}
+    inside = set(ast.walk(function))
+    around |= {
+        node.id
+        for node in ast.walk(initialiser)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node not in inside
+    }
+    own = {item.arg for item in arguments.args}
+    names = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+    text = situation.text(function.body)
+    if (names - own) & around or "self" in own or "\n" in text:
+        return None
+    indent = situation.indent(initialiser)
+    step = situation.indent(initialiser.body[0])[len(indent) :] or "    "
+    plain = ast.unparse(arguments)
+    lines = [f"{indent}def {name}(self{', ' if plain else ''}{plain}):", f"{indent}{step}return {text}"]
+    after = _next(situation, initialiser)
+    where = situation.above(after, lines) if after is not None else situation.above(initialiser, lines)
+    return [removal(situation, statement), where]
+
+
+def _next(situation: Situation, function: Definition) -> Definition | None:
+    """The method after another one."""
+    block = situation.block_of(function) or []
+    later = block[block.index(function) + 1 :] if function in block else []
+    return next((item for item in later if isinstance(item, FUNCTIONS)), None)
 
 
 def _is_plain(situation: Situation, inner: ast.FunctionDef) -> bool:

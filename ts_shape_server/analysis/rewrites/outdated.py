@@ -7,9 +7,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation, holdable
-from ts_shape_server.model import TextEdit
+from ts_shape_server.model import Range, TextEdit
 
 _MATH = frozenset({"sqrt", "exp", "log", "log2", "log10", "ceil", "floor", "pi", "e", "sin", "cos", "tan"})
 _DTYPES = {"torch.Tensor": "torch.float32", "torch.FloatTensor": "torch.float32", "torch.LongTensor": "torch.int64"}
@@ -145,3 +146,100 @@ def _part(situation: Situation, node: ast.expr) -> str | None:
         return f"[{situation.text(node)}]" if situation.type_of(node) in ("int", None) else None
     kind = situation.type_of(node.value) or ""
     return f"list({situation.text(node.value)})" if kind.startswith("List[int") and holdable(kind) else None
+
+
+_IN_PLACE: dict[type, str] = {ast.Mult: "mul_", ast.Add: "add_", ast.Sub: "sub_", ast.Div: "div_"}
+
+
+def set_attributes(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``w.data *= m`` as ``w.data.mul_(m)``, ``x.requires_grad = True`` as ``x.requires_grad_(True)``."""
+    statement = place.statement
+    if "Tried to set an attribute" not in place.said:
+        return
+    if isinstance(statement, ast.AugAssign) and type(statement.op) in _IN_PLACE:
+        if isinstance(statement.target, ast.Attribute) and statement.target.attr == "data":
+            name, value = _IN_PLACE[type(statement.op)], situation.text(statement.value)
+            text = f"{situation.text(statement.target)}.{name}({value})"
+            yield Rewrite(f"Write the assignment as `{name}`", (situation.replace(statement, text),))
+    elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        target = statement.targets[0]
+        if isinstance(target, ast.Attribute) and target.attr == "requires_grad":
+            text = f"{situation.text(target)}_({situation.text(statement.value)})"
+            yield Rewrite("Write the assignment as `requires_grad_`", (situation.replace(statement, text),))
+
+
+_TENSOR_TYPES = {
+    "FloatTensor": "float32",
+    "DoubleTensor": "float64",
+    "HalfTensor": "float16",
+    "LongTensor": "int64",
+    "IntTensor": "int32",
+    "ShortTensor": "int16",
+    "ByteTensor": "uint8",
+    "CharTensor": "int8",
+    "BoolTensor": "bool",
+}
+
+
+def tensor_types(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``x.type(torch.FloatTensor)`` as ``x.to(torch.device("cpu"), torch.float32)``: the old types are of the CPU."""
+    edits = []
+    for node in ast.walk(place.statement):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "type":
+            continue
+        if len(node.args) != 1 or node.keywords or situation.type_of(node.func.value) not in ("Tensor", None):
+            continue
+        dtype = _dtype_of(situation, node.args[0])
+        if dtype is not None:
+            called, whole = situation.range_of(node.func), situation.range_of(node)
+            span = Range(called.end_line, called.end_column - len("type"), whole.end_line, whole.end_column)
+            edits.append(TextEdit(span, f'to(torch.device("cpu"), torch.{dtype})'))
+    if edits and situation.means(ast.Name("torch"), "torch"):
+        yield Rewrite("Name the dtype instead of a tensor type", tuple(edits))
+
+
+def _dtype_of(situation: Situation, node: ast.expr) -> str | None:
+    path = node.value if isinstance(node, ast.Constant) else situation.path_of(node)
+    if not isinstance(path, str) or not path.startswith("torch."):
+        return None
+    return _TENSOR_TYPES.get(path.removeprefix("torch."))
+
+
+def mapped(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``h, w = map(int, sizes)`` and ``list(map(int, sizes))`` as a comprehension."""
+    edits = []
+    for node in ast.walk(place.statement):
+        if not _is_call(node, "map") or len(node.args) != 2 or isinstance(node.args[1], ast.Starred):
+            continue
+        above = situation.parents.get(node)
+        item = situation.free_name("item", place.function)
+        called = _applied(situation, node.args[0], item)
+        text = f"[{called} for {item} in {situation.text(node.args[1])}]"
+        if called and isinstance(above, ast.Assign) and isinstance(above.targets[0], (ast.Tuple, ast.List)):
+            edits.append(situation.replace(node, text))
+        elif called and above is not None and _is_call(above, "list") and len(above.args) == 1:
+            edits.append(situation.replace(above, text))
+    if edits:
+        yield Rewrite("Write `map` as a comprehension", tuple(edits))
+
+
+def _is_call(node: ast.AST, name: str) -> TypeGuard[ast.Call]:
+    plain = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+    return plain and not node.keywords  # type: ignore[attr-defined]  # it is a call
+
+
+def _applied(situation: Situation, function: ast.expr, item: str) -> str:
+    """A function of one argument called; empty for an expression that a comprehension would evaluate each time."""
+    if isinstance(function, ast.Lambda):
+        arguments = function.args.args
+        if len(arguments) != 1 or function.args.vararg or function.args.kwarg or function.args.defaults:
+            return ""
+        names = [node for node in ast.walk(function.body) if isinstance(node, ast.Name) and node.id == arguments[0].arg]
+        text, start = situation.text(function.body), situation.range_of(function.body)
+        if "\n" in text:
+            return ""
+        for node in sorted(names, key=lambda node: -node.col_offset):
+            column = situation.range_of(node).column - start.column
+            text = text[:column] + item + text[column + len(node.id) :]
+        return text
+    return f"{situation.text(function)}({item})" if isinstance(function, (ast.Name, ast.Attribute)) else ""
