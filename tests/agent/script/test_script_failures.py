@@ -97,14 +97,13 @@ class Net(nn.Module):
 BRANCHES = """
 class Net(nn.Module):
     def forward(self, x):
-        if x.dim() == 2:
-            r = x
-        else:
-            r = [x]
-        n = 3
-        n = x
-        #   ^ becomes `Tensor`
-        return r, n
+        n: int = 3
+        for index in range(2):
+            n = x
+            #   ^ becomes `Tensor`
+        s = x if x.dim() == 2 else [x]
+        #   ^^^^^^^^^^^^^^^^^^^^^^^^^^ needs one type
+        return x, n
 """
 ATTRIBUTES = """
 class Net(nn.Module):
@@ -116,14 +115,15 @@ class Net(nn.Module):
 
     def forward(self, x):
         self.cache.append(x)
-        #^^^^^^^^^ is a Python `list`
+    #   ^^^^^^^^^^ is a Python `list`
         self.hidden = x
+    #   ^^^^^^^^^^^^^^^ is `None` to TorchScript and gets `Tensor`
         return self.table["a"](x)
-        #      ^^^^^^^^^^ is a Python `dict`
+    #          ^^^^^^^^^^ is a Python `dict`
 """
 
 
-@pytest.mark.parametrize("source", [NUMPY, UNTYPED, LIST, STATEMENTS, VARIADIC], ids=range(5))
+@pytest.mark.parametrize("source", [NUMPY, UNTYPED, LIST, STATEMENTS, VARIADIC, BRANCHES, ATTRIBUTES], ids=range(7))
 def test_every_refusal_is_found_where_it_is(load: Any, source: str) -> None:
     check(load, source)
 
@@ -147,3 +147,52 @@ def test_a_constructor_that_works_once_leaves_the_state_unknown(load: Any) -> No
     found = script.examine(run, context)
     assert found["script"] == {"ok": None, "failures": []}
     assert found["trace"] == {"ok": None, "warnings": []}
+
+
+ONE_DEFAULT = """
+class Inner(nn.Module):
+    def forward(self, x, mask=None):
+    #                    ^^^^ annotate `mask: Optional[Tensor]`
+        return x if mask is None else x * mask
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = Inner()
+
+    def forward(self, x):
+        return self.inner(x)
+"""
+TWO_DEFAULTS = ONE_DEFAULT.replace("x, mask=None", "x, bias=None, mask=None").replace("mask: Opt", "bias: Opt")
+LAYER = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0))
+    #   ^^^^^^^^^ `dropout` takes a `float`
+
+    def forward(self, x):
+        return self.body(x)
+"""
+HOOK = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.utils.spectral_norm(nn.Linear(3, 3)), nn.ReLU())
+    #   ^^^^^^^^^ a `SpectralNorm` hook cannot be compiled
+
+    def forward(self, x):
+        return self.body(x)
+"""
+
+
+@pytest.mark.parametrize("source", [ONE_DEFAULT, TWO_DEFAULTS, LAYER, HOOK], ids=range(4))
+def test_a_refusal_for_which_torch_names_no_place_of_the_users_is_found_by_trying(load: Any, source: str) -> None:
+    (failure,) = check(load, source)
+    named = 'File "' in failure["detail"]
+    assert not named or failure["related"][0]["path"].endswith("dropout.py"), failure
+
+
+def test_all_parameters_that_only_together_repair_are_named(load: Any) -> None:
+    (failure,) = check(load, TWO_DEFAULTS)
+    assert "`bias`" in failure["message"] and "`mask`" in failure["message"]

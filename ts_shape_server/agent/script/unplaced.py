@@ -1,7 +1,8 @@
 """Refusals for which torch names no place: finds the place by trying, or by the module at fault.
 
 First the repair that such refusals most often want (a parameter that is None by default and has no annotation), one
-parameter at a time; then the module that was being compiled, at the place where the user's source makes it.
+parameter at a time and then all of a function; then the module that was being compiled, at the place where the user's
+source makes it.
 """
 
 from __future__ import annotations
@@ -24,19 +25,36 @@ from ts_shape_server.agent.script.types import Type
 
 
 def repairs(search: Search) -> Iterator[Candidate]:
-    """Annotations of single parameters, those with a None default first."""
-    for function in list(search.sources.functions.values()):
-        if not search.users(function.path):
+    """Annotations of parameters that are None by default: each alone, then all of a function together."""
+    single = [list(_of_function(search, function)) for function in list(search.sources.functions.values())]
+    for candidates in single:
+        yield from candidates
+    for candidates in single:
+        if len(candidates) > 1:
+            every = tuple(edit for item in candidates for edit in item.edits)
+            names = tuple(name for item in candidates for name in item.repairs)
+            fewer = tuple(_without(candidates, left) for left in candidates) if len(candidates) > 2 else ()
+            yield Candidate(candidates[0].function, every, repairs=names, narrower=fewer)
+
+
+def _of_function(search: Search, function: Parsed) -> Iterator[Candidate]:
+    if not search.users(function.path):
+        return
+    seen = search.seen_of(function)
+    for argument in [*function.tree.args.args, *function.tree.args.kwonlyargs]:
+        default = default_of(function.tree, argument.arg)
+        if argument.annotation is not None or not isinstance(default, ast.Constant) or default.value is not None:
             continue
-        seen = search.seen_of(function)
-        for argument in [*function.tree.args.args, *function.tree.args.kwonlyargs]:
-            default = default_of(function.tree, argument.arg)
-            if argument.annotation is not None or not isinstance(default, ast.Constant) or default.value is not None:
-                continue
-            kind = seen.parameters.get(argument.arg, types.NONE) if seen is not None else types.NONE
-            wanted = types.join(types.NONE, kind) if kind.representable else types.NONE
-            wanted = Type("Optional", (types.TENSOR,)) if wanted == types.NONE else wanted
-            yield Candidate(function, (edits.annotated(search.sources, argument.arg, wanted),), repairs=(argument.arg,))
+        kind = seen.parameters.get(argument.arg, types.NONE) if seen is not None else types.NONE
+        wanted = types.join(types.NONE, kind) if kind.representable else types.NONE
+        wanted = Type("Optional", (types.TENSOR,)) if wanted == types.NONE else wanted
+        yield Candidate(function, (edits.annotated(search.sources, argument.arg, wanted),), repairs=(argument.arg,))
+
+
+def _without(candidates: list[Candidate], left: Candidate) -> Candidate:
+    kept = [item for item in candidates if item is not left]
+    every = tuple(edit for item in kept for edit in item.edits)
+    return Candidate(left.function, every, repairs=tuple(name for item in kept for name in item.repairs))
 
 
 def place(problem: Problem, module: nn.Module, search: Search) -> Problem:
