@@ -97,13 +97,9 @@ class Net(nn.Module):
 BRANCHES = """
 class Net(nn.Module):
     def forward(self, x):
-        n: int = 3
-        for index in range(2):
-            n = x
-            #   ^ becomes `Tensor`
         s = x if x.dim() == 2 else [x]
         #   ^^^^^^^^^^^^^^^^^^^^^^^^^^ needs one type
-        return x, n
+        return x
 """
 ATTRIBUTES = """
 class Net(nn.Module):
