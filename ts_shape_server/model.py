@@ -383,8 +383,9 @@ class Report:
     `example` and `second` map parameter names to values in the contract's nested form (``{"tensor": [2, 3]}``,
     ``{"list": …}``, ``{"tuple": …}``, ``{"dict": …}``, ``{"expr": …}``, and ``{"make": expression, "fields": …}`` for
     an object that is made of fields). `second` is another size that the claim allows and that ran, None when the input
-    is fixed. `evidence` lists what decided, strongest first; `notes` say in sentences what could not be examined.
-    `elapsed_ms` is wall time, `core_ms` processor time.
+    is fixed; `others` are inputs of other types that the workspace passes and that run. `evidence` lists what decided,
+    strongest first; `notes` say in sentences what could not be examined. `elapsed_ms` is wall time, `core_ms`
+    processor time.
     """
 
     path: str
@@ -396,6 +397,7 @@ class Report:
     inputs: tuple[InputSpec, ...] = ()
     example: Mapping[str, Json] = field(default_factory=dict)
     second: Mapping[str, Json] | None = None
+    others: tuple[Mapping[str, Json], ...] = ()
     symbols: tuple[tuple[str, Symbol], ...] = ()
     constraints: tuple[str, ...] = ()
     outputs: tuple[ValueSpec, ...] = ()
@@ -427,6 +429,7 @@ class Report:
             inputs=tuple(InputSpec.from_json(item) for item in data.get("inputs", ())),
             example=data.get("example") or {},
             second=data.get("second"),
+            others=tuple(data.get("others", ())),
             symbols=tuple((name, Symbol.from_json(item)) for name, item in data.get("symbols", {}).items()),
             constraints=tuple(data.get("constraints", ())),
             outputs=tuple(ValueSpec.from_json(item) for item in data.get("outputs", ())),
@@ -456,6 +459,7 @@ class Report:
             "inputs": [item.to_json() for item in self.inputs],
             "example": dict(self.example),
             "second": None if self.second is None else dict(self.second),
+            "others": [dict(item) for item in self.others],
             "symbols": {name: item.to_json() for name, item in self.symbols},
             "constraints": list(self.constraints),
             "outputs": [item.to_json() for item in self.outputs],

@@ -26,7 +26,8 @@ class Run:
     """A class with the constructor arguments and inputs for which it is known to run.
 
     `second` holds inputs of another allowed size, None where the size is fixed. `dtype`, such as ``float16``, is that
-    of all floating weights and inputs; empty where each has its own.
+    of all floating weights and inputs; empty where each has its own. `others` are inputs of other types that the
+    workspace passes and that run.
     """
 
     cls: type[nn.Module]
@@ -35,6 +36,7 @@ class Run:
     example: Mapping[str, Any]
     second: Mapping[str, Any] | None
     dtype: str = ""
+    others: tuple[Mapping[str, Any], ...] = ()
 
     def build(self) -> nn.Module:
         """A fresh instance on the CPU, in `eval` mode, with the same weights each time.
@@ -70,7 +72,8 @@ class Run:
 def from_report(cls: type[nn.Module], namespace: Mapping[str, Any], report: Mapping[str, Any]) -> Run:
     """The run that `report` (the JSON contract's object) describes."""
     init = {name: item["expr"] for name, item in (report.get("init") or {}).get("args", {}).items()}
-    return Run(cls, namespace, init, report.get("example") or {}, report.get("second"))
+    others = tuple(report.get("others") or ())
+    return Run(cls, namespace, init, report.get("example") or {}, report.get("second"), others=others)
 
 
 def build(cls: type[nn.Module], init: Mapping[str, str], namespace: Mapping[str, Any]) -> nn.Module:

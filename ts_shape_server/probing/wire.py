@@ -326,6 +326,7 @@ _REPORT = _record(
         "inputs": _list_of(lambda item: _named(item)),
         "example": _or_null(_object_of(_example)),
         "second": _or_null(_object_of(_example)),
+        "others": _list_of(_object_of(_example)),
         "symbols": _object_of(_record({}, {"min": _NUMBER, "max": _NUMBER_OR_NULL, "multiple_of": _NUMBER})),
         "constraints": _TEXTS,
         "outputs": _list_of(_spec),

@@ -117,22 +117,6 @@ class Net(nn.Module):
             x = x * self.mask
         return x
 """,
-    "an attribute that the caller sets": """
-class Net(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.mask = None
-
-    def forward(self, x):
-        if self.mask is not None:
-        #  ^^^^^^^^^ what `net.mask` sets later
-            x = x * self.mask
-        return x
-
-def main():
-    net = Net()
-    net.mask = torch.ones(3)
-""",
     "a constant that a method sets": """
 class Net(nn.Module):
     __constants__ = ["scale"]
@@ -212,6 +196,38 @@ class Net(nn.Module):
     def forward(self, x):
         mask = self.mask
         return x if mask is None else x * mask
+""",
+    "a constant that the constructor and a caller set": """
+class Net(nn.Module):
+    __constants__ = ["scale"]
+
+    def __init__(self):
+        super().__init__()
+        self.reset(2.0)
+
+    def reset(self, scale):
+        self.scale = scale
+
+    def forward(self, x):
+        return x * self.scale
+
+def make():
+    net = Net()
+    net.scale = 3.0
+    return net
+""",
+    "an overloaded forward": """
+class Net(nn.Module):
+    @torch.jit._overload_method
+    def forward(self, x: List[Tensor]) -> Tensor:
+        pass
+
+    @torch.jit._overload_method
+    def forward(self, x: Tensor) -> Tensor:
+        pass
+
+    def forward(self, x):
+        return x if isinstance(x, Tensor) else x[0]
 """,
     "a call of its own that changes nothing": """
 class Net(nn.Module):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,6 +45,8 @@ FIRST_SHARE = 0.5
 HOST_SECONDS = 1.5
 ADJUSTMENTS, ADJUSTMENT_SECONDS = 4, 1.0
 OTHER_PLANS = 4
+OTHERS = 4
+"""Of inputs of other types that the workspace passes."""
 SYMBOLIC_SECONDS = 6.0
 REAL_SECONDS = 8.0
 REAL_PARAMETERS = 30_000_000
@@ -67,6 +69,7 @@ class Solved:
     labels: tuple[str, ...]
     contradictions: tuple[contradictions.Contradiction, ...] = ()
     notes: tuple[str, ...] = ()
+    others: tuple[values.Inputs, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -274,9 +277,26 @@ def _search(
                 wrong = contradictions.find(built.session, starts, start, checked.inputs, said, context)
                 passed = {item.name for item in checked.inputs}
                 left = tuple(item for item in omitted if item.name not in passed)
-                return Solved(built.session, checked, built.plan, {}, left, axes, labels, wrong)
+                others = _of_other_kinds(built.session, starts, checked.inputs, deadline)
+                return Solved(built.session, checked, built.plan, {}, left, axes, labels, wrong, (), others)
         failed = checked
     return _unsolved(built.session, failed, context), failed.outcome.steps
+
+
+def _of_other_kinds(
+    session: Session, starts: Sequence[points.Start], found: values.Inputs, deadline: float
+) -> tuple[values.Inputs, ...]:
+    """What the workspace passes besides, of other types than what was found, where that runs."""
+    kinds = {tuple((item.name, values.kind(item.guess)) for item in found)}
+    others: list[values.Inputs] = []
+    for start in starts:
+        kind = tuple((item.name, values.kind(item.guess)) for item in start.inputs)
+        if start.drawn is None or kind in kinds or len(others) >= OTHERS or now() > deadline:
+            continue
+        kinds.add(kind)
+        if session.concrete(start.inputs).error is None:
+            others.append(start.inputs)
+    return tuple(others)
 
 
 def _with_different_items(session: Session, found: search.Found) -> search.Found:

@@ -73,6 +73,18 @@ class InputGuess:
 Inputs = tuple[InputGuess, ...]
 
 
+def kind(guess: Guess) -> str:
+    """The type of a guess without its sizes; lists are of one kind, however long."""
+    if isinstance(guess, TensorGuess):
+        return "Tensor"
+    if isinstance(guess, ConstantGuess):
+        return guess.type
+    if isinstance(guess, SequenceGuess):
+        inside = [kind(item) for item in guess.items]
+        return f"{guess.kind}[{', '.join(dict.fromkeys(inside) if guess.kind == 'list' else inside)}]"
+    return "{" + ", ".join(f"{key}: {kind(item)}" for key, item in guess.items) + "}"
+
+
 def tensors(guess: Guess) -> Iterator[TensorGuess]:
     """The tensors of the tree, from left to right."""
     if isinstance(guess, TensorGuess):

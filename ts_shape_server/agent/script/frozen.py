@@ -11,7 +11,7 @@ import ast
 import inspect
 import linecache
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -33,7 +33,7 @@ _PLAIN = (bool, int, float, str)
 def collect(session: Session, search: Search) -> Iterator[dict[str, Any]]:
     """The contract's failures for what is frozen or dropped in a module that scripts."""
     compiled = [item for item in search.sources.functions.values() if search.users(item.path)]
-    yield from _attributes(session.pristine, compiled, session.context.source, session.context.path)
+    yield from _attributes(session.pristine, compiled)
     yield from _values_elsewhere(compiled, search, session.context.source)
     yield from _hooks(session.pristine, search)
 
@@ -48,7 +48,7 @@ def _failure(message: str, place: Place, *related: Place) -> dict[str, Any]:
     }
 
 
-def _attributes(module: nn.Module, compiled: Iterable[Parsed], source: str, path: str) -> Iterator[dict[str, Any]]:
+def _attributes(module: nn.Module, compiled: Iterable[Parsed]) -> Iterator[dict[str, Any]]:
     """``self.mask`` that is None, or a constant, when the class is compiled and that something sets later."""
     told: set[tuple[type, str]] = set()
     functions = list(compiled)
@@ -61,7 +61,7 @@ def _attributes(module: nn.Module, compiled: Iterable[Parsed], source: str, path
                 if (kind, node.attr) in told or not hasattr(part, node.attr):
                     continue
                 fixed = _fixed(part, node.attr)
-                setter = _setter(kind, node.attr, functions, source, path) if fixed else None
+                setter = _setter(kind, node.attr, functions) if fixed else None
                 if setter is None:
                     continue
                 told.add((kind, node.attr))
@@ -69,7 +69,7 @@ def _attributes(module: nn.Module, compiled: Iterable[Parsed], source: str, path
 
 
 def _words(name: str, fixed: str, setter: Place) -> str:
-    later = f"what `{setter.caption}` sets later does not reach the script" if setter.caption else "it is set later"
+    later = f"what `{setter.caption}` sets later does not reach the script"
     if fixed == "None":
         return (
             f"`self.{name}` is None when the class is compiled, so TorchScript leaves out what needs it; "
@@ -95,9 +95,7 @@ def _is_of(function: Parsed, kind: type) -> bool:
     """Whether a class has the function as a method."""
     inner = inspect.unwrap(function.function)
     member: Any = inspect.getattr_static(kind, getattr(inner, "__name__", ""), None)
-    return getattr(inspect.unwrap(getattr(member, "__func__", member)), "__code__", None) is getattr(
-        inner, "__code__", inner
-    )
+    return _code_of(member) is getattr(inner, "__code__", inner)
 
 
 def _reads(function: Parsed) -> Iterator[ast.Attribute]:
@@ -111,18 +109,39 @@ def _is_own(node: ast.AST, name: str = "") -> bool:
     return own and (not name or getattr(node, "attr", "") == name)
 
 
-def _setter(kind: type, name: str, compiled: Iterable[Parsed], source: str, path: str) -> Place | None:
-    """Where the attribute is set after the class is made: in a method that is not compiled, or by its caller."""
+def _setter(kind: type, name: str, compiled: Iterable[Parsed]) -> Place | None:
+    """Where a method that is not compiled sets the attribute once the class is made."""
     known = {getattr(inspect.unwrap(item.function), "__code__", None) for item in compiled}
-    for base in kind.__mro__:
-        for member in vars(base).values():
-            code = getattr(inspect.unwrap(getattr(member, "__func__", member)), "__code__", None)
-            if code is None or code in known or code.co_name in ("__init__", "__new__", "__setstate__"):
-                continue
-            place = _stored_in(code, name) if base.__module__.partition(".")[0] != "torch" else None
+    methods = {
+        code: base
+        for base in kind.__mro__
+        if base.__module__.partition(".")[0] != "torch"
+        for code in map(_code_of, vars(base).values())
+        if code is not None
+    }
+    making = _making({code.co_name: code for code in methods})
+    for code in methods:
+        if code not in known and code.co_name not in making:
+            place = _stored_in(code, name)
             if place is not None:
                 return place
-    return _stored_by_caller(source, path, name)
+    return None
+
+
+def _code_of(member: Any) -> Any:
+    return getattr(inspect.unwrap(getattr(member, "__func__", member)), "__code__", None)
+
+
+def _making(methods: Mapping[str, Any]) -> set[str]:
+    """The methods that run while an instance is made or restored: the constructor, and what it calls."""
+    found: set[str] = set()
+    waiting = ["__init__", "__new__", "__setstate__", "__post_init__"]
+    while waiting:
+        name = waiting.pop()
+        if name in methods and name not in found:
+            found.add(name)
+            waiting += methods[name].co_names
+    return found
 
 
 def _stored_in(code: Any, name: str) -> Place | None:
@@ -136,21 +155,6 @@ def _stored_in(code: Any, name: str) -> Place | None:
     for node in _assigned(tree):
         if _is_own(node, name):
             return _shifted(code.co_filename, node, max(first, 1) - 1, indent, code.co_name)
-    return None
-
-
-def _stored_by_caller(source: str, path: str, name: str) -> Place | None:
-    """``model.<name> = …`` in the file, outside of classes."""
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError):
-        return None
-    for statement in tree.body:
-        if isinstance(statement, ast.ClassDef):
-            continue
-        for node in _assigned(statement):
-            if isinstance(node, ast.Attribute) and node.attr == name and not _is_own(node):
-                return _shifted(path, node, 0, 0, ast.unparse(node))
     return None
 
 
@@ -219,7 +223,7 @@ def _registration(module: nn.Module, names: tuple[str, ...], search: Search) -> 
     """The call that registers such a hook, in a method of one of the user's classes."""
     for kind in {type(part): None for part in module.modules()}:
         for member in vars(kind).values():
-            code = getattr(inspect.unwrap(getattr(member, "__func__", member)), "__code__", None)
+            code = _code_of(member)
             if code is None or not search.users(code.co_filename):
                 continue
             try:

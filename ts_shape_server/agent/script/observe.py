@@ -61,9 +61,12 @@ def is_foreign(path: str) -> bool:
     return path.startswith(_STANDARD) and "site-packages" not in path
 
 
-def watch(call: Callable[[], Any]) -> tuple[Any, dict[CodeType, Seen]]:
-    """The result of `call`, and what every function did that is not torch's or Python's own. Raises what it raises."""
-    seen: dict[CodeType, Seen] = {}
+def watch(call: Callable[[], Any], before: dict[CodeType, Seen] | None = None) -> tuple[Any, dict[CodeType, Seen]]:
+    """The result of `call`, and what every function did that is not torch's or Python's own. Raises what it raises.
+
+    `before` is what earlier calls showed: it is added to.
+    """
+    seen: dict[CodeType, Seen] = {} if before is None else before
     foreign: dict[CodeType, bool] = {}
 
     def profile(frame: FrameType, event: str, argument: Any) -> None:

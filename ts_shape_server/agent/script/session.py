@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import inspect
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import CodeType
 from typing import Any
@@ -101,7 +102,10 @@ class Session:
 
     @cached_property
     def watched(self) -> tuple[dict[CodeType, Seen], nn.Module]:
-        """What the eager run on the example showed, and the instance that ran. Its output is kept as `eager`."""
+        """What the eager runs showed, and the instance that ran on the example. Its output is kept as `eager`.
+
+        The second size and the inputs of other kinds that the workspace passes widen the types.
+        """
         used = self.fresh()
         started = time.monotonic()
         try:
@@ -109,7 +113,19 @@ class Session:
         except Exception:
             seen = {}
         self._run_seconds = time.monotonic() - started
+        if seen and not self.heavy and self.affords(2 + 2 * len(self.run.others)):
+            self._widen(seen)
         return seen, used
+
+    def _widen(self, seen: dict[CodeType, Seen]) -> None:
+        """Add what the second size shows, and inputs of other types."""
+        runs = [replace(self.run, example=other) for other in self.run.others]
+        if self.run.second is not None:
+            runs.append(replace(self.run, example=self.run.second))
+        for run in runs:
+            with contextlib.suppress(Exception), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                observe.watch(functools.partial(run.call, self.fresh()), seen)
 
     def affords(self, runs: int) -> bool:
         """Whether there is time for some more runs of the module, with as much again to spare."""

@@ -24,7 +24,9 @@ from ts_shape_server.agent.script.sources import Parsed
 def collect(session: Session, search: Search, scripted: Any, name: dict[str, Any]) -> list[dict[str, Any]]:
     """The traps of a module that scripts. `name` is the location for a trap without a place."""
     found = [*_none_defaults(search), *frozen.collect(session, search)]
-    if not session.heavy and not found and session.affords(4 * len(session.sizes())):
+    # An overloaded `forward` is compiled where it is called, and the script of the class itself has none.
+    runs = not session.heavy and hasattr(scripted, "forward")
+    if runs and not found and session.affords(4 * len(session.sizes())):
         found.extend(_differences(session, search, scripted, name))
     return found
 
