@@ -273,3 +273,12 @@ def test_a_home_or_a_root_is_never_readable_as_a_whole(monkeypatch: pytest.Monke
 
 def test_landlock_handles_what_the_kernel_knows() -> None:
     assert landlock.abi(ctypes.CDLL(None, use_errno=True)) >= 1
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_filter_that_is_kept_becomes_that_of_each_process(machine: str) -> None:
+    code, places = seccomp._assembled(machine)
+    made = bytearray(code)
+    for place in places:
+        struct.pack_into("=I", made, place, PID)
+    assert bytes(made) == b"".join(seccomp.program(machine, PID)) != code

@@ -36,9 +36,11 @@ def answers(machine, pid):
         yield step(0x06, 0x00050000 | error)
     yield step(0x06, 0x7FFF0000)
 real, seccomp.program = seccomp.program, answers
+seccomp._assembled.cache_clear()
 libc.prctl(38, 1, 0, 0, 0)
 seccomp.restrict(libc, 0)
 seccomp.program = real
+seccomp._assembled.cache_clear()
 """
 GOOD = "from torch import nn\nclass Good(nn.Linear):\n    def __init__(self): super().__init__(4, 3)\n"
 

@@ -28,6 +28,7 @@ _UNDEFINED = re.compile(r"name '(\w+)' is not defined")
 def prepare() -> None:
     """What a fork must find done: nothing here may start a thread."""
     sys.dont_write_bytecode = True
+    load.installed()
 
 
 class Sender:

@@ -8,12 +8,13 @@ inference.
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import os
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,10 +62,19 @@ _files = Files()
 
 def readable(job: Mapping[str, Any]) -> list[str]:
     """The folders and files that a job may read: interpreter, libraries, the workspace."""
-    paths = [sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *sys.path, *_editable()]
-    paths += [job.get("root", ""), import_root(job["path"]), *job.get("extra_paths", ())]
+    paths = [job.get("root", ""), import_root(job["path"]), *job.get("extra_paths", ())]
     paths += [job[key] for key in ("archive", "expected", "checkpoint") if job.get(key)]
-    return sorted({os.path.realpath(path) for path in paths if path and os.path.exists(path)})
+    return sorted({*installed(), *_real(paths)})
+
+
+@functools.cache
+def installed() -> frozenset[str]:
+    """The folders of the interpreter and its libraries. Asked by the agent before its forks, which find it done."""
+    return _real([sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *sys.path, *_editable()])
+
+
+def _real(paths: Iterable[str]) -> frozenset[str]:
+    return frozenset(os.path.realpath(path) for path in paths if path and os.path.exists(path))
 
 
 def _editable() -> Iterator[str]:

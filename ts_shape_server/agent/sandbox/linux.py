@@ -60,6 +60,7 @@ def available(turned_off: bool) -> Applied:
     if turned_off:
         return Applied(LIMITS, {**layers, "landlock": TURNED_OFF, "seccomp": TURNED_OFF})
     libc = _libc()
+    _home()
     version = landlock.abi(libc)
     layers["landlock"] = ON if version else "the kernel does not have it"
     layers["seccomp"] = ON if seccomp.supported(libc) else "the kernel, or this kind of machine, does not have it"
@@ -97,6 +98,7 @@ def enter(policy: Policy) -> None:
         raise SandboxUnavailable(f"the witness could still {failed[0]}")
 
 
+@functools.cache
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
@@ -162,7 +164,7 @@ def own_streams() -> None:
 
 def _limit(policy: Policy) -> None:
     """Set soft and hard limits. Address space counts from what is mapped now: the data limit misses shared mappings."""
-    with open("/proc/self/statm", encoding="ascii") as file:
+    with open("/proc/self/statm", "rb", buffering=0) as file:
         mapped = int(file.read().split()[0]) * resource.getpagesize()
     limits = (
         # What was used before is not the job's: a spare process has loaded torch.
