@@ -85,6 +85,60 @@ async def test_a_fix_is_offered_applied_and_found_clean(tmp_path: Path) -> None:
         assert await session.actions(uri, line, ["quickfix", "source"]) == []
 
 
+TWO = """from torch import nn
+
+
+def scaled(x, times=2):
+    return x * times
+
+
+class First(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(2)])
+
+    def forward(self, x):
+        for i in range(len(self.layers)):
+            x = self.layers[i](x)  # each
+        return x
+
+
+class Second(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return scaled(self.fc(x))
+"""
+REPAIRED = TWO.replace("times=2", "times: int = 2").replace(
+    "for i in range(len(self.layers)):\n            x = self.layers[i](x)",
+    "for i, layer in enumerate(self.layers):\n            x = layer(x)",
+)
+
+
+async def test_single_fixes_stand_at_their_refusals_and_fix_all_repairs_every_class(tmp_path: Path) -> None:
+    async with editor(tmp_path, tmp_path / "cache") as session:
+        (tmp_path / "two.py").write_text(TWO, encoding="utf-8")
+        uri = session.open("two.py")
+        line, _ = place(TWO, "x = self.layers[i](x)")
+        single = next(item for item in await offered(session, uri, line) if item.kind == "quickfix")
+        assert single.title == "Loop over `self.layers` with `enumerate`"
+        assert [item.code for item in single.diagnostics or []] == ["script-error"]
+        assert applied(TWO, single) == REPAIRED.replace("times: int = 2", "times=2")
+        every: list[types.CodeAction] = []
+        for _ in range(400):
+            every = await session.actions(uri, 0, ["source.fixAll.tsShape"])
+            if every and applied(TWO, every[0]) == REPAIRED:
+                break
+            await asyncio.sleep(0.1)
+        assert applied(TWO, every[0]) == REPAIRED
+        session.replace(uri, REPAIRED, 2)
+        await session.until(lambda: session.codes(uri) == [])
+        for name in ("First", "Second"):
+            await session.hover_until(uri, *place(REPAIRED, f"{name}(nn.Module)"), "script ✓")
+
+
 def place(text: str, words: str) -> tuple[int, int]:
     number = next(number for number, line in enumerate(text.split("\n")) if words in line)
     return number, text.split("\n")[number].index(words)

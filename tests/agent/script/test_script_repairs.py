@@ -206,6 +206,24 @@ def test_a_module_is_chosen_in_a_method_where_the_index_is_a_value(tmp_path: Pat
     check(tmp_path, source, "return self._layers_at(self.which, x)", "for position, module in enumerate(self.layers):")
 
 
+def test_a_module_is_chosen_in_a_branch_that_never_ran(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self, ups=0):
+                super().__init__()
+                self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(2)])
+                self.ups = nn.ModuleList([nn.Linear(3, 3) for _ in range(ups)])
+
+            def forward(self, x):
+                for i in range(len(self.layers)):
+                    x = self.layers[i](x)
+                    if len(self.ups) > i:
+                        x = self.ups[i](x)
+                return x
+        """
+    check(tmp_path, source, "x = self._ups_at(i, x)", "for i, layer in enumerate(self.layers):")
+
+
 def test_modules_zipped_with_values_are_enumerated(tmp_path: Path) -> None:
     source = """
         class Net(nn.Module):

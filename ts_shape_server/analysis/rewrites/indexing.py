@@ -101,8 +101,8 @@ def chosen(situation: Situation, place: Place) -> Iterator[Rewrite]:
         return
     if call.keywords or any(isinstance(item, ast.Starred) for item in call.args):
         return
-    kinds = [situation.type_of(item) for item in call.args]
-    result, key = situation.type_of(call), situation.type_of(index)
+    kinds = [_known(situation, item) for item in call.args]
+    result, key = _known(situation, call), _key(situation, place, index)
     if not all(map(holdable, kinds)) or not holdable(result) or key not in ("int", "str"):
         return
     assert isinstance(container, ast.Attribute)
@@ -147,7 +147,7 @@ def named(situation: Situation, place: Place) -> Iterator[Rewrite]:
         edits, removed = [], True
     if not calls or not removed:
         return
-    kinds = {tuple(situation.type_of(item) for item in [*call.args, call]) for call in calls}
+    kinds = {tuple(_known(situation, item) for item in [*call.args, call]) for call in calls}
     if len(kinds) != 1 or not all(map(holdable, next(iter(kinds)))) or any(not _is_simple(call) for call in calls):
         return
     *arguments, result = [kind or "" for kind in next(iter(kinds))]
@@ -197,6 +197,19 @@ def _calls_of(situation: Situation, place: Place, name: str) -> list[ast.Call] |
         else:
             return None
     return calls if stores == 1 else None
+
+
+def _known(situation: Situation, node: ast.expr) -> str | None:
+    """The type of an expression; where it never ran, what modules most often take and give."""
+    return situation.type_of(node) or ("Tensor" if situation.idle(node) else None)
+
+
+def _key(situation: Situation, place: Place, index: ast.expr) -> str | None:
+    """The type of an index; where it never ran, that of the name elsewhere."""
+    kind = situation.type_of(index)
+    if kind is None and isinstance(index, ast.Name) and situation.idle(index):
+        kind = situation.type_of_name(place.function, index.id) or "int"
+    return kind
 
 
 def _step(situation: Situation, place: Place) -> str:
