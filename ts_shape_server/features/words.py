@@ -115,7 +115,10 @@ def _leaves(spec: ValueSpec) -> Iterable[ValueSpec]:
 
 
 def parameter(spec: InputSpec) -> str:
-    return f"{spec.name}: {value(spec.value)}" + (" = None" if spec.optional else "")
+    """``x: Tensor (B, 3) float32``; a default is shown where the type tells it."""
+    if not spec.optional:
+        return f"{spec.name}: {value(spec.value)}"
+    return f"{spec.name}: {value(spec.value)} = {'None' if spec.value.type.startswith(('Optional', 'None')) else '…'}"
 
 
 def layer_flow(layer: Layer) -> str:

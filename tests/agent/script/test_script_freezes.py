@@ -50,6 +50,18 @@ class Net(nn.Module):
         return x.reshape(-1, n)
         #      ^^^^^^^^^^^^^^^^ the example's: 3, and 5 in a second run; the traced module is not faithful
 """,
+    "a branch that depends on a size": """
+class Net(nn.Module):
+    def forward(self, x):
+        return x * 2 if x.shape[0] > 1 else x
+        #               ^^^^^^^^^^^^^^ this condition depends on a size
+""",
+    "a branch that depends on values": """
+class Net(nn.Module):
+    def forward(self, x):
+        return x * 2 if x.sum() > 1e9 else x
+        #               ^^^^^^^^^^^^^ this condition depends on a Tensor's values
+""",
     "a counter": """
 class Net(nn.Module):
     def __init__(self):

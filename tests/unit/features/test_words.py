@@ -111,3 +111,11 @@ def test_no_text_breaks_the_evaluator(text: str) -> None:
     words.compute(text, {})
     words.holds(text, {})
     words.constraint(text, {"H": Symbol(1, 2)})
+
+
+@pytest.mark.parametrize(
+    ("type_", "optional", "shown"),
+    [("float", True, "n: float = …"), ("Optional[int]", True, "n: Optional[int] = None"), ("int", False, "n: int")],
+)
+def test_a_default_is_shown_as_far_as_the_type_tells_it(type_: str, optional: bool, shown: str) -> None:
+    assert words.parameter(InputSpec("n", ValueSpec(type_), "default", optional)) == shown

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import inspect
+import linecache
 import re
 import sys
 import textwrap
@@ -37,6 +38,10 @@ _WORDS = (
     (r"Using len to get tensor shape", "tracing freezes this length at the example's: use `.shape[0]`"),
     (r"live references to the data region", "tracing an in-place write to memory that is shared may lose it"),
 )
+
+
+_SIZE = re.compile(r"\.shape\b|\.size\(|\.numel\(|\blen\(")
+"""What of an expression tells that it is about sizes, which are Tensors while a module is traced."""
 
 
 @dataclass
@@ -207,7 +212,17 @@ def _noted(text: str, frame: FrameType | None) -> Iterator[dict[str, Any]]:
     if frame is None or _guards_an_error(inner or frame) or _guards_an_error(frame):
         return
     words = next((sentence for pattern, sentence in _WORDS if re.search(pattern, text)), text.split(". ")[0])
-    yield _failure(words, _location(frame), text)
+    place = _location(frame)
+    if _SIZE.search(_source(place)):
+        words = words.replace("depends on a Tensor's values", "depends on a size")
+    yield _failure(words, place, text)
+
+
+def _source(place: dict[str, Any]) -> str:
+    """The text of a place in a file, up to the end of its first line."""
+    where = place["range"]
+    text = linecache.getline(place["path"], where["line"])
+    return text[where["column"] : where["end_column"] if where["end_line"] == where["line"] else None]
 
 
 def _failure(message: str, location: dict[str, Any], detail: str) -> dict[str, Any]:
