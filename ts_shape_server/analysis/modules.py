@@ -61,10 +61,11 @@ _ASKED = ("torch.nn.attention", "torch.nn.utils")
 
 @dataclass(frozen=True)
 class LayerAssignment:
-    """``self.<name> = …`` in the constructor; `range` is that of the attribute."""
+    """``self.<name> = …`` in the constructor; `range` is that of the attribute. `made`: a class is called there."""
 
     name: str
     range: Range
+    made: bool = False
 
 
 @dataclass(frozen=True)
@@ -347,6 +348,13 @@ def _base(source: SourceText, node: ast.expr, names: _Paths) -> BaseReference:
     return BaseReference(name or source.slice(span), None if name is None else names.of(name), span)
 
 
+def _calls_class(node: ast.stmt) -> bool:
+    """Whether the value of an assignment is a call of what is named like a class."""
+    value = getattr(node, "value", None)
+    name = dotted(value.func) if isinstance(value, ast.Call) else None
+    return name is not None and name.rsplit(".", 1)[-1][:1].isupper()
+
+
 def _layers(source: SourceText, method: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[LayerAssignment]:
     """``self.<name> = …`` and ``self.add_module("<name>", …)`` in a constructor."""
     first = [*method.args.posonlyargs, *method.args.args]
@@ -360,11 +368,12 @@ def _layers(source: SourceText, method: ast.FunctionDef | ast.AsyncFunctionDef) 
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             name = _added(node.value, own)
             if name is not None:
-                yield LayerAssignment(str(name.value), source.range_of(name))
+                yield LayerAssignment(str(name.value), source.range_of(name), True)
         for target in targets:
             for part in target.elts if isinstance(target, (ast.Tuple, ast.List)) else [target]:
                 if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id == own:
-                    yield LayerAssignment(part.attr, source.range_of(part))
+                    made = isinstance(target, ast.Attribute) and _calls_class(node)
+                    yield LayerAssignment(part.attr, source.range_of(part), made)
 
 
 def _added(call: ast.Call, own: str) -> ast.Constant | None:

@@ -62,7 +62,8 @@ class ShapeWriter:
             return None
         if result := ", ".join(_described(item) or item.type for item in self._report.outputs):
             lines.append(f"returns: {result}")
-        section = [SECTION, *(_INDENT + line for line in lines)]
+        inner = "\t" if "\t" in self._indent(function.body[0].lineno) else _INDENT
+        section = [SECTION, *(inner + line for line in lines)]
         edit = self._in_docstring(function, section)
         return None if edit is None else Rewrite("Write the shapes into the docstring of `forward`", (edit,))
 

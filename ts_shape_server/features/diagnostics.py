@@ -96,7 +96,8 @@ def _about_pragmas(path: str, place: Place) -> Iterable[Finding]:
 
 
 def _about_report(path: str, place: Place, report: Report, settings: Settings) -> Iterable[Finding]:
-    if report.reason is not None and report.status != "ok" and not _is_of_syntax(path, report.reason):
+    silent = report.status in ("ok", "skipped")
+    if report.reason is not None and not silent and not _is_of_syntax(path, report.reason):
         code = report.reason.code if report.status == "failed" and report.reason.code in SEVERITIES else "probe-failed"
         yield _finding(path, place, report.reason, code)
     for failure in report.mismatches:

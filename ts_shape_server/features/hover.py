@@ -57,8 +57,10 @@ def parameter_hover(known: Known, name: str) -> str | None:
     return _page([*lines, _typing(report, name), _note(known)])
 
 
-def layer_hover(known: Known, name: str) -> str | None:
-    """`self.<name>`: its input and output, its parameters and their share; for a container, its parts."""
+def layer_hover(known: Known, name: str, declared: ModuleClass | None = None) -> str | None:
+    """`self.<name>`: its input and output, its parameters and their share; for a container, its parts; for a method,
+    the types that a run saw. None for what is none of these.
+    """
     report = known.report
     if report is None:
         return _page([_note(known)])
@@ -71,7 +73,26 @@ def layer_hover(known: Known, name: str) -> str | None:
         total = sum({item.name: item.parameters for item in inside}.values())
         size = f"{_parameters(total)} in {words.many(len({item.name for item in inside}), 'layer')}"
         return _page([_code(f"self.{name}"), size, _parts(inside), _note(known)])
-    return _page([f"`forward` did not call `self.{name}`.", _note(known)]) if known.fresh and report.layers else None
+    if declared is not None and any(item.name == name for item in declared.methods):
+        return _method(known, report, name)
+    made = declared is not None and any(item.name == name and item.made for item in declared.layers)
+    if not made or not known.fresh or not report.layers:
+        return None
+    return _page([f"`forward` did not call `self.{name}`.", _note(known)])
+
+
+def _method(known: Known, report: Report, name: str) -> str | None:
+    """``extra(d: Dict[str, Tensor]) → Tensor``, as a run saw it."""
+    seen = {
+        item.name: item.type
+        for item in report.torchscript.annotations
+        if item.function == name and item.owner == report.name
+    }
+    if not seen:
+        return None
+    result = seen.pop("return", "None")
+    given = ", ".join(f"{parameter}: {type_}" for parameter, type_ in seen.items())
+    return _page([_code(f"{name}({given}) → {result}"), _note(known)])
 
 
 def variable_hover(known: Known, name: str, line: int, *, stored: bool) -> str | None:

@@ -275,7 +275,7 @@ def _told(server: Server, document: Document, name: str, subject: Subject) -> st
     if subject.kind == "parameter":
         return hover.parameter_hover(known, subject.name)
     if subject.kind == "layer":
-        return hover.layer_hover(known, subject.name)
+        return hover.layer_hover(known, subject.name, declared)
     if subject.kind == "variable":
         return hover.variable_hover(known, subject.name, subject.line, stored=_is_stored(snapshot, subject))
     return None

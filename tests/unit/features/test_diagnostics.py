@@ -59,6 +59,10 @@ def test_a_class_without_a_report_is_a_hint_at_its_name(status: str) -> None:
     assert item.message == "SimpleCNN has no report: no input was found; annotate `x`"
 
 
+def test_an_abstract_class_is_no_finding() -> None:
+    check(replace(FAILED, status="skipped", reason=failure("abstract", "The class is abstract.")))
+
+
 def test_a_failure_in_another_file_stands_at_the_class_and_points_there() -> None:
     report = replace(FAILED, reason=failure("shape-mismatch", "no fit", path="/project/base.py"))
     (item,) = found(report)

@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 from sample_reports import CNN, FAILED, LISTS
 
+from ts_shape_server.analysis.modules import find_classes
+from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.features import hover
 from ts_shape_server.features.known import Known
-from ts_shape_server.model import Layer, Report, Variable
+from ts_shape_server.model import Annotation, Layer, Report, TorchScript, Variable
 
 FRESH = Known("SimpleCNN", CNN, fresh=True)
 
@@ -51,6 +53,17 @@ def test_a_class_that_cannot_run_says_why() -> None:
     )
 
 
+SOURCE = """class SimpleCNN(Module):
+    def __init__(self, width):
+        self.unused = nn.Linear(1, 1)
+        self.width = int(width)
+
+    def extra(self, d):
+        pass
+"""
+ATTRIBUTES = find_classes(SourceText(SOURCE))[0].classes[0]
+
+
 @pytest.mark.parametrize(
     ("known", "note"),
     [
@@ -83,7 +96,18 @@ def test_a_parameter_says_its_type_for_torchscript() -> None:
 
 def test_a_layer_says_its_shapes_and_share() -> None:
     check(hover.layer_hover(FRESH, "fc"), "self.fc: Linear (B, 3136) → (B, 10)", "31.4 K parameters, 99 % of SimpleCNN")
-    check(hover.layer_hover(FRESH, "unused"), "`forward` did not call `self.unused`.")
+    check(hover.layer_hover(FRESH, "unused", ATTRIBUTES), "`forward` did not call `self.unused`.")
+
+
+def test_what_is_no_layer_is_not_said_to_be_left_out() -> None:
+    seen = tuple(
+        Annotation("SimpleCNN", "extra", name, kind, False) for name, kind in (("d", "List[int]"), ("return", "Tensor"))
+    )
+    report = replace(CNN, torchscript=TorchScript(annotations=seen))
+    assert hover.layer_hover(FRESH, "width", ATTRIBUTES) is None
+    assert hover.layer_hover(FRESH, "elsewhere", ATTRIBUTES) is None
+    assert hover.layer_hover(FRESH, "extra", ATTRIBUTES) is None
+    check(hover.layer_hover(Known("N", report, fresh=True), "extra", ATTRIBUTES), "extra(d: List[int]) → Tensor")
 
 
 def test_a_container_of_layers_shows_its_parts() -> None:
