@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ts_shape_server.agent.infer import symbolic
 from ts_shape_server.agent.saved.replay import Archive
 
 pytestmark = [
@@ -81,6 +82,16 @@ class Sizes(nn.Module):
         return x.sum(dim=(1, 2, 3)).to(torch.float64).mean(1) * half
 
 
+class Windows(nn.Module):
+    """Sizes that a trace keeps as tensors, and divides by constants that it keeps as tensors too."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        side = 2
+        b, c, h, w = x.shape
+        x = x.reshape(b, c, h // side, side, w // side, side).permute(0, 2, 4, 3, 5, 1)
+        return x.reshape(b * (h // side) * (w // side), side * side, c).mean(1)
+
+
 class Control(nn.Module):
     """Loops, branches, containers and texts, which only a script keeps."""
 
@@ -132,13 +143,24 @@ def check(module: nn.Module, path: Path, inputs: Callable[[int], tuple[Tensor, .
         (Attention, lambda number: (torch.rand(number, 5, 8),)),
         (Recurrent, lambda number: (torch.randint(0, 20, (number, 5)),)),
         (Sizes, lambda number: (torch.rand(number, 4, 6, 7),)),
+        (Windows, lambda number: (torch.rand(number, 3, 4 * number, 8),)),
     ],
-    ids=["conv", "twice", "attention", "recurrent", "sizes"],
+    ids=["conv", "twice", "attention", "recurrent", "sizes", "windows"],
 )
 def test_a_replay_computes_what_the_module_computes(
     tmp_path: Path, module: type[nn.Module], inputs: Callable[[int], tuple[Tensor, ...]], traced: bool
 ) -> None:
     check(module(), tmp_path / "net.pt", inputs, traced)
+
+
+def test_sizes_of_a_trace_stay_symbols(tmp_path: Path) -> None:
+    """The sizes that a trace reads are neither fixed nor read from tensors without memory."""
+    _jit.trace(Windows(), torch.rand(1, 3, 4, 8), check_trace=False).save(str(tmp_path / "net.pt"))
+    mode = symbolic.new_mode()
+    module = Archive(str(tmp_path / "net.pt")).instance()
+    sizes, found, error = symbolic.run(mode, [torch.rand(2, 3, 6, 8)], lambda twins, _: module(*twins))
+    assert error is None
+    assert str(sizes.size(found.shape[0])) == "s0*((s2//2))*((s3//2))"
 
 
 def test_a_replay_follows_the_control_flow_of_a_script(tmp_path: Path) -> None:

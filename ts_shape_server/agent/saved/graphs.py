@@ -6,11 +6,12 @@ nothing of archives: the objects of a module and the functions that it calls com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
 
+from ts_shape_server.agent.infer import symbolic
 from ts_shape_server.agent.saved import operations
 from ts_shape_server.agent.saved.operations import Unsupported
 
@@ -108,11 +109,14 @@ def _operation(node: Any, kind: str) -> Step:
     if plain is None and of_tensors is None:
         raise Unsupported(kind)
     inputs, outputs = _numbers(node)
+    fixed = {place: value for place, item in enumerate(node.inputs()) for value in _fixed_number(item)}
 
     def compute(arguments: list[Any]) -> Any:
-        # A number that a trace keeps as a tensor is kept as the number that it is.
-        if plain is not None and (of_tensors is None or not any(map(_holds_tensor, arguments))):
-            return plain(*arguments)
+        # What a trace keeps as a tensor of no dims is the number that it was: sizes stay symbols.
+        if plain is not None:
+            numbers = [fixed.get(place, value) for place, value in enumerate(arguments)] if fixed else arguments
+            if of_tensors is None or not any(map(_holds_tensor, numbers)):
+                return plain(*numbers)
         return None if of_tensors is None else of_tensors(arguments)
 
     if len(outputs) < 2:
@@ -123,6 +127,17 @@ def _operation(node: Any, kind: str) -> Step:
             values[number] = value
 
     return step
+
+
+def _fixed_number(value: Any) -> Iterator[Any]:
+    """The number in a constant tensor of no dims."""
+    if value.node().kind() == "prim::Constant" and value.type().kind() == "TensorType":
+        found = value.toIValue()
+        if isinstance(found, torch.Tensor) and not found.dim():
+            # Steps are read while the first run without memory is under way.
+            with symbolic.not_fake():
+                number = found.item()
+            yield number
 
 
 def _holds_tensor(value: Any) -> bool:
