@@ -42,8 +42,8 @@ def verdict(report: Mapping[str, Any], original: trials.File, repaired: trials.F
     except Exception as error:
         return {**found, "same": False, "difference": f"the repair is not built: {trials.text_of(error)}"}
     found.update(_compared(report, before, after, original, repaired))
-    _, found["refused"] = _scripted(before)
-    found["scripted"] = not found["refused"]
+    scripted, found["refused"] = _scripted(before)
+    found["scripted"] = scripted is not None and not _disagreement(report, before, scripted, original)
     scripted, found["left"] = _scripted(after)
     if scripted is not None and found["same"]:
         found["left"] = _disagreement(report, after, scripted, repaired)

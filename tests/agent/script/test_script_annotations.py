@@ -131,3 +131,19 @@ class Net(nn.Module):
 )
 def test_types_come_from_the_run(load: Any, source: str, inputs: dict[str, Any], expected: dict[str, str]) -> None:
     check(load, source, expected, **inputs)
+
+
+def test_a_parameter_that_the_function_gives_a_value_has_the_type_of_both(load: Any) -> None:
+    source = """
+class Net(nn.Module):
+    def forward(self, x, hidden=None):
+        if hidden is None:
+            hidden = (x, x)
+        return x + hidden[0]
+"""
+    expected = {
+        "Net.forward.x": "Tensor",
+        "Net.forward.hidden": "Optional[Tuple[Tensor, Tensor]]!",
+        "Net.forward.return": "Tensor",
+    }
+    check(load, source, expected)

@@ -117,3 +117,19 @@ def test_a_freeze_is_told_where_it_is(load: Any, name: str) -> None:
 @pytest.mark.parametrize("name", FAITHFUL)
 def test_a_faithful_trace_has_no_warning(load: Any, name: str) -> None:
     check(load, FAITHFUL[name])
+
+
+def test_a_trace_that_would_write_outside_of_its_memory_is_not_run(load: Any) -> None:
+    source = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(3, 3)
+
+    def forward(self, x):
+        start = torch.zeros(1, int(x.shape[0]), 3)
+        #                      ^^^^^^^^^^^^^^^ freezes this number
+        out, _ = self.lstm(x.unsqueeze(0), (start, start))
+        return out
+"""
+    check(load, source, second={"x": {"tensor": [4, 3]}})

@@ -68,9 +68,15 @@ def test_a_repair_is_judged_in_a_fresh_process(
     assert not verdict["scripted"]
 
 
-def judged(folder: Path, repaired: str) -> dict[str, Any]:
+def test_a_script_that_computes_something_else_is_none_before_and_after(tmp_path: Path) -> None:
+    source = ORIGINAL.replace("for number in range(2):", "if scale is None:").replace("self.layers[number](x)", "x + 1")
+    verdict = judged(tmp_path, source.replace("self, x):", "self, x, scale=None):"), alone=True)
+    assert (verdict["same"], verdict["scripted"], verdict["scripts"]) == (True, False, False)
+
+
+def judged(folder: Path, repaired: str, alone: bool = False) -> dict[str, Any]:
     original, copy, job, out = (folder / name for name in ("a.py", "b.py", "job.json", "out.jsonl"))
-    original.write_text(ORIGINAL)
+    original.write_text(repaired if alone else ORIGINAL)
     copy.write_text(repaired)
     told = {"original": str(original), "repaired": str(copy), "reports": [REPORT], "seconds": 20}
     job.write_text(json.dumps(told))

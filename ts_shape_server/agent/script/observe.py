@@ -29,13 +29,16 @@ _SKIPPED_FLAGS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_
 
 @dataclass
 class Seen:
-    """One function over all its calls: `owner` is the class that defines it, None for a plain function."""
+    """One function over all its calls: `owner` is the class that defines it, None for a plain function. `left` are the
+    types that its parameters have when it returns.
+    """
 
     code: CodeType
     owner: type | None
     parameters: dict[str, Type] = field(default_factory=dict)
     result: Type = types.UNKNOWN
     calls: int = 0
+    left: dict[str, Type] = field(default_factory=dict)
 
     @property
     def path(self) -> str:
@@ -80,7 +83,7 @@ def watch(call: Callable[[], Any], before: dict[CodeType, Seen] | None = None) -
             return
         if event == "return":
             if code in seen:
-                seen[code].result = types.join(seen[code].result, types.of(argument))
+                _record_return(seen[code], frame, argument)
             return
         _record_call(seen, frame)
 
@@ -90,7 +93,22 @@ def watch(call: Callable[[], Any], before: dict[CodeType, Seen] | None = None) -
         result = call()
     finally:
         sys.setprofile(previous)
+    for entry in seen.values():
+        entry.parameters.update(_made_inside(entry))
     return result, seen
+
+
+def _made_inside(entry: Seen) -> dict[str, Type]:
+    """Parameters that only None arrived in and that the function gives a value: TorchScript needs the type of both."""
+    given = {name: entry.left.get(name, types.NONE) for name, kind in entry.parameters.items() if kind == types.NONE}
+    return {name: types.join(types.NONE, kind) for name, kind in given.items() if kind.representable}
+
+
+def _record_return(entry: Seen, frame: FrameType, value: Any) -> None:
+    entry.result = types.join(entry.result, types.of(value))
+    for name, kind in entry.parameters.items():
+        if kind == types.NONE and name in frame.f_locals:
+            entry.left[name] = types.join(entry.left.get(name, types.UNKNOWN), types.of(frame.f_locals[name]))
 
 
 def _record_call(seen: dict[CodeType, Seen], frame: FrameType) -> None:
