@@ -16,7 +16,7 @@ from ts_shape_server.agent.script.compiler import Compiler
 from ts_shape_server.agent.script.problem import Search
 from ts_shape_server.agent.script.session import Session, forward_name
 from ts_shape_server.agent.script.sources import Sources
-from ts_shape_server.agent.script.trace import Traced, trace
+from ts_shape_server.agent.script.trace import Traced, state, trace
 
 
 def examine(run: Run, context: Context) -> dict[str, Any]:
@@ -69,7 +69,9 @@ def scripted(session: Session) -> tuple[dict[str, Any], Any | None, dict[str, li
 
 def traced(session: Session) -> Traced:
     """What tracing says of the class."""
-    return trace(session.run, session.fresh(), session.eager, place_of_forward(session), session.fresh)
+    _, used = session.watched
+    remembers = state(used) != state(session.pristine)
+    return trace(session.run, session.fresh(), session.eager, place_of_forward(session), session.fresh, remembers)
 
 
 def place_of_forward(session: Session) -> dict[str, Any]:

@@ -28,6 +28,8 @@ from ts_shape_server.agent.script.observe import Seen
 
 HEAVY_BYTES = 1_500_000_000
 CHEAP_SECONDS = 0.02
+WIDENING_SECONDS = 0.3
+"""A run that takes longer is not repeated for the types of other sizes."""
 
 
 @dataclass
@@ -113,7 +115,12 @@ class Session:
         except Exception:
             seen = {}
         self._run_seconds = time.monotonic() - started
-        if seen and not self.heavy and self.affords(2 + 2 * len(self.run.others)):
+        if (
+            seen
+            and not self.heavy
+            and self._run_seconds < WIDENING_SECONDS
+            and self.affords(2 + 2 * len(self.run.others))
+        ):
             self._widen(seen)
         return seen, used
 

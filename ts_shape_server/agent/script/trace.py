@@ -63,12 +63,18 @@ Fresh = Callable[[], Any]
 
 
 def trace(
-    run: Run, module: Any, eager: Callable[[bool], Any], name: dict[str, Any], fresh: Fresh | None = None
+    run: Run,
+    module: Any,
+    eager: Callable[[bool], Any],
+    name: dict[str, Any],
+    fresh: Fresh | None = None,
+    remembers: bool = False,
 ) -> Traced:
     """Trace `module` on the example, and compare with `eager(second)` on every size there is.
 
     `name` is the location for what has no place: the name of `forward`. `fresh` makes another instance: with it, a
-    trace that is not faithful is traced again, and the first thing that it froze is told.
+    trace that is not faithful is traced again, and the first thing that it froze is told. `remembers`: a call changes
+    what the module holds in Python, so that a second call is compared too.
     """
     result = Traced()
     arguments, keywords = run.arguments()
@@ -97,7 +103,7 @@ def trace(
                 result, run, fresh, second, f"the traced module is not faithful on {where}: {difference}", detail, name
             )
             return result
-    if fresh is not None:
+    if fresh is not None and remembers:
         _add_state(result, run, fresh, name)
     return result
 
@@ -148,10 +154,7 @@ def _add(
 def _add_state(result: Traced, run: Run, fresh: Fresh, name: dict[str, Any]) -> None:
     """What each call changes in Python is as the example left it: two calls of both tell."""
     module = fresh()
-    before = _state(module)
     first = run.call(module)
-    if _state(module) == before:
-        return
     expected = run.call(module)
     if compare(first, expected).agree:
         return
@@ -167,14 +170,14 @@ def _add_state(result: Traced, run: Run, fresh: Fresh, name: dict[str, Any]) -> 
         result.warnings.append(_failure(message, name, detail))
 
 
-def _state(module: Any) -> list[tuple[str, str, str]]:
-    """The plain values that modules hold."""
-    plain = (bool, int, float, str, list, tuple, dict, type(None))
+def state(module: Any) -> list[tuple[str, str, str]]:
+    """The plain values that a module and its parts hold, of containers the length."""
+    plain, containers = (bool, int, float, str, type(None)), (list, tuple, dict, set)
     return [
-        (path, key, repr(value)[:2000] if not isinstance(value, (list, tuple, dict)) else f"{len(value)} {id(value)}")
+        (path, key, repr(value)[:200] if isinstance(value, plain) else str(len(value)))
         for path, part in module.named_modules()
         for key, value in vars(part).items()
-        if isinstance(value, plain) and not key.startswith("_")
+        if isinstance(value, (*plain, *containers)) and not key.startswith("_")
     ]
 
 
