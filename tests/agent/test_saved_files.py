@@ -136,6 +136,30 @@ def test_a_program_is_solved_within_what_it_was_exported_for(
     assert dims(found) == {"left": (4, 6), "right": (4, 7)}
 
 
+def test_what_a_program_leaves_free_is_free_and_its_rank_is_kept(
+    inspect: Callable[[Path], Inspection], tmp_path: Path
+) -> None:
+    batch = torch.export.Dim("batch", min=2, max=64)
+    program = torch.export.export(nn.Linear(6, 5), (torch.randn(4, 6),), dynamic_shapes={"input": {0: batch}})
+    torch.export.save(program, tmp_path / "net.pt2")
+    found = inspect(tmp_path / "net.pt2")
+    assert dims(found) == {"input": ("B", 6)}
+    assert found.report is not None
+    assert dict(found.report.symbols)["B"].maximum == 64
+
+
+def test_the_layers_of_a_saved_module_are_told_as_those_of_its_class(
+    inspect: Callable[[Path], Inspection], tmp_path: Path
+) -> None:
+    scripted(Pair(), tmp_path / "pair.pt")
+    report = inspect(tmp_path / "pair.pt").report
+    assert report is not None
+    assert [(item.name, item.type, item.inputs, item.outputs) for item in report.layers] == [
+        ("left", "Linear", (("B", 6),), (("B", 5),)),
+        ("right", "Linear", (("B", 7),), (("B", 5),)),
+    ]
+
+
 def test_the_spec_that_an_export_embedded_comes_before_solving(
     inspect: Callable[[Path], Inspection], tmp_path: Path
 ) -> None:
@@ -152,6 +176,16 @@ def test_the_spec_that_an_export_embedded_comes_before_solving(
     found = inspect(tmp_path / "conv.pt")
     assert (found.source, dims(found)) == ("embedded", {"x": ("B", 9)})
     assert found.facts == ("extra files: labels.txt",)
+
+
+def test_the_spec_in_a_program_of_an_older_torch_is_found(
+    inspect: Callable[[Path], Inspection], tmp_path: Path
+) -> None:
+    spec = {"path": "net.py", "class": "Old", "line": 3, "status": "ok", "inputs": [], "symbols": {}, "outputs": []}
+    entries = {"serialized_exported_program.json": b"{}", "extra_files/ts_shape.json": json.dumps(spec).encode()}
+    (tmp_path / "old.pt2").write_bytes(_zip(**entries))
+    found = inspect(tmp_path / "old.pt2")
+    assert (found.kind, found.source, found.facts) == ("program", "embedded", ())
 
 
 @pytest.mark.parametrize("spec", ["", "{", "[1]", "{}", '{"status": "ok", "class": 7}', "[" * 100_000])
@@ -211,6 +245,9 @@ def _safetensors() -> bytes:
         (lambda: b"\x89HDF\r\n\x1a\n" + bytes(100), "other", "HDF5"),
         (lambda: b"version https://git-lfs.github.com/spec/v1\n", "other", "git lfs pull"),
         (lambda: b"", "other", "empty"),
+        (lambda: bytes(4) + b"TFL3" + bytes(90), "other", "TensorFlow Lite"),
+        (lambda: _zip(**{"MAR-INF/MANIFEST.json": b"{}"}), "other", "TorchServe"),
+        (lambda: _zip(**{"config.json": b"{}", "metadata.json": b"{}"}), "other", "Keras"),
         (lambda: b"no module", "other", "no file that torch writes"),
         (lambda: _saved(Conv().state_dict())[:900], "other", "cut off or damaged"),
         (lambda: _zip(**{"a/b.txt": b"x"}), "other", "zip file that torch did not write"),

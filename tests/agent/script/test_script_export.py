@@ -215,6 +215,15 @@ class Net(nn.Module):
     assert script.verify({"archive": str(tmp_path / "net.pt2"), "expected": str(tmp_path / found["expected"])})["ok"]
 
 
+def test_a_program_of_an_example_with_one_row_takes_more_rows(load: Any, tmp_path: Path) -> None:
+    run, context = load(SCRIPTS, example={"x": {"tensor": [1, 3]}}, second={"x": {"tensor": [4, 3]}})
+    job = {"path": context.path, "root": context.root, "report": REPORT, "output": "net.pt2", "spec": {"a": 1}}
+    found = script.export(run, {**job, "method": "program"}, str(tmp_path))
+    assert (found["ok"], found["notes"]) == (True, [])
+    module = archive.load(str(tmp_path / "net.pt2"))
+    assert [tuple(module(torch.rand(rows, 3)).shape) for rows in (1, 7)] == [(1, 5), (7, 5)]
+
+
 def test_an_export_for_which_there_is_no_room_is_refused_before_it_is_written(
     load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

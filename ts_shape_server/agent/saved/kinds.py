@@ -30,6 +30,11 @@ _SIGNATURES = (
     (b"\x1f\x8b", "packed with gzip", "Unpack it first."),
     (b"version https://git-lfs", "a Git LFS pointer and not the file itself", "Fetch it with `git lfs pull`."),
 )
+_ZIPPED = {
+    "MAR-INF/MANIFEST.json": "an archive of TorchServe: unpack it, and name the module in it.",
+    "metadata.json": "a Keras model. Save the module from torch with `torch.jit.save`.",
+}
+"""By an entry that only such a file has."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,10 @@ def kind_of(path: str) -> Kind:
     header = _safetensors(path, head, size)
     if header is not None:
         return header
+    if path.endswith(".safetensors"):
+        return Kind("other", "It is named as a file of safetensors, and its header is damaged: copy or save it again.")
+    if head[4:8] == b"TFL3":
+        return Kind("other", "It is a TensorFlow Lite model. It holds no module of torch's.")
     if path.endswith(".onnx") or (b"pytorch" in head and head[:1] == b"\x08"):
         return Kind("other", "It is an ONNX model: its inputs are in its own graph, `onnx.load(path).graph.input`.")
     return Kind(
@@ -78,7 +87,7 @@ def _zipped(path: str, size: int) -> Kind:
             if refused is not None:
                 return Kind("other", refused)
             names = [entry.filename for entry in entries]
-            extra = tuple(name.split("/extra/", 1)[1] for name in names if "/extra/" in name)
+            extra = tuple(part for part in map(_beside, names) if part)
             spec = _spec(archive, entries)
     except Exception:  # zipfile lets through what seeking, unpacking and decoding raise on a damaged file
         return Kind("other", "The file is cut off or damaged: copy or save it again.")
@@ -95,6 +104,9 @@ def _zipped(path: str, size: int) -> Kind:
         return Kind("pickle", "")
     if names and all(name.endswith(".npy") for name in names):
         return Kind("other", "It is a file of NumPy arrays: it holds no module; load it with `numpy.load`.")
+    for entry, what in _ZIPPED.items():
+        if entry in names:
+            return Kind("other", f"It is {what}")
     return Kind("other", "It is a zip file that torch did not write: save the module with `torch.jit.save`.")
 
 
@@ -109,8 +121,15 @@ def _too_large(entries: list[zipfile.ZipInfo], size: int) -> str | None:
     return None
 
 
+def _beside(entry: str) -> str:
+    """The name of what was put beside a module, empty for a part of it. Older programs have a folder of their own."""
+    if entry.startswith("extra_files/"):
+        return entry.partition("/")[2]
+    return entry.partition("/extra/")[2]
+
+
 def _spec(archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo]) -> str | None:
-    found = next((entry for entry in entries if entry.filename.endswith(f"/extra/{SPEC_FILE}")), None)
+    found = next((entry for entry in entries if _beside(entry.filename) == SPEC_FILE), None)
     if found is None or found.file_size > MOST_SPEC:
         return None
     return archive.read(found).decode("utf-8", "replace")
@@ -134,7 +153,7 @@ def _safetensors(path: str, head: bytes, size: int) -> Kind | None:
     return Kind(
         "safetensors",
         "It holds weights and no module: what goes in is told by the class that they are for.",
-        (f"{len(tensors)} tensors of {', '.join(dtypes) or 'no type'}",),
+        (f"{len(tensors)} {'tensor' if len(tensors) == 1 else 'tensors'} of {', '.join(dtypes) or 'no type'}",),
     )
 
 

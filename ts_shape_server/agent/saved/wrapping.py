@@ -36,8 +36,8 @@ class Parameter:
 class Saved:
     """`name` is that of the class that was saved; `shapes` are what it was traced or exported with, by parameter.
 
-    A dim of a shape is a number, or a letter where the program says that it may vary. `ranks` are shapes of which only
-    the rank, and perhaps the dtype, is known.
+    A dim of a shape is a number, or a letter where the program says that it may vary. `ranks` are what is sure of the
+    shapes: the rank and perhaps the dtype, and of a program the sizes that it fixes.
     """
 
     name: str
@@ -77,9 +77,13 @@ def _traced_shapes(module: Any, names: list[str]) -> dict[str, str]:
     shapes: dict[str, str] = {}
     for name, value in zip(names, list(module.forward.graph.inputs())[1:]):
         if value.type().kind() == "TensorType" and value.type().sizes():
-            dtype = str(value.type().dtype()).replace("torch.", "")
-            shapes[name] = _spelled(value.type().sizes()) + ("" if dtype == "float32" else f" {dtype}")
+            shapes[name] = _spelled(value.type().sizes()) + _dtype(value.type().dtype())
     return shapes
+
+
+def _dtype(dtype: torch.dtype) -> str:
+    """As a pragma says it, after the sizes."""
+    return "" if dtype is torch.float32 else f" {str(dtype).replace('torch.', '')}"
 
 
 def _program(path: str) -> Saved:
@@ -91,12 +95,15 @@ def _program(path: str) -> Saved:
     ]
     letters: dict[str, str] = {}
     shapes: dict[str, str] = {}
+    limits: dict[str, str] = {}
     for name in names:
         value = given.get(name)
         if isinstance(value, torch.Tensor):
             dims = [letters.setdefault(str(dim), f"D{len(letters)}") if not _plain(dim) else dim for dim in value.shape]
-            shapes[name] = _spelled(dims)
-    return Saved("Program", "program", tuple(Parameter(name, None, None) for name in names), shapes, {})
+            dtype = _dtype(value.dtype)
+            shapes[name] = _spelled(dims) + dtype
+            limits[name] = _spelled([dim if _plain(dim) else "_" for dim in dims]) + dtype
+    return Saved("Program", "program", tuple(Parameter(name, None, None) for name in names), shapes, limits)
 
 
 def _plain(dim: Any) -> bool:

@@ -16,34 +16,43 @@ from ts_shape_server.agent.runs import Run
 
 
 def export(run: Run, module: Any, report: Mapping[str, Any]) -> tuple[Any, bool]:
-    """The exported program with as free dims as torch allows, and whether it takes the run's second size as well.
+    """The exported program with as free dims as torch allows, and whether it takes all sizes of the run.
 
     Raises torch's refusal of the fixed ones.
     """
-    arguments, keywords = run.arguments()
     fixed: Any = None
     error: Exception | None = None
-    for dims in (_named(report, run), _automatic(report, run), None):
-        if dims is None and (fixed is not None or (error is None and run.second is not None)):
-            continue
-        try:
-            shapes = None if dims is None else _by_position(dims, run, arguments, keywords)
-            with torch.no_grad():
-                made = torch.export.export(module, arguments, keywords or None, dynamic_shapes=shapes)
-            if _takes_second(made, run):
+    for dims in filter(None, (_named(report, run), _automatic(report, run))):
+        # A dim that is 1 in the call is fixed at 1: the second size may have none.
+        for second in (False, True) if run.second is not None else (False,):
+            try:
+                made = _exported(run, module, dims, second)
+            except Exception as found:
+                error = found
+                continue
+            if _takes_all(made, run):
                 return made, True
-            fixed = fixed if fixed is not None else made
-        except Exception as found:
-            error = found
+            fixed = fixed if fixed is not None or second else made
     if fixed is None:
-        assert error is not None
-        raise error
-    return fixed, False
+        try:
+            fixed = _exported(run, module, None, False)
+        except Exception as found:
+            raise error or found from None
+    return fixed, run.second is None
 
 
-def _takes_second(program: Any, run: Run) -> bool:
+def _exported(run: Run, module: Any, dims: Mapping[str, Any] | None, second: bool) -> Any:
+    arguments, keywords = run.arguments(second)
+    shapes = None if dims is None else _by_position(dims, run, arguments, keywords)
+    with torch.no_grad():
+        return torch.export.export(module, arguments, keywords or None, dynamic_shapes=shapes)
+
+
+def _takes_all(program: Any, run: Run) -> bool:
+    called = program.module()
     try:
-        run.call(program.module(), second=run.second is not None)
+        for second in (False, True) if run.second is not None else (False,):
+            run.call(called, second)
     except Exception:
         return False
     return True
