@@ -475,6 +475,69 @@ def test_tensor_types_and_map_are_spelled_as_torchscript_has_them(tmp_path: Path
     check(tmp_path, source, *comprehensions, '(x > 0).to(torch.device("cpu"), torch.float32)')
 
 
+def test_a_comprehension_with_a_condition_is_a_loop(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def forward(self, x):
+                parts = [x, x + 1]
+                large = [part * 2 for part in parts if part.dim() > 1]  # kept
+                return large + [part for part in large if part.size(0) > 1 if part.dim() == 2][:1]
+        """
+    text = check(tmp_path, source, "large: List[Tensor] = []", "large.append(part * 2)  # kept")
+    assert "[part for part in large if part.size(0) > 1 if part.dim() == 2]" not in text
+
+
+def test_a_comprehension_that_is_not_evaluated_first_stays_where_it_is(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def forward(self, x):
+                return x.add_(1).sum() + torch.stack([row for row in [x, x] if row.dim() > 1]).sum()
+        """
+    text = HEADER + textwrap.dedent(source)
+    done = Bench(tmp_path / "net.py", text, X, {}).repaired()
+    assert "for row in [x, x]:" not in done.text
+
+
+def test_modules_behind_underscores_are_children(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.Sequential(nn.Linear(3, 3), nn.ReLU())
+
+            def forward(self, x):
+                for name, layer in self.layers._modules.items():
+                    x = layer(x)
+                for layer in self.layers._modules.values():
+                    x = layer(x)
+                return x
+        """
+    check(tmp_path, source, "in self.layers.named_children():", "in self.layers.children():")
+
+
+def test_the_first_parameter_is_called_by_its_name(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self, size=3):
+                super().__init__()
+                self.size = size
+                self.act = nn.ReLU()
+                self.lstm = nn.LSTM(size, size, batch_first=True)
+
+            def start(self, batch):
+                weight = next(self.parameters()).data
+                return weight.new(1, batch, self.size).zero_(), weight.new(1, batch, self.size).zero_()
+
+            def forward(self, x, hidden=None):
+                x = self.act(x).unsqueeze(1)
+                if hidden is None:
+                    hidden = self.start(x.size(0))
+                out, hidden = self.lstm(x, hidden)
+                return out, hidden
+        """
+    check(tmp_path, source, "weight = self.lstm.weight_ih_l0.data", "hidden: Optional[Tuple[Tensor, Tensor]] = None")
+
+
 def test_the_parents_forward_is_written_out(tmp_path: Path) -> None:
     source = """
         class Net(nn.Linear):

@@ -149,3 +149,70 @@ def removal(situation: Situation, statement: ast.stmt) -> TextEdit:
     """The edit that takes a statement out, with the lines that it has to itself."""
     span = situation.range_of(statement)
     return TextEdit(Range(span.line, 0, span.end_line + 1, 0), "")
+
+
+_FIRST_WEIGHT: dict[str, str] = {
+    r"Linear|Bilinear|(Conv|ConvTranspose)[123]d|Embedding|EmbeddingBag|BatchNorm[123]d|LayerNorm|GroupNorm|PReLU": (
+        "weight"
+    ),
+    r"LSTM|GRU|RNN": "weight_ih_l0",
+    r"(LSTM|GRU|RNN)Cell": "weight_ih",
+}
+"""The first parameter of torch's layers."""
+_NONE_OF_THEM = re.compile(rf"({_WITHOUT_WEIGHTS.pattern})|\w*Dropout[123]?d?")
+
+
+def first_parameter(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``next(self.parameters())`` by its name, where the constructor shows which one is the first."""
+    owner = place.owner
+    initialiser = situation.method(owner, "__init__") if owner is not None else None
+    if not isinstance(initialiser, ast.FunctionDef):
+        return
+    calls = [node for node in ast.walk(place.function) if _asks_for_first(node)]
+    name = _first_of(situation, initialiser) if calls else None
+    if name is not None:
+        edits = tuple(situation.replace(node, name) for node in calls)
+        yield Rewrite(f"Write `next(self.parameters())` as `{name}`", edits)
+
+
+def _asks_for_first(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and ast.unparse(node) == "next(self.parameters())"
+
+
+def _first_of(situation: Situation, initialiser: ast.FunctionDef) -> str | None:
+    """The first parameter of a class: its own come before those of its modules."""
+    made: list[tuple[str, ast.Call]] = []
+    for statement in initialiser.body:
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+        if not isinstance(target, ast.Attribute) or ast.unparse(target.value) != "self":
+            if isinstance(statement, (ast.If, ast.For, ast.While, ast.With, ast.Try)):
+                return None
+            continue
+        value = statement.value if isinstance(statement, ast.Assign) else None
+        if isinstance(value, ast.Call):
+            made.append((f"self.{target.attr}", value))
+    own = next((name for name, call in made if situation.means(call.func, "torch.nn.Parameter")), None)
+    if own is not None:
+        return own
+    for name, call in made:
+        found = _first_in(situation, call)
+        if found is not None:
+            return f"{name}{found}" if found else None
+    return None
+
+
+def _first_in(situation: Situation, call: ast.Call) -> str | None:
+    """The way from a module to its first parameter; None if it has none, empty if that is not known."""
+    kind = situation.path_of(call.func)
+    last = kind.removeprefix("torch.nn.")
+    if not kind.startswith("torch.nn."):
+        return None if kind.split(".")[0] in ("int", "float", "list", "dict", "len", "max", "min") else ""
+    if last == "Sequential":
+        for number, item in enumerate(call.args):
+            found = _first_in(situation, item) if isinstance(item, ast.Call) else ""
+            if found is not None:
+                return f"[{number}]{found}" if found else ""
+        return None
+    if _NONE_OF_THEM.fullmatch(last):
+        return None
+    return next((f".{name}" for pattern, name in _FIRST_WEIGHT.items() if re.fullmatch(pattern, last)), "")

@@ -42,6 +42,7 @@ def _is_off(item: ast.keyword) -> bool:
 
 def new_tensors(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``x.new(2, 3)`` as ``x.new_empty([2, 3])``, ``torch.Tensor([1.0])`` as ``torch.tensor([1.0])``."""
+    made: dict[str, list[TextEdit]] = {}
     for node in ast.walk(place.statement):
         if not isinstance(node, ast.Call) or node.keywords:
             continue
@@ -50,12 +51,14 @@ def new_tensors(situation: Situation, place: Place) -> Iterator[Rewrite]:
             sizes = ", ".join(situation.text(item) for item in node.args)
             if all(kind == "int" for kind in kinds):
                 text = f"{situation.text(node.func.value)}.new_empty([{sizes}])"
-                yield Rewrite("Write `new` as `new_empty`", (situation.replace(node, text),))
+                made.setdefault("Write `new` as `new_empty`", []).append(situation.replace(node, text))
         elif situation.means(node.func, *_DTYPES) and len(kinds) == 1 and (kinds[0] or "").startswith("List["):
             dtype = _DTYPES[situation.path_of(node.func)]
             text = f"torch.tensor({situation.text(node.args[0])}, dtype={dtype})"
             title = f"Write `{situation.text(node.func)}` as `torch.tensor`"
-            yield Rewrite(title, (situation.replace(node, text),))
+            made.setdefault(title, []).append(situation.replace(node, text))
+    for title, edits in made.items():
+        yield Rewrite(title, tuple(edits))
 
 
 def private_names(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -234,12 +237,24 @@ def _applied(situation: Situation, function: ast.expr, item: str) -> str:
         arguments = function.args.args
         if len(arguments) != 1 or function.args.vararg or function.args.kwarg or function.args.defaults:
             return ""
-        names = [node for node in ast.walk(function.body) if isinstance(node, ast.Name) and node.id == arguments[0].arg]
-        text, start = situation.text(function.body), situation.range_of(function.body)
-        if "\n" in text:
+        if function.body.lineno != function.body.end_lineno:
             return ""
-        for node in sorted(names, key=lambda node: -node.col_offset):
-            column = situation.range_of(node).column - start.column
-            text = text[:column] + item + text[column + len(node.id) :]
-        return text
+        return situation.text_with(function.body, {arguments[0].arg: item})
     return f"{situation.text(function)}({item})" if isinstance(function, (ast.Name, ast.Attribute)) else ""
+
+
+_CHILDREN = {"items": "named_children", "values": "children"}
+
+
+def children(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``layers._modules.items()`` as ``layers.named_children()``."""
+    edits = []
+    for node in ast.walk(place.function):
+        called = node.func if isinstance(node, ast.Call) and not node.args and not node.keywords else None
+        if not isinstance(called, ast.Attribute) or called.attr not in _CHILDREN:
+            continue
+        if isinstance(called.value, ast.Attribute) and called.value.attr == "_modules":
+            text = f"{situation.text(called.value.value)}.{_CHILDREN[called.attr]}()"
+            edits.append(situation.replace(node, text))
+    if edits and "_modules" in place.said:
+        yield Rewrite("Go through the modules with `named_children` and `children`", tuple(edits))

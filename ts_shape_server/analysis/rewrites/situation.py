@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -91,6 +91,15 @@ class Situation:
 
     def text(self, node: ast.AST) -> str:
         return self.source.slice(self.range_of(node))
+
+    def text_with(self, node: ast.AST, names: Mapping[str, str]) -> str:
+        """The text of a node of one line with other words for some names."""
+        text, start = self.text(node), self.range_of(node).column
+        found = [item for item in ast.walk(node) if isinstance(item, ast.Name) and item.id in names]
+        for item in sorted(found, key=lambda item: -item.col_offset):
+            column = self.range_of(item).column - start
+            text = text[:column] + names[item.id] + text[column + len(item.id) :]
+        return text
 
     def replace(self, node: ast.AST, text: str) -> TextEdit:
         return TextEdit(self.range_of(node), text)
