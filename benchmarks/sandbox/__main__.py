@@ -98,10 +98,14 @@ def main() -> int:
     told("the same in processor time", used)
     whole = asyncio.run(probes(options.probes))
     told("a probe with `sandbox`", whole)
-    added = statistics.median(alone[policy.FULL]) - statistics.median(alone[policy.NONE])
+    added, worked = (
+        statistics.median(each[policy.FULL]) - statistics.median(each[policy.NONE]) for each in (alone, used)
+    )
     pairs = [with_it - without for with_it, without in zip(whole["required"], whole["off"], strict=True)]
-    print(f"added to a fork: {added:.2f} ms; to a probe, median of the pairs: {statistics.median(pairs):.2f} ms")
-    return 0 if added <= LIMIT_MS else 1
+    print(f"added to a fork: {added:.2f} ms, of processor time {worked:.2f} ms")
+    print(f"added to a probe, median of the pairs: {statistics.median(pairs):.2f} ms")
+    # Wall time tells as much of what else the machine does.
+    return 0 if worked <= LIMIT_MS else 1
 
 
 if __name__ == "__main__":

@@ -95,6 +95,56 @@ def test_a_spare_process_that_is_killed_while_it_waits_is_replaced(prober: Probe
     assert report.status == "ok"
 
 
+@pytest.fixture(scope="module")
+def without_a_timer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prober]:
+    """As where neither fork nor interval timers are: limits are raised by a thread, in each spare process."""
+    folder = tmp_path_factory.mktemp("timerless")
+    patches = (
+        f"{SPARES}\nfrom ts_shape_server.agent import children, loop\n"
+        f"loop.command = lambda: [{str(folder / 'python')!r}, *children.command()[1:]]\n"
+        "if '--spare' in sys.argv:\n"
+        "    from ts_shape_server.agent.infer import limits\n"
+        "    limits.HAS_TIMER = False"
+    )
+    made = weakened.prober(folder, patches, wall=15.0)
+    made.run(made.service.start())
+    assert made.service.problem is None, made.service.problem
+    yield made
+    made.close()
+
+
+LIMITED = """
+from ts_shape_server.agent.infer import limits
+for work in ("while True: pass", "while True:\\n    try: pass\\n    finally: pass"):
+    try:
+        with limits.time_limit(0.3):
+            exec(work)
+    except limits.TimeLimit:
+        print("INTERRUPTED", limits.HAS_TIMER, work[:3])
+"""
+
+
+@pytest.mark.timeout(240)
+def test_time_is_limited_without_a_timer_too(without_a_timer: Prober, tmp_path: Path) -> None:
+    """By a thread, which the sandbox allows, and which ends with its limit: the class after it is probed as ever."""
+    agent = without_a_timer.agent_pid
+    report = without_a_timer.reports(tmp_path, LIMITED + GOOD, "Good", on_report=quiet)["Good"]
+    without_a_timer.printed("INTERRUPTED")
+    lines = [line for line in without_a_timer.service._agents[0].output.last() if line.startswith("INTERRUPTED")]
+    assert lines == ["INTERRUPTED False whi", "INTERRUPTED False whi"]
+    assert report.status == "ok", report.reason
+    assert without_a_timer.agent_pid == agent
+
+
+@pytest.mark.timeout(240)
+def test_a_call_that_waits_for_ever_is_ended_without_a_timer(without_a_timer: Prober, tmp_path: Path) -> None:
+    """Nothing interrupts it, so the agent ends the process; the class beside it has its report."""
+    source = f"{GOOD}\nclass Bad(nn.Module):\n    def forward(self, x):\n        import time; time.sleep(99)\n"
+    reports = without_a_timer.reports(tmp_path, source, "Good", "Bad", on_report=quiet)
+    assert [report.status for report in reports.values()] == ["ok", "timeout"]
+    assert one_waits(without_a_timer)
+
+
 @pytest.mark.timeout(240)
 def test_memory_that_the_system_does_not_limit_is_watched(tmp_path: Path) -> None:
     patches = (

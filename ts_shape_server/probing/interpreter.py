@@ -19,6 +19,17 @@ from pathlib import Path
 SECONDS = 20.0
 MINIMUM_TORCH = (2, 2)
 MINIMUM_PYTHON = (3, 9)
+_PASSED_ON = frozenset(
+    (
+        *("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "TEMP", "TMP"),
+        *("LD_LIBRARY_PATH", "VIRTUAL_ENV", "SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "APPDATA"),
+        *("LOCALAPPDATA", "PROGRAMDATA", "USERPROFILE", "PYENV_ROOT", "PYENV_VERSION", "PYENV_DIR", "ASDF_DIR"),
+        *("ASDF_DATA_DIR", "ASDF_CONFIG_FILE", "MISE_DATA_DIR", "MISE_CONFIG_DIR", "CONDA_PREFIX", "CONDA_EXE"),
+        *("CONDA_DEFAULT_ENV", "MAMBA_ROOT_PREFIX", "RYE_HOME", "UV_PYTHON_INSTALL_DIR", "XDG_DATA_HOME"),
+        *("XDG_CONFIG_HOME", "XDG_CACHE_HOME"),
+    )
+)
+"""Variables that an interpreter, or what only stands for one (a shim), needs in order to start."""
 _QUESTION = (
     "import importlib.metadata as m, json, site, sys\n"
     "try: v = m.version('torch')\n"
@@ -134,7 +145,8 @@ async def find(
 async def ask(path: str, environment: Mapping[str, str]) -> Answer | str:
     """What the interpreter at `path` says of itself; a text says why there is no answer.
 
-    It is run outside of any workspace, so that no file there is taken for one of the standard library.
+    It is run outside of any workspace, so that no file there is taken for one of the standard library, and without the
+    secrets of the environment: it may be the workspace's own.
     """
     try:
         process = await asyncio.create_subprocess_exec(
@@ -142,7 +154,7 @@ async def ask(path: str, environment: Mapping[str, str]) -> Answer | str:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env=dict(environment),
+            env={name: value for name, value in environment.items() if name.upper() in _PASSED_ON},
             cwd=Path(sys.executable).anchor or os.sep,
         )
     except (OSError, ValueError) as error:

@@ -95,3 +95,15 @@ async def test_this_interpreter_answers_for_itself(tmp_path: Path, monkeypatch: 
     assert isinstance(answer, interpreter.Answer)
     assert answer.executable == sys.executable
     assert answer.site is None
+
+
+async def test_a_candidate_does_not_see_the_secrets_of_the_environment(tmp_path: Path) -> None:
+    """It may be one that a workspace brought."""
+    place = answering(tmp_path / "python")
+    Path(place).write_text(Path(place).read_text().replace("echo noise", f"env > {tmp_path / 'seen'}"))
+    given = {"HOME": "/home/ada", "PYENV_ROOT": "/p", "AWS_SECRET_ACCESS_KEY": "hidden", "PYTHONSTARTUP": "/x"}
+    found = await interpreter.ask(place, given)
+    assert not isinstance(found, str)
+    names = {line.partition("=")[0] for line in (tmp_path / "seen").read_text().splitlines()}
+    assert {"HOME", "PYENV_ROOT"} <= names
+    assert not names & {"AWS_SECRET_ACCESS_KEY", "PYTHONSTARTUP"}
