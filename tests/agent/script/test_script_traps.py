@@ -74,6 +74,21 @@ class Net(nn.Module):
 #       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ in TorchScript
         return y
 """,
+    "another way out of the script": """
+class Net(nn.Module):
+    def forward(self, x):
+        y = x * 2
+        if torch.jit.is_scripting():
+        #  ^^^^^^^^^^^^^^^^^^^^^^^^ all agrees before `torch.jit.is_scripting()`
+            return y, x
+        else:
+            return self.alone(y)
+
+    @torch.jit.unused
+    def alone(self, y):
+        # type: (Tensor) -> Tensor
+        return y
+""",
     "a hook of the backward pass": """
 class Net(nn.Module):
     def __init__(self):

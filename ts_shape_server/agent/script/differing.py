@@ -10,6 +10,7 @@ import ast
 import copy
 import functools
 import inspect
+import time
 import types as python
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,18 +29,23 @@ from ts_shape_server.agent.script.sources import Edit
 
 ATTEMPTS = 60
 """Of cut functions that are compiled."""
+SECONDS = 1.0
+"""Of processor time for all of them."""
 
 
 @dataclass(frozen=True)
 class Differing:
-    """`code` gives `scripted` in TorchScript and `eager` in Python."""
+    """`code` gives `scripted` in TorchScript and `eager` in Python, where `values` are known."""
 
     place: Place
     code: str
-    scripted: Any
-    eager: Any
+    scripted: Any = None
+    eager: Any = None
+    values: bool = True
 
     def words(self) -> str:
+        if not self.values:
+            return f"all agrees before `{self.code}`"
         scripted, eager = _shown(self.scripted, self.eager), _shown(self.eager, self.scripted)
         return f"`{self.code}` is {scripted} in TorchScript, {eager} in Python"
 
@@ -108,6 +114,7 @@ class _Cutting:
     def __init__(self, session: Session, search: Search, call: _Call) -> None:
         self._session, self._search, self._call = session, search, call
         self._attempts = 0
+        self._until = time.process_time() + SECONDS
         part = session.pristine.get_submodule(call.name)
         function = inspect.unwrap(type(part).forward)
         code = function.__code__
@@ -120,10 +127,24 @@ class _Cutting:
         """The first statement that leaves another value, then the first expression in it that does."""
         body = self._parsed.tree.body
         for number, statement in enumerate(body):
-            returned = isinstance(statement, ast.Return)
-            if returned or self._differs(number + 1, _stored(statement)) is not None:
+            if not self._left():
+                return None
+            returns = any(isinstance(node, ast.Return) for node in ast.walk(statement))
+            if returns and not isinstance(statement, ast.Return):
+                return self._at_head(statement)
+            if returns or self._differs(number + 1, _stored(statement)) is not None:
                 return self._within(number, statement)
         return None
+
+    def _at_head(self, statement: ast.stmt) -> Differing | None:
+        """A statement that returns somewhere inside, by the test or the items that it starts with."""
+        head = getattr(statement, "test", None) or getattr(statement, "iter", None)
+        if not isinstance(head, ast.expr):
+            return None
+        return Differing(self._parsed.place_of(head), ast.unparse(head), values=False)
+
+    def _left(self) -> bool:
+        return self._attempts < ATTEMPTS and time.process_time() < self._until and self._session.affords(4)
 
     def _within(self, number: int, statement: ast.stmt) -> Differing | None:
         value = getattr(statement, "value", None)
@@ -143,7 +164,7 @@ class _Cutting:
 
     def _differs(self, number: int, value: ast.expr | None) -> tuple[Any, Any] | None:
         """Both values of an expression after so many statements; None if they agree or cannot be had."""
-        if value is None or self._attempts >= ATTEMPTS or not self._session.affords(4):
+        if value is None or not self._left():
             return None
         self._attempts += 1
         try:
