@@ -125,12 +125,9 @@ def all_of(text: str, edits: Sequence[TextEdit]) -> Fix:
 
 
 def _gone(before: TorchScript, after: TorchScript) -> frozenset[tuple[str, str]]:
-    left = {(item.code, item.message) for item in _failures(after)}
-    return frozenset((item.code, item.message) for item in _failures(before)) - left
-
-
-def _failures(state: TorchScript) -> list[Failure]:
-    return [*state.script.failures, *state.trace.failures]
+    """The refusals that a trial no longer has; it does not trace, so of traces it tells nothing."""
+    left = {(item.code, item.message) for item in after.script.failures}
+    return frozenset((item.code, item.message) for item in before.script.failures) - left
 
 
 def helps(fix: Fix, code: str, message: str, class_name: str) -> bool:

@@ -24,8 +24,8 @@ def examine(run: Run, context: Context) -> dict[str, Any]:
     return examined(Session(run, context))
 
 
-def examined(session: Session) -> dict[str, Any]:
-    """The same for a session."""
+def examined(session: Session, tracing: bool = True) -> dict[str, Any]:
+    """The same for a session; without `tracing` nothing is said of a trace."""
     try:
         seen, used = session.watched
     except Exception:
@@ -34,7 +34,7 @@ def examined(session: Session) -> dict[str, Any]:
     script, _, known = scripted(session)
     return {
         "script": script,
-        "trace": traced(session).to_json() if _traceable(session) else {"ok": None, "warnings": []},
+        "trace": traced(session).to_json() if tracing and _traceable(session) else {"ok": None, "warnings": []},
         "annotations": [
             *collect_annotations(seen, session.pristine, used, session.context.path),
             *known["annotations"],

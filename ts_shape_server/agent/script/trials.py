@@ -18,7 +18,7 @@ from ts_shape_server.agent.script.session import Session
 
 def trial(original: Run, candidate: Run, context: Context, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """``{"ok", "reason", "torchscript"}``; `reason` is empty if the candidate is better, ``torchscript`` is None if it
-    does not compute the same.
+    does not compute the same, and says nothing of tracing.
 
     `context` is the candidate's. `known` is the original's ``torchscript`` object: without it only a candidate that
     scripts counts as better.
@@ -33,7 +33,7 @@ def trial(original: Run, candidate: Run, context: Context, known: Mapping[str, A
         return {"ok": False, "reason": f"the changed module does not run: {_one_line(error)}", "torchscript": None}
     if reason:
         return {"ok": False, "reason": reason, "torchscript": None}
-    found = examination.examined(after)
+    found = examination.examined(after, tracing=False)
     reason = _better(known, found["script"])
     return {"ok": not reason, "reason": reason, "torchscript": found}
 
