@@ -14,6 +14,9 @@ from ts_shape_server.analysis import evidence, names
 from ts_shape_server.analysis.edits import annotate
 from ts_shape_server.analysis.modules import find_classes, module_classes
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.features.known import Known
+from ts_shape_server.features.page import page
+from ts_shape_server.features.words import flow
 from ts_shape_server.model import Annotation, Report
 from ts_shape_server.probing import wire
 from ts_shape_server.settings import from_pyproject, parse
@@ -33,13 +36,16 @@ def messages(data: bytes) -> None:
 
 
 def claims(data: bytes) -> None:
-    """Bytes of a child: a claim, and the report in it."""
+    """Bytes of a child: a claim, the report in it, and what a person is shown of it."""
     try:
         claim = wire.validate_claim(data.decode("utf-8", "replace"))
     except wire.WireError:
         return
     if "report" in claim:
-        json.dumps(Report.from_json(claim["report"]).to_json(), allow_nan=False)
+        report = Report.from_json(claim["report"])
+        json.dumps(report.to_json(), allow_nan=False)
+        page(Known(report.name, report, fresh=True))
+        flow(report)
 
 
 def settings(data: bytes) -> None:
