@@ -202,7 +202,13 @@ async def combined(
             changed = SourceText(text).apply(together)
         except ValueError:
             continue
-        if parses(changed) and await harmless(current, changed, report, reports, attempt):
+        if not parses(changed):
+            continue
+        if report.name in reached(text, current, ""):
+            state = (await attempt(report, changed)).torchscript
+            if state.script.ok is None or not _better(report.torchscript, state):
+                continue
+        if await harmless(current, changed, report, reports, attempt):
             kept, current = together, changed
     return kept
 

@@ -105,3 +105,17 @@ async def test_repairs_that_do_not_go_together_are_left_out_of_all() -> None:
     assert SourceText(TEXT).apply(edits) == FIXED
     assert await combined(TEXT, [(first, edits)], [first, second], attempt) == ()
     assert await combined(TEXT, [(first, edits)], [first], attempt) == edits
+
+
+@pytest.mark.parametrize(("state", "kept"), [(SCRIPTS, 2), (UNKNOWN, 1), (failing(), 1)])
+async def test_a_repair_is_tried_again_beside_one_that_reaches_its_class(state: TorchScript, kept: int) -> None:
+    """`Second` has a repair of its own, and that of `First` changes what it calls."""
+    first, second = report("First", failing()), report("Second", failing())
+    own = edits_between(TEXT, TEXT.replace("scaled(x, 3)", "scaled(x, 4)"))
+    both = FIXED.replace("scaled(x, 3)", "scaled(x, 4)")
+
+    async def attempt(about: Report, text: str) -> Trial:
+        return Trial(True, "", state if text == both else SCRIPTS)
+
+    edits = await combined(TEXT, [(first, edits_between(TEXT, FIXED)), (second, own)], [first, second], attempt)
+    assert len(edits) == kept
