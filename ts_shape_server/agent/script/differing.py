@@ -31,6 +31,8 @@ ATTEMPTS = 60
 """Of cut functions that are compiled."""
 SECONDS = 1.0
 """Of processor time for all of them."""
+WALL_SECONDS = 4.0
+"""That must be left to begin: what is known already would be lost with the process when its time is up."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class _Call:
 
 def locate(session: Session, search: Search, scripted: Any, second: bool) -> Differing | None:
     """The first expression that differs on a size, None if it cannot be told."""
+    if session.context.remaining() < WALL_SECONDS:
+        return None
     try:
         call = _first_call(session, search, scripted, second)
         return _Cutting(session, search, call).first()
@@ -115,6 +119,7 @@ class _Cutting:
         self._session, self._search, self._call = session, search, call
         self._attempts = 0
         self._until = time.process_time() + SECONDS
+        self._slowest = 0.0
         part = session.pristine.get_submodule(call.name)
         function = inspect.unwrap(type(part).forward)
         code = function.__code__
@@ -144,7 +149,9 @@ class _Cutting:
         return Differing(self._parsed.place_of(head), ast.unparse(head), values=False)
 
     def _left(self) -> bool:
-        return self._attempts < ATTEMPTS and time.process_time() < self._until and self._session.affords(4)
+        if self._attempts >= ATTEMPTS or time.process_time() > self._until:
+            return False
+        return self._session.affords(4) and self._session.context.remaining() > 3 * self._slowest
 
     def _within(self, number: int, statement: ast.stmt) -> Differing | None:
         value = getattr(statement, "value", None)
@@ -167,11 +174,14 @@ class _Cutting:
         if value is None or not self._left():
             return None
         self._attempts += 1
+        began = time.monotonic()
         try:
             eager = self._eager(number, value)
             scripted = self._scripted(number, value)
         except Exception:
             return None
+        finally:
+            self._slowest = max(self._slowest, time.monotonic() - began)
         alike = compare(eager, scripted).agree and _same_kind(eager, scripted)
         return None if alike else (eager, scripted)
 
