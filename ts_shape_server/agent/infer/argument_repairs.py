@@ -94,6 +94,8 @@ def _alternatives(
     name: str, expression: str, text: str, profile: Profile, namespace: Mapping[str, Any]
 ) -> Iterator[str]:
     size = profile.sizes[0]
+    if expression == "nn.Identity()" and re.search(r"not (?:iterable|subscriptable)|no len", text):
+        yield "nn.Sequential(nn.Identity(), nn.Identity())"
     if re.search(r"not iterable|no len\(\)|not subscriptable|must be an iterable|cannot unpack", text):
         yield list_of(name.lower(), Sizes(profile))
         yield f"({size}, {size})"
@@ -136,7 +138,7 @@ def _alternatives(
     if re.search(
         r"'(?:list|tuple|Identity|SimpleNamespace|type|str|NoneType|bool|float)' object cannot be interpreted|"
         r"unsupported operand|must be (?:int|float|tuple of ints)|empty\(\)|not supported between|can't multiply|"
-        r"must be real number|bad operand",
+        r"must be real number|bad operand|should be of type int",
         text,
     ):
         yield str(size)

@@ -55,7 +55,7 @@ _NUMBERS: tuple[tuple[str, str], ...] = (
     ),
     (r"scale|upscale|factor|reduction|^r$|squeeze|downsample_rate|pool_size", "2"),
     (
-        r"layers?$|depth|n(um)?_downs?|num_block|n_block|blocks?$|repeat|^n$|iters?$|iterations|steps?$|num_stage|stages?$|levels?$|"
+        r"layers?$|depth|n(um)?_downs?|num_block|n_block|blocks?$|bl(oc)?ks?_num|num_blks?|(layer|stage|res)_num|n(um)?_res|repeat|^n$|iters?$|iterations|steps?$|num_stage|stages?$|levels?$|"
         r"num_scales|n_layer|nlayer|hops?$|^t$|^l$",
         "2",
     ),
@@ -71,7 +71,7 @@ _FLAGS = re.compile(
     r"upsample|shortcut|skip|attention|bilinear)(_|$)|_flag$|_on$"
 )
 _CLASSES = re.compile(
-    r"num_class|n_class|nclass|classes$|num_label|n_out|out_dim|num_outputs?|output_dim|output_size|nb_class"
+    r"num_class|n_class|nclass|class_num|classes$|num_label|n_out|out_dim|num_outputs?|output_dim|output_size|nb_class"
 )
 _HEADS = re.compile(r"heads?$|^h$|n_?heads?|num_?heads?")
 _NORMS = re.compile(r"norm(_layer|_fn|_class|_type|_func)?$|^bn$")

@@ -71,8 +71,17 @@ _NUMBER_NEEDED = re.compile(
     r"'Tensor' object cannot be interpreted as an integer|only integer tensors of a single element|"
     r"Boolean value of Tensor with more than one value|must be (?:int|float|bool|SymInt|tuple of ints|Number)|"
     r"can't convert .* to Scalar|only one element tensors can be converted|"
-    r"a Tensor with \d+ elements cannot be converted to Scalar|unhashable type|indices must be integers or slices, not"
+    r"a Tensor with \d+ elements cannot be converted to Scalar|unhashable type|indices must be integers or slices, not|"
+    r"(?:arange|linspace|full|zeros|ones|randn|rand|empty|eye|one_hot)\(\)(?: received an invalid|: argument)"
 )
+_STATES_NEEDED = re.compile(
+    r"lstm(?:_cell)?\(\) received an invalid combination|LSTM(?:Cell)?: Expected hx|hx and cx should also be"
+)
+_STATE_SIZE = re.compile(r"Expected hidden(?:\[\d\])? size \((?P<wanted>[\d, ]+)\), got \[(?P<got>[\d, ]+)\]")
+_RANKS_BETWEEN = re.compile(r"should be a (?P<wanted>\d)D .*?\bgot (?P<got>\d)D")
+_BEYOND = re.compile(r"is invalid for input of size|out of (?:range|bounds)|exceeds dimension size|must be less than")
+"""Lengths may be too long for what they are the lengths of."""
+_POSITIVE_NEEDED = re.compile(r"[Ll]ength of all samples has to be greater than 0")
 _VECTOR_NEEDED = re.compile(
     r"'lengths' argument should be|cannot be converted to Scalar|only integer tensors of a single element|"
     r"iteration over a 0-d tensor"
@@ -191,6 +200,9 @@ def from_error(error: BaseException, inputs: Inputs, blamed: frozenset[str], omi
             # Before the equation is read: deep in a net it is long, and each window states one of its own.
             yield -2, _with_sides(inputs, side)
     yield from _alike(inputs, text, blamed)
+    between = _RANKS_BETWEEN.search(text)
+    if between is not None:
+        yield 0, _lowered(inputs, int(between.group("got")) - int(between.group("wanted")))
     owners, groups = _owners(inputs), values.groups(inputs)
     for index, guess in enumerate(values.all_tensors(inputs)):
         if owners[index].given or groups[index][0] != index:
@@ -231,6 +243,17 @@ def _all_of_rank(inputs: Inputs, rank: int) -> Inputs:
     def change(index: int, guess: TensorGuess) -> Guess:
         plain = guess.dims == default_sizes(len(guess.dims)) and guess.dtype == "float32"
         return _ranked(guess, rank) if plain and not owners[index].given and rank <= LARGEST_RANK else guess
+
+    return values.map_tensors(inputs, change)
+
+
+def _lowered(inputs: Inputs, count: int) -> Inputs:
+    """All tensors with so many dims less: what was made of one of them has too many."""
+    owners = _owners(inputs)
+
+    def change(index: int, guess: TensorGuess) -> Guess:
+        rank = len(guess.dims) - count
+        return guess if owners[index].given or not 0 < rank <= LARGEST_RANK else _ranked(guess, rank)
 
     return values.map_tensors(inputs, change)
 
@@ -297,6 +320,13 @@ def _other_tensors(guess: TensorGuess, text: str) -> Iterator[tuple[int, TensorG
         yield 2, replace(guess, dtype="complex64")
     if ("out of range" in text or "out of bounds" in text) and "int" in guess.dtype and guess.high > 0:
         yield 1, replace(guess, high=0)
+    if _POSITIVE_NEEDED.search(text) and "int" in guess.dtype and guess.low < 1:
+        yield 1, replace(guess, low=1, high=max(1, guess.high))
+    if guess.dtype == "int64" and guess.low == guess.high > 1 and _BEYOND.search(text):
+        yield 1, replace(guess, low=1, high=1)
+    state = _STATE_SIZE.search(text)
+    if state is not None and guess.dims == _numbers(state.group("got")):
+        yield 0, replace(guess, dims=_numbers(state.group("wanted")), axes=())
     wanted = _wanted_ranks(text)
     for order, rank in enumerate(wanted):
         if rank != len(guess.dims) and rank <= 6:
@@ -313,6 +343,10 @@ def _other_tensors(guess: TensorGuess, text: str) -> Iterator[tuple[int, TensorG
             yield 5 + order, _ranked(guess, rank)
     if guess.dtype == "float32":
         yield 12, replace(guess, dtype="int64")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", text))
 
 
 def _by_one(guess: TensorGuess, text: str) -> Iterator[tuple[int, TensorGuess]]:
@@ -351,6 +385,7 @@ def _other_kinds(item: InputGuess, text: str) -> Iterator[tuple[int, Guess]]:
     if isinstance(guess, TensorGuess):
         if _LIST_NEEDED.search(text):
             yield 1, SequenceGuess((first, first), "list")
+        yield from _states(guess, text)
         if _NUMBER_NEEDED.search(text):
             for order, expression in enumerate(("2", "0", "True", "1.0")):
                 yield 1 + order, ConstantGuess(expression, type(eval(expression)).__name__)
@@ -380,6 +415,16 @@ def _other_kinds(item: InputGuess, text: str) -> Iterator[tuple[int, Guess]]:
             yield 7, ConstantGuess("2", "int")
         if guess.type == "NoneType" or guess.type == "None":
             yield 6, tensor(2)
+
+
+def _states(guess: TensorGuess, text: str) -> Iterator[tuple[int, Guess]]:
+    """The pair of states that an LSTM takes, where one tensor was given for both."""
+    size = _STATE_SIZE.search(text)
+    if size is not None and guess.dims[1:] == _numbers(size.group("got")):
+        state = replace(guess, dims=_numbers(size.group("wanted")), axes=())
+        yield 0, SequenceGuess((state, state), "tuple")
+    elif _STATES_NEEDED.search(text):
+        yield 1, SequenceGuess((tensor(3), tensor(3)), "tuple")
 
 
 def _other_lengths(guess: SequenceGuess, text: str, first: TensorGuess) -> Iterator[tuple[int, Guess]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -28,6 +29,10 @@ ALL_ALIKE = 24
 """So many inputs that all fail in the very same way are enough."""
 TOLD = 200
 SYMBOLIC_ATTEMPTS = 40
+ASIDE = 4
+"""Every so many attempts one is a size that an error named where a run came less far: another rank may be right."""
+STRANGE = 2
+"""So many symbolic runs that fail elsewhere than the runs on numbers: then no more are made."""
 LARGEST_REAL, LARGEST_FAKE = 1 << 23, 1 << 28
 """Elements of a tensor."""
 AFTER_SWALLOWED_BATCH = 12
@@ -98,6 +103,8 @@ class _Search:
         self._lines = lines
         self._deadline = deadline
         self._queue: list[_Entry] = []
+        self._named: deque[Inputs] = deque()
+        """Of what waits in the queue, that with sizes which errors named, in the order in which it came."""
         self._tried: set[Inputs] = set()
         self._counter = 0
         self._symbolic = 0
@@ -105,11 +112,14 @@ class _Search:
         self._swallowed: Found | None = None
         self._grace = AFTER_SWALLOWED_BATCH
         self._fixed = False
+        self._strange = 0
 
     def push(self, inputs: Inputs, progress: int, priority: int) -> None:
         if inputs not in self._tried and self._fits(inputs):
             self._counter += 1
             heapq.heappush(self._queue, _Entry((-progress, priority, self._counter), inputs))
+            if priority == PLAIN_PRIORITY:
+                self._named.append(inputs)
 
     def _fits(self, inputs: Inputs) -> bool:
         """Whether the tensors are small enough to be run: fake ones cost nothing but what the module makes of them."""
@@ -128,12 +138,8 @@ class _Search:
         while (
             self._queue and attempts < ATTEMPTS and stale < (FIXED if self._fixed else STALE) and now() < self._deadline
         ):
-            entry = heapq.heappop(self._queue)
-            inputs = entry.inputs
-            if entry.failed is not None:
-                self._solve(inputs, entry.failed)
-                continue
-            if inputs in self._tried:
+            inputs = self._next(attempts)
+            if inputs is None:
                 continue
             self._tried.add(inputs)
             attempts += 1
@@ -162,6 +168,18 @@ class _Search:
             return NotFound((), Outcome(RuntimeError("nothing was tried"), wishes={}), attempts, not self._queue)
         return NotFound(*self._best, attempts, not self._queue)
 
+    def _next(self, attempts: int) -> Inputs | None:
+        """What to run now; None if it was tried, or if an equation was to be read."""
+        if self._named and attempts % ASIDE == ASIDE - 1:
+            aside = self._named.popleft()
+            if aside not in self._tried:
+                return aside
+        entry = heapq.heappop(self._queue)
+        if entry.failed is not None:
+            self._solve(entry.inputs, entry.failed)
+            return None
+        return None if entry.inputs in self._tried else entry.inputs
+
     def _accept(self, inputs: Inputs, outcome: Outcome, attempts: int) -> Found | None:
         """The find, unless its consumers document another form (tried next) or it swallows the batch."""
         wished = repairs.from_wishes(inputs, outcome.wishes, ranks=attempts == 1)
@@ -188,8 +206,17 @@ class _Search:
         if pair is not None:
             for solved in solving.replaced(values.sizes(inputs), places(inputs), *pair):
                 self.push(values.with_sizes(inputs, solved), outcome.steps, PLAIN_PRIORITY)
+        if pair is not None and self._session.real_only:
+            for solved in solving.scaled(values.sizes(inputs), places(inputs), *pair):
+                self.push(values.with_sizes(inputs, solved), outcome.steps, EQUATION_PRIORITY)
         about_sizes = not isinstance(outcome.error, (TypeError, AttributeError, KeyError))
-        if about_sizes and self._symbolic < SYMBOLIC_ATTEMPTS and not self._session.real_only and values.sizes(inputs):
+        if (
+            about_sizes
+            and self._symbolic < SYMBOLIC_ATTEMPTS
+            and self._strange < STRANGE
+            and not self._session.real_only
+            and values.sizes(inputs)
+        ):
             self._symbolic += 1
             self._ask_later(inputs, outcome)
         line = innermost_line(outcome.error, self._path)
@@ -204,6 +231,10 @@ class _Search:
             return
         traced = self._session.symbolic(inputs)
         if traced.error is None:
+            return
+        if type(traced.error) is not type(outcome.error) and traced.steps < outcome.steps:
+            # It came less far, for a reason of its own: what it asked last is not what the run needs.
+            self._strange += 1
             return
         if mismatch.sizes_that_disagree(str(traced.error)) is not None:
             # Two fixed sizes disagree: no size of the input mends that, only another structure may.

@@ -32,6 +32,7 @@ _NEEDS_DATA = (
 )
 _NEEDS_MEMORY = (
     "Cannot access data pointer",
+    "its data is not allocated yet",
     "is not tracked with proxy",
     ".numpy() is not supported for tensor subclasses",
     ".tolist() is not supported for tensor subclasses",

@@ -84,7 +84,8 @@ def _shapes(text: str, strong: bool) -> Iterator[tuple[int, int, Shape]]:
         else:
             inner = match.group(1) if match.group(1) is not None else match.group(2)
             inner = re.sub(r"^\s*(?:shape|size)\s*[:=]\s*", "", inner)
-            if not inner.strip() or ("," not in inner and not _PRODUCT.fullmatch(inner.strip())):
+            alone = "," not in inner and not _PRODUCT.fullmatch(inner.strip())
+            if not inner.strip() or (alone and not _is_vector(inner.strip(), text[: match.start()])):
                 continue
             parts = inner.split(",") if "," in inner else re.split(r"\s*(?:×|\bx\b|\bX\b)\s*", inner.strip())
             if parts and not parts[-1].strip():
@@ -94,6 +95,11 @@ def _shapes(text: str, strong: bool) -> Iterator[tuple[int, int, Shape]]:
         if shape is not None and (len(parts) > 1 or announced):
             end = match.end()
             yield match.start(), match.end(), shape
+
+
+def _is_vector(inner: str, before: str) -> bool:
+    """Whether brackets with one word or number in them are a shape: only right behind the word for it."""
+    return bool(re.fullmatch(r"\w+", inner)) and bool(re.search(r"\b(?:shape|of size)\s*[:=]?\s*[`'\"]?$", before))
 
 
 def of_parts(parts: Sequence[str], strong: bool) -> Shape | None:

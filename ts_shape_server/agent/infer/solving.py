@@ -60,6 +60,24 @@ def replaced(sizes: Sequence[int], places: Places, wanted: int, got: int) -> lis
     return found
 
 
+def scaled(sizes: Sequence[int], places: Places, wanted: int, got: int) -> list[tuple[int, ...]]:
+    """New sizes where a size that an error names is a multiple of one size, or the sum of the like sizes of tensors.
+
+    For runs that leave no equation: each is a try.
+    """
+    found: list[tuple[int, ...]] = []
+    open_slots = [slot for slot in range(len(sizes)) if slot not in places.batch and slot not in places.fixed]
+    for value in dict.fromkeys(sizes[slot] for slot in open_slots):
+        slots = tuple(slot for slot in open_slots if sizes[slot] == value)
+        if value < 2 or got % value or wanted % (got // value):
+            continue
+        new = wanted // (got // value)
+        if len(slots) > 1:
+            found.append(_with(sizes, slots, new))
+        found += [_with(sizes, (slot,), new) for slot in slots]
+    return found
+
+
 @dataclass(frozen=True)
 class _Condition:
     """A guard compiled over all sizes. `difference` is left minus right of an equation."""

@@ -26,6 +26,8 @@ class Hint:
     dtype: str | None = None
     compared: tuple[str, ...] = ()
     iterated: bool = False
+    whole: bool = False
+    """Whether it is used in another way than by taking items of it."""
     attributes: frozenset[str] = field(default_factory=frozenset)
 
 
@@ -222,6 +224,13 @@ class _Reader(ast.NodeVisitor):
     def __init__(self, result: dict[str, Hint]) -> None:
         self._hints = result
         self._stale: set[str] = set()
+        self._items: set[int] = set()
+        """The uses of names from which an item is taken."""
+
+    def visit_Name(self, node: ast.Name) -> None:
+        hint = self._hint(node)
+        if hint is not None and id(node) not in self._items:
+            hint.whole = True
 
     def _hint(self, node: ast.expr) -> Hint | None:
         if isinstance(node, ast.Name) and node.id not in self._stale:
@@ -307,6 +316,7 @@ class _Reader(ast.NodeVisitor):
         hint = self._hint(node.value)
         if hint is not None:
             self._subscript(hint, node.slice)
+            self._items.add(id(node.value))
         index = self._hint(node.slice)
         if index is not None and not index.kind:
             index.kind = "index"

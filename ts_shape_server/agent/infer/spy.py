@@ -356,12 +356,16 @@ class Spy(TorchFunctionMode):
             result = function(*arguments, **keywords)
         else:
             result = self._shortcuts.call(function, name, arguments, keywords)
-        self.steps += name not in _QUESTIONS
+        self.steps += name not in _QUESTIONS and not self._unpacks(name, arguments)
         if name in _MULTIPLYING and isinstance(result, torch.Tensor):
             self.work += _products(name, arguments, result)
         if name != "__get__" and isinstance(result, torch.Tensor):
             self._follow(name, arguments, result)
         return result
+
+    def _unpacks(self, name: str, arguments: Sequence[Any]) -> bool:
+        """Whether a call takes an item of an input, as it would of a list: with a list no call is made for that."""
+        return name == "__getitem__" and id(arguments[0]) in self._same and isinstance(arguments[1], int)
 
     @property
     def unsafe(self) -> bool:

@@ -169,6 +169,8 @@ def from_hint(hint: Hint, name: str) -> Guess:
         return DictGuess((("x", tensor(4)),))
     if hint.kind == "tuple" and hint.length:
         return SequenceGuess(tuple(_element(hint) for _ in range(hint.length)), "tuple")
+    if not hint.kind and not hint.whole and not hint.at_least and (hint.length or 0) > 1:
+        return SequenceGuess((tensor(4),) * (hint.length or 0), "list")
     if hint.kind == "list" or (hint.iterated and hint.rank is None and not hint.at_least):
         return SequenceGuess(tuple(_element(hint) for _ in range(max(hint.length or 0, 2))), "list")
     if hint.kind == "int":
