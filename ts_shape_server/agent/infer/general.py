@@ -23,6 +23,7 @@ from ts_shape_server.agent.infer import (
 )
 from ts_shape_server.agent.infer.claim import Claim, Sizes
 from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
+from ts_shape_server.agent.infer.pace import Pace
 from ts_shape_server.agent.infer.solve import SYMBOLIC_SECONDS, Solved
 from ts_shape_server.agent.infer.spelling import Spelling
 
@@ -37,10 +38,12 @@ def general(cls: type[nn.Module], solved: Solved, context: Context) -> dict[str,
     lines = class_lines(cls)
     traced: shots.Shot | None = None
     guards: tuple[symbolic.Guard, ...] = ()
+    seconds = min(SYMBOLIC_SECONDS, context.remaining() * 0.3)
+    pace = Pace(found.outcome.steps, seconds)
     try:
-        with time_limit(min(SYMBOLIC_SECONDS, context.remaining() * 0.3)):
+        with time_limit(seconds):
             outcome, traced = shots.take(
-                lambda watch: session.symbolic(found.inputs, watch), session.module, context.path, lines
+                lambda watch: session.symbolic(found.inputs, [*watch, pace]), session.module, context.path, lines
             )
             guards = outcome.guards if outcome.ok else ()
     except TimeLimit:

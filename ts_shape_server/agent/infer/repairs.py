@@ -134,6 +134,11 @@ def from_wishes(inputs: Inputs, wishes: Mapping[int, Wish], ranks: bool) -> Inpu
     return values.map_tensors(inputs, change)
 
 
+def ranks(inputs: Inputs) -> tuple[int, ...]:
+    """The number of dims of each tensor."""
+    return tuple(len(guess.dims) for guess in values.all_tensors(inputs))
+
+
 def _is_untouched(guess: TensorGuess) -> bool:
     """Whether nothing is known of a tensor yet: it has the first sizes of the first rank that is tried."""
     return not guess.axes and guess.dims == default_sizes(4)

@@ -126,10 +126,10 @@ class _Search:
         most = LARGEST_REAL if self._session.real_only else LARGEST_FAKE
         return all(math.prod(item.dims) <= most for item in values.all_tensors(inputs))
 
-    def _ask_later(self, inputs: Inputs, outcome: Outcome) -> None:
+    def _ask_later(self, inputs: Inputs, outcome: Outcome, progress: int) -> None:
         """Read the equation behind a failure once the plain changes, which cost a tenth of that, have not helped."""
         self._counter += 1
-        heapq.heappush(self._queue, _Entry((-outcome.steps, EQUATION_PRIORITY, self._counter), inputs, outcome))
+        heapq.heappush(self._queue, _Entry((-progress, EQUATION_PRIORITY, self._counter), inputs, outcome))
 
     def run(self) -> Found | NotFound:
         attempts = 0
@@ -218,7 +218,9 @@ class _Search:
             and values.sizes(inputs)
         ):
             self._symbolic += 1
-            self._ask_later(inputs, outcome)
+            # The dim that a module adds itself, where it is missing, is a step that the documented form does not need.
+            added = repairs.ranks(wished) != repairs.ranks(inputs)
+            self._ask_later(inputs, outcome, outcome.steps - 2 * added)
         line = innermost_line(outcome.error, self._path)
         blamed = source.names_in_line(self._lines, line) if line is not None else frozenset()
         names = frozenset(item.name for item in (*inputs, *self._omitted))

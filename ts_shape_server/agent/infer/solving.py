@@ -19,12 +19,19 @@ ALIKE = 64
 LARGEST = 1 << 22
 ENUMERATED = 1024
 PAIRED = 64
+CLIP = 3
+"""Axes of a clip: its frames and two sides."""
+CUSTOMARY_FRAMES = (16, 8, 32)
+"""What nets for clips are written for, where one equation ties the frames to the sides."""
 LOOKED_BACK = 12
 
 
 @dataclass(frozen=True)
 class Places:
-    """Which of the sizes are batches, and which belong together as the spatial axes of one tensor."""
+    """Which of the sizes are batches, and which belong together as the spatial axes of one tensor.
+
+    A clip's frames stand before its sides, all three together.
+    """
 
     batch: frozenset[int]
     spatial: tuple[tuple[int, ...], ...]
@@ -127,6 +134,10 @@ def _solutions(guard: Guard, condition: _Condition, sizes: Sequence[int], places
     unknowns = [group for group in together if len(group) > 1]
     unknowns += [(slot,) for slot in inner]
     found = False
+    clips = [group for group in together if len(group) == CLIP]
+    for frames, *sides in clips:
+        for count in CUSTOMARY_FRAMES:
+            yield from _along(condition, _with(sizes, (frames,), count), tuple(sides), places.batch)
     for unknown in unknowns:
         for solution in _along(condition, sizes, unknown, places.batch):
             found = True

@@ -103,7 +103,7 @@ _SAME_AXES = frozenset(
     ]
 )
 
-_QUESTIONS = frozenset(
+QUESTIONS = frozenset(
     ["__get__", "size", "dim", "ndimension", "numel", "is_floating_point", "stride", "__len__", "__iter__", "unbind"]
 )
 """Calls that only ask: passing them is no progress."""
@@ -343,6 +343,8 @@ class Spy(TorchFunctionMode):
         self._alive: list[Any] = list(inputs)
         self._same: dict[int, int] = {id(tensor): index for index, tensor in enumerate(inputs)}
         self._derived: dict[int, int] = dict(self._same)
+        self._unsqueezed: dict[int, int] = {}
+        """Inputs that got a dim more: where that is done on a condition, the input may have that dim itself."""
 
     def __torch_function__(
         self, function: Any, types: Any, arguments: Sequence[Any] = (), keywords: Mapping[str, Any] | None = None
@@ -356,7 +358,7 @@ class Spy(TorchFunctionMode):
             result = function(*arguments, **keywords)
         else:
             result = self._shortcuts.call(function, name, arguments, keywords)
-        self.steps += name not in _QUESTIONS and not self._unpacks(name, arguments)
+        self.steps += name not in QUESTIONS and not self._unpacks(name, arguments)
         if name in _MULTIPLYING and isinstance(result, torch.Tensor):
             self.work += _products(name, arguments, result)
         if name != "__get__" and isinstance(result, torch.Tensor):
@@ -399,6 +401,9 @@ class Spy(TorchFunctionMode):
             index = self._derived.get(id(tensor))
             if index is None:
                 return
+            if id(tensor) in self._unsqueezed and documented.firm:
+                wish = self.wishes.setdefault(index, Wish())
+                wish.rank = wish.rank or documented.rank
             if documented.high is not None:
                 self._bound(self.wishes.setdefault(index, Wish()), documented.high)
             if documented.dtype in ("int64", "bool"):
@@ -424,6 +429,8 @@ class Spy(TorchFunctionMode):
         source = arguments[0] if arguments else None
         if id(source) in self._same and name in _SAME_AXES and result is not source:
             self._same[id(result)] = self._same[id(source)]
+        if id(source) in self._same and name == "unsqueeze":
+            self._unsqueezed[id(result)] = self._same[id(source)]
         for argument in arguments:
             for item in argument if isinstance(argument, (list, tuple)) else (argument,):
                 if id(item) in self._derived and id(result) not in self._derived:
