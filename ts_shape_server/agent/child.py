@@ -135,7 +135,12 @@ def _run(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: s
 
 def _out_of_memory(error: BaseException) -> bool:
     text = f"{type(error).__name__} {error}" if not isinstance(error, RecursionError) else ""
-    return "not enough memory" in text or "Cannot allocate memory" in text or "DefaultCPUAllocator" in text
+    return (
+        isinstance(error, MemoryError)
+        or "not enough memory" in text
+        or "Cannot allocate memory" in text
+        or "DefaultCPUAllocator" in text
+    )
 
 
 def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:

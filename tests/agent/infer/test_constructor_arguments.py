@@ -34,6 +34,18 @@ class AttentionLayer(nn.Module):
 """
 
 CASES = {
+    "a module that is gone through": (
+        net("self.parts = seq_module", "seq_module", "for part in self.parts: x = part(x)\n        return x"),
+        {},
+    ),
+    "a number of bins that is no list": (
+        net("self.layer = nn.LSTM(num_bins, 8)", "num_bins", "return self.layer(x)[0]"),
+        {"num_bins": "16"},
+    ),
+    "blocks by their number": (
+        net("self.layer = nn.Sequential(*[nn.Linear(8, 8) for _ in range(resblk_num)])", "resblk_num"),
+        {"resblk_num": "2"},
+    ),
     "parts of a config": (net(LINEAR.format("cfg.model.encoder.width"), "cfg"), {}),
     "keys of a config": (net(LINEAR.format("cfg['model']['width']"), "cfg"), {}),
     "attributes and keys of one config": (net(LINEAR.format("cfg.width + cfg['more']"), "cfg"), {}),
@@ -138,14 +150,94 @@ INPUTS = {
         net("pass", "width=8", "return torch.cat([a, b], 1).permute(0, 2, 1)", "a, b"),
         {"a": 3, "b": 3},
     ),
+    "lengths of the batch that stands second": (
+        net(
+            "self.layer = nn.LSTM(6, 8)",
+            "width=8",
+            "p = nn.utils.rnn.pack_padded_sequence(x, lengths); y, _ = self.layer(p); "
+            "return nn.utils.rnn.pad_packed_sequence(y)[0].view(x.shape[0], x.shape[1], -1)",
+            "x, lengths",
+        ),
+        {"x": 3, "lengths": 1},
+    ),
+    "indices whose lengths are counted": (
+        net(
+            "self.embed = nn.Embedding(20, 6); self.layer = nn.LSTM(6, 8, batch_first=True)",
+            "width=8",
+            "p = nn.utils.rnn.pack_padded_sequence(self.embed(x), (x != 0).sum(-1), batch_first=True); "
+            "return self.layer(p)[1][0]",
+        ),
+        {"x": 2},
+    ),
+    "tensors out of a list of which only items are taken": (
+        net(
+            "self.layer = nn.Linear(4, 4)", "width=8", "return self.layer(inputs[0]) + self.layer(inputs[1])", "inputs"
+        ),
+        {"inputs": "List[Tensor]"},
+    ),
+    "the two states of a recurrent layer": (
+        net(
+            "self.embed = nn.Embedding(20, 6); self.layer = nn.LSTM(6, 8, num_layers=3)",
+            "width=8",
+            "return self.layer(self.embed(x), state)[0]",
+            "x, state",
+        ),
+        {"x": 2, "state": "Tuple[Tensor, Tensor]"},
+    ),
+    "sides that are moved by numbers in tensors": (
+        net(
+            "self.layer = nn.Conv2d(24, 4, 1)",
+            "width=8",
+            "move = torch.tensor([b.size(3) - a.size(3)]); a = F.pad(a, [move // 2, move - move // 2]); "
+            "return self.layer(torch.cat([a, b], 1))",
+            "a, b",
+        ),
+        {"a": 4, "b": 4},
+    ),
+    "levels of a pyramid": (
+        net(
+            "self.down = nn.Conv2d(8, 8, 3, 2, 1); self.layer = nn.Conv2d(16, 4, 1)",
+            "width=8",
+            "return self.layer(torch.cat([self.down(self.down(a)), self.down(b) + c], 1))",
+            "a, b, c",
+        ),
+        {"a": 4, "b": 4, "c": 4},
+    ),
+    "a clip whose patches have places": (
+        net(
+            "self.cut = nn.Conv3d(3, 8, (2, 32, 32), (2, 32, 32)); self.places = nn.Parameter(torch.zeros(1, 392, 8))",
+            "width=8",
+            "x = x.unsqueeze(2) if x.dim() == 4 else x; return self.cut(x).flatten(2).transpose(1, 2) + self.places",
+        ),
+        {"x": 5},
+    ),
+    "a check without words of sides that must divide": (
+        net(
+            "self.layer = nn.Conv2d(3, 8, 3, 2, 1)",
+            "width=8",
+            "x = self.layer(x); assert x.shape[2] % 56 == 0; assert x.shape[3] % 56 == 0; return x",
+        ),
+        {"x": 4},
+    ),
+    "pixels that are gone through one by one": (
+        net(
+            "self.layer = nn.Conv2d(3, 8, 1)",
+            "width=8",
+            "x = self.layer(x).tolist(); steps = range(40 ** (len(x[0][0]) // 8)); "
+            "return torch.tensor([[sum(row) for row in rows for _ in steps] for item in x for rows in item])",
+        ),
+        {"x": 4},
+    ),
 }
 
 
 @pytest.mark.parametrize(("source", "ranks"), INPUTS.values(), ids=INPUTS)
-def test_inputs_are_found(tmp_path: Path, source: str, ranks: dict[str, int]) -> None:
+def test_inputs_are_found(tmp_path: Path, source: str, ranks: dict[str, int | str]) -> None:
+    """`ranks`: the number of dims of a tensor, the type of what is none."""
     found = report(tmp_path, source)
     assert found["status"] == "ok", found["reason"]
-    assert {item["name"]: len(item["dims"]) for item in found["inputs"] if item["name"] in ranks} == ranks
+    told = {item["name"]: len(item["dims"]) if "dims" in item else item["type"] for item in found["inputs"]}
+    assert {name: told[name] for name in ranks} == ranks
 
 
 def test_what_another_class_gives_it_serves_where_guesses_do_not(tmp_path: Path) -> None:

@@ -106,7 +106,11 @@ def find(error: BaseException, watched: FailingLayer, path: str, source: str) ->
 _DISAGREEING = (
     *_PAIRS,
     re.compile(r"size of tensor a \((?P<got>\d+)\) must match the size of tensor b \((?P<wanted>\d+)\)"),
-    re.compile(r"broadcast a dimension of length (?P<got>\d+) at -\d+!.*broadcastable to \[\d+, (?P<wanted>\d+)"),
+    re.compile(
+        r"broadcast a dimension of length (?P<got>\d+) at -3!.*broadcastable to \[\d+, (?P<wanted>\d+), \d+, \d+\]"
+    ),
+    re.compile(r"a dimension of length (?P<got>\d+) at -2!.*broadcastable to \[\d+, (?P<wanted>\d+), \d+\]"),
+    re.compile(r"a dimension of length (?P<got>\d+) at -1!.*broadcastable to \[\d+, (?P<wanted>\d+)\]"),
     re.compile(r"Expected size (?P<wanted>\d+) but got size (?P<got>\d+)"),
     re.compile(r"equal to batch_size, but got (?P<got>\d+) \(batch_size=(?P<wanted>\d+)\)"),
     re.compile(r"[Ss]hape mismatch.*?\b(?P<wanted>\d+)\b.*?\b(?P<got>\d+)\b"),

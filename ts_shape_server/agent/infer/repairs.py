@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ts_shape_server.agent.infer import values
+from ts_shape_server.agent.infer import joint_changes, values
+from ts_shape_server.agent.infer.joint_changes import Child
 from ts_shape_server.agent.infer.spy import Wish
 from ts_shape_server.agent.infer.starting import default_sizes, lengths, tensor
 from ts_shape_server.agent.infer.values import (
@@ -21,9 +22,6 @@ from ts_shape_server.agent.infer.values import (
     SequenceGuess,
     TensorGuess,
 )
-
-Child = tuple[int, Inputs]
-"""A priority (less is sooner) and what to try."""
 
 _NORMALISED = re.compile(r"expected (\d)D or (\d)D input \(got")
 _RANKS = (
@@ -94,23 +92,18 @@ _FEWER_DIMS = re.compile(
     r"repeat dims can not be smaller|must be greater or equal to the number of dim|too many values to unpack"
 )
 _PADDED = re.compile(r"Padding size (\d+) is not supported")
-LARGEST_RANK = 6
 _TOO_SMALL = re.compile(
     r"can't be greater than actual input|Output size is too small|more than 1 (?:spatial element|value per channel)|"
     r"smaller than kernel size|should be less than the corresponding input dimension|must have non-zero size|"
     r"Expected .* non-zero size|too small"
 )
 _SIDES_NEEDED = re.compile(r"divisible|(?:image|input|img) size|height|width|resolution|window", re.I)
-CUSTOMARY_SIDES = (224, 256, 384, 512)
-_SAME_NEEDED = re.compile(r"shape|same|match|equal|size of tensor|broadcast", re.I)
-ALIKE = 4
-"""So many inputs at most are tried with the dims of each other."""
 _DICT_NEEDED = re.compile(r"no attribute '(keys|items|values|get)'|too many indices|new\(\): invalid data type 'str'")
 
 
 def from_wishes(inputs: Inputs, wishes: Mapping[int, Wish], ranks: bool) -> Inputs:
     """`inputs` in the form that their consumers document. `ranks`: also where other ranks are accepted."""
-    owners = _owners(inputs)
+    owners = values.owners(inputs)
     groups = values.groups(inputs)
 
     def change(index: int, guess: TensorGuess) -> Guess:
@@ -161,10 +154,6 @@ def _bounded(guess: TensorGuess, wish: Wish) -> TensorGuess:
     return replace(guess, high=max(0, wish.high))
 
 
-def _owners(inputs: Inputs) -> list[InputGuess]:
-    return [item for item in inputs for _ in values.tensors(item.guess)]
-
-
 def asks_for_structure(error: BaseException) -> bool:
     """Whether an error is about ranks or kinds of values, which no other size would mend."""
     text = str(error)[:2000]
@@ -194,85 +183,30 @@ def from_error(error: BaseException, inputs: Inputs, blamed: frozenset[str], omi
             continue
         distance = 0 if item.name in blamed or not blamed else 4
         for priority, guess in _other_kinds(item, text):
-            yield distance + priority, _replaced(inputs, position, guess)
+            yield distance + priority, joint_changes.replaced(inputs, position, guess)
     if _TOO_SMALL.search(text):
         for order, factor in enumerate((2, 4, 8)):
-            yield order - 3, _enlarged(inputs, factor)
+            yield order - 3, joint_changes.enlarged(inputs, factor)
+    if isinstance(error, TimeoutError):
+        yield -1, joint_changes.with_short_sides(inputs)
     for rank in _wanted_ranks(text):
-        yield 0, _all_of_rank(inputs, rank)
-    if _SIDES_NEEDED.search(text):
-        for side in CUSTOMARY_SIDES:
+        yield 0, joint_changes.all_of_rank(inputs, rank)
+    yield from joint_changes.fitted(inputs, text)
+    if _SIDES_NEEDED.search(text) or (isinstance(error, AssertionError) and not text.strip()):
+        for side in joint_changes.CUSTOMARY_SIDES:
             # Before the equation is read: deep in a net it is long, and each window states one of its own.
-            yield -2, _with_sides(inputs, side)
-    yield from _alike(inputs, text, blamed)
+            yield -2, joint_changes.with_sides(inputs, side)
+    yield from joint_changes.alike(inputs, text, blamed)
     between = _RANKS_BETWEEN.search(text)
     if between is not None:
-        yield 0, _lowered(inputs, int(between.group("got")) - int(between.group("wanted")))
-    owners, groups = _owners(inputs), values.groups(inputs)
+        yield 0, joint_changes.lowered(inputs, int(between.group("got")) - int(between.group("wanted")))
+    owners, groups = values.owners(inputs), values.groups(inputs)
     for index, guess in enumerate(values.all_tensors(inputs)):
         if owners[index].given or groups[index][0] != index:
             continue
         distance = 0 if owners[index].name in blamed or not blamed else 4
         for priority, changed in _other_tensors(guess, text):
             yield distance + priority, _with(inputs, index, changed)
-
-
-def _enlarged(inputs: Inputs, factor: int) -> Inputs:
-    """The sides of images, and the length of what is no image, so much larger."""
-    owners = _owners(inputs)
-
-    def change(index: int, guess: TensorGuess) -> Guess:
-        first = 2 if len(guess.dims) > 2 else len(guess.dims)
-        if owners[index].given:
-            return guess
-        return replace(guess, dims=(*guess.dims[:first], *(size * factor for size in guess.dims[first:])))
-
-    return values.map_tensors(inputs, change)
-
-
-def _with_sides(inputs: Inputs, side: int) -> Inputs:
-    """Images with both sides that long: nets that cut them into windows are written for the customary sizes."""
-    owners = _owners(inputs)
-
-    def change(index: int, guess: TensorGuess) -> Guess:
-        known = owners[index].given or len(guess.dims) != 4
-        return guess if known else replace(guess, dims=(*guess.dims[:2], side, side))
-
-    return values.map_tensors(inputs, change)
-
-
-def _all_of_rank(inputs: Inputs, rank: int) -> Inputs:
-    """All tensors that nothing is known of, with that many dims: what meets in one call has to change together."""
-    owners = _owners(inputs)
-
-    def change(index: int, guess: TensorGuess) -> Guess:
-        plain = guess.dims == default_sizes(len(guess.dims)) and guess.dtype == "float32"
-        return _ranked(guess, rank) if plain and not owners[index].given and rank <= LARGEST_RANK else guess
-
-    return values.map_tensors(inputs, change)
-
-
-def _lowered(inputs: Inputs, count: int) -> Inputs:
-    """All tensors with so many dims less: what was made of one of them has too many."""
-    owners = _owners(inputs)
-
-    def change(index: int, guess: TensorGuess) -> Guess:
-        rank = len(guess.dims) - count
-        return guess if owners[index].given or not 0 < rank <= LARGEST_RANK else _ranked(guess, rank)
-
-    return values.map_tensors(inputs, change)
-
-
-def _alike(inputs: Inputs, text: str, blamed: frozenset[str]) -> Iterator[Child]:
-    """Inputs that get the dims of another one, as the two sides of a loss or of a sum have them."""
-    plain = [(at, item.guess) for at, item in enumerate(inputs) if isinstance(item.guess, TensorGuess)][:ALIKE]
-    sooner = 1 if _SAME_NEEDED.search(text) else 4
-    for position, guess in plain:
-        for at, other in plain:
-            if inputs[position].given or guess.dims == other.dims or not other.dims:
-                continue
-            distance = 0 if not blamed or {inputs[position].name, inputs[at].name} <= blamed else 2
-            yield sooner + distance, _replaced(inputs, position, replace(guess, dims=other.dims, axes=other.axes))
 
 
 def _with_omitted(
@@ -308,10 +242,6 @@ def _with(inputs: Inputs, index: int, guess: TensorGuess) -> Inputs:
     return values.map_tensors(inputs, change)
 
 
-def _replaced(inputs: Inputs, position: int, guess: Guess) -> Inputs:
-    return tuple(replace(item, guess=guess) if at == position else item for at, item in enumerate(inputs))
-
-
 def _other_tensors(guess: TensorGuess, text: str) -> Iterator[tuple[int, TensorGuess]]:
     if _INTEGER_NEEDED.search(text) and guess.dtype != "int64":
         yield 1, replace(guess, dtype="int64")
@@ -330,39 +260,35 @@ def _other_tensors(guess: TensorGuess, text: str) -> Iterator[tuple[int, TensorG
     if guess.dtype == "int64" and guess.low == guess.high > 1 and _BEYOND.search(text):
         yield 1, replace(guess, low=1, high=1)
     state = _STATE_SIZE.search(text)
-    if state is not None and guess.dims == _numbers(state.group("got")):
-        yield 0, replace(guess, dims=_numbers(state.group("wanted")), axes=())
+    if state is not None and guess.dims == joint_changes.numbers(state.group("got")):
+        yield 0, replace(guess, dims=joint_changes.numbers(state.group("wanted")), axes=())
     wanted = _wanted_ranks(text)
     for order, rank in enumerate(wanted):
         if rank != len(guess.dims) and rank <= 6:
-            yield 1 + order, _ranked(guess, rank)
+            yield 1 + order, joint_changes.ranked(guess, rank)
     dimension = re.search(r"Dimension out of range \(expected to be in range of \[-\d, \d\], but got (-?\d)", text)
     if dimension is not None:
         axis = int(dimension.group(1))
-        yield 1, _ranked(guess, axis + 1 if axis >= 0 else -axis)
+        yield 1, joint_changes.ranked(guess, axis + 1 if axis >= 0 else -axis)
     yield from _by_one(guess, text)
     if _VECTOR_NEEDED.search(text) and len(guess.dims) != 1:
         yield 1, lengths()
     for order, rank in enumerate((4, 3, 2, 5, 1)):
         if rank != len(guess.dims):
-            yield 5 + order, _ranked(guess, rank)
+            yield 5 + order, joint_changes.ranked(guess, rank)
     if guess.dtype == "float32":
         yield 12, replace(guess, dtype="int64")
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", text))
 
 
 def _by_one(guess: TensorGuess, text: str) -> Iterator[tuple[int, TensorGuess]]:
     """One dim more or less, where the error speaks of too few or too many."""
     rank = len(guess.dims)
-    if _MORE_DIMS.search(text) and rank < LARGEST_RANK:
-        yield 1, _ranked(guess, rank + 1)
+    if _MORE_DIMS.search(text) and rank < joint_changes.LARGEST_RANK:
+        yield 1, joint_changes.ranked(guess, rank + 1)
     if _FEWER_DIMS.search(text) and rank > 1:
-        yield 1, _ranked(guess, rank - 1)
+        yield 1, joint_changes.ranked(guess, rank - 1)
         if rank > 2:
-            yield 2, _ranked(guess, rank - 2)
+            yield 2, joint_changes.ranked(guess, rank - 2)
 
 
 def _wanted_ranks(text: str) -> list[int]:
@@ -378,10 +304,6 @@ def _wanted_ranks(text: str) -> list[int]:
             # A normalisation's smaller rank is a batch of vectors; elsewhere the smaller one has no batch.
             found += ranks if pattern is _NORMALISED else ranks[::-1]
     return list(dict.fromkeys(found))
-
-
-def _ranked(guess: TensorGuess, rank: int) -> TensorGuess:
-    return replace(guess, dims=default_sizes(rank), axes=())
 
 
 def _other_kinds(item: InputGuess, text: str) -> Iterator[tuple[int, Guess]]:
@@ -425,8 +347,8 @@ def _other_kinds(item: InputGuess, text: str) -> Iterator[tuple[int, Guess]]:
 def _states(guess: TensorGuess, text: str) -> Iterator[tuple[int, Guess]]:
     """The pair of states that an LSTM takes, where one tensor was given for both."""
     size = _STATE_SIZE.search(text)
-    if size is not None and guess.dims[1:] == _numbers(size.group("got")):
-        state = replace(guess, dims=_numbers(size.group("wanted")), axes=())
+    if size is not None and guess.dims[1:] == joint_changes.numbers(size.group("got")):
+        state = replace(guess, dims=joint_changes.numbers(size.group("wanted")), axes=())
         yield 0, SequenceGuess((state, state), "tuple")
     elif _STATES_NEEDED.search(text):
         yield 1, SequenceGuess((tensor(3), tensor(3)), "tuple")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import torch
 
 from ts_shape_server.agent.infer import mismatch, repairs, solving, source, values
-from ts_shape_server.agent.infer.limits import now
+from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.session import Outcome, Session, innermost_line, is_hopeless
 from ts_shape_server.agent.infer.values import Inputs
 
@@ -28,6 +28,8 @@ fewest where the constructor's arguments may be changed for that.
 ALL_ALIKE = 24
 """So many inputs that all fail in the very same way are enough."""
 TOLD = 200
+SHORTEST_RUN = 1.0
+"""Seconds that a run may take, however little of the search's time is left."""
 SYMBOLIC_ATTEMPTS = 40
 ASIDE = 4
 """Every so many attempts one is a size that an error named where a run came less far: another rank may be right."""
@@ -144,7 +146,7 @@ class _Search:
             self._tried.add(inputs)
             attempts += 1
             stale += 1
-            outcome = self._session.concrete(inputs)
+            outcome = self._run(inputs)
             if outcome.error is None:
                 found = self._accept(inputs, outcome, attempts)
                 if found is not None:
@@ -167,6 +169,14 @@ class _Search:
         if self._best is None:
             return NotFound((), Outcome(RuntimeError("nothing was tried"), wishes={}), attempts, not self._queue)
         return NotFound(*self._best, attempts, not self._queue)
+
+    def _run(self, inputs: Inputs) -> Outcome:
+        """A run in a part of the time that is left: where one input takes too long, a smaller one may not."""
+        try:
+            with time_limit(max(SHORTEST_RUN, (self._deadline - now()) / 3)):
+                return self._session.concrete(inputs)
+        except TimeLimit:
+            return Outcome(TimeoutError("this takes longer than a probe may"), wishes={})
 
     def _next(self, attempts: int) -> Inputs | None:
         """What to run now; None if it was tried, or if an equation was to be read."""
@@ -231,7 +241,12 @@ class _Search:
         """Sizes for which the last condition that torch evaluated comes out the other way."""
         if self._session.real_only:
             return
-        traced = self._session.symbolic(inputs)
+        try:
+            with time_limit(max(SHORTEST_RUN, (self._deadline - now()) / 2)):
+                traced = self._session.symbolic(inputs)
+        except TimeLimit:
+            self._strange = STRANGE
+            return
         if traced.error is None:
             return
         if type(traced.error) is not type(outcome.error) and traced.steps < outcome.steps:

@@ -245,12 +245,20 @@ class Session:
                     stack.enter_context(observer)
                 output = module(*arguments, **keywords)
         except Exception as error:
+            _release(error)
             return Outcome(interpreted.inner(error), None, spy.steps, spy.wishes, last_call=spy.last_call)
         finally:
             _restore(before)
             if spy.unsafe:
                 self._remembered = None
         return Outcome(None, output, spy.steps, spy.wishes, last_call=spy.last_call, indexes=spy.indexes, work=spy.work)
+
+
+def _release(error: BaseException | None) -> None:
+    """Let go of what the frames of an error hold: outcomes are kept for long, and tensors of real runs are large."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
 
 
 def _tensors_of(value: Any) -> list[torch.Tensor]:

@@ -279,7 +279,7 @@ def _search(
                 left = tuple(item for item in omitted if item.name not in passed)
                 others = _of_other_kinds(built.session, starts, checked.inputs, deadline)
                 return Solved(built.session, checked, built.plan, {}, left, axes, labels, wrong, (), others)
-        failed = checked
+        failed = checked if checked.attempts or not failed.attempts else failed
     return _unsolved(built.session, failed, context), failed.outcome.steps
 
 

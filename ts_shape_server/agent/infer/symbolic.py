@@ -25,6 +25,10 @@ except ImportError:  # a torch without these names
     _IMPORTED = False
 
 
+LISTED = 16
+"""Values of a tensor without memory that are made a list all the same."""
+
+
 @dataclass(frozen=True)
 class Guard:
     """A condition on the sizes that torch evaluated, over symbols ``s0`` … in the order of the sizes, and its value."""
@@ -35,10 +39,26 @@ class Guard:
 
 def new_mode() -> Any:
     """A fake mode in which modules are built and run; it takes real parameters too."""
+    _without_long_lists()
     mode = FakeTensorMode(allow_non_fake_inputs=True, shape_env=None, static_shapes=True)
     # Its own memory of calls costs as much as it spares, for what is not asked twice (`shortcuts` has one).
     mode.cache_enabled = False
     return mode
+
+
+def _without_long_lists() -> None:
+    """Have `tolist` refuse what has no values: torch makes a symbol for each of them, which tells nothing."""
+    original = getattr(FakeTensor, "tolist", None)
+    if original is None or hasattr(original, "refuses"):
+        return
+
+    def tolist(self: Any) -> Any:
+        if any(not isinstance(size, int) for size in self.shape) or self.numel() > LISTED:
+            raise RuntimeError(".tolist() is not supported for tensor subclasses that have no values")
+        return original(self)
+
+    tolist.refuses = True  # type: ignore[attr-defined]  # read above, so that it is put in place once
+    FakeTensor.tolist = tolist  # type: ignore[method-assign]  # the agent's own process, where all of them are ours
 
 
 def is_fake(tensor: torch.Tensor) -> bool:

@@ -159,6 +159,11 @@ def with_different_items(inputs: Inputs) -> Inputs | None:
     return map_tensors(inputs, change) if later else None
 
 
+def owners(inputs: Inputs) -> list[InputGuess]:
+    """For each tensor, in the order of `all_tensors`, the input that it belongs to."""
+    return [item for item in inputs for _ in tensors(item.guess)]
+
+
 def groups(inputs: Inputs) -> tuple[tuple[int, ...], ...]:
     """For each tensor the indices of those that share its form: all of its list, or itself alone."""
     result: list[tuple[int, ...]] = []
