@@ -538,6 +538,36 @@ def test_the_first_parameter_is_called_by_its_name(tmp_path: Path) -> None:
     check(tmp_path, source, "weight = self.lstm.weight_ih_l0.data", "hidden: Optional[Tuple[Tensor, Tensor]] = None")
 
 
+def test_modules_in_modules_and_starred_sizes_are_unpacked(tmp_path: Path) -> None:
+    source = """
+        class Attention(nn.Module):
+            def __init__(self, dim, heads=2):
+                super().__init__()
+                self.heads = heads
+                self.to_qkv = nn.Linear(dim, dim * 3, bias=False)
+
+            def forward(self, x):
+                b, n, _, h = *x.shape, self.heads  # sizes
+                parts = self.to_qkv(x).chunk(3, dim=-1)
+                q, k, v = map(lambda t: t.reshape(b, n, h, -1).transpose(1, 2), parts)
+                weights = torch.einsum("bhid,bhjd->bhij", q, k).softmax(dim=-1)
+                return torch.einsum("bhij,bhjd->bhid", weights, v).transpose(1, 2).reshape(b, n, -1)
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList([nn.ModuleList([Attention(4), nn.Linear(4, 4)]) for _ in range(2)])
+
+            def forward(self, x):
+                for attention, feed in self.layers:
+                    x = attention(x) + x
+                    x = feed(x) + x
+                return x
+        """
+    pieces = ("b, n, _ = x.shape\n        h = self.heads  # sizes", "x = layer[0](x) + x", "x = layer[1](x) + x")
+    check(tmp_path, source, *pieces, example={"x": {"tensor": [2, 5, 4]}})
+
+
 def test_the_parents_forward_is_written_out(tmp_path: Path) -> None:
     source = """
         class Net(nn.Linear):

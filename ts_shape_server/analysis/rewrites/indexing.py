@@ -248,3 +248,26 @@ def zipped(situation: Situation, place: Place) -> Iterator[Rewrite]:
     head = TextEdit(_joint(situation, loop.target, loop.iter), f"{index}, {names} in enumerate({looped})")
     lines = "\n".join(f"{situation.text(target)} = {situation.text(item)}[{index}]" for item, target in values)
     yield Rewrite("Enumerate the modules and index the values", (head, situation.before(loop.body[0], lines)))
+
+
+def unpacked(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``for norm, layer in self.pairs`` over modules that hold modules: the parts are indexed in the loop."""
+    loop = place.statement
+    if "cannot be used as a tuple" not in place.said or not isinstance(loop, ast.For):
+        return
+    if not isinstance(loop.target, ast.Tuple) or not (situation.type_of(loop.iter) or "!torch.nn.").startswith(
+        "!torch."
+    ):
+        return
+    names = [item.id for item in loop.target.elts if isinstance(item, ast.Name)]
+    if len(names) != len(loop.target.elts) or len(set(names)) != len(names):
+        return
+    uses = [node for node in ast.walk(place.function) if isinstance(node, ast.Name) and node.id in names]
+    inside = {node for statement in loop.body for node in ast.walk(statement)}
+    targets = set(loop.target.elts)
+    if any(node not in targets and (node not in inside or not isinstance(node.ctx, ast.Load)) for node in uses):
+        return
+    name = situation.free_name(_item_name(loop.iter), place.function)
+    edits = [situation.replace(loop.target, name)]
+    edits += [situation.replace(node, f"{name}[{names.index(node.id)}]") for node in uses if node not in targets]
+    yield Rewrite(f"Index the parts of each of `{situation.text(loop.iter)}`", tuple(edits))

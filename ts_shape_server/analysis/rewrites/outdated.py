@@ -144,6 +144,34 @@ def starred_sizes(situation: Situation, place: Place) -> Iterator[Rewrite]:
             yield Rewrite(f"Pass the sizes of `{call.func.attr}` as one list", (TextEdit(span, joined),))
 
 
+def starred_values(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``b, n, h = *x.shape, self.heads`` as two assignments."""
+    statement = place.statement
+    if "expected size of a list" not in place.said or not isinstance(statement, ast.Assign):
+        return
+    target, value = statement.targets[0], statement.value
+    if len(statement.targets) != 1 or not isinstance(target, ast.Tuple) or not isinstance(value, ast.Tuple):
+        return
+    names = [item.id for item in target.elts if isinstance(item, ast.Name)]
+    starred = [number for number, item in enumerate(value.elts) if isinstance(item, ast.Starred)]
+    read = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+    if len(starred) != 1 or len(names) != len(target.elts) or read & set(names) or not situation.alone(statement):
+        return
+    (at,) = starred
+    more = len(names) - len(value.elts) + 1
+    if more < 2 or "\n" in situation.text(value):
+        return
+    lines = []
+    for number, item in enumerate(value.elts):
+        if isinstance(item, ast.Starred):
+            lines.append(f"{', '.join(names[at : at + more])} = {situation.text(item.value)}")
+        else:
+            own = names[number if number < at else number + more - 1]
+            lines.append(f"{own} = {situation.text(item)}")
+    joined = (situation.source.newline + situation.indent(statement)).join(lines)
+    yield Rewrite("Unpack what is starred by itself", (situation.replace(statement, joined),))
+
+
 def _part(situation: Situation, node: ast.expr) -> str | None:
     if not isinstance(node, ast.Starred):
         return f"[{situation.text(node)}]" if situation.type_of(node) in ("int", None) else None
