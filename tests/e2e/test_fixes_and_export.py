@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from editor import Editor, editor
 from lsprotocol import types
 
@@ -163,6 +165,90 @@ async def test_an_export_is_made_verified_and_loads(tmp_path: Path) -> None:
         assert (again["ok"], again["exists"]) == (False, True)
         forced = await session.command("tsShape.exportTorchScript", {**argument, "force": True})
         assert forced["ok"], forced
+
+
+NETS = """import torch
+from torch import nn
+
+
+class Plain(nn.Module):
+    def __init__(self, width=5):
+        super().__init__()
+        self.fc = nn.Linear(3, width)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+class Branch(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.sign = lambda value: -value
+
+    def forward(self, x):
+        return x if x.sum() > 0 else self.sign(x)
+
+
+class Unbuilt(nn.Module):
+    def __init__(self):
+        super().__init__()
+        raise RuntimeError("the weights are elsewhere")
+
+    def forward(self, x):
+        return x
+"""
+SCRIPT, PROGRAM = "tsShape.exportTorchScript", "tsShape.exportProgram"
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    (SCRIPT, {"class": "Plain", "output": "folder"}, "is a folder"),
+    (PROGRAM, {"class": "Plain", "output": "folder"}, "is a folder"),
+    (SCRIPT, {"class": "Plain", "output": "none/net.pt"}, "does not exist: make it first"),
+    (SCRIPT, {"class": "Plain", "output": "old.pt"}, "exists: choose another name"),
+    (PROGRAM, {"class": "Plain", "output": "old.pt"}, "exists: choose another name"),
+    (SCRIPT, {"class": "Plain", "output": "net.pt", "checkpoint": "none.pth"}, "none.pth does not exist"),
+    (SCRIPT, {"class": "Plain", "output": "net.pt", "checkpoint": "old.pt"}, "is no file that torch writes"),
+    (PROGRAM, {"class": "Plain", "output": "net.pt2", "checkpoint": "wide.pth"}, "`fc.weight` and 1 more is (7, 3)"),
+    (SCRIPT, {"class": "Plain", "output": "net.pt", "dtype": "int8"}, 'not "int8"'),
+    (SCRIPT, {"class": "Plain", "output": "net.pt", "method": "onnx"}, 'not "onnx"'),
+    (SCRIPT, {"class": "Branch", "output": "net.pt"}, "does not trace faithfully: tracing keeps the branch"),
+    (PROGRAM, {"class": "Branch", "output": "net.pt2"}, "Torch.export refuses it"),
+    (SCRIPT, {"class": "Unbuilt", "output": "net.pt"}, "the weights are elsewhere"),
+    (SCRIPT, {"class": "Missing", "output": "net.pt"}, "There is no nn.Module Missing"),
+]
+
+
+async def test_an_export_that_cannot_be_is_told_in_a_sentence_and_leaves_no_file(tmp_path: Path) -> None:
+    folder = tmp_path / "workspace"
+    (folder / "folder").mkdir(parents=True)
+    (folder / "nets.py").write_text(NETS, encoding="utf-8")
+    (folder / "old.pt").write_text("old", encoding="utf-8")
+    torch.save(torch.nn.Sequential(collections.OrderedDict(fc=torch.nn.Linear(3, 7))).state_dict(), folder / "wide.pth")
+    before = sorted(folder.rglob("*"))
+    async with editor(folder, tmp_path / "cache") as session:
+        uri = session.open("nets.py")
+        for command, argument, words in REFUSED:
+            answer = await session.command(command, {"uri": uri, **argument})
+            assert (answer["ok"], answer.get("path")) == (False, None), (argument, answer)
+            assert words in answer["message"], answer["message"]
+            assert "\n" not in answer["message"]
+            assert sorted(folder.rglob("*")) == before
+    assert (folder / "old.pt").read_text(encoding="utf-8") == "old"
+
+
+async def test_a_program_is_exported_with_a_checkpoint_and_a_dtype(tmp_path: Path) -> None:
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    (folder / "nets.py").write_text(NETS, encoding="utf-8")
+    weights = {"module.fc.weight": torch.ones(5, 3), "module.fc.bias": torch.ones(5)}
+    torch.save({"state_dict": weights}, folder / "weights.pth")
+    async with editor(folder, tmp_path / "cache") as session:
+        uri = session.open("nets.py")
+        argument = {"uri": uri, "class": "Plain", "checkpoint": "weights.pth", "dtype": "float64"}
+        answer = await session.command(PROGRAM, argument)
+        assert answer["ok"], answer
+        assert (answer["method"], answer["path"]) == ("program", str(folder / "Plain.pt2"))
+        assert "under `state_dict` with `module.` before each name" in answer["notes"][0]
+    module = torch.export.load(folder / "Plain.pt2").module()
+    assert module(torch.ones(6, 3, dtype=torch.float64)).tolist() == [[4.0] * 5] * 6
 
 
 async def test_a_command_with_a_bad_argument_answers_in_words(tmp_path: Path) -> None:

@@ -56,7 +56,26 @@ async def test_a_file_that_is_written_anew_is_read_anew(workspace: Path, tmp_pat
         assert "weights and no module" in await session.hover_until(uri, 2, 27, "1 tensor,")
 
 
+async def test_a_saved_file_is_inspected_by_a_command(workspace: Path, tmp_path: Path) -> None:
+    async with editor(workspace, tmp_path / "cache") as session:
+        archive = workspace / "models" / "net.pt"
+        for argument in ({"path": str(archive)}, {"uri": archive.as_uri()}):
+            answer = await session.command("tsShape.inspectArchive", argument)
+            assert (answer["ok"], answer["kind"], answer["source"]) == (True, "script", "solved")
+            assert "(B, 12)" in answer["markdown"]
+        for bad, words in (
+            ({"path": str(workspace)}, "is a folder"),
+            ({}, "must name a saved file"),
+            ({"path": 3}, "{path}"),
+        ):
+            answer = await session.command("tsShape.inspectArchive", bad)
+            assert answer["ok"] is False
+            assert words in answer["message"]
+
+
 async def test_nothing_is_read_in_a_workspace_that_is_not_trusted(workspace: Path, tmp_path: Path) -> None:
     async with editor(workspace, tmp_path / "cache", trusted=False) as session:
         uri = session.open("use.py")
         assert await session.hover(uri, 2, 27) == ""
+        answer = await session.command("tsShape.inspectArchive", {"path": str(workspace / "models" / "net.pt")})
+        assert (answer["ok"], answer.get("kind")) == (False, None)

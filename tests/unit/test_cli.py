@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,6 +105,44 @@ def test_what_cannot_run_is_one_sentence_and_exit_code_2(
 ) -> None:
     assert cli.main(arguments) == cli.COULD_NOT_RUN
     assert capsys.readouterr().err == message
+
+
+@pytest.mark.parametrize(
+    ("output", "more", "words"),
+    [
+        ("", (), "is a folder: name a file in it."),
+        ("folder", (), "is a folder: name a file in it."),
+        ("none/out.pt", (), "none does not exist: make it first."),
+        ("net.py/out.pt", (), "is a file and no folder."),
+        ("old.pt", (), "exists: choose another name, or allow it to be replaced (--force)."),
+        ("link.pt", (), "exists: choose another name, or allow it to be replaced (--force)."),
+        ("pipe", ("--force",), "is a device, pipe or socket, which an export does not replace."),
+        ("out.pt", ("--checkpoint", "none.pth"), "The checkpoint none.pth does not exist."),
+        ("out.pt", ("--checkpoint", "folder"), "The checkpoint folder is a folder: name a file in it."),
+        ("out.pt", ("--init", "5"), "--init takes name=expression, not 5."),
+    ],
+)
+def test_an_export_that_cannot_be_is_told_before_any_work(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    output: str,
+    more: tuple[str, ...],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text("")
+    Path("old.pt").write_text("old")
+    Path("folder").mkdir()
+    Path("link.pt").symlink_to("nowhere.pt")
+    os.mkfifo("pipe")
+    before = sorted(tmp_path.rglob("*"))
+    assert cli.main(["export", "net.py:Net", "-o", output, *more]) == cli.COULD_NOT_RUN
+    told = capsys.readouterr().err
+    assert told.endswith(f"{words}\n")
+    assert told.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
+    assert Path("old.pt").read_text() == "old"
 
 
 @pytest.mark.parametrize("arguments", [["serve", "--tcp", "nowhere"], ["show"], ["check", "a", "--format", "xml"]])

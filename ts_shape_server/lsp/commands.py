@@ -11,6 +11,7 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
+from ts_shape_server.features import hover
 from ts_shape_server.features.page import page
 from ts_shape_server.lsp.convert import path_of
 from ts_shape_server.lsp.documents import Document
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 EXPORT = "tsShape.exportTorchScript"
 EXPORT_PROGRAM = "tsShape.exportProgram"
+INSPECT = "tsShape.inspectArchive"
 RESTART = "tsShape.restartAgent"
 REPORT = "tsShape.showReport"
 CHECK = "tsShape.checkWorkspace"
@@ -44,6 +46,10 @@ def register(server: Server) -> None:
     @server.command(EXPORT_PROGRAM)
     async def export_program(*arguments: Any) -> dict[str, Any]:
         return await _guarded(server, export_class(server, {**_argument(arguments), "method": "program"}))
+
+    @server.command(INSPECT)
+    async def inspect(*arguments: Any) -> dict[str, Any]:
+        return await _guarded(server, inspect_archive(server, _argument(arguments)))
 
     @server.command(RESTART)
     async def restart(*arguments: Any) -> dict[str, Any]:
@@ -172,6 +178,20 @@ def _output(document: Document, name: str, method: str, given: Any) -> Path:
         return _beside(document, given)
     suffix = ".pt2" if method == "program" else ".pt"
     return Path(document.path).parent / (name.rsplit(".", 1)[-1] + suffix)
+
+
+async def inspect_archive(server: Server, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a saved file holds and what goes into the module in it; the file is opened in the sandbox only."""
+    service = server.session.service
+    if service is None:
+        raise Refused(UNTRUSTED)
+    name = given.get("path") or given.get("uri")
+    path = path_of(name) if isinstance(name, str) and name.startswith("file:") else name
+    if not isinstance(path, str) or not path:
+        raise Refused("The argument must name a saved file: {path}.")
+    async with server.work(f"Inspecting {Path(path).name}"):
+        found = await service.inspect(Path(path))
+    return {**found.to_json(), "ok": found.known, "markdown": hover.saved_file(found)}
 
 
 def _beside(document: Document, given: str) -> Path:
