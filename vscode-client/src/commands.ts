@@ -32,6 +32,7 @@ interface Format {
   readonly kind: string;
 }
 
+const INSPECT = "tsShape.inspectArchive";
 const REPORT = "tsShape.showReport";
 const REVEAL = "Reveal in Explorer";
 const TORCHSCRIPT: Format = { method: "auto", suffix: ".pt", kind: "TorchScript" };
@@ -64,6 +65,9 @@ async function askForOutput(about: About, format: Format): Promise<string | unde
 
 /** Complete what the command lacks, run it on the server, and show what it answers. */
 export async function executeCommand(command: string, args: unknown[], next: Next): Promise<unknown> {
+  if (command === INSPECT) {
+    return inspectArchive(args[0], next);
+  }
   const given = (args[0] as About | undefined) ?? underCursor();
   const format = EXPORTS[command];
   const about = format === undefined ? given : await withOutput(given, format);
@@ -77,6 +81,31 @@ export async function executeCommand(command: string, args: unknown[], next: Nex
     void tell(answer);
   }
   return answer;
+}
+
+/** What is in a saved file: the one that was clicked in the explorer, is named, or is asked for. */
+async function inspectArchive(given: unknown, next: Next): Promise<unknown> {
+  const file = given instanceof vscode.Uri ? given.fsPath : (given as { path: string } | undefined)?.path;
+  const archive = file ?? (await askForArchive());
+  if (archive === undefined) {
+    return undefined;
+  }
+  const answer = (await next(INSPECT, [{ path: archive }])) as Answer | undefined;
+  if (answer?.markdown === undefined) {
+    void tell(answer);
+  } else {
+    await Pages.show(answer.markdown, { uri: vscode.Uri.file(archive).toString(), class: path.parse(archive).name });
+  }
+  return answer;
+}
+
+async function askForArchive(): Promise<string | undefined> {
+  const chosen = await vscode.window.showOpenDialog({
+    filters: { "Saved modules": ["pt", "pt2", "pth", "ptl"], "All files": ["*"] },
+    openLabel: "Inspect",
+    title: "Inspect a saved module",
+  });
+  return chosen?.[0]?.fsPath;
 }
 
 /** The dialog has asked already whether to overwrite; an output that is given stays under the server's own question. */
