@@ -318,3 +318,36 @@ def test_a_repair_that_computes_something_else_is_not_made(tmp_path: Path) -> No
 
     done = asyncio.run(repair(bench.report, text, other, 20))
     assert (done.text, done.whole, done.titles) == (text, False, ())
+
+
+def test_a_parameter_that_something_stands_in_for_has_its_type_and_its_truth_is_kept(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def forward(self, x, override=None):
+                kind = override if override else "mean"
+                if kind == "mean":
+                    x = x.mean()
+                return x
+        """
+    check(
+        tmp_path, source, "override: Optional[str] = None", 'override if override is not None and override != "" else'
+    )
+
+
+def test_the_truth_of_what_is_not_called_is_asked_beside_none(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.most = None
+                self.norm = None
+
+            def forward(self, x):
+                if self.most:
+                    x = x[:, : self.most]
+                if self.norm:
+                    x = self.norm(x)
+                return x
+        """
+    nested = "if self.most is not None:\n            if self.most:\n                x = x[:, : self.most]\n        if"
+    check(tmp_path, source, nested, "if self.norm is not None:")

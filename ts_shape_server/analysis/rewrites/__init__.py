@@ -57,6 +57,7 @@ _REWRITERS: tuple[Rewriter, ...] = (
     locals.typed_start,
     locals.defined_before,
     locals.renamed,
+    locals.alternative,
     constants.global_values,
     constants.final_flags,
     constants.decided_in_constructor,

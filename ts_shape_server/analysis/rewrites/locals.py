@@ -8,8 +8,8 @@ import ast
 import re
 from collections.abc import Iterator
 
-from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation, holdable
-from ts_shape_server.model import Range, TextEdit
+from ts_shape_server.analysis.rewrites.situation import Definition, Place, Rewrite, Situation, holdable
+from ts_shape_server.model import Annotation, Range, TextEdit
 
 _PREVIOUSLY = re.compile(r"Variable '(?P<name>\w+)' previously had type (?P<first>.*?) but is now being assigned")
 _BRANCHES = re.compile(
@@ -155,3 +155,32 @@ def renamed(situation: Situation, place: Place) -> Iterator[Rewrite]:
             edits.append(situation.replace(node, new))
     if edits:
         yield Rewrite(f"Call the new value of `{name}` by another name, `{new}`", tuple(edits))
+
+
+def alternative(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``mode = given if given else "mean"``: a parameter that only None arrived in has the type of what stands in."""
+    if "if-expression's true branch has type" not in place.said and "Could not cast value of type" not in place.said:
+        return
+    owner = situation.qualified(place.owner) if place.owner is not None else ""
+    defaults = _none_defaults(place.function)
+    for node in ast.walk(place.statement):
+        if not isinstance(node, ast.IfExp):
+            continue
+        for given, other in ((node.body, node.orelse), (node.orelse, node.body)):
+            kind = situation.type_of(other)
+            if not isinstance(given, ast.Name) or given.id not in defaults or kind in (None, "None", "Tensor"):
+                continue
+            wanted = kind if (kind or "").startswith("Optional[") else f"Optional[{kind}]"
+            edits = situation.annotated([Annotation(owner, place.function.name, given.id, wanted, True)])
+            if holdable(kind) and edits:
+                yield Rewrite(f"Annotate `{given.id}` as {wanted}", edits)
+
+
+def _none_defaults(function: Definition) -> set[str]:
+    """The parameters that are None by default."""
+    arguments = function.args
+    plain = [*arguments.posonlyargs, *arguments.args]
+    pairs = [*zip(plain[len(plain) - len(arguments.defaults) :], arguments.defaults, strict=True)]
+    named = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    pairs += [(item, default) for item, default in named if default is not None]
+    return {item.arg for item, default in pairs if isinstance(default, ast.Constant) and default.value is None}

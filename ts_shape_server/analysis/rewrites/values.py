@@ -8,8 +8,9 @@ import ast
 import re
 from collections.abc import Iterator
 
+from ts_shape_server.analysis.rewrites.extraction import has_long_strings
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation
-from ts_shape_server.model import TextEdit
+from ts_shape_server.model import Range, TextEdit
 
 _EXPECTED = re.compile(
     r"Expected a value of type '(?P<wanted>[^']*)' for argument '(?P<name>\w+)' but instead found type '(?P<got>[^']*)'"
@@ -162,14 +163,52 @@ def truth(situation: Situation, place: Place) -> Iterator[Rewrite]:
     text = situation.text(node)
     parent = situation.parents.get(node)
     wrap = "({})" if isinstance(parent, (ast.UnaryOp, ast.BinOp, ast.Compare)) else "{}"
+    plain = re.fullmatch(r"Optional\[(int|float|str)\]", _type_in(place.said) or "")
+    if plain is not None:
+        if isinstance(node, ast.Name):
+            nothing = '""' if plain.group(1) == "str" else "0"
+            asked = wrap.format(f"{text} is not None and {text} != {nothing}")
+            asked = f"({asked})" if isinstance(parent, ast.BoolOp) else asked
+            yield Rewrite(f"Ask whether `{text}` is there and is not {nothing}", (situation.replace(node, asked),))
+        return
     if kind in ("None",) or (kind is not None and (kind.startswith(("!", "Optional[")))):
         if kind is not None and kind.startswith("Optional[") and kind[9:-1] in (*_NUMBERS, "str"):
+            return
+        if not (kind or "").startswith("!") and not _is_called(situation, place, text):
+            if isinstance(node, ast.Attribute):
+                yield from _asked_twice(situation, parent, node)
+            elif not (isinstance(parent, ast.IfExp) and isinstance(node, ast.Name)):
+                asked = f"{text} is not None and bool({text})"
+                asked = f"({asked})" if isinstance(parent, (ast.UnaryOp, ast.BoolOp)) else asked
+                yield Rewrite(f"Ask whether `{text}` is None before its truth", (situation.replace(node, asked),))
             return
         yield Rewrite(f"Compare `{text}` with None", (situation.replace(node, wrap.format(f"{text} is not None")),))
     elif kind is not None and kind.startswith(("List[", "Dict[", "Tuple[")):
         yield Rewrite(f"Ask for the length of `{text}`", (situation.replace(node, wrap.format(f"len({text}) > 0")),))
     elif kind == "str":
         yield Rewrite(f"Compare `{text}` with the empty text", (situation.replace(node, wrap.format(f'{text} != ""')),))
+
+
+def _asked_twice(situation: Situation, statement: ast.AST | None, node: ast.Attribute) -> Iterator[Rewrite]:
+    """``if self.most:`` as two: with the one for None around it, nothing of a None is compiled."""
+    if not isinstance(statement, ast.If) or statement.test is not node or statement.orelse:
+        return
+    first, last = situation.range_of(statement.body[0]), situation.range_of(statement.body[-1])
+    if has_long_strings(statement) or not situation.alone(statement.body[0]) or first.line == statement.lineno:
+        return
+    text, outer = situation.text(node), situation.indent(statement)
+    step = situation.indent(statement.body[0])[len(outer) :]
+    edits = [situation.replace(node, f"{text} is not None")]
+    for number in range(first.line, last.end_line + 1):
+        head = f"{outer}{step}if {text}:{situation.source.newline}" if number == first.line else ""
+        if situation.source.line(number).strip():
+            edits.append(TextEdit(Range(number, 0, number, 0), head + step))
+    yield Rewrite(f"Ask whether `{text}` is None before its truth", tuple(edits))
+
+
+def _is_called(situation: Situation, place: Place, text: str) -> bool:
+    """Whether something is called in a function: then it is a module or a function, which is true."""
+    return any(isinstance(node, ast.Call) and situation.text(node.func) == text for node in ast.walk(place.function))
 
 
 def _type_in(said: str) -> str | None:
