@@ -104,7 +104,8 @@ class _Work:
             titles = (*titles, *dict.fromkeys(wish.rewrite.title for wish in made))
             depth = max([depth, *(wish.rewrite.depth for wish in made)])
             interface = interface or any(wish.rewrite.interface for wish in made)
-            if _better(self.report.torchscript, state):
+            # Half a repair that leaves TorchScript costs something and gains nothing.
+            if scripts(state) or (depth < LEAVES and _better(self.report.torchscript, state)):
                 best = Repaired(text, state, scripts(state), titles, depth, interface)
         return replace(best, trials=self.trials)
 

@@ -351,3 +351,21 @@ def test_the_truth_of_what_is_not_called_is_asked_beside_none(tmp_path: Path) ->
         """
     nested = "if self.most is not None:\n            if self.most:\n                x = x[:, : self.most]\n        if"
     check(tmp_path, source, nested, "if self.norm is not None:")
+
+
+def test_nothing_is_left_to_python_where_the_class_does_not_script_after_all(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self, factor=2):
+                super().__init__()
+                self.scaled = lambda v: v * factor
+                self.fc = nn.Linear(3, 3)
+
+            def forward(self, x, times=1):
+                x = torch.from_numpy(np.sort(self.fc(x).numpy())) * times
+                x = self.scaled(x)
+                return self.fc(x)
+        """
+    text = HEADER + textwrap.dedent(source)
+    done = Bench(tmp_path / "net.py", text, X, {}).repaired()
+    assert done.text == text.replace("times=1", "times: int = 1")
