@@ -113,7 +113,8 @@ def rebuild(file: File, qualified: str, arguments: Mapping[str, str]) -> nn.Modu
     try:
         with torch.no_grad():
             module: nn.Module = _called(cls, cls.__init__, evaluated, bound=True)
-            return module.eval()
+            module.eval()
+            return module
     except Exception as error:
         raise NotRebuilt("example-build", text_of(error)) from None
 

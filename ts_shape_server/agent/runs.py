@@ -44,7 +44,7 @@ class Run:
         Raises what the constructor raises.
         """
         seed()
-        module = build(self.cls, self.init, self.namespace).eval()
+        module = in_eval(build(self.cls, self.init, self.namespace))
         return module.to(getattr(torch, self.dtype)) if self.dtype else module
 
     def inputs(self, second: bool = False, draw: int = 0) -> dict[str, Any]:
@@ -96,6 +96,12 @@ def build(cls: type[nn.Module], init: Mapping[str, str], namespace: Mapping[str,
         ]
         arguments = [*(keywords.pop(name) for name in named), *arguments]
     return cls(*arguments, **keywords)
+
+
+def in_eval(module: nn.Module) -> nn.Module:
+    """The module itself, in `eval` mode: what that method gives back is up to a `train` that the author overrides."""
+    module.eval()
+    return module
 
 
 def evaluate(expression: str, namespace: Mapping[str, Any]) -> Any:

@@ -194,6 +194,24 @@ INPUTS = {
         ),
         {"a": 4, "b": 4},
     ),
+    "classes beside their scores": (
+        net(
+            "pass",
+            "width=8",
+            "return torch.zeros_like(x).scatter_(1, target.unsqueeze(1).long(), 0.9) - x",
+            "x, target",
+        ),
+        {"x": 4, "target": 3},
+    ),
+    "channels of two inputs that add up to one more than a constant has": (
+        net(
+            "self.layer = nn.Conv2d(4, 8, 1); self.register_buffer('mean', torch.zeros(1, 3, 1, 1))",
+            "width=8",
+            "return self.layer(torch.cat([x - self.mean, mask], 1))",
+            "x, mask",
+        ),
+        {"x": 4, "mask": 4},
+    ),
     "levels of a pyramid": (
         net(
             "self.down = nn.Conv2d(8, 8, 3, 2, 1); self.layer = nn.Conv2d(16, 4, 1)",

@@ -408,3 +408,34 @@ def test_both_sides_of_an_image_move_in_the_steps_that_a_join_of_two_paths_wants
     ]
     assert allowed
     assert all((-(-side // 2) == side // 2) and (-(-side // 4) == side // 4) for side in allowed)
+
+
+def test_a_forward_that_never_ends_is_told_with_the_line_in_which_it_was_ended(tmp_path: Path) -> None:
+    source = net("self.f = nn.Linear(4, 2)", "x = self.f(x)\n        while True: x = x + 0")
+    found = report(tmp_path, source)
+    assert (found["status"], found["reason"]["code"]) == ("timeout", "timeout")
+    line = found["reason"]["location"]["range"]["line"]
+    assert "while True" in (HEADER + source).splitlines()[line - 1]
+
+
+def test_a_class_whose_train_gives_nothing_back_has_a_report(tmp_path: Path) -> None:
+    source = (
+        net("self.f = nn.Linear(4, 2); self.table = None", "return self.f(x) + self.table")
+        + "\n    def train(self, mode=True):\n        super().train(mode)\n"
+        "        self.table = None if mode else torch.zeros(2)\n"
+    )
+    check(tmp_path, source, {"x": ["B", 4]}, ["B", 2])
+
+
+def test_what_other_draws_of_few_values_refuse_is_no_input(tmp_path: Path) -> None:
+    source = net(
+        "self.r = nn.GRU(4, 3, batch_first=True)",
+        "steps = torch.zeros(lengths.size(0), int(lengths.max()), 4)\n"
+        "        p = nn.utils.rnn.pack_padded_sequence(steps, lengths.cpu(), batch_first=True, enforce_sorted=False)\n"
+        "        return self.r(p)[1][0] + x[:, :1]",
+        "x, lengths",
+    )
+    found = report(tmp_path, source)
+    assert found["status"] == "ok", found["reason"]
+    kinds = {item["name"]: item for item in found["inputs"]}
+    assert kinds["lengths"]["dtype"] == "int64" and kinds["lengths"]["values"]["min"] >= 1

@@ -131,7 +131,7 @@ def build(cls: type[nn.Module], plan: Mapping[str, str], namespace: Mapping[str,
 
     def make_real() -> nn.Module:
         runs.seed()
-        return runs.build(cls, plan, namespace).eval()
+        return runs.in_eval(runs.build(cls, plan, namespace))
 
     def make_light() -> nn.Module:
         with SkipInitialisation(fill=0.01), torch.no_grad():
@@ -142,11 +142,13 @@ def build(cls: type[nn.Module], plan: Mapping[str, str], namespace: Mapping[str,
         try:
             with mode, torch.no_grad(), WithoutValues():
                 runs.seed()
-                return Session(cls, namespace, mode, runs.build(cls, plan, namespace).eval(), make_real, make_light)
+                return Session(
+                    cls, namespace, mode, runs.in_eval(runs.build(cls, plan, namespace)), make_real, make_light
+                )
         except Exception:
             runs.seed()
             with SkipInitialisation(), torch.no_grad():
-                instance = runs.build(cls, plan, namespace).eval()
+                instance = runs.in_eval(runs.build(cls, plan, namespace))
             return Session(cls, namespace, mode, instance, make_real, make_light)
     return Session(cls, namespace, None, None, make_real)
 

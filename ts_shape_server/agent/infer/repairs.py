@@ -77,6 +77,7 @@ _STATES_NEEDED = re.compile(
 )
 _STATE_SIZE = re.compile(r"Expected hidden(?:\[\d\])? size \((?P<wanted>[\d, ]+)\), got \[(?P<got>[\d, ]+)\]")
 _RANKS_BETWEEN = re.compile(r"should be a (?P<wanted>\d)D .*?\bgot (?P<got>\d)D")
+_INDEX_RANK = re.compile(r"Index tensor must have the same number of dimensions|Expected target size \[")
 _BEYOND = re.compile(r"is invalid for input of size|out of (?:range|bounds)|exceeds dimension size|must be less than")
 """Lengths may be too long for what they are the lengths of."""
 _POSITIVE_NEEDED = re.compile(r"[Ll]ength of all samples has to be greater than 0")
@@ -255,13 +256,21 @@ def _other_tensors(guess: TensorGuess, text: str) -> Iterator[tuple[int, TensorG
         yield 2, replace(guess, dtype="complex64")
     if ("out of range" in text or "out of bounds" in text) and "int" in guess.dtype and guess.high > 0:
         yield 1, replace(guess, high=0)
-    if _POSITIVE_NEEDED.search(text) and "int" in guess.dtype and guess.low < 1:
-        yield 1, replace(guess, low=1, high=max(1, guess.high))
+    if _POSITIVE_NEEDED.search(text) and (guess.dtype == "bool" or ("int" in guess.dtype and guess.low < 1)):
+        yield 1, replace(guess, dtype="int64", low=1, high=max(1, guess.high))
     if guess.dtype == "int64" and guess.low == guess.high > 1 and _BEYOND.search(text):
         yield 1, replace(guess, low=1, high=1)
     state = _STATE_SIZE.search(text)
     if state is not None and guess.dims == joint_changes.numbers(state.group("got")):
         yield 0, replace(guess, dims=joint_changes.numbers(state.group("wanted")), axes=())
+    if _INDEX_RANK.search(text) and len(guess.dims) > 1:
+        # What is one short of the other's dims is given a dim of its own, as the classes beside their scores.
+        yield (
+            1,
+            replace(
+                joint_changes.ranked(guess, len(guess.dims) - 1), dtype="int64", dims=(guess.dims[0], *guess.dims[2:])
+            ),
+        )
     wanted = _wanted_ranks(text)
     for order, rank in enumerate(wanted):
         if rank != len(guess.dims) and rank <= 6:

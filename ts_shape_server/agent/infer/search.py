@@ -42,6 +42,13 @@ WISH_PRIORITY, PLAIN_PRIORITY, EQUATION_PRIORITY = -3, -2, -1
 """What consumers document is tried first, then a size that the error names, and other structures after the equation."""
 
 
+class TooSlow(TimeoutError):
+    """A run took longer than it may. Its traceback is where it was when it was ended."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"it took longer than {max(seconds, SHORTEST_RUN):.3g} s")
+
+
 @dataclass(frozen=True)
 class Found:
     """Inputs that run, and the outcome of that run."""
@@ -97,7 +104,9 @@ class _Search:
         deadline: float,
         omitted: Inputs,
         open_arguments: bool,
+        longest_run: float,
     ) -> None:
+        self._longest_run = longest_run
         self._session = session
         self._omitted = omitted
         self._open = open_arguments
@@ -115,6 +124,7 @@ class _Search:
         self._grace = AFTER_SWALLOWED_BATCH
         self._fixed = False
         self._strange = 0
+        self._slow = False
 
     def push(self, inputs: Inputs, progress: int, priority: int) -> None:
         if inputs not in self._tried and self._fits(inputs):
@@ -171,12 +181,21 @@ class _Search:
         return NotFound(*self._best, attempts, not self._queue)
 
     def _run(self, inputs: Inputs) -> Outcome:
-        """A run in a part of the time that is left: where one input takes too long, a smaller one may not."""
+        """A run in a part of the time that there is: where one input takes too long, a smaller one may not."""
         try:
-            with time_limit(max(SHORTEST_RUN, (self._deadline - now()) / 3)):
-                return self._session.concrete(inputs)
-        except TimeLimit:
-            return Outcome(TimeoutError("this takes longer than a probe may"), wishes={})
+            with time_limit(max(SHORTEST_RUN, self._longest_run)):
+                outcome = self._session.concrete(inputs)
+                if outcome.ok and self._session.real_only:
+                    others = (self._session.on_real(inputs, draw=draw) for draw in values.draws(inputs)[1:])
+                    outcome = next((other for other in others if not other.ok), outcome)
+                return outcome
+        except TimeLimit as limit:
+            if not self._slow:
+                self._slow = True
+                self._deadline = max(self._deadline, now() + SHORTEST_RUN)
+            # It did not fail: that is further than any that did.
+            steps = 1 + (self._best[1].steps if self._best is not None else 0)
+            return Outcome(TooSlow(self._longest_run).with_traceback(limit.__traceback__), steps=steps, wishes={})
 
     def _next(self, attempts: int) -> Inputs | None:
         """What to run now; None if it was tried, or if an equation was to be read."""
@@ -294,12 +313,14 @@ def search(
     deadline: float,
     omitted: Inputs = (),
     open_arguments: bool = False,
+    longest_run: float = SHORTEST_RUN,
 ) -> Found | NotFound:
     """Inputs for which the session's module runs, from the given starts on. `omitted` may be passed too.
 
-    With `open_arguments` the constructor's arguments are guesses: where they seem wrong, little is tried here.
+    With `open_arguments` the constructor's arguments are guesses: where they seem wrong, little is tried here. No run
+    takes longer than `longest_run` seconds of work, or `SHORTEST_RUN` where that is more.
     """
-    engine = _Search(session, path, lines, deadline, omitted, open_arguments)
+    engine = _Search(session, path, lines, deadline, omitted, open_arguments, longest_run)
     for order, inputs in enumerate(starts):
         engine.push(inputs, 0, order - 10)
     return engine.run()

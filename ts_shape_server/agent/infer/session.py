@@ -137,26 +137,28 @@ class Session:
 
         False says nothing yet: values may matter.
         """
-        return self._make_light is not None and self._real is None and self.quickly(inputs).ok
+        if self._make_light is None or self._real is not None:
+            return False
+        return all(self.quickly(inputs, draw).ok for draw in values.draws(inputs))
 
-    def quickly(self, inputs: values.Inputs) -> Outcome:
+    def quickly(self, inputs: values.Inputs, draw: int = 0) -> Outcome:
         """Run on real tensors, through the instance whose large weights are all alike if there is no other yet."""
         if self._make_light is None or self._real is not None:
-            return self.on_real(inputs)
+            return self.on_real(inputs, draw=draw)
         try:
             if self._light is None:
                 self._light = self._make_light()
-            runs.seed()
+            runs.seed(draw)
             made = self._build(inputs, self._real_tensor)
         except Exception as error:
             return Outcome(error, wishes={})
         return self._call(self._light, made, ())
 
-    def on_real(self, inputs: values.Inputs, observers: Sequence[Any] = ()) -> Outcome:
-        """Run on real tensors."""
+    def on_real(self, inputs: values.Inputs, observers: Sequence[Any] = (), draw: int = 0) -> Outcome:
+        """Run on real tensors, for each draw on other values."""
         try:
             module = self.real
-            runs.seed()
+            runs.seed(draw)
             made = self._build(inputs, self._real_tensor)
         except Exception as error:
             return Outcome(error, wishes={})

@@ -42,6 +42,9 @@ from ts_shape_server.agent.standins import StandInUsed
 SEARCH_SHARE, SEARCH_SECONDS = 0.45, 6.0
 FIRST_SHARE = 0.5
 """Part of the time for the first profile of sizes, the others share the rest: most that can be found is found there."""
+AFTER_BUILDING = 2.0
+RUN_SHARE = 0.25
+"""Part of the time for one run: a larger `timeoutMs` lets slower modules run."""
 HOST_SECONDS = 1.5
 ADJUSTMENTS, ADJUSTMENT_SECONDS = 4, 1.0
 OTHER_PLANS = 4
@@ -131,6 +134,8 @@ def solve(cls: type[nn.Module], request: Mapping[str, Any], context: Context) ->
             if is_hopeless(built.error):
                 break
             continue
+        # A constructor that is slow leaves the search some time of its own.
+        until = max(until, now() + min(AFTER_BUILDING, context.remaining() * SEARCH_SHARE))
         built, result = _adjusted(cls, built, given_init, drawn, said, context, lines, until)
         sources = {name: init_sources.get(name, "guess") for name in built.plan}
         if isinstance(result, Solved):
@@ -263,8 +268,8 @@ def _search(
     starts, known, omitted = points.starts(cls, drawn, said)
     failed = search.NotFound(starts[0].inputs, Outcome(None, wishes={}), 0, True)
     for start in starts:
-        inputs, built_with = [start.inputs], bool(built.plan)
-        checked = search.search(built.session, inputs, context.path, lines, deadline, omitted, built_with)
+        inputs, built_with, longest = [start.inputs], bool(built.plan), context.remaining() * RUN_SHARE
+        checked = search.search(built.session, inputs, context.path, lines, deadline, omitted, built_with, longest)
         if isinstance(checked, search.Found):
             checked = _on_real(built.session, checked, context, lines, deadline)
             if isinstance(checked, search.Found):
@@ -320,15 +325,17 @@ def _on_real(
         with time_limit(min(REAL_SECONDS, max(1.0, context.remaining() / 3))):
             if session.confirms(found.inputs):
                 return found
-            outcome = session.on_real(found.inputs)
+            runs_made = (session.on_real(found.inputs, draw=draw) for draw in values.draws(found.inputs))
+            outcome = next((outcome for outcome in runs_made if not outcome.ok), None)
     except TimeLimit:
         return found
-    if outcome.ok:
+    if outcome is None:
         return found
     session.real_only = True
     try:
         with time_limit(max(1.0, deadline - now())):
-            return search.search(session, [found.inputs], context.path, lines, deadline)
+            longest = context.remaining() * RUN_SHARE
+            return search.search(session, [found.inputs], context.path, lines, deadline, longest_run=longest)
     except TimeLimit:
         return search.NotFound(found.inputs, outcome, 1, False)
 
@@ -362,6 +369,8 @@ def _unsolved(session: Session, result: search.NotFound, context: Context) -> Un
         return Unsolved(
             "unresolved", contract.failure("missing-package", message, context.path, place), {"args": {}}, error
         )
+    if isinstance(error, search.TooSlow):
+        return _too_slow(error, context)
     names = ", ".join(item.name for item in result.inputs) or "x"
     line = innermost_line(error, context.path)
     message = (
@@ -372,6 +381,17 @@ def _unsolved(session: Session, result: search.NotFound, context: Context) -> Un
     place = mismatch.call_place(context.source, line, "") if line else None
     reason = contract.failure("no-input", message, context.path, place, contract.one_line(error))
     return Unsolved("unresolved", reason, {"args": {}}, error)
+
+
+def _too_slow(error: search.TooSlow, context: Context) -> Unsolved:
+    line = innermost_line(error, context.path)
+    message = (
+        f"The run was ended{f' in line {line}' if line else ''}: {error}. A `forward` that works this long, or for "
+        "ever, cannot be probed; raise `timeoutMs` if it needs the time."
+    )
+    place = mismatch.call_place(context.source, line, "") if line else None
+    reason = contract.failure("timeout", message, context.path, place, contract.one_line(error))
+    return Unsolved("timeout", reason, {"args": {}}, error)
 
 
 def _mismatch(session: Session, result: search.NotFound, context: Context) -> mismatch.Mismatch | None:

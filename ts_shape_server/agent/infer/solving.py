@@ -42,6 +42,7 @@ def flips(guards: Sequence[Guard], sizes: Sequence[int], places: Places) -> list
     """New sizes that make one of the last guards come out the other way, most promising first."""
     likely: list[tuple[int, ...]] = []
     unlikely: list[tuple[int, ...]] = []
+    asked = 0
     for guard in list(guards)[: -LOOKED_BACK - 1 : -1]:
         condition = _condition(guard)
         if condition is None:
@@ -49,6 +50,10 @@ def flips(guards: Sequence[Guard], sizes: Sequence[int], places: Places) -> list
         for found in _solutions(guard, condition, sizes, places):
             shrinks_to_one = any(new == 1 and old != 1 for new, old in zip(found, sizes))
             (unlikely if shrinks_to_one else likely).append(found)
+        asked += 1
+        if asked == 1 and not likely:
+            # The condition that failed asks for a one: that is likelier than what the ones before it would change.
+            likely, unlikely = unlikely, likely
     return list(dict.fromkeys([*likely, *unlikely]))
 
 

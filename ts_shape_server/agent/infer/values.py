@@ -164,6 +164,16 @@ def owners(inputs: Inputs) -> list[InputGuess]:
     return [item for item in inputs for _ in tensors(item.guess)]
 
 
+DRAWS = 3
+"""So many draws of values that are few (flags, small numbers) show what one would not."""
+
+
+def draws(inputs: Inputs) -> range:
+    """The draws of values on which a run has to succeed: several where a module may look at them."""
+    looked_at = any(guess.dtype == "bool" or "int" in guess.dtype for guess in all_tensors(inputs))
+    return range(DRAWS if looked_at else 1)
+
+
 def groups(inputs: Inputs) -> tuple[tuple[int, ...], ...]:
     """For each tensor the indices of those that share its form: all of its list, or itself alone."""
     result: list[tuple[int, ...]] = []
