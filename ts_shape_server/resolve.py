@@ -348,7 +348,7 @@ def _read_plain_files_alone() -> None:
     def read(file: Any) -> bytes:
         return reading.data(file.path, _LARGEST_OF_JEDI)
 
-    file_io.FileIO.read = read  # type: ignore[method-assign]
+    file_io.FileIO.read = read  # type: ignore[method-assign]  # jedi offers no other way
     project.discover_buildout_paths = lambda *_: ()
 
 

@@ -91,11 +91,11 @@ def _native(namespace: str, name: str) -> Callable[..., Any]:
         for place in _NATIVE:
             found = getattr(place, name, None)
             if found is not None:
-                return found  # type: ignore[no-any-return]
+                return found  # type: ignore[no-any-return]  # whatever the module has
     packet = getattr(getattr(torch.ops, namespace), name, None)
     if packet is None:
         raise Unsupported(f"{namespace}::{name}")
-    return packet  # type: ignore[no-any-return]
+    return packet  # type: ignore[no-any-return]  # made by torch when it is asked for
 
 
 def _convolution(arguments: Sequence[Any]) -> Any:
