@@ -26,6 +26,7 @@ from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.pace import Pace
 from ts_shape_server.agent.infer.solve import SYMBOLIC_SECONDS, Solved
 from ts_shape_server.agent.infer.spelling import Spelling
+from ts_shape_server.agent.infer.trials import Trials
 
 CLAIM_SECONDS = 4.0
 SAMPLES = 4
@@ -48,7 +49,7 @@ def general(cls: type[nn.Module], solved: Solved, context: Context) -> dict[str,
             guards = outcome.guards if outcome.ok else ()
     except TimeLimit:
         pass
-    trials = claims.Trials(session, found.inputs, found.outcome, now() + min(CLAIM_SECONDS, context.remaining() * 0.3))
+    trials = Trials(session, found.inputs, found.outcome, now() + min(CLAIM_SECONDS, context.remaining() * 0.3))
     claim = indices.checked(trials, claims.generalise(trials, guards))
     samples, others = _sampled(solved, claim, trials, context, lines)
     claim = _without_unseen(claim, samples, traced)
@@ -74,7 +75,7 @@ def inside(cls: type, shot: shots.Shot) -> dict[str, Any]:
 
 
 def _sampled(
-    solved: Solved, claim: Claim, trials: claims.Trials, context: Context, lines: range
+    solved: Solved, claim: Claim, trials: Trials, context: Context, lines: range
 ) -> tuple[list[Sizes], list[shots.Shot]]:
     """Sizes that the claim allows, the base first, and what runs at them show."""
     found, session = solved.found, solved.session

@@ -14,10 +14,11 @@ from dataclasses import replace
 
 from ts_shape_server.agent.infer import values
 from ts_shape_server.agent.infer.claim import Claim, Free, Sizes
-from ts_shape_server.agent.infer.claims import LARGE, Trials
 from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
+from ts_shape_server.agent.infer.ranges import LARGE
 from ts_shape_server.agent.infer.search import Found
 from ts_shape_server.agent.infer.session import Session
+from ts_shape_server.agent.infer.trials import Trials
 
 SECONDS = 1.0
 ELEMENTS = 1 << 18

@@ -1,0 +1,158 @@
+"""How small and how large a free dim may be: proposed by torch's conditions, decided by runs, else found by halving.
+
+Knows nothing of how dims are found to be free, and nothing of names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ts_shape_server.agent.infer import draws, expressions
+from ts_shape_server.agent.infer.claim import Condition, Free
+from ts_shape_server.agent.infer.trials import Trials
+
+LARGE = (256, 2048)
+_INDEX_LIMIT = (1 << 31) - 1
+ASKED = 4
+"""So often is a failing run asked for its reason on the way to one boundary."""
+LOOKED_BACK = 3
+"""So many of the questions before a failure may be its reason."""
+
+
+def seen(trials: Trials, members: tuple[int, ...], step: int) -> Free:
+    """The values of the places that ran, all others as in the base."""
+    others = [slot for slot in range(len(trials.base)) if slot not in members]
+    ran = [
+        sizes[members[0]]
+        for sizes, good in trials.known.items()
+        if good and all(sizes[slot] == trials.base[slot] for slot in others) and sizes[members[0]] % step == 0
+    ]
+    start = trials.base[members[0]]
+    return Free(members, min([start, *ran]), max([start, *ran]), step)
+
+
+def downward(trials: Trials, item: Free, conditions: Sequence[Condition]) -> Free:
+    """The smallest value that runs, if those that run are an interval in steps: one step first, then by halving."""
+    step = item.multiple_of
+
+    def good(value: int) -> bool:
+        return trials.good(trials.moved(item.members, value))
+
+    low, high = step, item.minimum
+    if low >= high or good(low):
+        return replace(item, minimum=min(low, high))
+    proposed = _last_allowed(trials, item, conditions, high, low)
+    if proposed is not None:
+        return replace(item, minimum=proposed)
+    return replace(item, minimum=_boundary(trials, item, high, low))
+
+
+def _boundary(trials: Trials, item: Free, runs: int, fails: int) -> int:
+    """The last value that runs on the way from one that does to one that does not, as near as time allows to see."""
+    step = item.multiple_of
+    runs, fails = _narrowed(trials, item, runs, fails)
+    for _ in range(trials.halvings(len(trials.base))):
+        middle = (runs + fails) // 2 // step * step
+        if abs(runs - fails) <= step or middle in (runs, fails):
+            break
+        if trials.good(trials.moved(item.members, middle)):
+            runs = middle
+        else:
+            fails = middle
+    return runs
+
+
+def _narrowed(trials: Trials, item: Free, runs: int, fails: int) -> tuple[int, int]:
+    """`runs` and `fails` brought nearer to each other by what torch asks before it fails.
+
+    A failing run ends early, and its last questions come out the other way where the values begin that run. It takes
+    a few runs where halving takes many, of which half are whole.
+    """
+    step = item.multiple_of if runs > fails else -item.multiple_of
+    for _ in range(ASKED):
+        if abs(runs - fails) <= abs(step):
+            break
+        before = runs, fails
+        for value in _turns(trials, item, range(fails + step, runs, step)):
+            if trials.good(trials.moved(item.members, value)):
+                runs = value
+                if trials.fails(trials.moved(item.members, value - step)):
+                    fails = value - step
+                break
+            if trials.fails(trials.moved(item.members, value)):
+                fails = value
+                break
+        if (runs, fails) == before:
+            break
+    return runs, fails
+
+
+def _turns(trials: Trials, item: Free, between: range) -> list[int]:
+    """Where the last questions that were asked just before `between` come out the other way, the last one's first."""
+    asked = trials.questions(trials.moved(item.members, between.start - between.step))
+    found: list[int] = []
+    for condition in asked[: -LOOKED_BACK - 1 : -1]:
+        places = [value for value in between if not condition.holds(trials.moved(item.members, value))]
+        found += places[:1]
+    return list(dict.fromkeys(found))
+
+
+def _last_allowed(trials: Trials, item: Free, conditions: Sequence[Condition], start: int, end: int) -> int | None:
+    """The last value that the conditions allow between `start` and `end`, if they forbid all others and runs agree."""
+    step = item.multiple_of if end > start else -item.multiple_of
+    allowed = [
+        all(condition.holds(trials.moved(item.members, value)) for condition in conditions)
+        for value in range(start, end, step)
+    ]
+    if all(allowed) or True in allowed[allowed.index(False) :]:
+        return None
+    forbidden = start + step * allowed.index(False)
+    # A condition may be no more than a number that torch has fixed on its way: larger steps would show it.
+    beyond = [forbidden + step * count for count in range(4)] + [forbidden * 2 if step > 0 else forbidden // 2]
+    if not all(trials.fails(trials.moved(item.members, value)) for value in beyond if value > 0):
+        return None
+    return forbidden - step if trials.good(trials.moved(item.members, forbidden - step)) else None
+
+
+def largest_together(trials: Trials, free: Sequence[Free]) -> int:
+    """How many of the steps of `LARGE` all free dims take at once: one run then stands for one of each."""
+    if trials.session.real_only or len(free) < 2:
+        return 0
+    for count in range(len(LARGE)):
+        sizes = trials.base
+        for item in free:
+            sizes = draws.with_value(sizes, item.members, _large(item)[count])
+        if not trials.good(sizes):
+            return count
+    return len(LARGE)
+
+
+def _large(item: Free) -> list[int]:
+    """Values that only a bound would refuse."""
+    return [max(value, 2 * (item.maximum or item.minimum)) // item.multiple_of * item.multiple_of for value in LARGE]
+
+
+def upward(trials: Trials, item: Free, conditions: Sequence[Condition], together: int) -> Free:
+    """The largest value that runs; none where torch's own conditions, or a run, allow a large one.
+
+    `together`: so many large values were taken by all free dims at once.
+    """
+    start = item.maximum or item.minimum
+    large = _large(item)
+    if together == len(large) or (together and trials.left() <= 0):
+        return replace(item, maximum=None)
+    # Where 32-bit indices do not suffice, torch takes another way and does not refuse.
+    stated = [item for item in conditions if expressions.largest_number(item.expression) < _INDEX_LIMIT]
+    if stated and all(condition.holds(trials.moved(item.members, value)) for condition in stated for value in large):
+        return replace(item, maximum=None)
+    proposed = _last_allowed(trials, item, stated, start, large[0])
+    if proposed is not None:
+        return replace(item, maximum=proposed)
+    low = start
+    for number, value in enumerate(large):
+        if number < together or trials.good(trials.moved(item.members, value)):
+            low = value
+            continue
+        return replace(item, maximum=_boundary(trials, item, low, value))
+    return replace(item, maximum=None)

@@ -1,0 +1,135 @@
+"""Runs at other sizes than those that were found, remembered, within a time. Knows nothing of claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from ts_shape_server.agent.infer import conditions, values
+from ts_shape_server.agent.infer.claim import Condition, Sizes
+from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
+from ts_shape_server.agent.infer.session import Outcome, Session
+from ts_shape_server.agent.infer.values import Inputs
+
+ASKING_SHARE = 0.25
+"""Of the time that is left, for one run that is to tell why it fails."""
+
+
+@dataclass
+class Trials:
+    """Runs at other sizes, remembered. One counts as good if it ran and gave the rows and ranks that the first gave."""
+
+    session: Session
+    inputs: Inputs
+    outcome: Outcome
+    deadline: float
+    known: dict[Sizes, bool] = field(default_factory=dict)
+    cost: float = 0.0
+    _rows_are_batch: bool | None = None
+
+    def good(self, sizes: Sizes) -> bool:
+        """Whether these sizes run. False once time is up: what was not seen is not claimed."""
+        if sizes in self.known:
+            return self.known[sizes]
+        left = self.deadline - now()
+        if left <= 0 or min(sizes, default=1) < 1:
+            return False
+        started = now()
+        try:
+            with time_limit(left):
+                outcome = self.session.concrete(values.with_sizes(self.inputs, sizes))
+        except TimeLimit:
+            return False
+        self.cost = 0.5 * (self.cost or now() - started) + 0.5 * (now() - started)
+        result = outcome.ok and _same_ranks(self.outcome, outcome)
+        if result and self.rows_are_batch:
+            result = _rows(outcome) == sizes[0]
+        self.known[sizes] = result
+        return result
+
+    def fails(self, sizes: Sizes) -> bool:
+        """Whether these sizes are known not to run."""
+        return not self.good(sizes) and sizes in self.known
+
+    def questions(self, sizes: Sizes) -> list[Condition]:
+        """What torch asked of these sizes before it failed on them, in order; nothing where that cannot be heard."""
+        try:
+            with time_limit(ASKING_SHARE * self.left()):
+                outcome = self.session.symbolic(values.with_sizes(self.inputs, sizes))
+        except TimeLimit:
+            return []
+        return [] if outcome.ok else list(conditions.all_of(outcome.guards))
+
+    def left(self) -> float:
+        """Seconds of work until time is up."""
+        return self.deadline - now()
+
+    def halvings(self, searches: int) -> int:
+        """How often each of so many searches may halve its interval in the time that is left."""
+        runs = (self.deadline - now()) / max(self.cost, 1e-4)
+        return max(1, min(12, int(runs / (4 * max(1, searches)))))
+
+    @property
+    def rows_are_batch(self) -> bool:
+        """Whether the first output has a row for each item of the first input, here and for one item more.
+
+        Then other sizes that give other rows are no inputs: a `view` has moved items between rows.
+        """
+        if self._rows_are_batch is None:
+            tensors = values.all_tensors(self.inputs)
+            self._rows_are_batch = False
+            if tensors and len(tensors[0].dims) >= 2 and _rows(self.outcome) == self.base[0]:
+                joined = [slot for slot in _first_axes(self.inputs) if self.base[slot] == self.base[0]]
+                for slots in ((0,), tuple(joined)):
+                    more = self.moved(slots, self.base[0] + 1)
+                    try:
+                        with time_limit(max(0.1, self.deadline - now())):
+                            outcome = self.session.concrete(values.with_sizes(self.inputs, more))
+                    except TimeLimit:
+                        break
+                    if outcome.ok:
+                        self._rows_are_batch = _rows(outcome) == more[0]
+                        break
+        return self._rows_are_batch
+
+    @property
+    def base(self) -> Sizes:
+        return values.sizes(self.inputs)
+
+    def moved(self, slots: Iterable[int], value: int) -> Sizes:
+        chosen = set(slots)
+        return tuple(value if slot in chosen else size for slot, size in enumerate(self.base))
+
+
+def _same_ranks(first: Outcome, second: Outcome) -> bool:
+    left, right = list(leaves(first.output)), list(leaves(second.output))
+    return len(left) == len(right) and all(
+        getattr(a, "ndim", None) == getattr(b, "ndim", None) for a, b in zip(left, right)
+    )
+
+
+def _rows(outcome: Outcome) -> int | None:
+    """The first size of the first output, if that is a tensor of two dims or more."""
+    output = next(leaves(outcome.output), None)
+    return int(output.shape[0]) if output is not None and getattr(output, "ndim", 0) >= 2 else None
+
+
+def _first_axes(inputs: Inputs) -> Iterator[int]:
+    offset = 0
+    for tensor in values.all_tensors(inputs):
+        if tensor.dims:
+            yield offset
+        offset += len(tensor.dims)
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """The parts of a nested output that are no containers, from left to right."""
+    if isinstance(value, dict):
+        for part in value.values():
+            yield from leaves(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from leaves(part)
+    else:
+        yield value
