@@ -6,7 +6,10 @@ not compile torch's own layers anew. This is the only place that knows torch's s
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+import weakref
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +17,7 @@ import torch
 import torch._jit_internal
 import torch.jit._recursive
 import torch.jit._state
+import torch.jit.annotations
 from torch import nn
 
 from ts_shape_server.agent.script.observe import is_foreign
@@ -21,6 +25,8 @@ from ts_shape_server.agent.script.sources import Sources
 
 _LAYERS: dict[type, list[Any]] = {}
 """The compiled types of torch's own modules without parts."""
+_TEXTS: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+"""What torch reads of the source of a function or class."""
 
 
 @dataclass
@@ -35,19 +41,12 @@ class Compiler:
     def __call__(self, part: nn.Module | None = None) -> BaseException | None:
         """None if the module (or a part of it) compiles, else what torch raised."""
         recursive: Any = torch.jit._recursive
-        internal: Any = torch._jit_internal
         self.attempts += 1
-        kept, look_up = recursive.concrete_type_store, internal._get_overloaded_methods
-        if self.attempts > 1 and hasattr(internal, "_overloaded_methods"):
-            # Half the time of a compilation goes into looking for overloads of every method; few names have any.
-            names = {name.rpartition(".")[2] for name in internal._overloaded_methods}
-            internal._get_overloaded_methods = lambda method, kind: (
-                look_up(method, kind) if getattr(method, "__name__", None) in names else None
-            )
+        kept = recursive.concrete_type_store
         recursive.concrete_type_store = store = recursive.ConcreteTypeStore()
         self._remember(store)
         try:
-            with warnings.catch_warnings():
+            with _quick_look_ups(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 scripted = torch.jit.script(part or self.module)
             self.scripted = scripted if part is None or part is self.module else None
@@ -56,7 +55,6 @@ class Compiler:
             return error
         finally:
             recursive.concrete_type_store = kept
-            internal._get_overloaded_methods = look_up
             self._keep(store)
 
     def _remember(self, store: Any) -> None:
@@ -86,3 +84,52 @@ class Compiler:
         for parsed in self.sources.functions.values() if self.sources is not None else ():
             if not is_foreign(parsed.path):
                 remembered.pop(parsed.function, None)
+
+
+@contextlib.contextmanager
+def _quick_look_ups() -> Iterator[None]:
+    """Spare torch most of the time of a compilation: it looks for overloads of every method of every module, and reads
+    the source of a class anew for each instance.
+    """
+    internal: Any = torch._jit_internal
+    annotations: Any = torch.jit.annotations
+    look_up, read, read_again = (
+        internal._get_overloaded_methods,
+        internal.get_source_lines_and_file,
+        annotations.get_source_lines_and_file,
+    )
+    names: set[str] = set()
+    known = 0
+
+    def overloads(method: Any, kind: type) -> Any:
+        nonlocal known
+        if len(internal._overloaded_methods) != known:
+            known = len(internal._overloaded_methods)
+            names.update(name.rpartition(".")[2] for name in internal._overloaded_methods)
+        return look_up(method, kind) if getattr(method, "__name__", None) in names else None
+
+    if hasattr(internal, "_overloaded_methods"):
+        internal._get_overloaded_methods = overloads
+    internal.get_source_lines_and_file = _once(read)
+    annotations.get_source_lines_and_file = _once(read_again)
+    try:
+        yield
+    finally:
+        internal._get_overloaded_methods = look_up
+        internal.get_source_lines_and_file = read
+        annotations.get_source_lines_and_file = read_again
+
+
+def _once(read: Callable[..., Any]) -> Callable[..., Any]:
+    """`read`, which is asked once for each function or class."""
+
+    def text(item: Any, error_msg: Any = None) -> Any:
+        key = getattr(item, "__func__", item)
+        try:
+            if key not in _TEXTS:
+                _TEXTS[key] = read(item, error_msg)
+            return _TEXTS[key]
+        except TypeError:
+            return read(item, error_msg)
+
+    return text

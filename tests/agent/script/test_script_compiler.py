@@ -1,0 +1,46 @@
+"""Compiling a module costs what its classes cost, not what its instances do."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+from ts_shape_server.agent.script.compiler import Compiler
+
+OVERLOADED = """
+class Part(nn.Module):
+    def __init__(self, scale: int):
+        super().__init__()
+        self.scale = scale
+
+    @torch.jit._overload_method
+    def forward(self, x: List[Tensor]) -> Tensor:
+        pass
+
+    @torch.jit._overload_method
+    def forward(self, x: Tensor) -> Tensor:
+        pass
+
+    def forward(self, x):
+        return x * self.scale if isinstance(x, Tensor) else x[0]
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.parts = nn.Sequential(*(Part(number) for number in range(8)))
+
+    def forward(self, x):
+        return self.parts(x)
+"""
+
+
+def test_the_source_of_a_class_is_read_once_for_all_its_instances(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _ = load(OVERLOADED)
+    read: list[str] = []
+    original = inspect.getsourcelines
+    monkeypatch.setattr(inspect, "getsourcelines", lambda item: read.append(item.__qualname__) or original(item))
+    compiler = Compiler(run.build())
+    assert compiler() is None and compiler.scripted is not None
+    assert read.count("Part") == 1, read
