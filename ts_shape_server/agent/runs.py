@@ -7,9 +7,10 @@ what is shown is what was run. It knows the contract's spelling of values and no
 from __future__ import annotations
 
 import inspect
+import math
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +56,7 @@ class Run:
         if chosen is None:
             raise ValueError("the input has one size only")
         seed(draw)
-        found = {name: value(item, self.namespace) for name, item in chosen.items()}
+        found = {name: value(item, self.namespace, draw) for name, item in chosen.items()}
         return {name: _cast(item, getattr(torch, self.dtype)) for name, item in found.items()} if self.dtype else found
 
     def call(self, module: Any, second: bool = False) -> Any:
@@ -109,36 +110,47 @@ def evaluate(expression: str, namespace: Mapping[str, Any]) -> Any:
     return eval(expression, {"torch": torch, "nn": nn, **namespace})
 
 
-def value(item: Any, namespace: Mapping[str, Any]) -> Any:
-    """A fresh value from the contract's nested form. ValueError for a form that is none."""
+def value(item: Any, namespace: Mapping[str, Any], draw: int = 0) -> Any:
+    """A fresh value from the contract's nested form; ValueError for a form that is none. `tensor` uses `draw`."""
     if not isinstance(item, Mapping) or not item:
         raise ValueError(f"not a value of the contract: {item!r}")
     if "tensor" in item:
-        return tensor(item)
+        return tensor(item, draw)
     if "list" in item:
-        return [value(element, namespace) for element in item["list"]]
+        return [value(element, namespace, draw) for element in item["list"]]
     if "tuple" in item:
-        return tuple(value(element, namespace) for element in item["tuple"])
+        return tuple(value(element, namespace, draw) for element in item["tuple"])
     if "dict" in item:
-        return {key: value(element, namespace) for key, element in item["dict"].items()}
+        return {key: value(element, namespace, draw) for key, element in item["dict"].items()}
     if "make" in item:
-        fields = {key: value(element, namespace) for key, element in (item.get("fields") or {}).items()}
+        fields = {key: value(element, namespace, draw) for key, element in (item.get("fields") or {}).items()}
         return evaluate(item["make"], namespace)(**fields)
     if "expr" in item:
         return evaluate(item["expr"], namespace)
     raise ValueError(f"not a value of the contract: {item!r}")
 
 
-def tensor(item: Mapping[str, Any]) -> torch.Tensor:
-    """Random values of the given dims and dtype; integers lie in ``low`` … ``high`` (inclusive, 0 … 1 if absent)."""
+def tensor(item: Mapping[str, Any], draw: int = 0) -> torch.Tensor:
+    """Random values of the given dims and dtype; integers lie in ``low`` … ``high`` (inclusive, 0 … 1 if absent).
+
+    Flags are all true in the first draw and mixed in the others.
+    """
     dims = item["tensor"]
     name = item.get("dtype", "float32")
     dtype = getattr(torch, name)
     if dtype is torch.bool:
-        return torch.ones(dims, dtype=torch.bool)
+        return _mixed(dims) if draw else torch.ones(dims, dtype=torch.bool)
     if name in _INTEGER:
         return torch.randint(item.get("low", 0), item.get("high", 1) + 1, dims, dtype=dtype)
     return torch.randn(dims, dtype=dtype)
+
+
+def _mixed(dims: Sequence[int]) -> torch.Tensor:
+    """Flags of which half are true, in every row as many as in the others and one at least: what a mask selects can
+    be laid out in rows, and none of them is empty.
+    """
+    width = dims[-1] if dims and dims[-1] > 1 else math.prod(dims)
+    return (torch.rand(dims).reshape(-1, max(width, 1)).argsort(-1) < (width + 1) // 2).reshape(dims)
 
 
 def positional(cls: type[nn.Module], inputs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -427,10 +427,20 @@ def test_a_class_whose_train_gives_nothing_back_has_a_report(tmp_path: Path) -> 
     check(tmp_path, source, {"x": ["B", 4]}, ["B", 2])
 
 
-def test_what_other_draws_of_few_values_refuse_is_no_input(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "steps = torch.zeros(lengths.size(0), int(lengths.max()), 4)\n",
+        "longest = int(lengths.max())\n"
+        "        mask = torch.arange(longest).expand(lengths.size(0), longest) < lengths.long().unsqueeze(1)\n"
+        "        steps = torch.zeros(lengths.size(0), longest, 4).masked_fill(mask.unsqueeze(-1) == 0, 0)\n",
+    ],
+    ids=["the longest of them", "a mask made of them"],
+)
+def test_what_other_draws_of_few_values_refuse_is_no_input(tmp_path: Path, steps: str) -> None:
     source = net(
         "self.r = nn.GRU(4, 3, batch_first=True)",
-        "steps = torch.zeros(lengths.size(0), int(lengths.max()), 4)\n"
+        f"{steps}"
         "        p = nn.utils.rnn.pack_padded_sequence(steps, lengths.cpu(), batch_first=True, enforce_sorted=False)\n"
         "        return self.r(p)[1][0] + x[:, :1]",
         "x, lengths",

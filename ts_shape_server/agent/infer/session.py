@@ -149,7 +149,7 @@ class Session:
             if self._light is None:
                 self._light = self._make_light()
             runs.seed(draw)
-            made = self._build(inputs, self._real_tensor)
+            made = self._build(inputs, lambda guess: runs.tensor(values.to_contract(guess), draw))
         except Exception as error:
             return Outcome(error, wishes={})
         return self._call(self._light, made, ())
@@ -159,7 +159,7 @@ class Session:
         try:
             module = self.real
             runs.seed(draw)
-            made = self._build(inputs, self._real_tensor)
+            made = self._build(inputs, lambda guess: runs.tensor(values.to_contract(guess), draw))
         except Exception as error:
             return Outcome(error, wishes={})
         return self._call(module, made, observers)
@@ -221,10 +221,6 @@ class Session:
             item.name: values.build(item.guess, make, lambda text: runs.evaluate(text, self.namespace))
             for item in inputs
         }
-
-    @staticmethod
-    def _real_tensor(guess: values.TensorGuess) -> torch.Tensor:
-        return runs.tensor(values.to_contract(guess))
 
     def _call(
         self,
