@@ -53,7 +53,7 @@ def main() -> None:
 
     for record in _wanted(given.out, chosen):
         progress(record)
-    asyncio.run(runner.run(catalogue, chosen, given.site, given.out, given.timeout, progress))
+    asyncio.run(runner.run(catalogue, chosen, sources, given.site, given.out, given.timeout, progress))
     print(f"\n{PACKAGE} {catalogue['version']}")
     print(table.summary(_wanted(given.out, chosen), sources, given.rows))
 

@@ -1,6 +1,7 @@
 """Saves each model, inspects its archives, and records what the tool says of them; the archives are not kept.
 
-What is said of the classes comes from the results of `benchmarks.factories`.
+What is said of the classes comes from the results of `benchmarks.factories`. Where the two differ, the archive and the
+class are called, so that the record shows whose difference it is.
 """
 
 from __future__ import annotations
@@ -9,19 +10,29 @@ import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.archives import proof
+from benchmarks.archives.comparison import difference
 from benchmarks.archives.saving import METHODS
+from ts_shape_server.model import Report
 from ts_shape_server.probing.service import Inspection, ProbeService
 from ts_shape_server.settings import parse
 from ts_shape_server.workspace import options
 
 Record = dict[str, Any]
-"""``{"name", "method", "saved", "message", "report", "core_seconds"}``; `saved`: empty, or why there is no archive."""
+"""``{"name", "method", "saved", "message", "report", "core_seconds", "calls"}``.
+
+`saved`: empty, or why there is no archive. `calls`: pairs of a `proof.Call` and what came of it by side.
+"""
+
+_LONGEST_LINE = 1 << 24
+CALL_SECONDS = 60.0
+"""Of work, for one call."""
 
 
 def records(out: Path) -> dict[tuple[str, str], Record]:
@@ -39,6 +50,7 @@ def records(out: Path) -> dict[tuple[str, str], Record]:
 async def run(
     catalogue: Record,
     chosen: Sequence[Record],
+    sources: Mapping[str, Record],
     site: Sequence[Path],
     out: Path,
     timeout: float,
@@ -53,12 +65,16 @@ async def run(
         await service.start()
         if service.problem is not None:
             raise SystemExit(service.problem.message)
-        async with _saver(site) as save:
+        async with _saver(site) as ask:
             for item in waiting:
                 with tempfile.TemporaryDirectory(prefix="archives-") as folder:
-                    made = await save({**item, "preamble": catalogue["preamble"], "folder": folder})
+                    made = await ask({**item, "preamble": catalogue["preamble"], "folder": folder})
                     for method in METHODS:
                         record = await _inspected(service, item["name"], method, made[method])
+                        calls = _asked(record, sources[item["name"]])
+                        if calls:
+                            told = await ask({"archive": made[method], "calls": calls, "seconds": CALL_SECONDS})
+                            record["calls"] = list(zip(calls, told, strict=True))
                         with out.open("a", encoding="utf-8") as lines:
                             lines.write(json.dumps(record, ensure_ascii=False) + "\n")
                         progress(record)
@@ -68,7 +84,7 @@ async def run(
 
 @asynccontextmanager
 async def _saver(site: Sequence[Path]) -> AsyncIterator[Callable[[Record], Any]]:
-    """What saves a model: a process that has the package imported."""
+    """What saves a model and calls it: a process that has the package imported."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -76,29 +92,40 @@ async def _saver(site: Sequence[Path]) -> AsyncIterator[Callable[[Record], Any]]
         *(str(place.resolve()) for place in site),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        limit=_LONGEST_LINE,
     )
 
-    async def save(request: Record) -> Record:
+    async def ask(request: Record) -> Any:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(json.dumps(request).encode() + b"\n")
         await process.stdin.drain()
         line = await process.stdout.readline()
         if not line:
-            raise SystemExit(f"The process that saves has ended at {request['name']}.")
-        answer: Record = json.loads(line)
-        return answer
+            raise SystemExit(f"The process that saves has ended at {request.get('name', request.get('archive'))}.")
+        return json.loads(line)
 
     try:
-        yield save
+        yield ask
     finally:
         if process.returncode is None:
             process.terminate()
         await process.wait()
 
 
+def _asked(record: Record, source: Record) -> list[proof.Call]:
+    """What to call both sides with; nothing where they are equal, or cannot be compared."""
+    if record["report"] is None:
+        return []
+    archive, wanted = Report.from_json(record["report"]), Report.from_json(source["report"])
+    if archive.status != "ok" or wanted.status != "ok" or not difference(archive, wanted):
+        return []
+    return proof.calls(archive, wanted)
+
+
 async def _inspected(service: ProbeService, name: str, method: str, made: Any) -> Record:
     record: Record = {"name": name, "method": method, "saved": "", "message": "", "report": None, "core_seconds": 0.0}
+    record["calls"] = []
     if not isinstance(made, str):
         return {**record, "saved": made["error"]}
     found: Inspection = await service.inspect(Path(made))

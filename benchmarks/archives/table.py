@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import median
 
+from benchmarks.archives import proof
 from benchmarks.archives.comparison import difference
 from benchmarks.archives.runner import Record
 from benchmarks.archives.saving import METHODS
@@ -23,28 +24,42 @@ def verdict(record: Record, source: Record) -> str:
     return difference(report, Report.from_json(source["report"]))
 
 
+def own_difference(record: Record, source: Record) -> str:
+    """How the archive itself differs from its class, shown by the calls in the record; empty where it is not."""
+    if not record.get("calls"):
+        return ""
+    return proof.own_difference(Report.from_json(record["report"]), Report.from_json(source["report"]), record["calls"])
+
+
 def line(record: Record, source: Record) -> str:
     """Whether the two are equal, how they differ, and what it cost."""
     if record["saved"]:
         return f"{record['name']:<28} {record['method']:<7} not saved: {record['saved']}"
     wrong = verdict(record, source)
+    own = own_difference(record, source)
+    judged = "itself" if own else "differs" if wrong else "equal"
     cost = f"{record['core_seconds']:6.2f} s (class {source['core_seconds']:.2f} s)"
-    return f"{record['name']:<28} {record['method']:<7} {'differs' if wrong else 'equal':<8} {cost}  {wrong}".rstrip()
+    return f"{record['name']:<28} {record['method']:<7} {judged:<8} {cost}  {own or wrong}".rstrip()
 
 
 def summary(found: Sequence[Record], sources: Mapping[str, Record], rows: int) -> str:
-    """How many are equal, the reasons for the rest, and the cost, by the way that they were saved."""
-    lines = [f"{'':<8} {'models':>6} {'saved':>6} {'equal':>6} {'differ':>6}   core-seconds"]
+    """How many are equal, the reasons for the rest, and the cost, by the way that they were saved.
+
+    `itself`: the archive does what is told of it, and differs from its class in that.
+    """
+    lines = [f"{'':<8} {'models':>6} {'saved':>6} {'equal':>6} {'itself':>6} {'differ':>6}   core-seconds"]
     reasons: dict[str, list[str]] = defaultdict(list)
     for method in METHODS:
         of_method = [record for record in found if record["method"] == method]
         archives = [record for record in of_method if not record["saved"]]
         wrong = {record["name"]: verdict(record, sources[record["name"]]) for record in archives}
-        equal = sum(not why for why in wrong.values())
-        counts = f"{len(of_method):>6} {len(archives):>6} {equal:>6} {len(archives) - equal:>6}"
-        lines.append(f"{method:<8} {counts}   {_cost([record['core_seconds'] for record in archives])}")
+        own = {record["name"]: own_difference(record, sources[record["name"]]) for record in archives}
+        equal, itself = sum(not why for why in wrong.values()), sum(map(bool, own.values()))
+        counts = [len(of_method), len(archives), equal, itself, len(archives) - equal - itself]
+        cost = _cost([record["core_seconds"] for record in archives])
+        lines.append(f"{method:<8} {' '.join(f'{count:>6}' for count in counts)}   {cost}")
         for record in of_method:
-            why = f"not saved: {record['saved']}" if record["saved"] else wrong[record["name"]]
+            why = f"not saved: {record['saved']}" if record["saved"] else own[record["name"]] or wrong[record["name"]]
             if why:
                 reasons[f"{method}: {re.sub('[0-9]+', '#', why)}"].append(record["name"])
     lines.append("")
