@@ -193,6 +193,14 @@ const scenes = {
     const { x, y } = await placeOf("SimpleCNN");
     await page.mouse.click(x, y);
     await command("TorchScript Shapes: Export TorchScript…");
+    const rows = ".quick-input-list .monaco-list-row";
+    await page.locator(rows, { hasText: "Dtype" }).click();
+    await page.locator(rows, { hasText: "float64" }).click();
+    const choices = await eventually("the dtype among what is chosen", async () => {
+      const shown = await texts(rows);
+      return shown.some((text) => /Dtype.*float64/s.test(text)) ? shown : null;
+    });
+    await page.keyboard.press("Enter");
     const input = page.locator(".quick-input-widget input");
     await eventually("the file dialog", async () => /simple_cnn\.pt$/.test(await input.inputValue().catch(() => "")));
     const proposed = await input.inputValue();
@@ -204,7 +212,7 @@ const scenes = {
     await page.mouse.move(700, 400, { steps: 4 });
     await sleep(1_000);
     await picture("export");
-    return { proposed, told };
+    return { choices, proposed, told };
   },
 };
 

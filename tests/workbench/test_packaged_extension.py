@@ -67,4 +67,15 @@ def test_the_export_makes_a_file_that_torch_loads(seen: Mapping[str, Any], works
     # torch 2.13 deprecates TorchScript; loading it is what the file is for.
     with pytest.warns(DeprecationWarning):
         module = torch.jit.load(workspace / "exported.pt")
-    assert module(torch.zeros(5, 3, 28, 28)).shape == (5, 10)
+    output = module(torch.zeros(5, 3, 28, 28, dtype=torch.float64))
+    assert output.shape == (5, 10) and output.dtype == torch.float64
+
+
+def test_the_export_asks_for_weights_method_and_dtype_with_enter_for_what_is_usual(seen: Mapping[str, Any]) -> None:
+    first, *others = shown(seen, "export")["choices"]
+    assert "Export" in first
+    assert [name for name in ("Weights", "Method", "Dtype") if any(name in text for text in others)] == [
+        "Weights",
+        "Method",
+        "Dtype",
+    ]

@@ -2,6 +2,8 @@
 // The language client registers every command that the server offers; they all come through `executeCommand` below.
 import * as path from "node:path";
 import * as vscode from "vscode";
+import type { Method } from "./choices";
+import { type Format, ask } from "./exporting";
 import { candidates } from "./interpreter";
 import type { Server } from "./server";
 
@@ -13,7 +15,7 @@ interface About {
   readonly class?: string;
   readonly position?: { readonly line: number; readonly character: number };
   readonly output?: string;
-  readonly method?: Format["method"];
+  readonly method?: Method;
   readonly force?: boolean;
 }
 
@@ -24,12 +26,7 @@ interface Answer {
   readonly cancelled?: boolean;
   readonly path?: string | null;
   readonly markdown?: string;
-}
-
-interface Format {
-  readonly method: "auto" | "program";
-  readonly suffix: string;
-  readonly kind: string;
+  readonly notes?: readonly string[];
 }
 
 const INSPECT = "tsShape.inspectArchive";
@@ -49,18 +46,6 @@ function underCursor(): About | undefined {
   }
   const { line, character } = editor.selection.active;
   return { uri: editor.document.uri.toString(), position: { line, character } };
-}
-
-async function askForOutput(about: About, format: Format): Promise<string | undefined> {
-  const source = vscode.Uri.parse(about.uri);
-  const name = about.class?.split(".").pop() ?? path.basename(source.path, ".py");
-  const chosen = await vscode.window.showSaveDialog({
-    defaultUri: vscode.Uri.joinPath(source, "..", name + format.suffix),
-    filters: { [format.kind]: [format.suffix.slice(1)] },
-    saveLabel: "Export",
-    title: `Export ${name}`,
-  });
-  return chosen?.fsPath;
 }
 
 /** Complete what the command lacks, run it on the server, and show what it answers. */
@@ -117,8 +102,10 @@ async function withOutput(about: About | undefined, format: Format): Promise<Abo
   if (about.output !== undefined) {
     return about;
   }
-  const output = await askForOutput(about, format);
-  return output === undefined ? undefined : { method: format.method, force: true, ...about, output };
+  const source = vscode.Uri.parse(about.uri);
+  const name = about.class?.split(".").pop() ?? path.basename(source.path, ".py");
+  const wanted = await ask(source, name, format);
+  return wanted === undefined ? undefined : { force: true, ...about, ...wanted };
 }
 
 async function tell(answer: Answer | undefined): Promise<void> {
@@ -129,7 +116,8 @@ async function tell(answer: Answer | undefined): Promise<void> {
     await vscode.window.showErrorMessage(answer.message);
     return;
   }
-  const picked = await vscode.window.showInformationMessage(answer.message, ...(answer.path ? [REVEAL] : []));
+  const said = [answer.message, ...(answer.notes ?? [])].join(" ");
+  const picked = await vscode.window.showInformationMessage(said, ...(answer.path ? [REVEAL] : []));
   if (picked === REVEAL && answer.path) {
     await vscode.commands.executeCommand("revealInExplorer", vscode.Uri.file(answer.path));
   }
