@@ -6,6 +6,8 @@ what is shown is what was run. It knows the contract's spelling of values and no
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import inspect
 import math
 import random
@@ -196,6 +198,7 @@ def seed(draw: int = 0) -> None:
     """Make everything random that follows the same each time, for each draw."""
     random.seed(SEED + draw)
     torch.manual_seed(SEED + draw)
-    numpy = sys.modules.get("numpy.random")
-    if numpy is not None:
-        numpy.seed(SEED + draw)
+    if "numpy" in sys.modules:
+        # Numpy loads its generators when somebody first draws: those of a first run would follow nothing.
+        with contextlib.suppress(Exception):
+            importlib.import_module("numpy.random").seed(SEED + draw)

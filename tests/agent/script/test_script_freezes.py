@@ -62,6 +62,27 @@ class Net(nn.Module):
         return x * 2 if x.sum() > 1e9 else x
         #               ^^^^^^^^^^^^^ this condition depends on a Tensor's values
 """,
+    "a number that Python draws": """
+import random
+
+class Net(nn.Module):
+    def forward(self, x):
+        return x * random.uniform(0.5, 1.5)
+        #          ^^^^^^^^^^^^^^^^^^^^^^^^ freezes this random number
+""",
+    "a Tensor that is made of the input's values": """
+class Net(nn.Module):
+    def forward(self, x):
+        return x + torch.tensor([x.argmax().item()])
+        #          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ freezes this Tensor
+        #                        ^^^^^^^^^^^^^^^^^ freezes this number
+""",
+    "a size that cannot be traced": """
+class Net(nn.Module):
+    def forward(self, x):
+        return x * round(x.size(0) / 2)
+        #          ^^^^^^^^^^^^^^^^^^^^ tracing fails
+""",
     "a counter": """
 class Net(nn.Module):
     def __init__(self):
@@ -80,6 +101,20 @@ class Net(nn.Module):
     def forward(self, x):
         b, n = x.shape
         return x.reshape(b * n).view(b, n) / n + torch.arange(n)
+""",
+    "a Tensor of the author's numbers": """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = 2.0
+
+    def forward(self, x):
+        return (x - torch.tensor([0.5])) / torch.tensor(self.scale)
+""",
+    "a random number of torch's": """
+class Net(nn.Module):
+    def forward(self, x):
+        return x + torch.rand_like(x)
 """,
     "a record of what went in": """
 class Net(nn.Module):
@@ -133,3 +168,16 @@ class Net(nn.Module):
         return out
 """
     check(load, source, second={"x": {"tensor": [4, 3]}})
+
+
+def test_a_number_that_numpy_draws_is_frozen(load: Any) -> None:
+    pytest.importorskip("numpy")
+    source = """
+import numpy as np
+
+class Net(nn.Module):
+    def forward(self, x):
+        return x * float(np.random.rand())
+        #                ^^^^^^^^^^^^^^^^ freezes this random number
+"""
+    check(load, source)

@@ -42,6 +42,16 @@ def first(one: Any, other: Any) -> Freeze | None:
     return None
 
 
+def same_tensors(one: Any, other: Any) -> bool:
+    """Whether two traced modules hold the same Tensors as constants."""
+    left, right = (
+        [node.output().toIValue() for node in item.inlined_graph.nodes() if node.kind() == "prim::Constant"]
+        for item in (one, other)
+    )
+    tensors = [[value for value in side if isinstance(value, torch.Tensor)] for side in (left, right)]
+    return len(tensors[0]) == len(tensors[1]) and all(map(_alike, *tensors))
+
+
 def _difference(left: Any, right: Any) -> Freeze | None:
     if left.kind() != right.kind():
         place = _place(left, _name(left)) or _place(right, _name(right))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import linecache
 import re
 from dataclasses import dataclass, replace
+from types import CodeType
 from typing import Any
 
 _FILE = re.compile(r'^[ \t]*File "(?P<path>[^"\n]+)", line (?P<line>\d+)(?:, in .*)?[ \t]*$', re.MULTILINE)
@@ -98,6 +99,16 @@ def with_source_range(place: Place, source_range: Any, source: str, first_line: 
         end_line=first_line + end_line,
         end_column=end - (encoded.rfind(b"\n", 0, end) + 1),
     )
+
+
+def expression(code: CodeType, instruction: int, line: int) -> Place:
+    """The expression that a frame is in (its `f_lasti` and `f_lineno`), where this Python can tell; else its line."""
+    positions = getattr(code, "co_positions", None)
+    if positions is not None:
+        start, end_line, column, end_column = list(positions())[instruction // 2]
+        if start is not None and column is not None:
+            return Place(code.co_filename, start, column, end_line, end_column)
+    return Place(code.co_filename, line, None, line, None)
 
 
 def characters(path: str, line: int, byte_column: int) -> int:

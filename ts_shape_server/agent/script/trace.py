@@ -22,9 +22,10 @@ import torch
 
 from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.runs import Run
-from ts_shape_server.agent.script import freezes, locate
+from ts_shape_server.agent.script import freezes, locate, randomness
 from ts_shape_server.agent.script.observe import is_foreign
 
+_CONSTANT = "registered as constants"
 _WORDS = (
     (
         r"to a Python boolean",
@@ -33,7 +34,7 @@ _WORDS = (
     (r"to a Python (?:integer|index)", "tracing freezes this number at the example's value"),
     (r"to a Python (?:float|number)", "tracing freezes this number at the example's value"),
     (r"to a (?:NumPy array|Python list)", "tracing freezes these values at the example's: they leave the graph"),
-    (r"registered as constants", "tracing freezes this Tensor as a constant of the example's values"),
+    (_CONSTANT, "tracing freezes this Tensor as a constant of the example's values"),
     (r"Iterating over a tensor", "tracing unrolls this loop to the example's length"),
     (r"Using len to get tensor shape", "tracing freezes this length at the example's: use `.shape[0]`"),
     (r"live references to the data region", "tracing an in-place write to memory that is shared may lose it"),
@@ -78,12 +79,16 @@ def trace(
     """
     result = Traced()
     arguments, keywords = run.arguments()
+    before = randomness.state()
     try:
         result.module, found = _traced(module, arguments, keywords)
     except Exception as error:
         message = f"tracing fails: {_untraceable(arguments, keywords) or _why(error)}"
-        result.warnings.append(_failure(message, name, f"{type(error).__name__}: {error}"))
+        result.warnings.append(_failure(message, _raised_at(error) or name, f"{type(error).__name__}: {error}"))
         return result
+    drew = randomness.state() != before
+    if fresh is not None:
+        found = _without_constants(found, result.module, fresh, run)
     places: list[Any] = []
     for warning in found:
         if warning["location"] not in places:
@@ -103,6 +108,8 @@ def trace(
                 result, run, fresh, second, f"the traced module is not faithful on {where}: {difference}", detail, name
             )
             return result
+    if fresh is not None and drew:
+        _add_draws(result, run, fresh, name)
     if fresh is not None and remembers:
         _add_state(result, run, fresh, name)
     return result
@@ -149,6 +156,28 @@ def _add(
             known["message"] = f"{known['message']}; {message}"
             return
     result.warnings.append(_failure(f"{found.message}; {message}", place, detail))
+
+
+def _without_constants(found: list[dict[str, Any]], traced: Any, fresh: Fresh, run: Run) -> list[dict[str, Any]]:
+    """The warnings without those of Tensors made of numbers that are no input's: another input gives the same."""
+    left = [item for item in found if _CONSTANT not in item["detail"]]
+    if len(left) == len(found):
+        return found
+    try:
+        inputs = run.arguments(True) if run.second is not None else run.arguments(draw=1)
+        same = freezes.same_tensors(traced, _traced(fresh(), *inputs)[0])
+    except Exception:
+        return found
+    return left if same else found
+
+
+def _add_draws(result: Traced, run: Run, fresh: Fresh, name: dict[str, Any]) -> None:
+    """Numbers that Python or numpy drew: each call of the trace has those of the example."""
+    with contextlib.suppress(Exception):
+        places = [locate.json_location(place) for place in randomness.draws(lambda: run.call(fresh()))]
+        for place in places or [name]:
+            message = "tracing freezes this random number at the one drawn for the example: draw it with torch"
+            result.warnings.append(_failure(message, place, ""))
 
 
 def _add_state(result: Traced, run: Run, fresh: Fresh, name: dict[str, Any]) -> None:
@@ -203,6 +232,18 @@ def _traced(module: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -
         return jit.trace(module, **options), found
 
 
+def _raised_at(error: Exception) -> dict[str, Any] | None:
+    """The user's innermost expression that an error came from."""
+    trace = error.__traceback__
+    place = None
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if not is_foreign(code.co_filename):
+            place = locate.json_location(locate.expression(code, trace.tb_lasti, trace.tb_lineno))
+        trace = trace.tb_next
+    return place
+
+
 def _why(error: Exception) -> str:
     """The error in a line; values that it prints are left out."""
     first = next((line.strip() for line in str(error).split("\n") if line.strip()), type(error).__name__)
@@ -230,7 +271,7 @@ def _noted(text: str, frame: FrameType | None) -> Iterator[dict[str, Any]]:
     if frame is None or _guards_an_error(inner or frame) or _guards_an_error(frame):
         return
     words = next((sentence for pattern, sentence in _WORDS if re.search(pattern, text)), text.split(". ")[0])
-    place = _location(frame)
+    place = locate.json_location(locate.expression(frame.f_code, frame.f_lasti, frame.f_lineno))
     if _SIZE.search(_source(place)):
         words = words.replace("depends on a Tensor's values", "depends on a size")
     yield _failure(words, place, text)
@@ -251,17 +292,6 @@ def _failure(message: str, location: dict[str, Any], detail: str) -> dict[str, A
         "detail": detail[:4000],
         "related": [],
     }
-
-
-def _location(frame: FrameType) -> dict[str, Any]:
-    """The expression that a frame is in, where this Python can tell; else its line."""
-    path = frame.f_code.co_filename
-    positions = getattr(frame.f_code, "co_positions", None)
-    if positions is not None:
-        line, end_line, column, end_column = list(positions())[frame.f_lasti // 2]
-        if line is not None and column is not None:
-            return locate.json_location(locate.Place(path, line, column, end_line, end_column))
-    return locate.json_location(locate.Place(path, frame.f_lineno, None, frame.f_lineno, None))
 
 
 def _guards_an_error(frame: FrameType) -> bool:
