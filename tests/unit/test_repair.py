@@ -96,6 +96,20 @@ async def test_a_changed_signature_does_not_reach_a_class_that_does_not_run(inte
     assert await harmless(TEXT, FIXED, reports[0], reports, attempt, interface) is expected
 
 
+@pytest.mark.parametrize(
+    ("state", "interface", "expected"),
+    [(failing(), False, True), (failing(), True, False), (SCRIPTS, False, False)],
+)
+async def test_a_class_that_cannot_be_compared_stands_in_the_way_of_what_it_may_lose(
+    state: TorchScript, interface: bool, expected: bool
+) -> None:
+    async def attempt(about: Report, text: str) -> Trial:
+        return Trial(False, "the probe took too long", UNKNOWN, compared=False)
+
+    reports = [report("First", failing()), report("Second", state)]
+    assert await harmless(TEXT, FIXED, reports[0], reports, attempt, interface) is expected
+
+
 async def test_repairs_that_do_not_go_together_are_left_out_of_all() -> None:
     async def attempt(about: Report, text: str) -> Trial:
         return Trial(False, "", UNKNOWN)

@@ -104,11 +104,15 @@ class FileRequest:
 
 @dataclass(frozen=True)
 class Trial:
-    """Whether an edit did what it says, and TorchScript's state after it."""
+    """Whether an edit did what it says, and TorchScript's state after it.
+
+    `compared` is false where nothing can be seen of a class: it takes too long, or its original does not run.
+    """
 
     ok: bool
     reason: str
     torchscript: TorchScript
+    compared: bool = True
 
 
 @dataclass(frozen=True)

@@ -192,9 +192,10 @@ class ProbeService:
         }
         answer = await self._ask(job, "trial", self.options.limits)
         if isinstance(answer, str):
-            return Trial(False, answer, TorchScript())
+            return Trial(False, answer, TorchScript(), compared=False)
+        state = TorchScript.from_json(answer.get("torchscript"))
         return Trial(
-            answer.get("ok") is True, str(answer.get("reason", "")), TorchScript.from_json(answer.get("torchscript"))
+            answer.get("ok") is True, str(answer.get("reason", "")), state, answer.get("compared") is not False
         )
 
     async def export(

@@ -369,3 +369,34 @@ def test_nothing_is_left_to_python_where_the_class_does_not_script_after_all(tmp
     text = HEADER + textwrap.dedent(source)
     done = Bench(tmp_path / "net.py", text, X, {}).repaired()
     assert done.text == text.replace("times=1", "times: int = 1")
+
+
+def test_a_type_by_its_name_stays_the_tensor_that_it_is_to_torchscript(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def forward(self, x):
+                dtype = x.data.type()
+                return self._grid(3, dtype) + x.type(dtype)
+
+            def _grid(self, n, dtype):
+                return torch.arange(1, n + 1).sum().view(1, 1).type(dtype)
+        """
+    check(tmp_path, source, "def _grid(self, n: int, dtype):")
+
+
+def test_a_name_that_only_a_branch_that_never_ran_sets_has_a_value_before(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self, deep=0):
+                super().__init__()
+                self.deep = deep
+
+            def forward(self, x):
+                if self.deep > x.size(0):
+                    scale = x.mean()
+                x = x * 2
+                if self.deep > x.size(0):
+                    x = x * scale
+                return x
+        """
+    check(tmp_path, source, "scale = torch.empty(0)\n        if self.deep > x.size(0):")

@@ -3,7 +3,7 @@
 Both run on the same weights and inputs with the same seeds: on two sizes (on two draws of values where the size is
 fixed) in eval mode, and once in training mode with gradients. What counts is the result with the Python types of its
 parts, what the run leaves in the module and in its inputs, and which results carry a gradient. A class that cannot be
-run is not the same: there is no way past a comparison that was not made.
+run is not the same: there is no way past a comparison that was not made, and `NotCompared` says so.
 """
 
 from __future__ import annotations
@@ -33,10 +33,14 @@ class _Way:
     must: bool = False
 
 
+class NotCompared(Exception):
+    """Nothing can be said of a change, in words that say why."""
+
+
 def difference(before: Session, after: Session) -> str:
-    """Empty if both compute the same, else the first difference in words."""
+    """Empty if both compute the same, else the first difference in words. NotCompared if the original does not run."""
     if before.heavy:
-        return "the class is too large to be run for a comparison"
+        raise NotCompared("the class is too large to be run for a comparison")
     for way in _ways(before):
         for gradients in way.gradients:
             try:
@@ -46,7 +50,7 @@ def difference(before: Session, after: Session) -> str:
                 continue
         else:
             if way.must:
-                return "the original does not run on the example"
+                raise NotCompared("the original does not run on the example")
             continue
         try:
             actual = _observed(after, way, gradients)

@@ -18,7 +18,7 @@ from ts_shape_server.agent.script.session import Session
 
 def trial(original: Run, candidate: Run, context: Context, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """``{"ok", "reason", "torchscript"}``; `reason` is empty if the candidate is better, ``torchscript`` is None if it
-    does not compute the same, and says nothing of tracing.
+    does not compute the same, and says nothing of tracing. ``compared`` is false where that could not be seen.
 
     `context` is the candidate's. `known` is the original's ``torchscript`` object: without it only a candidate that
     scripts counts as better.
@@ -29,6 +29,8 @@ def trial(original: Run, candidate: Run, context: Context, known: Mapping[str, A
         reason = _same_weights(weights, Session(candidate, context).pristine.state_dict())
         after = Session(candidate, context, None if reason else weights)
         reason = reason or sameness.difference(before, after)
+    except sameness.NotCompared as error:
+        return {"ok": False, "reason": str(error), "torchscript": None, "compared": False}
     except Exception as error:
         return {"ok": False, "reason": f"the changed module does not run: {_one_line(error)}", "torchscript": None}
     if reason:

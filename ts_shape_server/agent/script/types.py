@@ -52,6 +52,8 @@ TENSOR = Type("Tensor")
 ANY = Type("Any")
 
 _SCALARS = {bool: "bool", int: "int", float: "float", complex: "complex", str: "str"}
+_TENSOR_TYPE = re.compile(r"torch\.(\w+\.)*\w+Tensor")
+"""What `x.type()` gives: to TorchScript that is a Tensor, whose type `y.type(…)` takes."""
 _PYTHON: dict[str, Any] = {
     "None": type(None),
     "NoneType": type(None),
@@ -73,6 +75,8 @@ def of(value: Any, depth: int = 0) -> Type:
     if isinstance(value, torch.Tensor):
         return TENSOR
     kind = type(value)
+    if kind is str and _TENSOR_TYPE.fullmatch(value):
+        return OPAQUE
     if kind in _SCALARS:
         return Type(_SCALARS[kind])
     if depth > 6 or isinstance(value, (nn.Module, type)):

@@ -7,6 +7,7 @@ grows until it has. A stretch that never ran is marked ``unused``: the compiled 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -48,11 +49,24 @@ def extract(situation: Situation, place: Place) -> Iterator[Rewrite]:
         return
     if not isinstance(situation.parents.get(function), (ast.Module, ast.ClassDef)):
         return
+    if "for argument" in place.said and _calls_python(situation, place.statement):
+        return
     found = _movable(situation, place)
     if found is not None:
         moved = _moved(situation, function, *found)
         if moved is not None:
             yield moved
+
+
+def _calls_python(situation: Situation, statement: ast.stmt) -> bool:
+    """Whether a statement calls a function that is left to Python already: to move the call again changes nothing."""
+    left = {
+        function.name
+        for function in situation.functions
+        if any(re.search(r"\bjit\.(ignore|unused)\b", ast.unparse(item)) for item in function.decorator_list)
+    }
+    called = [node.func for node in ast.walk(statement) if isinstance(node, ast.Call)]
+    return any((node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")) in left for node in called)
 
 
 def ignore_whole(situation: Situation, place: Place) -> Iterator[Rewrite]:

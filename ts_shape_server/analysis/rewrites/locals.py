@@ -75,7 +75,8 @@ def defined_before(situation: Situation, place: Place) -> Iterator[Rewrite]:
     if outermost is None or not situation.alone(outermost):
         return
     chain = _last_of_chain(outermost)
-    if isinstance(outermost, ast.If) and chain is not None and _all_set(outermost, name):
+    ran = not all(map(situation.idle, stores))
+    if isinstance(outermost, ast.If) and chain is not None and ran and _all_set(outermost, name):
         indent = situation.indent(chain)
         end = situation.range_of(chain)
         step = situation.indent(chain.body[0])[len(indent) :]
@@ -85,7 +86,7 @@ def defined_before(situation: Situation, place: Place) -> Iterator[Rewrite]:
         edit = TextEdit(Range(end.end_line, column, end.end_line, column), text)
         yield Rewrite(f"Raise where `{name}` would have no value", (edit,))
         return
-    kind = situation.type_of_name(place.function, name)
+    kind = situation.type_of_name(place.function, name) if ran else "Tensor"
     if kind in _EMPTY:
         yield Rewrite(
             f"Give `{name}` a value before it is set", (situation.before(outermost, f"{name} = {_EMPTY[kind]}"),)
