@@ -111,6 +111,34 @@ class Net(nn.Module):
     def forward(self, x):
         return (x - torch.tensor([0.5])) / torch.tensor(self.scale)
 """,
+    "an LSTM": """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(3, 3, batch_first=True)
+
+    def forward(self, x):
+        return self.lstm(x.unsqueeze(-1).expand(-1, -1, 3))[0]
+""",
+    "a layer of torch's that looks at its own sizes": """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(4, 2)
+
+    def forward(self, x):
+        x = x.unsqueeze(-1).expand(-1, -1, 4)
+        return self.attention(x, x, x)[0]
+""",
+    "the length of a parameter": """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(3))
+
+    def forward(self, x):
+        return x.sum() * self.weight / len(self.weight)
+""",
     "a random number of torch's": """
 class Net(nn.Module):
     def forward(self, x):

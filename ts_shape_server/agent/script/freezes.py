@@ -52,6 +52,17 @@ def same_tensors(one: Any, other: Any) -> bool:
     return len(tensors[0]) == len(tensors[1]) and all(map(_alike, *tensors))
 
 
+def alike(one: Any, other: Any) -> bool:
+    """Whether two traced modules do the same with the same constants."""
+    left, right = list(one.inlined_graph.nodes()), list(other.inlined_graph.nodes())
+    return len(left) == len(right) and all(
+        first.kind() == second.kind()
+        and first.outputsSize() == second.outputsSize()
+        and (first.kind() != "prim::Constant" or _alike(first.output().toIValue(), second.output().toIValue()))
+        for first, second in zip(left, right)
+    )
+
+
 def _difference(left: Any, right: Any) -> Freeze | None:
     if left.kind() != right.kind():
         place = _place(left, _name(left)) or _place(right, _name(right))

@@ -43,6 +43,8 @@ _WORDS = (
 
 _SIZE = re.compile(r"\.shape\b|\.size\(|\.numel\(|\blen\(")
 """What of an expression tells that it is about sizes, which are Tensors while a module is traced."""
+_OWN_LENGTH = re.compile(r"len\(self(\.\w+)+\)")
+"""The length of what a module holds, which no input changes."""
 
 
 @dataclass
@@ -88,9 +90,9 @@ def trace(
         return result
     drew = randomness.state() != before
     if fresh is not None:
-        found = _without_constants(found, result.module, fresh, run)
+        found = _believed(found, result.module, fresh, run)
     places: list[Any] = []
-    for warning in found:
+    for warning in (item.failure for item in found):
         if warning["location"] not in places:
             places.append(warning["location"])
             result.warnings.append(warning)
@@ -158,17 +160,19 @@ def _add(
     result.warnings.append(_failure(f"{found.message}; {message}", place, detail))
 
 
-def _without_constants(found: list[dict[str, Any]], traced: Any, fresh: Fresh, run: Run) -> list[dict[str, Any]]:
-    """The warnings without those of Tensors made of numbers that are no input's: another input gives the same."""
-    left = [item for item in found if _CONSTANT not in item["detail"]]
-    if len(left) == len(found):
+def _believed(found: list[_Noted], traced: Any, fresh: Fresh, run: Run) -> list[_Noted]:
+    """The warnings without those that a trace of another input refutes: of Tensors made of the author's own numbers,
+    and from inside of torch's layers, which look at what never changes.
+    """
+    if not any(item.of_constant or item.of_torch for item in found):
         return found
     try:
         inputs = run.arguments(True) if run.second is not None else run.arguments(draw=1)
-        same = freezes.same_tensors(traced, _traced(fresh(), *inputs)[0])
+        other = _traced(fresh(), *inputs)[0]
     except Exception:
         return found
-    return left if same else found
+    same, alike = freezes.same_tensors(traced, other), freezes.alike(traced, other)
+    return [item for item in found if not ((item.of_constant and same) or (item.of_torch and alike))]
 
 
 def _add_draws(result: Traced, run: Run, fresh: Fresh, name: dict[str, Any]) -> None:
@@ -210,8 +214,17 @@ def state(module: Any) -> list[tuple[str, str, str]]:
     ]
 
 
-def _traced(module: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, list[dict[str, Any]]]:
-    found: list[dict[str, Any]] = []
+@dataclass(frozen=True)
+class _Noted:
+    """A warning of the tracer's: of a Tensor that becomes a constant, or from inside of torch's own functions."""
+
+    failure: dict[str, Any]
+    of_constant: bool
+    of_torch: bool
+
+
+def _traced(module: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, list[_Noted]]:
+    found: list[_Noted] = []
     jit: Any = torch.jit
     tracer_warning = jit.TracerWarning
 
@@ -229,7 +242,11 @@ def _traced(module: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", tracer_warning)
         warnings.showwarning = show  # type: ignore[assignment]
-        return jit.trace(module, **options), found
+        traced = jit.trace(module, **options)
+    with jit.optimized_execution(False):
+        # Torch makes this once, and cleans up the graphs of parts unless told not to: two traces are compared.
+        traced.inlined_graph  # noqa: B018  # asking for it is what counts
+    return traced, found
 
 
 def _raised_at(error: Exception) -> dict[str, Any] | None:
@@ -261,7 +278,7 @@ def _untraceable(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
     return ""
 
 
-def _noted(text: str, frame: FrameType | None) -> Iterator[dict[str, Any]]:
+def _noted(text: str, frame: FrameType | None) -> Iterator[_Noted]:
     """The warning at the innermost frame of the user's, unless it only guards an error."""
     inner: FrameType | None = None
     while frame is not None and is_foreign(frame.f_code.co_filename):
@@ -272,9 +289,12 @@ def _noted(text: str, frame: FrameType | None) -> Iterator[dict[str, Any]]:
         return
     words = next((sentence for pattern, sentence in _WORDS if re.search(pattern, text)), text.split(". ")[0])
     place = locate.json_location(locate.expression(frame.f_code, frame.f_lasti, frame.f_lineno))
-    if _SIZE.search(_source(place)):
+    source = _source(place)
+    if _OWN_LENGTH.fullmatch(source):
+        return
+    if _SIZE.search(source):
         words = words.replace("depends on a Tensor's values", "depends on a size")
-    yield _failure(words, place, text)
+    yield _Noted(_failure(words, place, text), _CONSTANT in text, inner is not None)
 
 
 def _source(place: dict[str, Any]) -> str:
