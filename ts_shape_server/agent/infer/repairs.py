@@ -12,7 +12,7 @@ from dataclasses import replace
 from ts_shape_server.agent.infer import joint_changes, values
 from ts_shape_server.agent.infer.joint_changes import Child
 from ts_shape_server.agent.infer.spy import Wish
-from ts_shape_server.agent.infer.starting import default_sizes, lengths, tensor
+from ts_shape_server.agent.infer.starting import NO_KEY, default_sizes, lengths, named_tensor, tensor
 from ts_shape_server.agent.infer.values import (
     ConstantGuess,
     DictGuess,
@@ -58,6 +58,14 @@ _FLOAT_NEEDED = re.compile(
     r"got: (?:long|int|bool)|only support floating|can only calculate the mean of floating",
     re.I,
 )
+_DTYPES_DIFFER = re.compile(
+    r"expected (?:scalar type|dtype)|same dtype|should be the same|but found|but got|does not match weight dtype", re.I
+)
+_OTHER_FLOATS = {
+    "float16": re.compile(r"\b(?:c10::)?Half(?:Tensor)?\b|float16", re.I),
+    "bfloat16": re.compile(r"BFloat16", re.I),
+    "float64": re.compile(r"\bDouble(?:Tensor)?\b|float64", re.I),
+}
 _LIST_NEEDED = re.compile(r"must be tuple of Tensors, not Tensor|argument 'tensors'|tuple of Tensors")
 _TENSOR_NEEDED = re.compile(
     r"must be Tensor, not (?:list|tuple|dict|int|float|bool|str|NoneType)|"
@@ -252,6 +260,9 @@ def _other_tensors(guess: TensorGuess, text: str) -> Iterator[tuple[int, TensorG
         yield 1, replace(guess, dtype="bool")
     if _FLOAT_NEEDED.search(text) and guess.dtype != "float32":
         yield 1, replace(guess, dtype="float32")
+    for dtype in _dtypes(text):
+        if guess.dtype == "float32":
+            yield 0, replace(guess, dtype=dtype)
     if "complex" in text.lower() and not guess.dtype.startswith("complex"):
         yield 2, replace(guess, dtype="complex64")
     if ("out of range" in text or "out of bounds" in text) and "int" in guess.dtype and guess.high > 0:
@@ -287,6 +298,13 @@ def _other_tensors(guess: TensorGuess, text: str) -> Iterator[tuple[int, TensorG
             yield 5 + order, joint_changes.ranked(guess, rank)
     if guess.dtype == "float32":
         yield 12, replace(guess, dtype="int64")
+
+
+def _dtypes(text: str) -> list[str]:
+    """Other floating dtypes than the usual one that an error about two dtypes names: a module may be of them."""
+    if not _DTYPES_DIFFER.search(text):
+        return []
+    return [dtype for dtype, pattern in _OTHER_FLOATS.items() if pattern.search(text)]
 
 
 def _by_one(guess: TensorGuess, text: str) -> Iterator[tuple[int, TensorGuess]]:
@@ -326,7 +344,7 @@ def _other_kinds(item: InputGuess, text: str) -> Iterator[tuple[int, Guess]]:
             for order, expression in enumerate(("2", "0", "True", "1.0")):
                 yield 1 + order, ConstantGuess(expression, type(eval(expression)).__name__)
         if _DICT_NEEDED.search(text):
-            yield 2, DictGuess((("x", first),))
+            yield 2, DictGuess(((NO_KEY, first),))
         if "Tensor' object is not callable" in text:
             yield 1, ConstantGuess("(lambda x, *args, **kwargs: x)", "Callable")
         yield 9, SequenceGuess((first, first), "list")
@@ -338,7 +356,9 @@ def _other_kinds(item: InputGuess, text: str) -> Iterator[tuple[int, Guess]]:
     elif isinstance(guess, DictGuess):
         key = re.match(r"^['\"]?([\w.]+)['\"]?$", text)
         if key is not None and key.group(1) not in dict(guess.items):
-            yield 1, DictGuess((*guess.items, (key.group(1), tensor(4))))
+            found = (key.group(1), named_tensor(key.group(1)))
+            # A key that stood for those that nothing was known of goes; where it is one of them, it comes again.
+            yield 1, DictGuess((found,) if tuple(dict(guess.items)) == (NO_KEY,) else (*guess.items, found))
         yield (2 if _TENSOR_NEEDED.search(text) else 9), first
     elif isinstance(guess, ConstantGuess):
         yield (1 if _TENSOR_NEEDED.search(text) else 7), tensor(4)

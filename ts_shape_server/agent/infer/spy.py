@@ -139,6 +139,17 @@ def _argument(
     return arguments[position] if len(arguments) > position else keywords.get(name, default)
 
 
+def _dtype_of(weight: torch.Tensor) -> str:
+    """The dtype that goes with a weight: its own, which is another one where a module was converted."""
+    return str(weight.dtype).replace("torch.", "") if weight.is_floating_point() or weight.is_complex() else "float32"
+
+
+def _converted(weight: torch.Tensor | None) -> str | None:
+    """The dtype of a weight that takes any usual input, None where it is the usual one itself."""
+    dtype = "float32" if weight is None else _dtype_of(weight)
+    return None if dtype == "float32" else dtype
+
+
 def _convolution(spatial: int, transposed: bool) -> Handler:
     def handler(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
         weight = _argument(arguments, keywords, 1, "weight")
@@ -146,7 +157,7 @@ def _convolution(spatial: int, transposed: bool) -> Handler:
             channels = int(weight.shape[0])
         else:
             channels = int(weight.shape[1]) * int(_argument(arguments, keywords, 6, "groups", 1))
-        return {0: Documented(spatial + 2, True, "float32", {1: channels})}
+        return {0: Documented(spatial + 2, True, _dtype_of(weight), {1: channels})}
 
     return handler
 
@@ -157,7 +168,7 @@ def _pooling(spatial: int) -> Handler:
 
 def _linear(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
     weight = _argument(arguments, keywords, 1, "weight")
-    return {0: Documented(2, False, "float32", {-1: int(weight.shape[1])})}
+    return {0: Documented(2, False, _dtype_of(weight), {-1: int(weight.shape[1])})}
 
 
 def _embedding(weight_first: bool) -> Handler:
@@ -171,25 +182,28 @@ def _embedding(weight_first: bool) -> Handler:
 
 def _batch_norm(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
     mean = _argument(arguments, keywords, 1, "running_mean")
-    return {0: Documented(axes={} if mean is None else {1: int(mean.shape[0])})}
+    dtype = _converted(_argument(arguments, keywords, 3, "weight"))
+    return {0: Documented(dtype=dtype, axes={} if mean is None else {1: int(mean.shape[0])})}
 
 
 def _layer_norm(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
     shape = [int(size) for size in _argument(arguments, keywords, 1, "normalized_shape")]
     rank = len(shape) + (2 if len(shape) == 1 else 1)
-    return {0: Documented(rank, False, axes={axis - len(shape): size for axis, size in enumerate(shape)})}
+    dtype = _converted(_argument(arguments, keywords, 2, "weight"))
+    return {0: Documented(rank, False, dtype, axes={axis - len(shape): size for axis, size in enumerate(shape)})}
 
 
 def _group_norm(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
     weight = _argument(arguments, keywords, 2, "weight")
     groups = int(_argument(arguments, keywords, 1, "num_groups"))
-    return {0: Documented(4, False, axes={1: groups if weight is None else int(weight.shape[0])})}
+    return {0: Documented(4, False, _converted(weight), axes={1: groups if weight is None else int(weight.shape[0])})}
 
 
 def _recurrent(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
     weights = next((item for item in arguments if isinstance(item, (list, tuple)) and len(item) > 2), None)
-    axes = {} if not weights else {-1: int(weights[0].shape[1])}
-    return {0: Documented(3, False, "float32", axes)}
+    if not weights:
+        return {0: Documented(3, False, "float32")}
+    return {0: Documented(3, False, _dtype_of(weights[0]), {-1: int(weights[0].shape[1])})}
 
 
 def _attention(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
@@ -415,10 +429,17 @@ class Spy(TorchFunctionMode):
             self._bound(wish, documented.high)
         if wish.rank is None or (documented.firm and not wish.firm):
             wish.rank, wish.firm = documented.rank or wish.rank, documented.firm
-        wish.dtype = wish.dtype or documented.dtype
+        wish.dtype = wish.dtype or self._wanted_dtype(index, tensor, documented.dtype)
         for axis, size in documented.axes.items():
             wish.axes.setdefault(axis, size)
         wish.consumer = wish.consumer or consumer
+
+    def _wanted_dtype(self, index: int, tensor: torch.Tensor, documented: str | None) -> str | None:
+        """The documented dtype for an input; what the module has converted to it itself may stay what it is."""
+        given = self._alive[index]
+        if tensor is given or documented is None or str(tensor.dtype) != f"torch.{documented}":
+            return documented
+        return str(given.dtype).replace("torch.", "") if given.is_floating_point() else "float32"
 
     @staticmethod
     def _bound(wish: Wish, high: int) -> None:

@@ -67,6 +67,8 @@ _INDEX_NAMES = frozenset(
 )
 _SIDES = (("H", "W"), ("h", "w"), ("height", "width"))
 SIDE = 4
+NO_KEY = "x"
+"""The key of a dict of which no key is known."""
 _LENGTHS = re.compile(r"(^|_)(lengths|lens)$|(^|_)(x|src|seq|input|text|word|mel)_(len|length)$")
 _TENSOR_TYPES = {"LongTensor": "int64", "IntTensor": "int32", "BoolTensor": "bool", "FloatTensor": "float32"}
 
@@ -164,9 +166,9 @@ def _guess(parameter: inspect.Parameter, annotation: Any, hint: Hint, own: Mappi
 def from_hint(hint: Hint, name: str) -> Guess:
     """What use in the body and the name suggest."""
     if hint.kind == "dict" and hint.keys:
-        return DictGuess(tuple((key, _named(Hint(), key)) for key in hint.keys))
+        return DictGuess(tuple((key, named_tensor(key)) for key in hint.keys))
     if hint.kind == "dict":
-        return DictGuess((("x", tensor(4)),))
+        return DictGuess(((NO_KEY, tensor(4)),))
     if hint.kind == "tuple" and hint.length:
         return SequenceGuess(tuple(_element(hint) for _ in range(hint.length)), "tuple")
     if not hint.kind and not hint.whole and not hint.at_least and (hint.length or 0) > 1:
@@ -184,6 +186,11 @@ def from_hint(hint: Hint, name: str) -> Guess:
 
 def _element(hint: Hint) -> TensorGuess:
     return tensor(4)
+
+
+def named_tensor(name: str) -> TensorGuess:
+    """The tensor that a name suggests."""
+    return _named(Hint(), name)
 
 
 def _named(hint: Hint, name: str) -> TensorGuess:
@@ -247,7 +254,7 @@ def _container(annotation: Any, hint: Hint, name: str, own: Mapping[str, Any]) -
         return _tuple(arguments, hint, name, own)
     if origin is dict or annotation is dict or str(origin).endswith("Mapping'>"):
         element = from_annotation(arguments[1], Hint(), name, own) if len(arguments) == 2 else tensor(4)
-        return None if element is None else DictGuess(tuple((key, element) for key in hint.keys or ("x",)))
+        return None if element is None else DictGuess(tuple((key, element) for key in hint.keys or (NO_KEY,)))
     if str(origin).endswith(".Callable'>"):
         return ConstantGuess("(lambda x, *args, **kwargs: x)", "Callable")
     return records.of_type(annotation, own, lambda kind, field: _field(kind, field, own))
@@ -255,7 +262,7 @@ def _container(annotation: Any, hint: Hint, name: str, own: Mapping[str, Any]) -
 
 def _field(annotation: Any, name: str, own: Mapping[str, Any]) -> Guess | None:
     """The guess for a field of a record: one without a type that says something is a tensor."""
-    return from_annotation(annotation, Hint(), name, own) or _named(Hint(), name)
+    return from_annotation(annotation, Hint(), name, own) or named_tensor(name)
 
 
 def _tuple(arguments: tuple[Any, ...], hint: Hint, name: str, own: Mapping[str, Any]) -> Guess | None:
