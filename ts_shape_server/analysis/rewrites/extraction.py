@@ -92,7 +92,7 @@ def ignore_whole(situation: Situation, place: Place) -> Iterator[Rewrite]:
     decorator = _decorator(situation, "ignore")
     yield Rewrite(
         f"Leave `{function.name}` to Python with `@torch.jit.ignore`, {CANNOT_BE_SAVED}",
-        (*edits, situation.before(function, decorator), *_torch(situation)),
+        (*edits, situation.before(function, decorator), *situation.torch_import()),
         LEAVES,
     )
 
@@ -328,7 +328,7 @@ def _moved(
         _insertion(situation, function, [_decorator(situation, "unused" if idle else "ignore"), head], stretch, names),
         TextEdit(_extent(situation, stretch), call),
         *speller.imports(),
-        *_torch(situation),
+        *situation.torch_import(),
     ]
     lines = {stretch.statements[0].lineno, stretch.statements[-1].end_lineno or 0}
     where = f"line {min(lines)}" if len(lines) == 1 else f"lines {min(lines)} to {max(lines)}"
@@ -362,15 +362,4 @@ def _insertion(
 
 
 def _decorator(situation: Situation, kind: str) -> str:
-    names = {path: name for name, path in situation.classes.imports.items()}
-    return f"@{names.get('torch', 'torch')}.jit.{kind}"
-
-
-def _torch(situation: Situation) -> list[TextEdit]:
-    """The import of torch, where the file has none."""
-    if "torch" in situation.classes.imports.values():
-        return []
-    first = next((node for node in situation.tree.body if isinstance(node, (ast.Import, ast.ImportFrom))), None)
-    if first is None or (isinstance(first, ast.ImportFrom) and first.module == "__future__"):
-        return []
-    return [situation.before(first, "import torch")]
+    return f"@{situation.torch_name()}.jit.{kind}"

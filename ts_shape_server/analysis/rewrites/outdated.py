@@ -236,6 +236,18 @@ def _dtype_of(situation: Situation, node: ast.expr) -> str | None:
     return _TENSOR_TYPES.get(path.removeprefix("torch."))
 
 
+def asked_types(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``torch.is_tensor(x)`` as ``isinstance(x, torch.Tensor)``."""
+    edits = []
+    for node in ast.walk(place.function):
+        plain = isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords
+        if plain and isinstance(node, ast.Call) and situation.means(node.func, "torch.is_tensor"):
+            text = f"isinstance({situation.text(node.args[0])}, {situation.torch_name()}.Tensor)"
+            edits.append(situation.replace(node, text))
+    if edits and "is_tensor" in place.said:
+        yield Rewrite("Ask for a Tensor with `isinstance`", (*edits, *situation.torch_import()))
+
+
 def mapped(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``h, w = map(int, sizes)`` and ``list(map(int, sizes))`` as a comprehension."""
     edits = []

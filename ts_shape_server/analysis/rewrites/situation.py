@@ -112,8 +112,8 @@ class Situation:
         joined = self.source.newline.join([lines[0], *(indent + line if line else "" for line in lines[1:])])
         return TextEdit(Range(span.line, span.column, span.line, span.column), joined + self.source.newline + indent)
 
-    def above(self, function: Definition, lines: list[str]) -> TextEdit:
-        """Lines of a new definition above a function or method and its decorators, set apart by empty lines."""
+    def above(self, function: Definition | ast.ClassDef, lines: list[str]) -> TextEdit:
+        """Lines of a new definition above another one and its decorators, set apart by empty lines."""
         number = min([function.lineno, *(item.lineno for item in function.decorator_list)])
         newline = self.source.newline
         gap = newline if isinstance(self.parents.get(function), ast.ClassDef) else 2 * newline
@@ -121,6 +121,19 @@ class Situation:
         apart = "" if not before or before.endswith(":") or before.startswith("#") else gap
         text = "".join(line + newline for line in lines)
         return TextEdit(Range(number, 0, number, 0), apart + text + gap)
+
+    def torch_name(self) -> str:
+        """What torch is called in this file."""
+        return next((name for name, path in self.classes.imports.items() if path == "torch"), "torch")
+
+    def torch_import(self) -> list[TextEdit]:
+        """The import of torch, where the file has none."""
+        if "torch" in self.classes.imports.values():
+            return []
+        first = next((node for node in self.tree.body if isinstance(node, (ast.Import, ast.ImportFrom))), None)
+        if first is None or (isinstance(first, ast.ImportFrom) and first.module == "__future__"):
+            return []
+        return [self.before(first, "import torch")]
 
     def indent(self, node: ast.AST) -> str:
         line = self.source.line(self.range_of(node).line)
