@@ -25,6 +25,8 @@ Attempt = Callable[[str], Awaitable[Trial]]
 """Runs a candidate text beside the original; its state is unknown (`ok` None) if it does not compute the same."""
 
 _MOST_TRIALS = 24
+_SHOWN = frozenset(["pragma", "loader", "trace", "export", "call"])
+"""Where an input comes from that the author writes down."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,14 @@ def wishes(report: Report, text: str, state: TorchScript) -> list[Wish]:
     classes, _ = find_classes(source)
     if classes.syntax_error is not None:
         return []
-    situation = Situation(source, classes, report.path, report.name, state)
+    situation = Situation(source, classes, report.path, report.name, state, called=_called(report))
     found = [Wish(rewrite, failure) for failure, rewrite in proposals(situation)]
     return sorted(found, key=lambda wish: wish.rewrite.depth)
+
+
+def _called(report: Report) -> bool:
+    """Whether the workspace shows what is passed to the class."""
+    return any(item.source.split(" ", 1)[0] in _SHOWN for item in report.inputs)
 
 
 async def repair(report: Report, text: str, attempt: Attempt, seconds: float, deepest: int = LEAVES) -> Repaired:

@@ -15,7 +15,7 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.script import examine, trial
 from ts_shape_server.analysis.rewrites import PLAIN
-from ts_shape_server.model import Argument, Report, TorchScript
+from ts_shape_server.model import Argument, InputSpec, Report, TorchScript, ValueSpec
 from ts_shape_server.probing.requests import Trial
 from ts_shape_server.repair import Repaired, repair
 
@@ -39,7 +39,9 @@ IMAGE = {"x": {"tensor": [1, 3, 8, 8]}}
 class Bench:
     """One file, loaded from each text in turn: the same path, so that places stay comparable."""
 
-    def __init__(self, path: Path, text: str, example: dict[str, Any], init: dict[str, str]) -> None:
+    def __init__(
+        self, path: Path, text: str, example: dict[str, Any], init: dict[str, str], source: str = "call net.py:9"
+    ) -> None:
         self.path = path
         self.original = text
         self.example = example
@@ -51,6 +53,7 @@ class Bench:
             line=1,
             status="ok",
             init=tuple((name, Argument(value, "")) for name, value in init.items()),
+            inputs=tuple(InputSpec(name, ValueSpec("Tensor"), source) for name in example),
             example=example,
             second=self.second,
             torchscript=TorchScript.from_json(examine(self.load(text), self.context(text))),

@@ -6,6 +6,7 @@ import asyncio
 import textwrap
 from pathlib import Path
 
+import pytest
 from repairs import HEADER, IMAGE, Bench, X, check
 
 from ts_shape_server.analysis.rewrites import LEAVES, SIGNATURE
@@ -270,6 +271,19 @@ def test_the_inputs_that_stars_took_still_arrive(tmp_path: Path) -> None:
         """
     inputs = {"*args": {"tuple": [{"tensor": [2, 3]}]}}
     check(tmp_path, source, "def forward(self, arg_1: Tensor):", "self.fc(arg_1)", depth=SIGNATURE, example=inputs)
+
+
+@pytest.mark.parametrize("parameters", ["*parts", "x, **options"])
+def test_a_signature_keeps_its_stars_where_no_call_was_seen(tmp_path: Path, parameters: str) -> None:
+    source = f"""
+        class Net(nn.Module):
+            def forward(self, {parameters}):
+                return 2 * {parameters.split(",")[0].strip("*")}{"[0]" if parameters[0] == "*" else ""}
+        """
+    inputs = {"*parts": {"tuple": [{"tensor": [2, 3]}]}} if parameters[0] == "*" else X
+    text = HEADER + textwrap.dedent(source)
+    assert Bench(tmp_path / "net.py", text, inputs, {}).repaired().whole
+    assert Bench(tmp_path / "net.py", text, inputs, {}, source="solved").repaired().text == text
 
 
 def test_what_python_alone_can_do_is_left_to_it_last(tmp_path: Path) -> None:

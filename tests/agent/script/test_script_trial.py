@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -112,3 +113,56 @@ def test_a_class_too_large_to_run_gets_no_fix(load: Any, monkeypatch: pytest.Mon
     found = script.trial(original, changed, context)
     assert (found["ok"], found["torchscript"], found["compared"]) == (False, None, False)
     assert "too large" in found["reason"]
+
+
+LIST_TOO = """
+class Net(nn.Module):
+    def forward(self, x):
+        return x * 2 if isinstance(x, torch.Tensor) else x[0]
+"""
+FLAGS = """
+class Net(nn.Module):
+    def forward(self, x):
+        return x.float() * {}
+"""
+MASK = {"x": {"tensor": [2, 4], "dtype": "bool"}}
+NO_TRAIN = """
+class Net(nn.Module):
+    def forward(self, x):
+        return {}
+
+    def train(self, mode=True):
+        super().train(mode)
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "candidate", "words", "run"),
+    [
+        (
+            LIST_TOO,
+            LIST_TOO.replace("x[0]", "x[0] + 1"),
+            "alters the result on another input that the workspace passes",
+            {"others": ({"x": {"list": [{"tensor": [2, 3]}]}},)},
+        ),
+        (
+            FLAGS.format(1),
+            FLAGS.format("x.float().mean()"),
+            "alters the result on a second size",
+            {
+                "example": {"x": {"tensor": [2, 4], "dtype": "bool"}},
+                "second": {"x": {"tensor": [3, 4], "dtype": "bool"}},
+            },
+        ),
+        (NO_TRAIN.format("x"), NO_TRAIN.format("x + 1"), "alters the result on the example", {}),
+    ],
+    ids=["another kind of input", "flags that are not all true", "a train that gives nothing back"],
+)
+def test_every_input_that_is_known_is_compared(
+    load: Any, source: str, candidate: str, words: str, run: dict[str, Any]
+) -> None:
+    original, _ = load(source)
+    changed, context = load(candidate)
+    found = script.trial(dataclasses.replace(original, **run), dataclasses.replace(changed, **run), context)
+    assert (found["ok"], found["torchscript"]) == (False, None)
+    assert words in found["reason"], found["reason"]

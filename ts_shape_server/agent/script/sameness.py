@@ -1,7 +1,8 @@
 """Whether a changed class computes what the original does: the one judge of every fix that is offered.
 
-Both run on the same weights and inputs with the same seeds: on two sizes (on two draws of values where the size is
-fixed) in eval mode, and once in training mode with gradients. What counts is the result with the Python types of its
+Both run on the same weights and inputs with the same seeds: on two sizes with other values (on two draws of values
+where the size is fixed) and on what else the workspace passes in eval mode, and once in training mode with gradients.
+What counts is the result with the Python types of its
 parts, what the run leaves in the module and in its inputs, and which results carry a gradient. A class that cannot be
 run is not the same: there is no way past a comparison that was not made, and `NotCompared` says so.
 """
@@ -10,7 +11,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any
 
 import torch
@@ -18,19 +20,24 @@ import torch
 from ts_shape_server.agent.compare import compare, same_kinds
 from ts_shape_server.agent.script.session import Session
 
+OTHERS = 4
+"""So many of the inputs of other types are compared."""
+
 
 @dataclass(frozen=True)
 class _Way:
     """One way to run a class. `must` ways are those on which the original has to run for there to be a comparison.
-    `gradients`: with them or without, whichever the original runs with first.
+    `gradients` (with them or without) and `draws` of values: whichever the original runs with first. `other` is the
+    place of an input of another type that the workspace passes.
     """
 
     words: str
     second: bool = False
-    draw: int = 0
+    draws: tuple[int, ...] = (0,)
     training: bool = False
     gradients: tuple[bool, ...] = (False,)
     must: bool = False
+    other: int | None = None
 
 
 class NotCompared(Exception):
@@ -42,40 +49,51 @@ def difference(before: Session, after: Session) -> str:
     if before.heavy:
         raise NotCompared("the class is too large to be run for a comparison")
     for way in _ways(before):
-        for gradients in way.gradients:
-            try:
-                expected = _observed(before, way, gradients)
-                break
-            except Exception:
-                continue
-        else:
+        found = _first_that_runs(before, way)
+        if found is None:
             if way.must:
                 raise NotCompared("the original does not run on the example")
             continue
+        expected, gradients, draw = found
         try:
-            actual = _observed(after, way, gradients)
+            actual = _observed(after, way, gradients, draw)
         except Exception as error:
             return f"the changed module does not run: {_one_line(error)} (on {way.words})"
         for part, value in expected.items():
-            found = _difference(value, actual[part], part)
-            if found:
-                return f"the change alters {part} on {way.words}: {found}"
+            problem = _difference(value, actual[part], part)
+            if problem:
+                return f"the change alters {part} on {way.words}: {problem}"
     return ""
+
+
+def _first_that_runs(before: Session, way: _Way) -> tuple[dict[str, Any], bool, int] | None:
+    """What the original gives, and with which gradients and draw it does."""
+    for draw, gradients in product(way.draws, way.gradients):
+        try:
+            return _observed(before, way, gradients, draw), gradients, draw
+        except Exception:
+            continue
+    return None
 
 
 def _ways(before: Session) -> Iterator[_Way]:
     yield _Way("the example", must=True)
     if len(before.sizes()) > 1:
-        yield _Way("a second size", second=True)
+        yield _Way("a second size", second=True, draws=(1, 0))
     else:
-        yield _Way("other values", draw=1)
+        yield _Way("other values", draws=(1,))
+    for place in range(min(len(before.run.others), OTHERS)):
+        yield _Way("another input that the workspace passes", other=place)
     yield _Way("the example in training mode", training=True, gradients=(True, False))
 
 
-def _observed(session: Session, way: _Way, gradients: bool) -> dict[str, Any]:
+def _observed(session: Session, way: _Way, gradients: bool, draw: int) -> dict[str, Any]:
     """What a fresh instance gives, and what it leaves behind. Raises what it raises."""
-    module = session.fresh().train(way.training)
-    arguments, keywords = session.run.arguments(way.second, way.draw)
+    module = session.fresh()
+    # What `train` gives back is up to an author who overrides it.
+    module.train(way.training)
+    run = session.run if way.other is None else replace(session.run, example=session.run.others[way.other])
+    arguments, keywords = run.arguments(way.second, draw)
     with warnings.catch_warnings(), torch.set_grad_enabled(gradients):
         warnings.simplefilter("ignore")
         result = module(*arguments, **keywords)

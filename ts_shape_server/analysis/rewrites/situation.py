@@ -54,16 +54,25 @@ class Place:
 
 
 class Situation:
-    """One file, and what TorchScript makes of one of its classes."""
+    """One file, and what TorchScript makes of one of its classes. `called`: its inputs are those of a call that was
+    seen, and not found by running it.
+    """
 
     def __init__(
-        self, source: SourceText, classes: FileClasses, path: str, class_name: str, state: TorchScript
+        self,
+        source: SourceText,
+        classes: FileClasses,
+        path: str,
+        class_name: str,
+        state: TorchScript,
+        called: bool = True,
     ) -> None:
         self.source = source
         self.class_name = class_name
         self.classes = classes
         self.path = path
         self.state = state
+        self.called = called
         self.tree = classes.tree
 
     @cached_property
@@ -295,11 +304,13 @@ class Situation:
         return best
 
     def free_name(self, wanted: str, within: ast.AST | None = None) -> str:
-        """`wanted`, numbered if the file has that name already."""
-        taken = {node.id for node in ast.walk(within or self.tree) if isinstance(node, ast.Name)}
-        taken |= {node.attr for node in ast.walk(self.tree) if isinstance(node, ast.Attribute)}
+        """`wanted`, numbered if the file, or the function that it is `within`, has that name already."""
+        nodes = list(ast.walk(within or self.tree))
+        taken = {node.id for node in nodes if isinstance(node, ast.Name)}
+        taken |= {node.arg for node in nodes if isinstance(node, ast.arg)}
         taken |= {node.name for node in ast.walk(self.tree) if isinstance(node, (*FUNCTIONS, ast.ClassDef))}
-        taken |= {node.arg for node in ast.walk(self.tree) if isinstance(node, ast.arg)}
+        if within is None:
+            taken |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
         number, name = 1, wanted
         while name in taken:
             number += 1

@@ -19,6 +19,9 @@ def named(situation: Situation, place: Place) -> Iterator[Rewrite]:
         return
     function = place.function
     arguments = function.args
+    if (arguments.vararg or arguments.kwarg) and _is_entrance(situation, place) and not situation.called:
+        # What others pass to the class is not known, and a signature without stars would refuse some of it.
+        return
     edits: list[TextEdit] = []
     if arguments.vararg is not None:
         made = _positions(situation, function, arguments.vararg)
@@ -37,6 +40,12 @@ def named(situation: Situation, place: Place) -> Iterator[Rewrite]:
         yield Rewrite(f"Name the parameters of `{function.name}`", tuple(edits), SIGNATURE, interface=True)
 
 
+def _is_entrance(situation: Situation, place: Place) -> bool:
+    """Whether the function is the `forward` that users of the examined class call."""
+    name = situation.class_name.rsplit(".", 1)[-1]
+    return place.function.name == "forward" and place.owner is not None and place.owner.name == name
+
+
 def _positions(situation: Situation, function: Definition, star: ast.arg) -> list[TextEdit] | None:
     """``*args`` as the parameters that arrived, and a tuple of them where the body reads it."""
     kind = situation.arrived(function, star.arg) or situation.type_of_name(function, star.arg) or "Tuple[()]"
@@ -47,7 +56,8 @@ def _positions(situation: Situation, function: Definition, star: ast.arg) -> lis
     if not inner:
         return _dropped(situation, function, star, "*")
     speller = situation.spelling()
-    names = [situation.free_name(f"{star.arg.rstrip('s') or star.arg}_{number + 1}") for number in range(len(inner))]
+    single = star.arg.rstrip("s") or star.arg
+    names = [situation.free_name(f"{single}_{number + 1}", function) for number in range(len(inner))]
     parameters = [f"{name}: {speller.of(ast.unparse(item))}" for name, item in zip(names, inner, strict=True)]
     span = _with_stars(situation, star, "*")
     uses = _uses(function, star.arg)
