@@ -273,7 +273,7 @@ def _together(found: Sequence[Wish], deepest: int) -> list[Wish]:
     for wish in allowed:
         if wish.rewrite.depth != depth or (wish.failure is not None and id(wish.failure) in served):
             continue
-        if depth and chosen:
+        if depth == LEAVES and chosen:
             break
         if not any(_overlap(wish.rewrite, other.rewrite) for other in chosen):
             chosen.append(wish)

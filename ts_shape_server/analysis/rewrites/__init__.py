@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites import (
     absence,
+    attributes,
     building,
     comprehensions,
     constants,
@@ -63,6 +64,8 @@ _REWRITERS: tuple[Rewriter, ...] = (
     locals.defined_before,
     locals.renamed,
     locals.alternative,
+    attributes.settings,
+    attributes.first_set,
     constants.global_values,
     constants.final_flags,
     constants.decided_in_constructor,

@@ -101,15 +101,25 @@ def decided_in_constructor(situation: Situation, place: Place) -> Iterator[Rewri
 
 
 def _is_fixed(situation: Situation, owner: ast.ClassDef, initialiser: ast.FunctionDef, node: ast.expr) -> bool:
-    """Whether a condition compares attributes that only the constructor sets, with constants."""
+    """Whether a condition compares attributes that only the constructor sets with constants, or asks whether one that
+    is a function is None.
+    """
     if not isinstance(node, (ast.Compare, ast.Call, ast.Attribute)) or isinstance(node, ast.Attribute):
         return False
     if isinstance(node, ast.Call):
         return False
     attributes = 0
+    asks = len(node.ops) == 1 and isinstance(node.ops[0], (ast.Is, ast.IsNot))
+    if asks and not (isinstance(node.comparators[0], ast.Constant) and node.comparators[0].value is None):
+        return False
     for item in [node.left, *node.comparators]:
         if _own_attribute(item) and isinstance(item, ast.Attribute):
-            if not _set_once(situation, owner, item.attr) or situation.type_of(item) not in (*_SIMPLE, None):
+            if not _set_once(situation, owner, item.attr):
+                return False
+            kind = situation.type_of(item)
+            if asks and (kind is None or not kind.startswith("!") or kind.startswith("!torch.nn.modules")):
+                return False
+            if not asks and kind not in (*_SIMPLE, None):
                 return False
             if not any(
                 _own_attribute(each) and getattr(each, "attr", "") == item.attr for each in ast.walk(initialiser)
@@ -121,7 +131,7 @@ def _is_fixed(situation: Situation, owner: ast.ClassDef, initialiser: ast.Functi
     simple = all(
         isinstance(item, (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.In, ast.NotIn)) for item in node.ops
     )
-    return bool(attributes) and simple
+    return bool(attributes) and (simple or asks)
 
 
 def _is_literal(node: ast.expr) -> bool:

@@ -17,7 +17,8 @@ _BRANCHES = re.compile(
 )
 _UNDEFINED = re.compile(r"^(?P<name>\w+) is not defined in the (?:true|false) branch", re.MULTILINE)
 _NO_VALUE = re.compile(r"undefined value (?P<name>\w+)")
-_EMPTY = {"Tensor": "torch.empty(0)", "int": "0", "float": "0.0", "bool": "False", "str": '""'}
+EMPTY = {"Tensor": "torch.empty(0)", "int": "0", "float": "0.0", "bool": "False", "str": '""'}
+"""A value of each type that stands for none."""
 
 
 def typed_start(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -87,9 +88,9 @@ def defined_before(situation: Situation, place: Place) -> Iterator[Rewrite]:
         yield Rewrite(f"Raise where `{name}` would have no value", (edit,))
         return
     kind = situation.type_of_name(place.function, name) if ran else "Tensor"
-    if kind in _EMPTY:
+    if kind in EMPTY:
         yield Rewrite(
-            f"Give `{name}` a value before it is set", (situation.before(outermost, f"{name} = {_EMPTY[kind]}"),)
+            f"Give `{name}` a value before it is set", (situation.before(outermost, f"{name} = {EMPTY[kind]}"),)
         )
     elif kind is not None and holdable(kind) and kind.startswith(("List[", "Optional[")):
         speller = situation.spelling()
