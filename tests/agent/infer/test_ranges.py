@@ -52,7 +52,7 @@ class Positions(nn.Module):
 def trials(module: Callable[[], nn.Module], *sizes: int) -> Trials:
     session = building.build(module, {}, globals(), True)  # type: ignore[arg-type]  # the class itself
     inputs = (values.InputGuess("x", values.TensorGuess(sizes)),)
-    return Trials(session, inputs, session.concrete(inputs), now() + 20)
+    return Trials(session, inputs, session.concrete(inputs), now() + 20, now() + 20)
 
 
 @pytest.mark.parametrize(("module", "smallest"), [(Patches, 11), (Narrowing, 19)])
@@ -81,3 +81,19 @@ def test_where_nothing_is_asked_the_size_is_found_by_halving() -> None:
 
     tried = trials(Checked, 2, 64)
     assert ranges.downward(tried, ranges.seen(tried, (1,), 1), []).minimum == 8
+
+
+def test_where_runs_are_dear_there_is_more_time_up_to_a_limit() -> None:
+    tried = trials(Patches, 2, 3, 64, 64)
+    tried.good((3, 3, 64, 64))
+    usual = tried.deadline = now() + 1.0
+    tried.latest = now() + 8.0
+    tried.cost_of_good = 0.001
+    tried.put_off(16)
+    assert tried.deadline == usual
+    tried.cost_of_good = 0.2
+    tried.put_off(16)
+    assert usual < tried.deadline < tried.latest
+    tried.cost_of_good = 2.0
+    tried.put_off(16)
+    assert tried.deadline == tried.latest

@@ -27,6 +27,8 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] = {
     "reflected": (lambda x: F.pad(x, (1, 2), mode="reflect"), ((2, 3, 4),)),
     "added": (lambda x, y: x + y, ((2, 3), (2, 3))),
     "broadcast": (lambda x, y: x + y, ((2, 1), (2, 3))),
+    "a vector norm": (lambda x: torch.linalg.vector_norm(x, 2.0, [-1], True).clamp_min(1e-12), ((2, 3, 4),)),
+    "masked": (lambda x, y: x.masked_fill(y > 0, 1.0), ((2, 3, 4), (3, 4))),
     "attention": (F.scaled_dot_product_attention, ((2, 4, 7, 8), (2, 4, 9, 8), (2, 4, 9, 8))),
     "a view after a slice": (lambda x: F.relu(x[:, :2]).view(2, -1), ((2, 4, 3),)),
     "the same call twice": (lambda x: F.max_pool2d(x + 1, 2) + F.max_pool2d(x + 1, 2), ((2, 3, 8, 9),)),

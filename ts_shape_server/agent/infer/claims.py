@@ -18,6 +18,8 @@ from ts_shape_server.agent.infer.limits import now
 from ts_shape_server.agent.infer.symbolic import Guard
 from ts_shape_server.agent.infer.trials import Trials
 
+GOOD_RUNS = 16
+"""What a claim takes for an image, of which most runs are whole: its ranges, and draws from it."""
 VERIFYING_SHARE = 0.25
 """Part of the time that is kept for runs at sizes drawn from the finished claim."""
 
@@ -27,8 +29,10 @@ def generalise(trials: Trials, guards: Sequence[Guard]) -> Claim:
     base = trials.base
     conditions = [item for item in stated.all_of(guards) if item.holds(base)]
     free: list[Free] = []
+    ties = _ties(trials, conditions)
+    trials.put_off(GOOD_RUNS)
     whole, trials.deadline = trials.deadline, trials.deadline - VERIFYING_SHARE * (trials.deadline - now())
-    for members in _ties(trials, conditions):
+    for members in ties:
         step = _step(trials, members)
         if step is not None:
             free.append(ranges.seen(trials, members, step))

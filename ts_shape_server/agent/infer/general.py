@@ -29,6 +29,8 @@ from ts_shape_server.agent.infer.spelling import Spelling
 from ts_shape_server.agent.infer.trials import Trials
 
 CLAIM_SECONDS = 4.0
+DEAR_CLAIM_SECONDS = 10.0
+"""Where a single run takes a good part of a second."""
 SAMPLES = 4
 SAMPLE_SECONDS = 2.0
 
@@ -49,7 +51,8 @@ def general(cls: type[nn.Module], solved: Solved, context: Context) -> dict[str,
             guards = outcome.guards if outcome.ok else ()
     except TimeLimit:
         pass
-    trials = Trials(session, found.inputs, found.outcome, now() + min(CLAIM_SECONDS, context.remaining() * 0.3))
+    usual, latest = (now() + min(seconds, context.remaining() * 0.3) for seconds in (CLAIM_SECONDS, DEAR_CLAIM_SECONDS))
+    trials = Trials(session, found.inputs, found.outcome, usual, latest)
     claim = indices.checked(trials, claims.generalise(trials, guards))
     samples, others = _sampled(solved, claim, trials, context, lines)
     claim = _without_unseen(claim, samples, traced)

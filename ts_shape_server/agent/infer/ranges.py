@@ -119,13 +119,13 @@ def largest_together(trials: Trials, free: Sequence[Free]) -> int:
     """How many of the steps of `LARGE` all free dims take at once: one run then stands for one of each."""
     if trials.session.real_only or len(free) < 2:
         return 0
-    for count in range(len(LARGE)):
+    for count in range(len(LARGE), 0, -1):
         sizes = trials.base
         for item in free:
-            sizes = draws.with_value(sizes, item.members, _large(item)[count])
-        if not trials.good(sizes):
+            sizes = draws.with_value(sizes, item.members, _large(item)[count - 1])
+        if trials.good(sizes):
             return count
-    return len(LARGE)
+    return 0
 
 
 def _large(item: Free) -> list[int]:

@@ -24,8 +24,12 @@ class Trials:
     inputs: Inputs
     outcome: Outcome
     deadline: float
+    latest: float
+    """Until when the deadline may be put off where runs are dear."""
     known: dict[Sizes, bool] = field(default_factory=dict)
     cost: float = 0.0
+    """Of a run, in seconds of work."""
+    cost_of_good: float = 0.0
     _rows_are_batch: bool | None = None
 
     def good(self, sizes: Sizes) -> bool:
@@ -41,7 +45,10 @@ class Trials:
                 outcome = self.session.concrete(values.with_sizes(self.inputs, sizes))
         except TimeLimit:
             return False
-        self.cost = 0.5 * (self.cost or now() - started) + 0.5 * (now() - started)
+        spent = now() - started
+        self.cost = 0.5 * (self.cost or spent) + 0.5 * spent
+        if outcome.ok:
+            self.cost_of_good = 0.5 * (self.cost_of_good or spent) + 0.5 * spent
         result = outcome.ok and _same_ranks(self.outcome, outcome)
         if result and self.rows_are_batch:
             result = _rows(outcome) == sizes[0]
@@ -51,6 +58,10 @@ class Trials:
     def fails(self, sizes: Sizes) -> bool:
         """Whether these sizes are known not to run."""
         return not self.good(sizes) and sizes in self.known
+
+    def put_off(self, runs: int) -> None:
+        """Put the deadline off until so many good runs can be made, if the time that is left does not suffice."""
+        self.deadline = max(self.deadline, min(self.latest, now() + runs * self.cost_of_good))
 
     def questions(self, sizes: Sizes) -> list[Condition]:
         """What torch asked of these sizes before it failed on them, in order; nothing where that cannot be heard."""
