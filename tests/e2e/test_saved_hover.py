@@ -15,9 +15,12 @@ pytestmark = [
 ]
 
 SOURCE = """import torch
-
+from pathlib import Path
 model = torch.jit.load("models/net.pt")
 other = torch.jit.load("models/none.pt")
+FOLDER = Path(__file__).parent / "models"
+third = torch.jit.load(FOLDER / f"{'net'}.pt")
+whole = torch.jit.load(str(FOLDER))
 """
 
 
@@ -46,6 +49,8 @@ async def test_the_path_of_a_saved_module_tells_what_goes_in(workspace: Path, tm
         assert "Net(features: Tensor (B, 12) float32) → Tensor (B, 5)" in text
         assert "scripted module" in text
         assert "There is no file" in await session.hover(uri, 3, 27)
+        assert "(B, 12)" in await session.hover_until(uri, 5, 40, "(B, 12)")
+        assert "is a folder" in await session.hover_until(uri, 6, 30, "is a folder")
 
 
 async def test_a_file_that_is_written_anew_is_read_anew(workspace: Path, tmp_path: Path) -> None:

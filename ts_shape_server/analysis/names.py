@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ts_shape_server.analysis.modules import FileClasses, ModuleClass, Signature, dotted, resolve_name
+from ts_shape_server.analysis.paths import path_text
 from ts_shape_server.analysis.scopes import COMPREHENSIONS, FUNCTIONS, own_nodes, parameters, stored
 from ts_shape_server.analysis.syntax import statements
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.model import Range
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
-Place = tuple[ast.Name | ast.Attribute | ast.Constant, Range]
-_LOADERS = frozenset({"torch.jit.load", "torch.jit._serialization.load"})
+Place = tuple[ast.Name | ast.Attribute, Range]
+_LOADERS = frozenset({"torch.jit.load", "torch.jit._serialization.load", "torch.export.load", "torch.load"})
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,14 @@ def name_at(source: SourceText, classes: FileClasses, line: int, column: int) ->
     declared = None if owner is None else _declared(owner, line, column)
     if declared is not None:
         return declared
+    loaded = _archive_at(source, classes, line, column)
+    if loaded is not None:
+        path, span = loaded
+        return Subject("archive_path", None if owner is None else owner.name, path, line, span)
     found = _node_at(source, classes, line, column)
     if found is None:
         return _imported(source, classes, line, column)
     node, span = found
-    if isinstance(node, ast.Constant):
-        return Subject("archive_path", None if owner is None else owner.name, str(node.value), line, span)
     if isinstance(node, ast.Attribute):
         return _attribute(classes, owner, node, line, span)
     return _name(classes, owner, node, line, span)
@@ -163,15 +166,9 @@ def _assigned_before(method: Function, at: ast.Name) -> bool:
 
 
 def _node_at(source: SourceText, classes: FileClasses, line: int, column: int) -> Place | None:
-    """The innermost name, attribute (by its last part) or path of `torch.jit.load` at a position."""
+    """The innermost name or attribute (by its last part) at a position."""
     for node in _nodes_on(classes.tree, line):
-        if isinstance(node, ast.Call):
-            path = _archive(node, classes)
-            if path is not None:
-                span = source.range_of(path)
-                if span.contains(line, column):
-                    return path, span
-        elif isinstance(node, ast.Name) and node.lineno == line:
+        if isinstance(node, ast.Name) and node.lineno == line:
             span = source.range_of(node)
             if span.contains(line, column):
                 return node, span
@@ -199,12 +196,17 @@ def _nodes_on(tree: ast.AST, line: int) -> Iterator[ast.AST]:
                 waiting.append(child)
 
 
-def _archive(node: ast.Call, classes: FileClasses) -> ast.Constant | None:
-    """The path that a call of `torch.jit.load` is given as text."""
-    function = dotted(node.func)
-    if function is None or resolve_name(function, classes.imports) not in _LOADERS:
-        return None
-    given = [*node.args[:1], *(item.value for item in node.keywords if item.arg == "f")]
-    if given and isinstance(given[0], ast.Constant) and isinstance(given[0].value, str):
-        return given[0]
+def _archive_at(source: SourceText, classes: FileClasses, line: int, column: int) -> tuple[str, Range] | None:
+    """The path at a position that a loader of torch is given, as far as the text tells it."""
+    for node in _nodes_on(classes.tree, line):
+        if not isinstance(node, ast.Call):
+            continue
+        function = dotted(node.func)
+        if function is None or resolve_name(function, classes.imports) not in _LOADERS:
+            continue
+        for given in [*node.args[:1], *(item.value for item in node.keywords if item.arg == "f")]:
+            span = source.range_of(given)
+            path = path_text(given, classes.tree, classes.imports) if span.contains(line, column) else None
+            if path:
+                return path, span
     return None

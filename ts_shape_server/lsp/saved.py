@@ -57,12 +57,10 @@ class SavedFiles:
 
 
 def place(name: str, source: str, folders: Sequence[str]) -> Path | None:
-    """The file that a path in the text of `source` means: as it stands, beside that file, or below a folder."""
-    for base in (Path(source).parent, *map(Path, folders)):
-        try:
-            path = base / name
-            if path.is_file():
-                return path
-        except (OSError, ValueError):
-            return None
-    return None
+    """What a path in the text of `source` means: as it stands, beside that file, or below a folder; files first."""
+    candidates = [base / name for base in (Path(source).parent, *map(Path, folders))]
+    try:
+        files = (path for path in candidates if path.is_file())
+        return next(files, None) or next((path for path in candidates if path.exists()), None)
+    except (OSError, ValueError):
+        return None

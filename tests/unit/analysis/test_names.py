@@ -101,3 +101,22 @@ def test_between_names_there_is_nothing(before: str, after: str) -> None:
 def test_outside_of_the_text_there_is_nothing(line: int, column: int) -> None:
     source = SourceText(NET)
     assert name_at(source, find_classes(source)[0], line, column) is None
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "name"),
+    [
+        ("torch.jit.load(Pa|th('models') / 'net.pt')", "archive_path", "models/net.pt"),
+        ("torch.export.load('net|.pt2')", "archive_path", "net.pt2"),
+        ("torch.load(f=f'{FOL|DER}/w.pt')", "archive_path", "models/w.pt"),
+        ("torch.jit.load(giv|en)", "name", "given"),
+        ("torch.save(model, FOL|DER)", "name", "FOLDER"),
+    ],
+)
+def test_the_path_that_a_loader_is_given_is_made_of_what_the_text_tells(call: str, kind: str, name: str) -> None:
+    text = f"import torch\nfrom pathlib import Path\nFOLDER = 'models'\nmodel = {call}\n"
+    column = len("model = ") + call.index("|")
+    source = SourceText(text.replace("|", ""))
+    subject = name_at(source, find_classes(source)[0], 4, column)
+    assert subject is not None
+    assert (subject.kind, subject.name) == (kind, name)
