@@ -124,6 +124,126 @@ def test_every_refusal_is_found_where_it_is(load: Any, source: str) -> None:
     check(load, source)
 
 
+STATIC = """
+class Act(nn.Module):
+    @staticmethod
+    def forward(x):
+    #   ^^^^^^^ is a static method
+        return x * F.softplus(x).tanh()
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.act = Act()
+
+    def forward(self, x):
+        return self.act(x) + 1
+"""
+FIRST_SET = """
+class Net(nn.Module):
+    scale = 2.0
+
+    def forward(self, x):
+        self.hidden = x * 2
+    #   ^^^^^^^^^^^^^^^^^^^ `self.hidden` is first set in `forward`
+        return self.hidden * self.scale
+        #                    ^^^^^^^^^^ annotate it in the class as `scale: Final[float]`
+"""
+DEFAULT = """
+class Net(nn.Module):
+    def forward(self, x, sizes: List[int] = []):
+        #                                   ^^ take None and make it in the body
+        y = torch.tensor(x.numpy().sum())
+        #                ^^^^^^^ no `numpy`
+        return y * (len(sizes) + 1)
+"""
+KINDS = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rank = None
+        self.act = torch.relu
+
+    def forward(self, x):
+        import math
+    #   ^^^^^^ an import cannot stand in `forward`
+        total = 0
+        for i in range(3):
+            total = total + i * 0.5
+        #   ^^^^^ let it begin as a float
+        if type(x) is tuple:
+            #         ^^^^^ test for it with `isinstance`
+            x = x[0]
+        if self.rank == 0:
+        #  ^^^^^^^^^^^^^^ check `is not None` before
+            x = x * 2
+        if self.act:
+        #  ^^^^^^^^ is a function, which TorchScript can only call
+            x = self.act(x)
+        return x * math.sqrt(total)
+"""
+HOOKS = """
+def before(module, inputs):
+#   ^^^^^^ `def before(module, inputs: Tuple[Tensor])`
+    return (inputs[0] * 2,)
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+        self.fc.register_forward_pre_hook(before)
+
+    def forward(self, x):
+        return self.fc(x)
+"""
+LAMBDA_HOOK = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+        self.fc.register_forward_hook(lambda module, inputs, output: output * 2)
+    #   ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ a hook that is a lambda
+
+    def forward(self, x):
+        return self.fc(x)
+"""
+LIBRARY = """
+class Net(nn.Module):
+    def forward(self, x):
+        if torch.cuda.is_available():
+        #  ^^^^^^^^^^^^^^^^^^^^^^^^^ cannot compile `is_available`, which is called here
+            x = x * 2
+        return x
+"""
+PARALLEL = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.DataParallel(nn.Linear(3, 3))
+    #   ^^^^^^^ script the module inside of it
+
+    def forward(self, x):
+        return self.fc(x)
+"""
+NUMPY_INSIDE = """
+class Net(nn.Module):
+    def forward(self, x):
+        import numpy as np
+    #   ^^^^^^ an import cannot stand in `forward`
+        return x * float(np.sqrt(x.shape[1]))
+        #                ^^^^^^^ `np.sqrt` calls a `numpy.ufunc`
+"""
+
+
+@pytest.mark.parametrize(
+    "source", [STATIC, FIRST_SET, DEFAULT, KINDS, HOOKS, LAMBDA_HOOK, LIBRARY, PARALLEL, NUMPY_INSIDE], ids=range(9)
+)
+def test_what_has_one_cause_is_told_once_in_words_that_say_what_to_do(load: Any, source: str) -> None:
+    if "numpy" in source:
+        pytest.importorskip("numpy")
+    check(load, source)
+
+
 def test_a_constructor_that_works_once_leaves_the_state_unknown(load: Any) -> None:
     source = """
     made = []

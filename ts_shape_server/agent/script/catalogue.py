@@ -52,10 +52,7 @@ TABLE: tuple[Row, ...] = (
     ),
     _row_of(
         r"Module '(?P<owner>[^']*)' has no attribute '(?P<attribute>[^']*)'",
-        "`{attribute}` does not exist on this `{owner}`: set it in `__init__` on every path, TorchScript compiles "
-        "branches that never run",
-        "owner",
-        "attribute",
+        sentences.missing_attribute,
         independent=True,
     ),
     _row_of(
@@ -94,6 +91,18 @@ TABLE: tuple[Row, ...] = (
         "`torch.nn.utils.parametrizations`",
     ),
     _row_of(
+        r"^(?P<kind>Pre-hook|Hook) '(?P<name>[^']*)' on (?:module )?'?(?P<module>\w+)'? (?P<rest>.*)$",
+        sentences.hook,
+    ),
+    _row_of(
+        r"^Expected a single top-level function: (?P<path>.+):(?P<line>\d+)$",
+        sentences.lambda_hook,
+    ),
+    _row_of(
+        r"^type object '(?P<name>\w+)' has no attribute '__globals__'",
+        "`{name}` is a class that TorchScript cannot look into: move its use to a `@torch.jit.ignore` method",
+    ),
+    _row_of(
         r"cannot create weak reference to '(?P<type>[^']*)' object",
         "`{code}` calls a `{type}`, which TorchScript lacks: use the torch equivalent or a `@torch.jit.ignore` method",
         independent=True,
@@ -116,13 +125,12 @@ TABLE: tuple[Row, ...] = (
     ),
     _row_of(
         r"Tried to set nonexistent attribute: (?P<name>\w+)",
-        "`self.{name}` is first set in `{function}`: TorchScript has only the attributes that `__init__` sets",
-        "name",
+        sentences.first_set,
         independent=True,
     ),
     _row_of(
         r"Tried to set an attribute: (?P<name>\w+) on a non-class: (?P<type>.*?)$",
-        "`{name}` of a {type} cannot be set in TorchScript: use an in-place operation such as `copy_`",
+        sentences.attribute_set,
         independent=True,
     ),
     _row_of(
@@ -163,7 +171,7 @@ TABLE: tuple[Row, ...] = (
     ),
     _row_of(
         r"Python type cannot be used as a value",
-        "`{code}` is a Python class, which is no value in TorchScript",
+        sentences.class_as_value,
         independent=True,
     ),
     _row_of(
@@ -290,7 +298,7 @@ TABLE: tuple[Row, ...] = (
     _row_of(
         r"Variable '(?P<name>\w+)' previously had type (?P<first>.*?) but is now being assigned to a value of type "
         r"(?P<second>.*?)$",
-        "`{name}` was `{first}` and becomes `{second}`: use another name",
+        sentences.reassigned,
     ),
     _row_of(
         r"Wrong type for attribute assignment\. Expected (?P<first>.*?) but got (?P<second>.*?)$",
@@ -323,7 +331,7 @@ TABLE: tuple[Row, ...] = (
     _row_of(r"cannot call a value of type '(?P<type>[^']*)'", sentences.not_callable),
     _row_of(
         r"(?P<type>\w+) cannot be used as a value",
-        "`{code}` is a Python {type}, which is no value in TorchScript",
+        sentences.no_value,
         independent=True,
     ),
     _row_of(
@@ -365,7 +373,7 @@ TABLE: tuple[Row, ...] = (
     _row_of(r"Unknown builtin op: aten::(?P<name>\w+)", "TorchScript has no operator `{name}`", independent=True),
     _row_of(
         r"Mutable default parameters",
-        "a list or dict cannot be a default in TorchScript: take None and make it in the body",
+        sentences.mutable_default,
         independent=True,
     ),
 )

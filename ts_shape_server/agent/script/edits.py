@@ -250,3 +250,9 @@ def statement_of(tree: ast.AST, node: ast.AST) -> ast.stmt | None:
     while current is not None and not isinstance(current, ast.stmt):
         current = above.get(current)
     return current
+
+
+def called_name(node: ast.Call) -> str:
+    """The last name of what is called: ``relu`` in ``F.relu(x)``."""
+    function = node.func
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")

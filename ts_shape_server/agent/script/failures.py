@@ -24,6 +24,8 @@ LIMIT = 25
 ATTEMPTS = 150
 """Of compilations of one module."""
 DETAIL_LIMIT = 4000
+_MADE = re.compile(r"\bts_shape_\d+\b")
+"""A name that an edit made."""
 
 
 @dataclass
@@ -63,7 +65,7 @@ def collect(compiler: Compiler, search: Search, remaining: Callable[[], float]) 
         started = time.monotonic()
         if problem.place is None:
             problem = unplaced.place(problem, compiler.module, search)
-        if unplaced.mend(problem, compiler.module):
+        if unplaced.mend(problem, compiler.module, search):
             error, repaired = compiler(), None
         else:
             error, repaired = _get_past(problem, compiler, search, remaining)
@@ -120,10 +122,25 @@ def _get_past(
 
 def _follows(problem: Problem, search: Search) -> bool:
     """Whether a refusal comes from an edit and not from the source: it is about a value that an edit made."""
+    if search.sources.bare and "missing value for argument" in problem.message:
+        return True
+    if "Expected at most" in problem.message and _calls_bare_library(problem, search):
+        return True
     if problem.function is None or problem.node is None:
-        return "ts_shape_" in problem.message
-    if "ts_shape_" in problem.message.split("\n")[0]:
+        return _MADE.search(problem.message) is not None
+    if _MADE.search(problem.message.split("\n")[0]):
         return True
     if re.search(r"\bAny\b", problem.message) and "Any" not in problem.function.source:
         return True
     return not words.independent(problem) and search.invented(problem.function, problem.whole or problem.node)
+
+
+def _calls_bare_library(problem: Problem, search: Search) -> bool:
+    """Whether a call meets a variadic function of a library that an edit has left without its stars."""
+    return any(
+        problem.message.lstrip().startswith(f"{function.tree.name}(")
+        for function in search.sources.functions.values()
+        if function.key in search.sources.edits
+        and (function.tree.args.vararg or function.tree.args.kwarg)
+        and not search.users(function.path)
+    )

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from ts_shape_server.agent.script import edits
 from ts_shape_server.agent.script.locate import Place
 from ts_shape_server.agent.script.observe import is_foreign
 
@@ -129,7 +130,7 @@ def _expression(path: str, line: int, name: str) -> Place | None:
         if isinstance(node, (ast.stmt, ast.expr)) and node.lineno <= line <= (node.end_lineno or node.lineno)
     ]
     names = _LISTS if name in _LISTS else {name, f"{name}_"}
-    calls = [node for node in nodes if isinstance(node, ast.Call) and _called(node) in names]
+    calls = [node for node in nodes if isinstance(node, ast.Call) and edits.called_name(node) in names]
     statements = [node for node in nodes if isinstance(node, ast.stmt)]
     chosen: Any = min(calls, key=_extent, default=None) or max(statements, key=lambda node: node.lineno, default=None)
     if chosen is None:
@@ -139,11 +140,6 @@ def _expression(path: str, line: int, name: str) -> Place | None:
     elif isinstance(chosen, ast.stmt) and getattr(chosen, "value", None) is not None:
         chosen = getattr(chosen, "value", chosen)
     return Place(path, chosen.lineno, chosen.col_offset, chosen.end_lineno, chosen.end_col_offset)
-
-
-def _called(node: ast.Call) -> str:
-    function = node.func
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
 def _extent(node: Any) -> tuple[int, int]:

@@ -39,6 +39,8 @@ def candidates(problem: Problem, search: Search) -> Iterator[Candidate]:
     function = problem.function
     if function is None:
         return
+    if problem.library is not None and not search.users(function.path):
+        yield _without_library(search, problem.library)
     yield from _signature(problem, search, function)
     yield from _annotation(problem, search, function)
     typed = not words.independent(problem)
@@ -55,6 +57,17 @@ def candidates(problem: Problem, search: Search) -> Iterator[Candidate]:
     seen = search.seen_of(function)
     result = types.ANY if seen is None or not seen.result.representable else seen.result
     yield Candidate(function, (edits.any_signature(search.sources), edits.whole_body(search.sources, result)))
+
+
+def _without_library(search: Search, function: Parsed) -> Candidate:
+    """Nothing in a function that is not the user's to change is worth another look: its result is all that counts."""
+    returned = [
+        node.value for node in ast.walk(function.tree) if isinstance(node, ast.Return) and node.value is not None
+    ]
+    kinds = [search.type_of(function, node) for node in returned]
+    result = types.join_all(kind for kind in kinds if kind is not None)
+    known = result if result.representable and result != types.UNKNOWN else types.ANY
+    return Candidate(function, (edits.any_signature(search.sources), edits.whole_body(search.sources, known)))
 
 
 def _signature(problem: Problem, search: Search, function: Parsed) -> Iterator[Candidate]:

@@ -7,6 +7,7 @@ value to an edit. It decides nothing.
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 import linecache
 import re
@@ -133,7 +134,7 @@ class Problem:
     """`function` and `node` are None where torch names no place in the user's source.
 
     `place` is what is shown; `chain` are the other places, with what they have to do with it. `module` is the one that
-    torch was compiling.
+    torch was compiling; `library` the function of somebody else's in which it stands, the one that was reached first.
     """
 
     located: Located
@@ -143,6 +144,7 @@ class Problem:
     place: Place | None = None
     chain: tuple[Place, ...] = ()
     module: nn.Module | None = None
+    library: Parsed | None = None
 
     @property
     def whole(self) -> ast.AST | None:
@@ -184,13 +186,31 @@ def take_apart(error: BaseException, search: Search) -> Problem:
             continue
         function = search.sources.function_at(place.path, place.line)
         node = function.node_at(place) if function is not None else None
+        library = _function_of(places[index - 1], search) if index else None
+        if function is not None and isinstance(node, ast.stmt):
+            node, place = _calling(function, node, place, library)
         chain = (*places[:index], *places[index + 1 :])
-        return Problem(located, text, function, node, _narrowed(function, node, place), chain, module)
+        return Problem(located, text, function, node, _narrowed(function, node, place), chain, module, library)
     if not places:
         return Problem(located, text, module=module)
     function = search.sources.function_at(places[0].path, places[0].line)
     node = function.node_at(places[0]) if function is not None else None
-    return Problem(located, text, function, node, None, tuple(places), module)
+    library = _function_of(places[-1], search)
+    return Problem(located, text, function, node, None, tuple(places), module, library)
+
+
+def _function_of(place: Place, search: Search) -> Parsed | None:
+    return search.sources.function_at(place.path, place.line)
+
+
+def _calling(function: Parsed, node: ast.stmt, place: Place, callee: Parsed | None) -> tuple[ast.AST, Place]:
+    """The call of `callee` in a statement that torch marks as a whole; the statement where there is not one only."""
+    calls = [
+        item
+        for item in ast.walk(node)
+        if isinstance(item, ast.Call) and callee is not None and edits.called_name(item) == callee.tree.name
+    ]
+    return (calls[0], function.place_of(calls[0], place.caption)) if len(calls) == 1 else (node, place)
 
 
 def _frames(error: BaseException) -> Iterator[dict[str, Any]]:
@@ -236,7 +256,8 @@ def _from_callee(error: BaseException, search: Search) -> tuple[Place, ...]:
         if not called or not search.users(function.path):
             continue
         scope = dict(inspect.getclosurevars(inspect.unwrap(function.function)).nonlocals)
-        scope = {**getattr(inspect.unwrap(function.function), "__globals__", {}), **scope}
+        given = {name: getattr(builtins, name) for name in search.sources.names}
+        scope = {**given, **getattr(inspect.unwrap(function.function), "__globals__", {}), **scope}
         for node in located_nodes(function.tree):
             if (function.key, key_of(node)) not in search.handled and _means(node, scope) is called[-1]:
                 return (function.place_of(node),)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ts_shape_server.agent.script import edits
@@ -88,7 +88,7 @@ def variadic(match: re.Match[str], problem: Problem, search: Search) -> Told:
     place = None
     for argument, stars in ((arguments.vararg, "*"), (arguments.kwarg, "**")):
         if argument is not None:
-            place = place or function.place_of(argument)
+            place = place or _own_place(function, argument, search)
             kind = seen.parameters.get(argument.arg) if seen is not None else None
             count = len(kind.items) if kind is not None and kind.name == "Tuple" else None
             what = f"the {count} values that arrive" if count and count > 1 else "what arrives"
@@ -100,8 +100,13 @@ def variadic(match: re.Match[str], problem: Problem, search: Search) -> Told:
         f"`{first.arg if first is not None else '*'}` is keyword-only and has a default, which TorchScript lacks: take "
         "the `*` out of the signature",
         ("signature", function.key),
-        function.place_of(first) if first is not None else None,
+        _own_place(function, first, search) if first is not None else None,
     )
+
+
+def _own_place(function: Parsed, node: ast.AST, search: Search) -> Place | None:
+    """A node's place, where the file is the user's."""
+    return function.place_of(node) if search.users(function.path) else None
 
 
 def no_variant(match: re.Match[str], problem: Problem, search: Search) -> Told:
@@ -113,8 +118,13 @@ def no_variant(match: re.Match[str], problem: Problem, search: Search) -> Told:
     if unknown and not found:
         return Told(f"`{subject}` has no argument `{unknown[0]}` in TorchScript")
     taken = " and ".join(f"`{item}`" for item in found[:3])
+    hint = ""
+    if isinstance(problem.whole, ast.Compare) and any(isinstance(item, ast.In) for item in problem.whole.ops):
+        hint = ": compare with `==` one by one, or with a list of values of one type"
+    elif "None" in found:
+        hint = ": it is None when the class is compiled, check `is not None` before"
     return Told(
-        f"no form of `{subject}` takes {taken or 'these arguments'} in TorchScript{difference(problem, search)}"
+        f"no form of `{subject}` takes {taken or 'these arguments'} in TorchScript{difference(problem, search)}{hint}"
     )
 
 
@@ -146,6 +156,8 @@ def schema(match: re.Match[str], problem: Problem, search: Search) -> Told:
         hint = ": check that it `is not None` before, on a local name"
     elif (expected, got) == ("float", "int"):
         hint = ": make it a float, as in `1.0`"
+    elif expected.startswith("List[") and got.startswith("Tuple["):
+        hint = f": every item of it must be {article(expected[5:-1])}"
     return Told(f"`{name}` takes {article(expected)} for `{argument}`, and the compiler sees {article(got)}{hint}")
 
 
@@ -180,7 +192,7 @@ def function_attribute(match: re.Match[str], problem: Problem, search: Search) -
 def no_attribute(match: re.Match[str], problem: Problem, search: Search) -> Told:
     kind, attribute = readable(match.group("type")), match.group("attribute")
     if "super(" in problem.code:
-        return Told("`super()` has no meaning in TorchScript: call the function that the parent's method calls")
+        return _super(problem)
     hint = _WITHOUT.get(attribute, "")
     seen = None
     if problem.function is not None and isinstance(problem.whole, ast.Call):
@@ -195,6 +207,14 @@ def no_attribute(match: re.Match[str], problem: Problem, search: Search) -> Told
     if kind.startswith("Optional["):
         hint = "check that it `is not None` before, on a local name"
     return Told(f"{article(kind)} has no `{attribute}` in TorchScript" + (f": {hint}" if hint else ""))
+
+
+def _super(problem: Problem) -> Told:
+    where = getattr(problem.function.function, "__qualname__", "forward") if problem.function is not None else "forward"
+    return Told(
+        f"`super()` in `{where}` has no meaning in TorchScript: call what the parent's method calls, or give that "
+        "method a second name"
+    )
 
 
 _WITHOUT = {
@@ -229,3 +249,174 @@ def undefined(match: re.Match[str], problem: Problem, search: Search) -> Told:
     if problem.function is not None and name in edits.stored_names(problem.function.tree):
         return Told(f"`{name}` may have no value here: give it one before the branch or loop that sets it")
     return Told(f"`{name}` means nothing to TorchScript: it cannot be compiled or is no value")
+
+
+def missing_attribute(match: re.Match[str], problem: Problem, search: Search) -> Told:
+    owner, attribute = match.group("owner"), match.group("attribute")
+    module = problem.module
+    if (
+        module is not None
+        and type(module).__name__ == owner
+        and isinstance(getattr(type(module), attribute, None), PLAIN)
+    ):
+        kind = type(getattr(type(module), attribute)).__name__
+        return Told(
+            f"`{attribute}` is an attribute of the class `{owner}`, and TorchScript knows those of instances: set it "
+            f"in `__init__`, or annotate it in the class as `{attribute}: Final[{kind}]`",
+            ("attribute", owner, attribute),
+        )
+    setters = [
+        item for item in search.sources.functions.values() if _sets(item, attribute) and item.tree.name[:2] != "__"
+    ]
+    if setters:
+        return _first_set(attribute, setters[0].tree.name)
+    return Told(
+        f"`{attribute}` does not exist on this `{owner}`: set it in `__init__` on every path, TorchScript compiles "
+        "branches that never run",
+        ("attribute", owner, attribute),
+    )
+
+
+PLAIN = (bool, int, float, str)
+
+
+def _sets(function: Parsed, attribute: str) -> bool:
+    """Whether a function assigns ``self.<attribute>``."""
+    return any(
+        isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and node.attr == attribute
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "self"
+        for node in ast.walk(function.tree)
+    )
+
+
+def first_set(match: re.Match[str], problem: Problem, search: Search) -> Told:
+    return _first_set(match.group("name"), problem.function.tree.name if problem.function is not None else "forward")
+
+
+def _first_set(attribute: str, function: str) -> Told:
+    return Told(
+        f"`self.{attribute}` is first set in `{function}`: TorchScript has only the attributes that `__init__` sets, "
+        "so set it there too or use a local name",
+        ("first set", attribute),
+    )
+
+
+def attribute_set(match: re.Match[str], problem: Problem, search: Search) -> Told:
+    name, kind = match.group("name"), readable(match.group("type"))
+    instead = {"requires_grad": "`requires_grad_()`", "data": "`copy_`"}.get(
+        name, "an in-place operation such as `copy_`"
+    )
+    return Told(f"`{name}` of {article(kind)} cannot be set in TorchScript: use {instead}")
+
+
+def class_as_value(match: re.Match[str], problem: Problem, search: Search) -> Told:
+    call = edits.parents(problem.function.tree).get(problem.node) if problem.function and problem.node else None
+    if isinstance(call, ast.Call) and edits.called_name(call) == "super":
+        return _super(problem)
+    code = code_of(problem)
+    return Told(f"`{code}` is a Python class, which is no value in TorchScript: test for it with `isinstance`")
+
+
+def reassigned(match: re.Match[str], problem: Problem, search: Search) -> Told:
+    name, first, second = match.group("name"), readable(match.group("first")), readable(match.group("second"))
+    hint = "let it begin as a float, as in `0.0`" if (first, second) == ("int", "float") else "use another name"
+    return Told(f"`{name}` was `{first}` and becomes `{second}`: {hint}")
+
+
+def no_value(match: re.Match[str], problem: Problem, search: Search) -> Told:
+    kind, code = match.group("type"), code_of(problem)
+    if "Construct" in kind:
+        return Told(f"a type such as `{code}` is no value in TorchScript: test for it with `isinstance`")
+    if kind.startswith("Legacy"):
+        return Told(
+            f"`{code}` does not exist in TorchScript: use `torch.tensor`, `torch.zeros` or `torch.empty` with a dtype"
+        )
+    if kind in ("function", "builtin", "method"):
+        return Told(f"`{code}` is a function, which TorchScript can only call: take it out of the condition or value")
+    return Told(
+        f"`{code}` is a Python {kind}, which is no value in TorchScript: keep what is needed of it in an attribute"
+    )
+
+
+def mutable_default(match: re.Match[str], problem: Problem, search: Search) -> Told:
+    words = "a list or dict cannot be a default in TorchScript: take None and make it in the body"
+    function = problem.function
+    if function is None:
+        return Told(words)
+    arguments = function.tree.args
+    defaults = [item for item in (*arguments.defaults, *arguments.kw_defaults) if isinstance(item, _MUTABLE)]
+    return Told(
+        words, ("mutable default", function.key), _own_place(function, defaults[0], search) if defaults else None
+    )
+
+
+_MUTABLE = (ast.List, ast.Dict, ast.Set, ast.Call, ast.ListComp, ast.DictComp, ast.SetComp)
+
+
+def hook(match: re.Match[str], problem: Problem, search: Search) -> Told:
+    kind, name, module = match.group("kind").lower(), match.group("name"), match.group("module")
+    made = next((item for item in search.sources.functions.values() if item.tree.name == name), None)
+    result = ", output: Tensor" if kind == "hook" else ""
+    return Told(
+        f"the {kind} `{name}` of a `{module}` needs annotations to be compiled: "
+        f"`def {name}(module, inputs: Tuple[Tensor]{result})`, and that of its result",
+        ("hook", name),
+        made.name_place() if made is not None and search.users(made.path) else None,
+    )
+
+
+def lambda_hook(match: re.Match[str], problem: Problem, search: Search) -> Told:
+    path, line = match.group("path"), int(match.group("line"))
+    place = Place(path, line, None, line, None) if search.users(path) else None
+    return Told(
+        "a hook that is a lambda cannot be compiled: make it a named function with annotations",
+        ("hook", path, line),
+        place,
+    )
+
+
+def static_forward(problem: Problem, search: Search) -> Told | None:
+    """A ``forward`` without `self` is taken for one whose first parameter is the module: what follows is one reason."""
+    for function in search.sources.functions.values():
+        names = [getattr(item, "id", "") for item in function.tree.decorator_list]
+        if function.tree.name != "forward" or "staticmethod" not in names or not search.users(function.path):
+            continue
+        owner = getattr(function.function, "__qualname__", "").split(".")[-2:][0]
+        called = re.match(rf"\s*forward\([\w.]*\b{owner} ", readable(problem.message)) is not None
+        if problem.function is function or called:
+            return Told(
+                f"`forward` of `{owner}` is a static method, whose first parameter TorchScript takes for the module: "
+                "give it `self`",
+                ("static forward", function.key),
+                function.name_place(),
+            )
+    return None
+
+
+def in_library(problem: Problem, search: Search) -> Problem | None:
+    """The problem at the place in somebody else's code where it arises; None if that is the user's."""
+    if problem.library is None:
+        return None
+    place = problem.located.places[0]
+    function = search.sources.function_at(place.path, place.line)
+    return replace(problem, function=function, node=function.node_at(place) if function is not None else None)
+
+
+def of_library(problem: Problem, told: Told) -> Told:
+    """What cannot be compiled of somebody else's; `told` is about the place inside of it."""
+    assert problem.library is not None
+    function = problem.library.function
+    name = getattr(function, "__qualname__", problem.library.tree.name)
+    if name.split(".")[0] == "DataParallel":
+        words = "`nn.DataParallel` cannot be compiled: script the module inside of it, its `.module`"
+        return Told(words, ("library", name))
+    if "." in name:
+        return Told(f"inside of `{name}`: {told.message}", ("library", name))
+    return Told(
+        f"TorchScript cannot compile `{name}`, which is called here: move the call to `__init__`, or to a "
+        "`@torch.jit.ignore` method",
+        ("library", name),
+    )

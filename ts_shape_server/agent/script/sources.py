@@ -123,7 +123,8 @@ class Sources:
     """Torch's parser, watched. Use as a context manager; `edits` may change between two compilations, `apply` makes
     those of one function.
 
-    `last_range` is the last place at which torch looked a Python function up.
+    `last_range` is the last place at which torch looked a Python function up; `bare` are functions whose defaults that
+    can change torch does not see.
     """
 
     apply: Callable[[Sequence[Edit], ast.FunctionDef], None]
@@ -131,9 +132,11 @@ class Sources:
     functions: dict[tuple[str, int], Parsed] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     last_range: Any = None
+    bare: set[tuple[str, int]] = field(default_factory=set)
     _original: Any = None
     _compile_function: Any = None
     _read_signature: Any = None
+    _read_defaults: Any = None
     _read: dict[Any, Any] = field(default_factory=dict)
     _known: dict[Any, Parsed] = field(default_factory=dict)
 
@@ -144,9 +147,11 @@ class Sources:
         self._original = frontend.parse_def
         self._compile_function = recursive.try_compile_fn
         self._read_signature = signatures.get_signature
+        self._read_defaults = recursive.get_default_args
         frontend.parse_def = self._parse
         recursive.try_compile_fn = self._noting(self._compile_function, 1)
         signatures.get_signature = self._noting(self._read_signature, 2)
+        recursive.get_default_args = self._defaults
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -156,6 +161,7 @@ class Sources:
         frontend.parse_def = self._original
         recursive.try_compile_fn = self._compile_function
         signatures.get_signature = self._read_signature
+        recursive.get_default_args = self._read_defaults
         for name in self.names:
             vars(builtins).pop(name, None)
         self.names.clear()
@@ -178,6 +184,13 @@ class Sources:
             return original(*arguments, **keywords)
 
         return noting
+
+    def _defaults(self, function: Any) -> Any:
+        found = self._read_defaults(function)
+        parsed = self._known.get(function)
+        if parsed is None or parsed.key not in self.bare:
+            return found
+        return {name: value for name, value in found.items() if not isinstance(value, (list, dict, set))}
 
     def function_at(self, path: str, line: int) -> Parsed | None:
         """The innermost function torch has read whose text covers a line of a file."""

@@ -85,8 +85,14 @@ def _owner(part: nn.Module, module: nn.Module, search: Search) -> tuple[nn.Modul
     return module, path
 
 
-def mend(problem: Problem, module: nn.Module) -> bool:
-    """Take out of the instances what no edit of a source can: whether there was such a thing."""
+def mend(problem: Problem, module: nn.Module, search: Search) -> bool:
+    """Take out of the instances, or of what torch sees of a function, what no edit of a source can: whether there was
+    such a thing.
+    """
+    if "Mutable default parameters" in problem.message and problem.function is not None:
+        known = problem.function.key in search.sources.bare
+        search.sources.bare.add(problem.function.key)
+        return not known
     hook = re.fullmatch(r"'(\w+)' object has no attribute '__name__'", problem.message)
     constant = re.match(r"'[^']*' object in attribute '(\w+)\.(\w+)' is not a valid constant", problem.message)
     mended = False

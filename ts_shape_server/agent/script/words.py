@@ -18,6 +18,13 @@ def tell(problem: Problem, search: Search, repaired: tuple[str, ...] = (), owner
     """The words for a problem. `repaired` are parameters of `owner` whose annotation alone takes it away."""
     if repaired and owner is not None:
         return sentences.untyped(repaired, owner, problem, search)
+    library = sentences.in_library(problem, search)
+    if library is not None:
+        return sentences.of_library(library, _told(library, search))
+    return sentences.static_forward(problem, search) or _told(problem, search)
+
+
+def _told(problem: Problem, search: Search) -> Told:
     found = _row(problem)
     if found is None:
         return Told(sentences.plain(problem))
@@ -27,6 +34,7 @@ def tell(problem: Problem, search: Search, repaired: tuple[str, ...] = (), owner
     groups = {name: sentences.readable(text or "") for name, text in match.groupdict().items()}
     function = problem.function.tree.name if problem.function is not None else "forward"
     message = row.sentence.format(code=sentences.code_of(problem), function=function, **groups)
+    message = message.replace("``", "a call here" if function == "forward" else f"a call in `{function}`")
     cause = (row.pattern.pattern, *(groups[name] for name in row.cause)) if row.cause else None
     return Told(message, cause)
 
