@@ -303,6 +303,25 @@ def test_what_python_alone_can_do_is_left_to_it_last(tmp_path: Path) -> None:
     assert "x = self._python_part(x)\n        return self.fc(x)" in text
 
 
+def test_a_call_in_a_condition_of_training_is_left_to_python_alone(tmp_path: Path) -> None:
+    source = """
+        import random
+
+        class Net(nn.Module):
+            def __init__(self, p=0.5):
+                super().__init__()
+                self.p = p
+                self.fc = nn.Linear(3, 3)
+
+            def forward(self, x):
+                if self.training and random.random() < self.p:
+                    return self.fc(x) * 0
+                return self.fc(x)
+        """
+    part = "def _python_part(self) -> float:\n        return random.random()"
+    check(tmp_path, source, part, "if self.training and self._python_part() < self.p:", depth=LEAVES)
+
+
 def test_a_branch_that_never_ran_is_left_unused_so_that_the_module_can_be_saved(tmp_path: Path) -> None:
     source = """
         class Net(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
+import pytest
 from repairs import HEADER, Bench, X, check
 
 
@@ -146,8 +147,64 @@ def test_lambdas_are_methods_or_layers(tmp_path: Path) -> None:
                 return self.act(self.twice(x))
         """
     text = check(tmp_path, source, "self.act = (nn.Identity()) if plain else nn.ReLU()")
-    assert "    def twice(self, v):\n        return v * 2\n\n    def forward" in text
+    assert "    def twice(self, v):  # of what comes in\n        return v * 2\n\n    def forward" in text
     assert "self.twice = " not in text
+
+
+@pytest.mark.parametrize(
+    ("made", "method"),
+    [
+        (
+            "partial(F.leaky_relu, negative_slope=0.2)",
+            "return F.leaky_relu(input, negative_slope=0.2)",
+        ),
+        ("partial(torch.mul, torch.tensor(2.0))", "return torch.mul(torch.tensor(2.0), input)"),
+    ],
+)
+def test_a_partial_function_is_a_method(tmp_path: Path, made: str, method: str) -> None:
+    source = f"""
+        from functools import partial
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.act = {made}
+                self.fc = nn.Linear(3, 3)
+
+            def forward(self, x):
+                return self.act(self.fc(x))
+        """
+    text = check(tmp_path, source, method)
+    assert "self.act = " not in text
+
+
+def test_an_f_string_keeps_its_quotes_and_the_title_tells_what_it_loses(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def forward(self, x):
+                assert x.dim() > 9 or x.dim() > 0, f"{x.dim():>3} dims of {x.shape!r}"
+                return x
+        """
+    text = HEADER + textwrap.dedent(source)
+    done = Bench(tmp_path / "net.py", text, X, {}).repaired()
+    assert 'x.dim() > 0, "{} dims of {}".format(x.dim(), x.shape)' in done.text
+    assert done.titles == ("Write the f-string with plain `format` (it is printed without `:>3`, `!r`)",)
+
+
+def test_a_dict_that_is_empty_at_first_has_the_types_that_it_gets(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.known = {}
+
+            def forward(self, x):
+                size = x.size(0)
+                if size not in self.known:
+                    self.known[size] = torch.arange(3.0)
+                return x + self.known[size]
+        """
+    check(tmp_path, source, "known: Dict[int, Tensor]")
 
 
 def test_a_lambda_that_takes_from_the_constructor_stays(tmp_path: Path) -> None:

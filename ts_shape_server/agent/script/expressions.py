@@ -7,6 +7,7 @@ puts the old ones back. It knows nothing of what the types are wanted for.
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
 import inspect
 from collections.abc import Callable, Sequence
@@ -44,8 +45,13 @@ class Expressions:
         return function.key not in self.functions or (function.key, key_of(block[0])) in self.blocks
 
 
-def record(functions: Sequence[Parsed], call: Callable[[], Any], into: Expressions) -> None:
-    """Run `call` with the functions recorded. Never raises what `call` raises: what was seen by then counts."""
+def record(
+    functions: Sequence[Parsed], call: Callable[[], Any], into: Expressions, training: Callable[[], Any] | None = None
+) -> None:
+    """Run `call` with the functions recorded. Never raises what `call` raises: what was seen by then counts.
+
+    `training` adds types of what only runs there, and does not say which branches are taken.
+    """
     swapped: list[tuple[Any, CodeType]] = []
     recorder = _Recorder(into)
     try:
@@ -65,6 +71,10 @@ def record(functions: Sequence[Parsed], call: Callable[[], Any], into: Expressio
         except Exception:
             # What ran before counts; what did not run then might have run.
             into.functions.difference_update(parsed.key for parsed in functions)
+        if training is not None:
+            recorder.visiting = False
+            with contextlib.suppress(Exception):
+                training()
     finally:
         for function, code in swapped:
             function.__code__ = code
@@ -79,6 +89,7 @@ class _Recorder:
         self.into = into
         self.keys: list[tuple[tuple[str, int], NodeKey]] = []
         self.visits: list[int] = []
+        self.visiting = True
 
     def number(self, function: Parsed, node: ast.AST) -> int:
         self.keys.append((function.key, key_of(node)))
@@ -97,7 +108,8 @@ class _Recorder:
         return value
 
     def visit(self, number: int) -> None:
-        self.into.blocks.add(self.keys[number])
+        if self.visiting:
+            self.into.blocks.add(self.keys[number])
 
 
 def _instrumented(parsed: Parsed, function: Any, recorder: _Recorder) -> CodeType | None:

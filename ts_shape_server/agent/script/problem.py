@@ -30,12 +30,12 @@ from ts_shape_server.agent.script.types import Type
 class Search:
     """What is known while the compiler is asked again and again.
 
-    `rerun` runs the module eagerly; `users` says whether a file is the user's.
+    `rerun` runs the module eagerly, in training mode if it is told so; `users` says whether a file is the user's.
     """
 
     sources: Sources
     seen: dict[CodeType, Seen]
-    rerun: Callable[[], Any]
+    rerun: Callable[[bool], Any]
     users: Callable[[str], bool]
     expressions: Expressions = field(default_factory=Expressions)
     lost: dict[tuple[str, int], set[str]] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Search:
         ]
         if new:
             self.expressions.tried.update(parsed.key for parsed in new)
-            record(new, self.rerun, self.expressions)
+            record(new, lambda: self.rerun(False), self.expressions, training=lambda: self.rerun(True))
 
     def invented(self, function: Parsed, node: ast.AST) -> bool:
         """Whether an expression reads a value that only an edit gave it."""

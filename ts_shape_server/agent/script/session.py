@@ -106,7 +106,7 @@ class Session:
     def watched(self) -> tuple[dict[CodeType, Seen], nn.Module]:
         """What the eager runs showed, and the instance that ran on the example. Its output is kept as `eager`.
 
-        The second size and the inputs of other kinds that the workspace passes widen the types.
+        The second size, the inputs of other kinds that the workspace passes and training widen the types.
         """
         used = self.fresh()
         started = time.monotonic()
@@ -119,30 +119,36 @@ class Session:
             seen
             and not self.heavy
             and self._run_seconds < WIDENING_SECONDS
-            and self.affords(2 + 2 * len(self.run.others))
+            and self.affords(3 + 2 * len(self.run.others))
         ):
             self._widen(seen)
         return seen, used
 
     def _widen(self, seen: dict[CodeType, Seen]) -> None:
-        """Add what the second size shows, and inputs of other types."""
+        """Add what the second size and inputs of other types show, and training, whose branches are compiled too."""
         runs = [replace(self.run, example=other) for other in self.run.others]
         if self.run.second is not None:
             runs.append(replace(self.run, example=self.run.second))
-        for run in runs:
+        for run, training in [*((run, False) for run in runs), (self.run, True)]:
             with contextlib.suppress(Exception), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                observe.watch(functools.partial(run.call, self.fresh()), seen)
+                module = self.fresh()
+                if training:
+                    module.train()
+                observe.watch(functools.partial(run.call, module), seen)
 
     def affords(self, runs: int) -> bool:
         """Whether there is time for some more runs of the module, with as much again to spare."""
         return self.context.remaining() > 2 * runs * self._run_seconds
 
-    def rerun(self) -> Any:
+    def rerun(self, training: bool = False) -> Any:
         """One more eager run, for those who watch. TimeoutError if there is no time for it."""
         if not self.affords(1):
             raise TimeoutError
-        return self.call(self.fresh())
+        module = self.fresh()
+        if training:
+            module.train()
+        return self.call(module)
 
     def users(self, path: str) -> bool:
         return observe.is_users(path, self.context.root, self.context.path)

@@ -129,6 +129,9 @@ def join(left: Type, right: Type) -> Type:
         return Type("Optional", (inner,)) if inner.representable else OPAQUE
     if {left.name, right.name} == {"int", "float"}:
         return Type("float")
+    if left.name == right.name == "Dict" and UNKNOWN in (left.items[1], right.items[1]):
+        # Of an empty dict the keys are no more known than the values.
+        return right if left.items[1] == UNKNOWN else left
     if left.name == right.name and len(left.items) == len(right.items) and left.items:
         joined = Type(left.name, tuple(map(join, left.items, right.items)))
         return joined if joined.representable else OPAQUE

@@ -74,6 +74,7 @@ _REWRITERS: tuple[Rewriter, ...] = (
     constants.decided_in_constructor,
     variadic.named,
     extraction.extract,
+    extraction.extract_call,
     extraction.ignore_whole,
 )
 

@@ -146,9 +146,11 @@ def at_end(situation: Situation, function: ast.FunctionDef, text: str) -> TextEd
 
 
 def removal(situation: Situation, statement: ast.stmt) -> TextEdit:
-    """The edit that takes a statement out, with the lines that it has to itself."""
+    """The edit that takes a statement out, with the lines that it has to itself. A comment at their end stays."""
     span = situation.range_of(statement)
-    return TextEdit(Range(span.line, 0, span.end_line + 1, 0), "")
+    comment = situation.comment_after(statement)
+    kept = situation.indent(statement) + comment + situation.source.newline if comment else ""
+    return TextEdit(Range(span.line, 0, span.end_line + 1, 0), kept)
 
 
 _FIRST_WEIGHT: dict[str, str] = {

@@ -58,6 +58,61 @@ def extract(situation: Situation, place: Place) -> Iterator[Rewrite]:
             yield moved
 
 
+def extract_call(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """The call alone, where the statements around it cannot move."""
+    function, owner = place.function, situation.owner(place.function)
+    call = _call_around(situation, place.node)
+    if call is None or function.decorator_list or isinstance(function, ast.AsyncFunctionDef):
+        return
+    if not isinstance(situation.parents.get(function), (ast.Module, ast.ClassDef)) or "\n" in situation.text(call):
+        return
+    if _calls_python(situation, place.statement) or _is_within_lambda(situation, call):
+        return
+    inside = set(ast.walk(call))
+    bound, _ = _bound_outside(function, inside)
+    names = {node.id for node in inside if isinstance(node, ast.Name)} & bound - {"self"}
+    kinds = {name: _kind(situation, function, name, inside) for name in sorted(names)}
+    result = situation.type_of(call)
+    if not holdable(result) or not all(map(holdable, kinds.values())):
+        return
+    name = situation.free_name("_python_part")
+    speller = situation.spelling()
+    own = ["self"] if owner is not None else []
+    parameters = [*own, *(f"{item}: {speller.of(kind or '')}" for item, kind in kinds.items())]
+    indent = situation.indent(function)
+    step = situation.indent(function.body[0])[len(indent) :] or "    "
+    lines = [
+        indent + _decorator(situation, "ignore"),
+        f"{indent}def {name}({', '.join(parameters)}) -> {speller.of(result or '')}:",
+        f"{indent}{step}return {situation.text(call)}",
+    ]
+    edits = [
+        situation.above(function, lines),
+        situation.replace(call, f"{'self.' if own else ''}{name}({', '.join(kinds)})"),
+        *speller.imports(),
+        *situation.torch_import(),
+    ]
+    title = f"Leave `{situation.text(call)}` to Python in a `@torch.jit.ignore` function `{name}`, {CANNOT_BE_SAVED}"
+    yield Rewrite(title, tuple(edits), LEAVES)
+
+
+def _call_around(situation: Situation, node: ast.AST) -> ast.Call | None:
+    """The call that a marked node is, or is the function of."""
+    current: ast.AST | None = node
+    while isinstance(current, (ast.Attribute, ast.Name)):
+        current = situation.parents.get(current)
+    return current if isinstance(current, ast.Call) else None
+
+
+def _is_within_lambda(situation: Situation, node: ast.AST) -> bool:
+    current: ast.AST | None = node
+    while current is not None and not isinstance(current, ast.stmt):
+        if isinstance(current, ast.Lambda):
+            return True
+        current = situation.parents.get(current)
+    return False
+
+
 def _calls_python(situation: Situation, statement: ast.stmt) -> bool:
     """Whether a statement calls a function that is left to Python already: to move the call again changes nothing."""
     left = {

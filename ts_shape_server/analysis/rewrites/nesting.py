@@ -8,7 +8,6 @@ import ast
 from collections.abc import Iterator
 from typing import TypeGuard
 
-from ts_shape_server.analysis.rewrites.building import removal
 from ts_shape_server.analysis.rewrites.extraction import has_long_strings
 from ts_shape_server.analysis.rewrites.situation import Definition, Place, Rewrite, Situation
 from ts_shape_server.analysis.scopes import FUNCTIONS
@@ -50,7 +49,9 @@ def moved_out(situation: Situation, place: Place) -> Iterator[Rewrite]:
 
 
 def lambda_attributes(situation: Situation, place: Place) -> Iterator[Rewrite]:
-    """``self.act = lambda x: …`` in `__init__` as a method `act`; one that only gives back what it gets is a layer."""
+    """``self.act = lambda x: …`` in `__init__` as a method `act`, and so a partial function; one that only gives back
+    what it gets is a layer.
+    """
     owner = place.owner
     initialiser = situation.method(owner, "__init__") if owner is not None else None
     if owner is None or initialiser is None or "has no attribute" not in place.said:
@@ -65,7 +66,7 @@ def lambda_attributes(situation: Situation, place: Place) -> Iterator[Rewrite]:
         elif len(made) == 1 and situation.method(owner, node.attr) is None:
             moved = _as_method(situation, initialiser, made[0], node.attr)
             if moved is not None:
-                yield Rewrite(f"Make the lambda `self.{node.attr}` a method", tuple(moved))
+                yield Rewrite(f"Make `self.{node.attr}` a method", tuple(moved))
 
 
 def _sets(node: ast.AST, name: str) -> TypeGuard[ast.Assign]:
@@ -93,32 +94,87 @@ def _as_layers(situation: Situation, made: list[ast.Assign]) -> list[TextEdit]:
 def _as_method(
     situation: Situation, initialiser: Definition, statement: ast.Assign, name: str
 ) -> list[TextEdit] | None:
-    function = statement.value
     block = situation.block_of(statement)
-    if not isinstance(function, ast.Lambda) or block is not initialiser.body or len(block) < 2:
+    if block is not initialiser.body or len(block) < 2 or not situation.alone(statement):
+        return None
+    made = _of_lambda(situation, initialiser, statement.value) or _of_partial(situation, initialiser, statement, name)
+    if made is None:
+        return None
+    parameters, text = made
+    indent = situation.indent(initialiser)
+    step = situation.indent(initialiser.body[0])[len(indent) :] or "    "
+    comment = situation.comment_after(statement)
+    head = f"{indent}def {name}(self{', ' if parameters else ''}{parameters}):"
+    lines = [f"{head}  {comment}" if comment else head, f"{indent}{step}return {text}"]
+    after = _next(situation, initialiser)
+    where = situation.above(after, lines) if after is not None else situation.above(initialiser, lines)
+    span = situation.range_of(statement)
+    return [TextEdit(Range(span.line, 0, span.end_line + 1, 0), ""), where]
+
+
+def _of_lambda(situation: Situation, initialiser: Definition, function: ast.expr) -> tuple[str, str] | None:
+    """The parameters of a lambda that needs nothing of `__init__` but `self`, and the text of what it gives."""
+    if not isinstance(function, ast.Lambda):
         return None
     arguments = function.args
-    if not situation.alone(statement) or arguments.vararg or arguments.kwarg or arguments.posonlyargs:
+    if arguments.vararg or arguments.kwarg or arguments.posonlyargs:
         return None
-    around = {item.arg for item in ast.walk(initialiser.args) if isinstance(item, ast.arg)} - {"self"}
-    inside = set(ast.walk(function))
-    around |= {
+    own = {item.arg for item in arguments.args}
+    text = situation.text(function.body)
+    if (_names_in(function) - own) & _locals_of(initialiser, function) or "self" in own or "\n" in text:
+        return None
+    return ast.unparse(arguments), text
+
+
+def _of_partial(
+    situation: Situation, initialiser: Definition, statement: ast.Assign, name: str
+) -> tuple[str, str] | None:
+    """The same of ``functools.partial(function, option=2)``, with the parameters that its calls in the class need."""
+    call, owner = statement.value, situation.parents.get(initialiser)
+    if not isinstance(call, ast.Call) or not situation.means(call.func, "functools.partial") or owner is None:
+        return None
+    bound = [*call.args[1:], *(item.value for item in call.keywords)]
+    if not call.args or "\n" in situation.text(call) or any(item.arg is None for item in call.keywords):
+        return None
+    if _names_in(call) & {*_locals_of(initialiser, call), "self"} or any(
+        isinstance(item, ast.Starred) for item in bound
+    ):
+        return None
+    calls = [node for node in ast.walk(owner) if _calls_own(node, name)]
+    counts = {len(item.args) for item in calls}
+    if len(counts) != 1 or any(item.keywords or any(map(_is_starred, item.args)) for item in calls):
+        return None
+    count = counts.pop()
+    given = ["input"] if count == 1 else [f"input_{number + 1}" for number in range(count)]
+    function, *first = map(situation.text, call.args)
+    later = [situation.text(item) for item in call.keywords]
+    return ", ".join(given), f"{function}({', '.join([*first, *given, *later])})"
+
+
+def _calls_own(node: ast.AST, name: str) -> TypeGuard[ast.Call]:
+    """Whether a node is a call of ``self.name``."""
+    function = node.func if isinstance(node, ast.Call) else None
+    owner = function.value if isinstance(function, ast.Attribute) and function.attr == name else None
+    return isinstance(owner, ast.Name) and owner.id == "self"
+
+
+def _is_starred(node: ast.expr) -> bool:
+    return isinstance(node, ast.Starred)
+
+
+def _names_in(node: ast.AST) -> set[str]:
+    return {item.id for item in ast.walk(node) if isinstance(item, ast.Name)}
+
+
+def _locals_of(initialiser: Definition, without: ast.AST) -> set[str]:
+    """The names that a function binds, `self` and those of a part of it apart."""
+    inside = set(ast.walk(without))
+    bound = {item.arg for item in ast.walk(initialiser.args) if isinstance(item, ast.arg)} - {"self"}
+    return bound | {
         node.id
         for node in ast.walk(initialiser)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node not in inside
     }
-    own = {item.arg for item in arguments.args}
-    names = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
-    text = situation.text(function.body)
-    if (names - own) & around or "self" in own or "\n" in text:
-        return None
-    indent = situation.indent(initialiser)
-    step = situation.indent(initialiser.body[0])[len(indent) :] or "    "
-    plain = ast.unparse(arguments)
-    lines = [f"{indent}def {name}(self{', ' if plain else ''}{plain}):", f"{indent}{step}return {text}"]
-    after = _next(situation, initialiser)
-    where = situation.above(after, lines) if after is not None else situation.above(initialiser, lines)
-    return [removal(situation, statement), where]
 
 
 def _next(situation: Situation, function: Definition) -> Definition | None:

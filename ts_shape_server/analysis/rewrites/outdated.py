@@ -112,8 +112,26 @@ def plain_texts(situation: Situation, place: Place) -> Iterator[Rewrite]:
                 for item in node.values
             )
             arguments = ", ".join(ast.unparse(item.value) for item in values)
-            text = f"{texts!r}.format({arguments})" if values else repr(texts)
-            yield Rewrite("Write the f-string with plain `format`", (situation.replace(node, text),))
+            quoted = _quoted(situation, node, texts)
+            text = f"{quoted}.format({arguments})" if values else quoted
+            lost = [item for item in map(_formatting, values) if item]
+            without = f" (it is printed without {', '.join(f'`{item}`' for item in lost)})" if lost else ""
+            yield Rewrite(f"Write the f-string with plain `format`{without}", (situation.replace(node, text),))
+
+
+def _formatting(value: ast.FormattedValue) -> str:
+    """How a value of an f-string is formatted, such as ``!r`` or ``:.3f``; empty if plainly."""
+    conversion = f"!{chr(value.conversion)}" if value.conversion != -1 else ""
+    return conversion + (f":{ast.unparse(value.format_spec)[2:-1]}" if value.format_spec is not None else "")
+
+
+def _quoted(situation: Situation, node: ast.JoinedStr, text: str) -> str:
+    """A text in the quotes that the f-string has, where they need no escapes."""
+    written = situation.text(node).lstrip("fFrR")
+    plain = repr(text)
+    if written.startswith('"') and plain == f"'{text}'" and '"' not in text:
+        return f'"{text}"'
+    return plain
 
 
 def sets(situation: Situation, place: Place) -> Iterator[Rewrite]:

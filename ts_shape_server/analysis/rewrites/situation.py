@@ -154,6 +154,12 @@ class Situation:
         after = self.source.line(span.end_line)[span.end_column :].strip()
         return not self.source.line(span.line)[: span.column].strip() and (not after or after.startswith("#"))
 
+    def comment_after(self, node: ast.AST) -> str:
+        """The comment at the end of a node's last line, empty if there is none."""
+        span = self.range_of(node)
+        after = self.source.line(span.end_line)[span.end_column :].strip()
+        return after if after.startswith("#") else ""
+
     def type_of(self, node: ast.AST) -> str | None:
         """The type that an expression had in the run; None where it did not run."""
         if isinstance(node, ast.Constant):

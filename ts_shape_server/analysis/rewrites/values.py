@@ -167,9 +167,14 @@ def truth(situation: Situation, place: Place) -> Iterator[Rewrite]:
     if plain is not None:
         if isinstance(node, ast.Name):
             nothing = '""' if plain.group(1) == "str" else "0"
+            title = f"Ask whether `{text}` is there and is not {nothing}"
+            if isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Not):
+                asked = f"{text} is None or {text} == {nothing}"
+                asked = asked if isinstance(situation.parents.get(parent), ast.stmt) else f"({asked})"
+                yield Rewrite(title, (situation.replace(parent, asked),))
             asked = wrap.format(f"{text} is not None and {text} != {nothing}")
             asked = f"({asked})" if isinstance(parent, ast.BoolOp) else asked
-            yield Rewrite(f"Ask whether `{text}` is there and is not {nothing}", (situation.replace(node, asked),))
+            yield Rewrite(title, (situation.replace(node, asked),))
         return
     if kind in ("None",) or (kind is not None and (kind.startswith(("!", "Optional[")))):
         if kind is not None and kind.startswith("Optional[") and kind[9:-1] in (*_NUMBERS, "str"):
