@@ -117,6 +117,53 @@ class Net(nn.Module):
     def forward(self, x):
         return self.part(x)
 """,
+    "a decorator": """
+import functools
+
+def doubled(function):
+    @functools.wraps(function)
+    def inner(self, x):
+        return function(self, x) * 2
+    return inner
+
+class Net(nn.Module):
+    @doubled
+#    ^^^^^^^ compiles what stands under `@doubled`
+    def forward(self, x):
+        return x + 1
+""",
+    "a decorator that takes gradients away": """
+class Net(nn.Module):
+    @torch.no_grad()
+#    ^^^^^^^^^^^^^^^ leaves `@torch.no_grad()` out
+    def forward(self, x):
+        return x + 1
+""",
+    "parts that stay in eval mode": """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+
+    def train(self, mode=True):
+    #   ^^^^^ keeps `norm` in eval mode
+        super().train(mode)
+        self.norm.eval()
+        return self
+
+    def forward(self, x):
+        return self.norm(x)
+""",
+    "a parametrization": """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.utils.parametrizations.weight_norm(nn.Linear(3, 3))
+
+    def forward(self, x):
+        return self.fc(x)
+        #      ^^^^^^^ remove_parametrizations
+""",
     "an attribute that a method sets": """
 class Net(nn.Module):
     def __init__(self):
@@ -170,7 +217,51 @@ def main():
     check(load, source, trap_settings="scale = 2.0\nbias = 1.0")
 
 
+def test_an_input_that_is_no_tensor_needs_its_annotation(load: Any) -> None:
+    source = """
+class Net(nn.Module):
+    def forward(self, parts):
+        #             ^^^^^ annotate `parts: List[Tensor]`
+        return parts[0] * 2 + parts[1]
+"""
+    check(load, source, example={"parts": {"list": [{"tensor": [2, 3]}, {"tensor": [2, 3]}]}})
+
+
+def test_a_none_default_is_told_with_the_type_that_arrives(load: Any) -> None:
+    source = """
+class Net(nn.Module):
+    def part(self, x, scale=None):
+        #             ^^^^^ write `scale: Optional[Tensor] = None`
+        return x if scale is None else x * scale
+
+    def forward(self, x):
+        return self.part(x, x)
+"""
+    check(load, source)
+
+
 ORDINARY = {
+    "a decorator of torch's": """
+class Net(nn.Module):
+    @torch.jit.export
+    def other(self, x):
+        return x
+
+    def forward(self, x):
+        return self.other(x)
+""",
+    "a train of its own that does what torch's does": """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+
+    def train(self, mode=True):
+        return super().train(mode)
+
+    def forward(self, x):
+        return self.norm(x)
+""",
     "counts its calls": """
 class Net(nn.Module):
     def __init__(self):

@@ -87,8 +87,7 @@ TABLE: tuple[Row, ...] = (
     ),
     _row_of(
         r"^'(?P<name>\w+)' object has no attribute '__name__'",
-        "a `{name}` hook cannot be compiled: remove it before (`remove_weight_norm`, `remove_spectral_norm`) or use "
-        "`torch.nn.utils.parametrizations`",
+        "a `{name}` hook cannot be compiled: take it out before, with `remove_weight_norm` or `remove_spectral_norm`",
     ),
     _row_of(
         r"^(?P<kind>Pre-hook|Hook) '(?P<name>[^']*)' on (?:module )?'?(?P<module>\w+)'? (?P<rest>.*)$",

@@ -1,5 +1,6 @@
 """What scripting fixes when it compiles, or leaves out, though the code counts on it: attributes that are None,
-constants and values of other files that something still changes; hooks of the backward pass; a `__call__` of its own.
+constants and values of other files that something still changes; hooks of the backward pass; a `__call__` or `train` of
+its own; decorators.
 
 Only what somebody changes is told: a value that stays as it is may be frozen. Reads sources and an instance; runs
 nothing.
@@ -12,6 +13,7 @@ import inspect
 import linecache
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -31,11 +33,17 @@ _PLAIN = (bool, int, float, str)
 
 
 def collect(session: Session, search: Search) -> Iterator[dict[str, Any]]:
-    """The contract's failures for what is frozen or dropped in a module that scripts."""
-    compiled = [item for item in search.sources.functions.values() if search.users(item.path)]
+    """The contract's failures for values that are frozen in a module that scripts."""
+    compiled = _compiled(search)
     yield from _attributes(session.pristine, compiled)
     yield from _values_elsewhere(compiled, search, session.context.source)
+
+
+def left_out(session: Session, search: Search) -> Iterator[dict[str, Any]]:
+    """The same for what a script lacks beside its outputs in eval mode: gradients, hooks, modes."""
     yield from _hooks(session.pristine, search)
+    yield from _without_gradients(_compiled(search))
+    yield from _own_train(session, search)
 
 
 def _failure(message: str, place: Place, *related: Place) -> dict[str, Any]:
@@ -241,12 +249,82 @@ def _registration(module: nn.Module, names: tuple[str, ...], search: Search) -> 
 def own_call(module: nn.Module, search: Search) -> Place | None:
     """The name of a `__call__` that a user's class defines, captioned with the class: scripts never call it."""
     for part in module.modules():
-        code = getattr(type(part).__call__, "__code__", None)
-        if code is None or code.co_name != "__call__" or not search.users(code.co_filename):
-            continue
-        line = linecache.getline(code.co_filename, code.co_firstlineno).encode()
-        column = line.find(b"__call__")
-        if column >= 0:
-            end = column + len("__call__")
-            return Place(code.co_filename, code.co_firstlineno, column, code.co_firstlineno, end, type(part).__name__)
+        place = _name_of(type(part).__call__, search)
+        if place is not None and getattr(type(part).__call__, "__name__", "") == "__call__":
+            return replace(place, caption=type(part).__name__)
+    return None
+
+
+def decorated(search: Search) -> Place | None:
+    """The first decorator that wraps a compiled function of the user's, captioned with its text."""
+    return next((place for function in _compiled(search) for place in _decorators(function)), None)
+
+
+def _compiled(search: Search) -> list[Parsed]:
+    return [item for item in search.sources.functions.values() if search.users(item.path)]
+
+
+def _decorators(function: Parsed) -> Iterator[Place]:
+    """The decorators that put another function around the one that is compiled."""
+    if not hasattr(function.function, "__wrapped__"):
+        return
+    for node in function.tree.decorator_list:
+        text = ast.unparse(node)
+        if "jit." not in text and text not in ("staticmethod", "classmethod", "property"):
+            yield function.place_of(node, f"@{text}")
+
+
+_NO_GRADIENTS = ("no_grad", "inference_mode")
+
+
+def _without_gradients(compiled: Iterable[Parsed]) -> Iterator[dict[str, Any]]:
+    """``@torch.no_grad()`` over a function: the script computes gradients in it."""
+    for function in compiled:
+        for place in _decorators(function):
+            if any(name in place.caption for name in _NO_GRADIENTS):
+                message = (
+                    f"TorchScript leaves `{place.caption}` out: the script computes gradients here. Write "
+                    "`with torch.no_grad():` inside of the function"
+                )
+                yield _failure(message, place)
+
+
+def _own_train(session: Session, search: Search) -> Iterator[dict[str, Any]]:
+    """A `train` of the user's that leaves parts in another mode than torch's would: a script has torch's alone."""
+    own = {
+        kind: place
+        for kind in {type(part): None for part in session.pristine.modules()}
+        for place in [_name_of(kind.train, search)]
+        if place is not None
+    }
+    if not own or session.heavy:
+        return
+    module = session.fresh()
+    try:
+        module.train()
+    except Exception:
+        # A `train` that raises is no trap of the script's.
+        return
+    for part in module.modules():
+        left = [path for path, inner in part.named_modules() if not inner.training]
+        if type(part) in own and left:
+            message = (
+                f"a script has no `train` of its own: `{type(part).__name__}.train` keeps "
+                f"`{left[0] or type(part).__name__}` in eval mode, and the script's `train()` does not"
+            )
+            yield _failure(message, own[type(part)])
+            return
+
+
+def _name_of(function: Any, search: Search) -> Place | None:
+    """Where the name of a function of the user's stands in its definition."""
+    code = getattr(function, "__code__", None)
+    if code is None or not search.users(code.co_filename):
+        return None
+    for number in range(code.co_firstlineno, code.co_firstlineno + 20):
+        line = linecache.getline(code.co_filename, number).encode()
+        head = f"def {code.co_name}".encode()
+        if line.strip().startswith(head):
+            column = line.find(head) + len("def ")
+            return Place(code.co_filename, number, column, number, column + len(code.co_name.encode()))
     return None

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import ast
 import random
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 
 from ts_shape_server.agent.compare import compare
-from ts_shape_server.agent.script import differing, frozen, locate
+from ts_shape_server.agent.script import differing, frozen, locate, types
 from ts_shape_server.agent.script.locate import Place
 from ts_shape_server.agent.script.problem import Search, default_of
 from ts_shape_server.agent.script.session import Session
 from ts_shape_server.agent.script.sources import Parsed
+from ts_shape_server.agent.script.types import Type
 
 
 def collect(session: Session, search: Search, scripted: Any, name: dict[str, Any]) -> list[dict[str, Any]]:
@@ -28,7 +30,7 @@ def collect(session: Session, search: Search, scripted: Any, name: dict[str, Any
     runs = not session.heavy and hasattr(scripted, "forward")
     if runs and not found and session.affords(4 * len(session.sizes())):
         found.extend(_differences(session, search, scripted, name))
-    return found
+    return [*found, *frozen.left_out(session, search)]
 
 
 def _none_defaults(search: Search) -> Iterator[dict[str, Any]]:
@@ -42,13 +44,26 @@ def _none_defaults(search: Search) -> Iterator[dict[str, Any]]:
             if not isinstance(default, ast.Constant) or default.value is not None or _takes_none(argument.annotation):
                 continue
             if argument.arg in _read_names(function):
-                yield _trap(_none_words(argument), locate.json_location(function.place_of(argument)), "")
+                yield _trap(
+                    _none_words(argument, _type_beside_none(search, function, argument)),
+                    locate.json_location(function.place_of(argument)),
+                    "",
+                )
 
 
-def _none_words(argument: ast.arg) -> str:
+def _type_beside_none(search: Search, function: Parsed, argument: ast.arg) -> Type | None:
+    """What a run saw in the parameter, where it is more than None."""
+    seen = search.seen_of(function)
+    kind = seen.parameters.get(argument.arg, types.NONE) if seen is not None else types.NONE
+    return None if kind == types.NONE or not kind.representable else types.join(kind, types.NONE)
+
+
+def _none_words(argument: ast.arg, kind: Type | None) -> str:
+    said = f"`{argument.arg}: {kind} = None`" if kind is not None else "its type"
+    example = "" if kind is not None else f", as in `{argument.arg}: Optional[Tensor] = None`"
     return (
         f"`{argument.arg}=None` scripts, but TorchScript then takes `{argument.arg}` for a Tensor that is never None "
-        f"(older versions: for None only): write `{argument.arg}: Optional[Tensor] = None`"
+        f"(older versions: for None only): write {said}{example}"
     )
 
 
@@ -96,9 +111,13 @@ def _difference(
     where = "a second size" if second else "the example"
     called = frozen.own_call(session.pristine, search)
     message = f"it scripts, but differs from eager on {where}: {reason}"
+    left = frozen.decorated(search)
     if called is not None:
         said = f"TorchScript calls `forward` and leaves `__call__` of `{called.caption}` out"
         return _trap(f"{message}. {said}", locate.json_location(called), reason)
+    if left is not None:
+        said = f"TorchScript compiles what stands under `{left.caption}` and leaves the decorator out"
+        return _trap(f"{message}. {said}", locate.json_location(left), reason)
     place = differing.locate(session, search, scripted, second)
     if place is None:
         return _trap(message, name, reason)
@@ -111,11 +130,45 @@ def _repeatable(session: Session, second: bool, expected: Any) -> bool:
     return compare(expected, session.call(session.fresh(), second)).agree
 
 
+_REASONS = (
+    (
+        r"Parametrization is not working with scripting",
+        "TorchScript runs no parametrizations: take them out before, with "
+        "`torch.nn.utils.parametrize.remove_parametrizations`",
+    ),
+    (r"expected Float, Complex, Int, or Bool", "a list of numbers of several types becomes no Tensor: make all floats"),
+)
+
+
+def _untyped_input(text: str, search: Search, where: str) -> dict[str, Any] | None:
+    """A parameter of `forward` without annotation that gets something else than a Tensor."""
+    found = re.search(r"Expected a value of type '(.*?)' for argument '(\w+)' but instead found type '(.*?)'", text)
+    functions = [item for item in search.sources.functions.values() if item.tree.name == "forward"] if found else []
+    for function in functions:
+        seen = search.seen_of(function)
+        for argument in function.tree.args.args:
+            if found is None or argument.arg != found.group(2) or seen is None or not search.users(function.path):
+                continue
+            kind = seen.parameters.get(argument.arg)
+            if kind is None or not kind.representable or argument.annotation is not None:
+                continue
+            message = (
+                f"it scripts, but raises on {where}: `{argument.arg}` is taken for a Tensor because it has no "
+                f"annotation, and gets a `{kind}`: annotate `{argument.arg}: {kind}`"
+            )
+            return _trap(message, locate.json_location(function.place_of(argument)), text)
+    return None
+
+
 def _raises(error: Exception, search: Search, where: str, name: dict[str, Any]) -> dict[str, Any]:
+    untyped = _untyped_input(str(error), search, where)
+    if untyped is not None:
+        return untyped
     located = locate.read(str(error))
     place: Place | None = next((item for item in reversed(located.places) if search.users(item.path)), None)
     lines = [line.strip() for line in str(error).strip().split("\n") if line.strip()]
     said = lines[-1].split(": ", 1)[-1] if lines else type(error).__name__
+    said = next((words for pattern, words in _REASONS if re.search(pattern, str(error))), said)
     location = locate.json_location(place) if place is not None else name
     return _trap(f"it scripts, but raises on {where} where eager runs: {said[:200]}", location, str(error))
 
