@@ -1,0 +1,185 @@
+"""Functions as values, which TorchScript does not have: they are called by their names. What a partial function or a
+dict of keywords holds is written where it is called.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from ts_shape_server.analysis.rewrites.building import removal
+from ts_shape_server.analysis.rewrites.extraction import has_long_strings
+from ts_shape_server.analysis.rewrites.situation import Definition, Place, Rewrite, Situation
+from ts_shape_server.model import TextEdit
+
+
+def chosen_function(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``if d == 2: conv = F.conv2d`` and so on: each call of `conv` asks the same and names the function."""
+    for chain in ast.walk(place.function):
+        choice = _choice(situation, chain)
+        if choice is None:
+            continue
+        name, pairs, other = choice
+        uses = [node for node in ast.walk(place.function) if isinstance(node, ast.Name) and node.id == name]
+        calls = [node for node in uses if isinstance(node.ctx, ast.Load)]
+        end = getattr(chain, "end_lineno", None) or 0
+        names = [node for node in ast.walk(place.function) if isinstance(node, ast.Name)]
+        stored = {node.id for node in names if node.lineno > end and not isinstance(node.ctx, ast.Load)}
+        tested = {node.id for test, _ in pairs for node in ast.walk(test) if isinstance(node, ast.Name)}
+        about = place.statement in ast.walk(chain) or any(node in ast.walk(place.statement) for node in calls)
+        stores = 1 if isinstance(chain, ast.Assign) else len(pairs) + (other is not None)
+        if not about or not calls or len(uses) - len(calls) != stores or stored & tested:
+            continue
+        edits = [_by_name(situation, place.function, node, pairs, other) for node in calls]
+        made = [edit for edit in edits if edit is not None]
+        if len(made) == len(calls) and isinstance(chain, ast.stmt):
+            yield Rewrite(f"Call what `{name}` stands for", (*_without(situation, chain), *made))
+            return
+
+
+def _choice(situation: Situation, node: ast.AST) -> tuple[str, list[tuple[ast.expr, ast.expr]], ast.expr | None] | None:
+    """The name that an ``if`` or a conditional expression gives one of several functions, the conditions with the
+    function for each, and the function of ``else``.
+    """
+    if isinstance(node, ast.Assign) and isinstance(node.value, ast.IfExp) and isinstance(node.targets[0], ast.Name):
+        value = node.value
+        plain = _is_function(situation, value.body) and _is_function(situation, value.orelse)
+        return None if not plain else (node.targets[0].id, [(value.test, value.body)], value.orelse)
+    pairs: list[tuple[ast.expr, ast.expr]] = []
+    names: set[str] = set()
+    current: ast.AST = node
+    while isinstance(current, ast.If):
+        found = _set_function(situation, current.body)
+        if found is None:
+            return None
+        names.add(found[0])
+        pairs.append((current.test, found[1]))
+        rest = current.orelse
+        if not rest or isinstance(rest[0], ast.Raise):
+            return (names.pop(), pairs, None) if len(names) == 1 else None
+        if len(rest) != 1 or not isinstance(rest[0], ast.If):
+            last = _set_function(situation, rest)
+            names |= {last[0]} if last is not None else set()
+            return (names.pop(), pairs, last[1]) if last is not None and len(names) == 1 else None
+        current = rest[0]
+    return None
+
+
+def _set_function(situation: Situation, block: list[ast.stmt]) -> tuple[str, ast.expr] | None:
+    first = block[0]
+    if len(block) != 1 or not isinstance(first, ast.Assign) or len(first.targets) != 1:
+        return None
+    target = first.targets[0]
+    return (target.id, first.value) if isinstance(target, ast.Name) and _is_function(situation, first.value) else None
+
+
+def _is_function(situation: Situation, node: ast.expr) -> bool:
+    """Whether a name is that of a function of torch's or of this file."""
+    path = situation.path_of(node)
+    top = {item.name for item in situation.tree.body if isinstance(item, ast.FunctionDef)}
+    return path in top or bool(re.fullmatch(r"torch\.(\w+\.)*[a-z]\w*", path))
+
+
+def _by_name(
+    situation: Situation,
+    function: Definition,
+    use: ast.Name,
+    pairs: list[tuple[ast.expr, ast.expr]],
+    other: ast.expr | None,
+) -> TextEdit | None:
+    """The statement of a call once for each function that is meant."""
+    call, statement = situation.parents.get(use), situation.statement_of(use)
+    if not isinstance(call, ast.Call) or call.func is not use or statement is None or not situation.alone(statement):
+        return None
+    if not isinstance(statement, (ast.Assign, ast.Return, ast.Expr)) or "\n" in situation.text(statement):
+        return None
+    if sum(isinstance(node, ast.Name) and node.id == use.id for node in ast.walk(statement)) != 1:
+        return None
+    step = situation.indent(function.body[0])[len(situation.indent(function)) :] or "    "
+    lines: list[str] = []
+    for test, named in pairs:
+        word = "elif" if lines else "if"
+        lines += [
+            f"{word} {situation.text(test)}:",
+            step + situation.text_with(statement, {use.id: situation.text(named)}),
+        ]
+    last = f'raise ValueError("`{use.id}` has no value")'
+    if other is not None:
+        last = situation.text_with(statement, {use.id: situation.text(other)})
+    lines += ["else:", step + last]
+    return situation.replace(statement, (situation.source.newline + situation.indent(statement)).join(lines))
+
+
+def _without(situation: Situation, chain: ast.stmt) -> list[TextEdit]:
+    """The chain without what it sets: it goes, unless it also raises."""
+    block = situation.block_of(chain) or []
+    raises = any(isinstance(node, ast.Raise) for node in ast.walk(chain))
+    if not raises and len(block) > 1 and situation.alone(chain):
+        return [removal(situation, chain)]
+    return [situation.replace(node, "pass") for node in ast.walk(chain) if isinstance(node, ast.Assign)]
+
+
+def given_module(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``attention(q, k, dropout=self.dropout)``: the function becomes a method that calls `self.dropout`."""
+    function = place.function
+    if "cannot call a value of type" not in place.said or not isinstance(function, ast.FunctionDef):
+        return
+    if place.owner is not None or situation.parents.get(function) is not situation.tree or function.decorator_list:
+        return
+    names = [item.arg for item in function.args.args]
+    call = place.node if isinstance(place.node, ast.Call) else situation.parents.get(place.node)
+    called = call.func if isinstance(call, ast.Call) else None
+    if not isinstance(called, ast.Name) or called.id not in names or function.args.vararg or function.args.kwarg:
+        return
+    for caller in ast.walk(situation.tree):
+        if not isinstance(caller, ast.Call) or not isinstance(caller.func, ast.Name) or caller.func.id != function.name:
+            continue
+        edits = _as_method(situation, function, caller, called.id, names)
+        if edits is not None:
+            yield Rewrite(f"Make `{function.name}` a method that calls `{called.id}` of its own", tuple(edits))
+
+
+def _as_method(
+    situation: Situation, function: ast.FunctionDef, caller: ast.Call, name: str, names: list[str]
+) -> list[TextEdit] | None:
+    method = situation.function_of(caller)
+    owner = situation.owner(method) if method is not None else None
+    given = next((item for item in caller.keywords if item.arg == name), None)
+    position = names.index(name)
+    value = given.value if given is not None else caller.args[position] if len(caller.args) == position + 1 else None
+    own = isinstance(value, ast.Attribute) and isinstance(value.value, ast.Name) and value.value.id == "self"
+    if method is None or owner is None or not own or value is None or method.decorator_list:
+        return None
+    uses = [node for node in ast.walk(function) if isinstance(node, ast.Name) and node.id == name]
+    body = [item for item in function.body if not (isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant))]
+    if any(not isinstance(node.ctx, ast.Load) for node in uses) or any(map(has_long_strings, body)) or not body:
+        return None
+    wanted = situation.free_attribute(f"_{function.name.strip('_')}")
+    text, indent = situation.text(value), situation.indent(method)
+    lines = [f"{indent}def {wanted}(self, {_parameters(function, name)}):"]
+    for number in range(body[0].lineno, (body[-1].end_lineno or 0) + 1):
+        line = situation.source.line(number)
+        for node in sorted((item for item in uses if item.lineno == number), key=lambda item: -item.col_offset):
+            column = situation.range_of(node).column
+            line = line[:column] + text + line[column + len(name) :]
+        lines.append(indent + line if line.strip() else line)
+    passed = [situation.text(item) for item in caller.args if item is not value]
+    passed += [f"{item.arg}={situation.text(item.value)}" for item in caller.keywords if item is not given and item.arg]
+    return [
+        situation.above(method, lines),
+        situation.replace(caller, f"self.{wanted}({', '.join(passed)})"),
+    ]
+
+
+def _parameters(function: ast.FunctionDef, without: str) -> str:
+    """The parameters of a function but one, with their annotations and defaults."""
+    arguments = function.args
+    defaults = [None] * (len(arguments.args) - len(arguments.defaults)) + [*arguments.defaults]
+    parts = []
+    for item, default in zip(arguments.args, defaults, strict=True):
+        if item.arg != without:
+            typed = f": {ast.unparse(item.annotation)}" if item.annotation is not None else ""
+            equal = " = " if typed else "="
+            parts.append(f"{item.arg}{typed}{equal + ast.unparse(default) if default is not None else ''}")
+    return ", ".join(parts)
