@@ -311,11 +311,20 @@ def _messages(state: TorchScript) -> Counter[str]:
 
 
 def _better(before: TorchScript, after: TorchScript) -> bool:
-    """Whether a class scripts now, or fewer things are wrong and nothing new is."""
-    if scripts(after):
+    """Whether a class scripts now, or fewer things are wrong and nothing new is.
+
+    What a script leaves out, such as hooks, is seen only once there is one: the change did not bring it.
+    """
+    if scripts(after) or (before.script.ok is False and after.script.ok is True and _agrees(after)):
         return True
     new = _messages(after) - _messages(before)
     return not new and sum(_messages(after).values()) < sum(_messages(before).values())
+
+
+def _agrees(state: TorchScript) -> bool:
+    """Whether what scripts gave the same as eager where both ran."""
+    traps = [item for item in state.script.failures if item.code == "script-trap"]
+    return len(traps) == len(state.script.failures) and not any("it scripts, but" in item.message for item in traps)
 
 
 def edits_between(before: str, after: str) -> tuple[TextEdit, ...]:

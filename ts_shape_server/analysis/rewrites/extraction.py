@@ -45,7 +45,7 @@ class Stretch:
 def extract(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """The smallest stretch around the refusal that can move."""
     function = place.function
-    if isinstance(function, ast.AsyncFunctionDef) or place.statement is function:
+    if isinstance(function, ast.AsyncFunctionDef) or place.statement is function or _is_left_out(place):
         return
     if not isinstance(situation.parents.get(function), (ast.Module, ast.ClassDef)):
         return
@@ -113,6 +113,11 @@ def _is_within_lambda(situation: Situation, node: ast.AST) -> bool:
     return False
 
 
+def _is_left_out(place: Place) -> bool:
+    """Whether the class scripts, and the place is only of what the script leaves out."""
+    return place.failure.code == "script-trap" and "it scripts, but" not in place.failure.message
+
+
 def _calls_python(situation: Situation, statement: ast.stmt) -> bool:
     """Whether a statement calls a function that is left to Python already: to move the call again changes nothing."""
     left = {
@@ -128,7 +133,7 @@ def ignore_whole(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """Leave a whole method or function other than the class's own `forward` to Python."""
     function = place.function
     above = situation.parents.get(function)
-    if not isinstance(above, (ast.Module, ast.ClassDef)) or function.decorator_list:
+    if not isinstance(above, (ast.Module, ast.ClassDef)) or function.decorator_list or _is_left_out(place):
         return
     if situation.is_entry(function):
         return
