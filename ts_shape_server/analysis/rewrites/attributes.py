@@ -115,6 +115,9 @@ def first_set(situation: Situation, place: Place) -> Iterator[Rewrite]:
     typed: tuple[TextEdit, ...] = ()
     if kind in EMPTY:
         text = f"self.{name} = {EMPTY[kind]}".replace("torch.", f"{situation.torch_name()}.")
+    elif kind is not None and re.fullmatch(r"Tuple\[Tensor(, Tensor)+\]", kind):
+        empty = [EMPTY["Tensor"]] * (kind.count(",") + 1)
+        text = f"self.{name} = ({', '.join(empty)})".replace("torch.", f"{situation.torch_name()}.")
     elif kind is not None and kind.startswith("List[") and holdable(kind):
         text = f"self.{name} = []"
         typed = situation.annotated([Annotation(situation.qualified(place.owner), "", name, kind, True)])
@@ -122,7 +125,7 @@ def first_set(situation: Situation, place: Place) -> Iterator[Rewrite]:
         return
     edit = at_end(situation, initialiser, text)
     if edit is not None:
-        extra = situation.torch_import() if kind == "Tensor" else []
+        extra = situation.torch_import() if "torch" in text else []
         yield Rewrite(f"Set `self.{name}` in `__init__` first", (edit, *typed, *extra))
 
 

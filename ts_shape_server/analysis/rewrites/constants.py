@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ts_shape_server.analysis.rewrites.building import at_end
 from ts_shape_server.analysis.rewrites.situation import SIGNATURE, Definition, Place, Rewrite, Situation
 from ts_shape_server.analysis.scopes import FUNCTIONS
-from ts_shape_server.model import Annotation, TextEdit
+from ts_shape_server.model import Annotation, Range, TextEdit
 
 _SIMPLE = ("int", "float", "bool", "str")
 
@@ -153,6 +153,44 @@ def _flag_name(situation: Situation, node: ast.expr, taken: set[str]) -> str:
         number += 1
         name = f"{base}_{number}"
     return name
+
+
+def class_values(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``expansion = 4`` in the body of a class: TorchScript knows it if it is a `Final`."""
+    match = re.search(r"has no attribute '(\w+)'", place.said)
+    if match is None or place.owner is None:
+        return
+    for owner in situation.bases(place.owner):
+        for node in owner.body:
+            if not isinstance(node, ast.Assign) or match.group(1) not in _targets(node) or len(node.targets) != 1:
+                continue
+            kind = _kind_of_literal(node.value)
+            if kind is None or not _set_once(situation, place.owner, match.group(1)):
+                return
+            speller = situation.spelling()
+            span = situation.range_of(node.targets[0])
+            where = Range(span.end_line, span.end_column, span.end_line, span.end_column)
+            edits = (TextEdit(where, f": {speller.of(f'Final[{kind}]')}"), *speller.imports())
+            yield Rewrite(f"Say that `{match.group(1)}` of `{owner.name}` is fixed (`Final`)", edits)
+            return
+
+
+def _kind_of_literal(node: ast.expr) -> str | None:
+    """The type of a literal; None if TorchScript has none for it."""
+    try:
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError):
+        return None
+    if type(value).__name__ in _SIMPLE:
+        return type(value).__name__
+    if not isinstance(value, (list, tuple)) or not value:
+        return None
+    kinds = [type(item).__name__ for item in value]
+    if any(kind not in _SIMPLE for kind in kinds):
+        return None
+    if isinstance(value, tuple):
+        return f"Tuple[{', '.join(kinds)}]"
+    return f"List[{kinds[0]}]" if len(set(kinds)) == 1 else None
 
 
 def global_values(situation: Situation, place: Place) -> Iterator[Rewrite]:

@@ -46,6 +46,39 @@ def _is_entrance(situation: Situation, place: Place) -> bool:
     return place.function.name == "forward" and place.owner is not None and place.owner.name == name
 
 
+def list_defaults(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``sizes=[1, 2]`` as None, for which the body makes the list."""
+    function = place.function
+    if "Mutable default parameters" not in place.said:
+        return
+    arguments = function.args
+    plain = arguments.args[len(arguments.args) - len(arguments.defaults) :]
+    pairs = [
+        *zip(plain, arguments.defaults, strict=True),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+    step = situation.indent(function.body[0])[len(situation.indent(function)) :] or "    "
+    edits: list[TextEdit] = []
+    above: list[str] = []
+    speller = situation.spelling()
+    for parameter, default in pairs:
+        if not isinstance(default, (ast.List, ast.Dict)):
+            continue
+        kind = situation.arrived(function, parameter.arg) or situation.type_of_name(function, parameter.arg)
+        if parameter.annotation is not None:
+            kind = situation.text(parameter.annotation)
+        if not holdable(kind) or "\n" in situation.text(default):
+            return
+        name, value = situation.range_of(parameter), situation.range_of(default)
+        span = Range(name.line, name.column + len(parameter.arg), value.end_line, value.end_column)
+        edits.append(TextEdit(span, f": {speller.of(f'Optional[{kind}]')} = None"))
+        above += [f"if {parameter.arg} is None:", f"{step}{parameter.arg} = {situation.text(default)}"]
+    first = _first(function)
+    if edits and situation.alone(first):
+        before = situation.before(first, "\n".join(above))
+        yield Rewrite("Make the default of a list in the body", (*edits, before, *speller.imports()))
+
+
 def _positions(situation: Situation, function: Definition, star: ast.arg) -> list[TextEdit] | None:
     """``*args`` as the parameters that arrived, and a tuple of them where the body reads it."""
     kind = situation.arrived(function, star.arg) or situation.type_of_name(function, star.arg) or "Tuple[()]"

@@ -1,0 +1,78 @@
+"""Results and conditional values of several types: the union is written down, and what is a device is made one."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation, holdable
+from ts_shape_server.model import Annotation
+
+_RETURNS = re.compile(
+    r"Previous return statement returned a value of type (?P<first>.*?) but this return statement returns a value of "
+    r"type (?P<second>.*?)$"
+    r"|Return value was annotated as having type (?P<written>.*?) but is actually of type (?P<actual>.*?)$",
+    re.MULTILINE,
+)
+_TYPE = re.compile(r"[\w\[\], ]+")
+
+
+def union(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``return x, aux`` in training and ``return x`` else: the result is annotated with both types."""
+    if _RETURNS.search(place.said) is None:
+        return
+    places = [situation.place(failure) for failure in situation.state.script.failures]
+    matches = [_RETURNS.search(item.said) for item in places if item is not None and item.function is place.function]
+    told = [_plain(text) for match in matches if match is not None for text in match.groups() if text is not None]
+    seen = [
+        situation.type_of(node.value)
+        for node in ast.walk(place.function)
+        if isinstance(node, ast.Return) and node.value is not None and situation.function_of(node) is place.function
+    ]
+    kinds = dict.fromkeys(part for kind in [*told, *seen] if kind for part in _members(kind))
+    if any(not holdable(kind) or not _TYPE.fullmatch(kind) for kind in kinds):
+        return
+    rest = [kind for kind in kinds if kind != "None"]
+    wanted = rest[0] if len(rest) == 1 else f"Union[{', '.join(rest)}]"
+    wanted = f"Optional[{wanted}]" if "None" in kinds else wanted
+    owner = situation.qualified(place.owner) if place.owner is not None else ""
+    edits = situation.annotated([Annotation(owner, place.function.name, "return", wanted, True)])
+    if edits:
+        yield Rewrite(f"Annotate the result of `{place.function.name}` as {wanted}", edits)
+
+
+def _plain(text: str) -> str:
+    """A type in torch's message as it is written."""
+    return re.sub(r"\s*\(inferred\)", "", text).strip().rstrip(".:").replace("NoneType", "None").strip()
+
+
+def _members(kind: str) -> list[str]:
+    """The types of a union, the type itself if it is none."""
+    for word in ("Union[", "Optional["):
+        if kind.startswith(word):
+            parts, depth = [""], 0
+            for sign in kind[len(word) : -1]:
+                depth += (sign == "[") - (sign == "]")
+                if sign == "," and depth == 0:
+                    parts.append("")
+                else:
+                    parts[-1] += sign
+            inner = [item for part in parts for item in _members(part.strip())]
+            return [*inner, *(["None"] if word == "Optional[" else [])]
+    return [kind]
+
+
+def devices(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``x.device if x.is_cuda else "cpu"`` with ``torch.device("cpu")``."""
+    if "type Device" not in place.said and "type torch.device" not in place.said and "torch.device" not in place.said:
+        return
+    edits = []
+    for node in ast.walk(place.statement):
+        for value in (node.body, node.orelse) if isinstance(node, ast.IfExp) else ():
+            other = node.orelse if isinstance(node, ast.IfExp) and value is node.body else getattr(node, "body", value)
+            literal = isinstance(value, ast.Constant) and isinstance(value.value, str)
+            if literal and isinstance(other, ast.Attribute) and other.attr == "device":
+                edits.append(situation.replace(value, f"{situation.torch_name()}.device({situation.text(value)})"))
+    if edits:
+        yield Rewrite("Write the name of a device as a device", (*edits, *situation.torch_import()))
