@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ts_shape_server.agent.infer import documented, shape_text, starting, values
 from ts_shape_server.agent.infer.documented import Written
@@ -35,10 +36,10 @@ class Start:
 
 
 def starts(
-    cls: type, drawn: Sequence[Drawn], said: Said
+    cls: type, drawn: Sequence[Drawn], said: Said, module: Any = None
 ) -> tuple[list[Start], Mapping[str, Hint], tuple[values.InputGuess, ...]]:
     """The starts in their order, the hints of the body, and the parameters that are left to their defaults."""
-    plain, known, omitted = starting.first_guess(cls, said.pinned)
+    plain, known, omitted = starting.first_guess(cls, said.pinned, module)
     written = _with_written(plain, said)
     agreeing = [
         Start(starting.first_guess(cls, {**item.inputs, **said.pinned})[0], item) for item in drawn if item.inputs
@@ -51,7 +52,7 @@ def starts(
     if said.pinned:
         # A pragma that cannot be true is told at the pragma; the class still has inputs.
         found.append(Start(tuple(replace(item, given=False) for item in plain)))
-        found.append(Start(starting.first_guess(cls, {})[0]))
+        found.append(Start(starting.first_guess(cls, {}, module)[0]))
     return found, known, omitted
 
 

@@ -265,7 +265,7 @@ def _search(
     deadline: float,
 ) -> Solved | tuple[Unsolved, int]:
     """The inputs for one instance, or why there are none and how many torch calls the best attempt made."""
-    starts, known, omitted = points.starts(cls, drawn, said)
+    starts, known, omitted = points.starts(cls, drawn, said, built.session.module)
     failed = search.NotFound(starts[0].inputs, Outcome(None, wishes={}), 0, True)
     for start in starts:
         inputs, built_with, longest = [start.inputs], bool(built.plan), context.remaining() * RUN_SHARE

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from ts_shape_server.agent.infer import annotated, records, shape_text, values
+from ts_shape_server.agent.infer import annotated, companions, records, shape_text, values
 from ts_shape_server.agent.infer.source import Hint, hints
 from ts_shape_server.agent.infer.values import (
     ConstantGuess,
@@ -87,13 +87,19 @@ def lengths() -> TensorGuess:
     return TensorGuess((BATCH,), "int64", SEQUENCE, SEQUENCE)
 
 
-def first_guess(cls: type, given: Mapping[str, InputGuess]) -> tuple[Inputs, dict[str, Hint], tuple[InputGuess, ...]]:
+def first_guess(
+    cls: type, given: Mapping[str, InputGuess], module: Any = None
+) -> tuple[Inputs, dict[str, Hint], tuple[InputGuess, ...]]:
     """Guesses for the parameters that have to be passed, the hints behind them, and those left to their defaults.
 
-    `given` holds what evidence knows by parameter name; it is taken as it is.
+    `given` holds what evidence knows by parameter name; it is taken as it is. `module` is an instance, where there is
+    one: a list is as long as what it has for each item.
     """
     forward = cls.forward  # type: ignore[attr-defined]  # only modules come here
     known = hints(forward)
+    for name, length in companions.lengths(forward, module).items():
+        if name in known and known[name].kind in ("", "list", "tuple"):
+            known[name].kind, known[name].length = "list", length
     required: list[InputGuess] = []
     omitted: list[InputGuess] = []
     try:
