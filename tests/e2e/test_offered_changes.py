@@ -114,6 +114,40 @@ async def test_annotations_and_shapes_are_offered_once_they_are_proven(tmp_path:
         assert all_of not in found
 
 
+HELPERS = """import torch
+from torch import nn
+
+
+def scaled(x, times=2):
+    return x * times
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(12, 4)
+
+    def forward(self, x):
+        return scaled(self.fc(x), 3)
+
+
+class Other(nn.Module):
+    def forward(self, x):
+        return scaled(torch.relu(x), 4)
+"""
+
+
+async def test_a_function_beside_the_classes_is_annotated_from_the_runs_that_call_it(tmp_path: Path) -> None:
+    async with editor(tmp_path, tmp_path / "cache") as session:
+        (tmp_path / "net.py").write_text(HELPERS, encoding="utf-8")
+        uri = session.open("net.py")
+        line, _ = place(HELPERS, "x, times")
+        all_of = "Annotate all parameters and the result of `scaled`"
+        found = await actions_until(session, uri, line, lambda actions: all_of in rewrites(actions))
+        text = applied(HELPERS, found[all_of])
+        assert "def scaled(x: torch.Tensor, times: int = 2) -> torch.Tensor:" in text
+
+
 def rewrites(actions: Iterable[object]) -> list[str]:
     """The titles of those that are no fixes."""
     return [

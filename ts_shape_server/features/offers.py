@@ -6,13 +6,16 @@ judged here; how it is run is not known here.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ts_shape_server.analysis.edits import annotate
+from ts_shape_server.analysis.edits import Definition, annotate
 from ts_shape_server.analysis.modules import FileClasses, ModuleClass, Signature
 from ts_shape_server.analysis.rewrites import Rewrite, annotation_title
+from ts_shape_server.analysis.scopes import FUNCTIONS, inner_blocks
+from ts_shape_server.analysis.signatures import signature
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.analysis.widening import widened
 from ts_shape_server.analysis.written import ShapeWriter
@@ -24,7 +27,8 @@ Promise = Literal["annotated", "read again", "runs"]
 @dataclass(frozen=True)
 class Offer:
     """`annotated`: it computes the same and TorchScript takes these places for what they are. ``read again``: the
-    report of the changed file says the same. ``runs``: it has a report, with the same constructor arguments.
+    report of the changed file says the same. ``runs``: it has a report, with the same constructor arguments. `also` are
+    further classes that must keep the promise.
     """
 
     class_name: str
@@ -32,6 +36,7 @@ class Offer:
     promise: Promise
     annotations: tuple[Annotation, ...] = ()
     preferred: bool = False
+    also: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -43,8 +48,13 @@ def offers(
 ) -> list[Offer]:
     """What could be changed where the cursor is, the narrowest first. Each still has to be proven."""
     around = [item for item in modules if _within(item.body, at)]
-    if not around or classes.syntax_error is not None:
+    if classes.syntax_error is not None:
         return []
+    if not around:
+        found = [
+            item for node in _functions(classes.tree.body) for item in _of_helper(source, classes, node, reports, at)
+        ]
+        return list({item.title: item for item in found}.values())
     module = max(around, key=lambda item: item.line)
     found = list(_annotations(source, classes, module, reports, at))
     report = reports.get(module.name)
@@ -65,28 +75,69 @@ def _annotations(
     probed = reports.get(module.name)
     if not known or (probed is None or probed.status != "ok"):
         return
-
-    def offer(items: Sequence[Annotation], title: str, preferred: bool = False) -> Iterator[Offer]:
-        edits, _ = annotate(source, classes, items)
-        if edits:
-            yield Offer(module.name, Rewrite(title, edits), "annotated", tuple(items), preferred)
-
+    offer = _Offering(source, classes, (module.name,))
     for method in module.methods:
-        if not _in_head(method, at):
-            continue
-        own = [item for item in known if item.function == method.name]
-        for parameter in method.parameters:
-            if parameter.range.contains(at.line, at.column) or parameter.end.contains(at.line, at.column):
-                for item in own:
-                    if item.name == parameter.name:
-                        yield from offer([item], annotation_title(item), item.needed)
-        yield from offer(own, f"Annotate all parameters and the result of `{method.name}`")
+        yield from _of_function(offer, method, known, at)
     attributes = [item for item in known if not item.function]
     for item in attributes:
         if f"self.{item.name}" in source.line(at.line):
             yield from offer([item], annotation_title(item), item.needed)
     if module.name_range.line == at.line and len(attributes) > 1:
         yield from offer(attributes, f"Annotate the attributes of `{module.name}`")
+
+
+@dataclass(frozen=True)
+class _Offering:
+    """Makes offers of annotations that all of these classes have to agree to."""
+
+    source: SourceText
+    classes: FileClasses
+    names: tuple[str, ...]
+
+    def __call__(self, items: Sequence[Annotation], title: str, preferred: bool = False) -> Iterator[Offer]:
+        edits, _ = annotate(self.source, self.classes, items)
+        if edits:
+            first, *also = self.names
+            yield Offer(first, Rewrite(title, edits), "annotated", tuple(items), preferred, tuple(also))
+
+
+def _of_function(offer: _Offering, function: Signature, known: Iterable[Annotation], at: Range) -> Iterator[Offer]:
+    """The annotations of the parameter under the cursor, and of the whole signature that it is in."""
+    if not _in_head(function, at):
+        return
+    own = [item for item in known if item.function == function.name]
+    for parameter in function.parameters:
+        if parameter.range.contains(at.line, at.column) or parameter.end.contains(at.line, at.column):
+            for item in own:
+                if item.name == parameter.name:
+                    yield from offer([item], annotation_title(item), item.needed)
+    yield from offer(own, f"Annotate all parameters and the result of `{function.name}`")
+
+
+def _of_helper(
+    source: SourceText, classes: FileClasses, node: Definition, reports: Mapping[str, Report], at: Range
+) -> Iterator[Offer]:
+    """The annotations of a function outside of all classes, from the classes whose run called it."""
+    callers = [
+        name
+        for name, report in reports.items()
+        if report.status == "ok"
+        and any(not item.owner and item.function == node.name for item in report.torchscript.annotations)
+    ]
+    if callers:
+        known = collected((reports[name] for name in callers), "")
+        offer = _Offering(source, classes, tuple(callers))
+        yield from _of_function(offer, signature(source, node, bound=False), known, at)
+
+
+def _functions(body: Iterable[ast.stmt]) -> Iterator[Definition]:
+    """The functions of a file that stand in no class and no function."""
+    for node in body:
+        if isinstance(node, FUNCTIONS):
+            yield node
+        elif not isinstance(node, ast.ClassDef):
+            for block in inner_blocks(node):
+                yield from _functions(block)
 
 
 def _in_head(method: Signature, at: Range) -> bool:

@@ -351,8 +351,10 @@ class Session:
             trials = Trials(service, self.workspace, snapshot, request)
             for offer in new:
                 report = document.known(offer.class_name).current
+                also = [document.known(name).current for name in offer.also]
                 if report is not None and offer.rewrite not in document.trying:
-                    document.trying[offer.rewrite] = self.keep(asyncio.ensure_future(trials.keeps(offer, report)))
+                    trying = trials.keeps(offer, report, [item for item in also if item is not None])
+                    document.trying[offer.rewrite] = self.keep(asyncio.ensure_future(trying))
         running = [document.trying[offer.rewrite] for offer in possible if offer.rewrite in document.trying]
         if running and seconds:
             await asyncio.wait(running, timeout=seconds)

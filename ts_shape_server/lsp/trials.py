@@ -90,12 +90,14 @@ class Trials:
     async def _harmless(self, changed: str, report: Report, known: Sequence[Report], interface: bool) -> bool:
         return await harmless(self.text, changed, report, known, self.beside, interface)
 
-    async def keeps(self, offer: Offer, report: Report) -> bool:
-        """Whether a change does what it promises."""
+    async def keeps(self, offer: Offer, report: Report, also: Sequence[Report] = ()) -> bool:
+        """Whether a change does what it promises, for the class and for those that it reaches `also`."""
         changed = SourceText(self.text).apply(offer.rewrite.edits)
         if offer.promise == "annotated":
-            trial = await self.beside(report, changed)
-            kept = annotated(offer, report, trial.torchscript)
+            kept = True
+            for item in (report, *also):
+                trial = await self.beside(item, changed)
+                kept = kept and annotated(offer, item, trial.torchscript)
         else:
             after = await self.alone(offer.class_name, changed)
             kept = after is not None and told(offer, report, after)

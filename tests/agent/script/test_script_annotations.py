@@ -147,3 +147,17 @@ class Net(nn.Module):
         "Net.forward.return": "Tensor",
     }
     check(load, source, expected)
+
+
+def test_an_annotation_of_a_function_beside_the_classes_is_read(load: Any) -> None:
+    source = """
+def scaled(x, times: int, bias=1):
+    return x * times + bias
+
+class Net(nn.Module):
+    def forward(self, x):
+        return scaled(x, 2)
+"""
+    expected = {"scaled.x": "Tensor", "scaled.times": "int", "scaled.bias": "int!", "scaled.return": "Tensor"}
+    own = {"Net.forward.x": "Tensor", "Net.forward.return": "Tensor"}
+    check(load, source, own | {f".{name}": kind for name, kind in expected.items()})

@@ -22,8 +22,11 @@ from ts_shape_server.agent.script.observe import Seen
 from ts_shape_server.agent.script.types import Type
 
 
-def collect(seen: Mapping[CodeType, Seen], pristine: nn.Module, used: nn.Module, path: str) -> list[dict[str, Any]]:
-    """The annotations of all functions and classes of the file at `path` that the run reached.
+def collect(
+    seen: Mapping[CodeType, Seen], pristine: nn.Module, used: nn.Module, path: str, namespace: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """The annotations of all functions and classes of the file at `path`, whose names `namespace` has, that the run
+    reached.
 
     `pristine` is an instance that has not run, `used` one that has: an attribute may have changed its type between.
     """
@@ -31,7 +34,7 @@ def collect(seen: Mapping[CodeType, Seen], pristine: nn.Module, used: nn.Module,
     static = _static_methods(used)
     for entry in seen.values():
         if entry.path == path and entry.code.co_name.isidentifier():
-            found.extend(_of_function(entry, entry.owner or static.get(entry.code)))
+            found.extend(_of_function(entry, entry.owner or static.get(entry.code), namespace))
     before = dict(pristine.named_modules())
     done: set[type] = set()
     for name, module in used.named_modules():
@@ -61,8 +64,8 @@ def _static_methods(module: nn.Module) -> dict[CodeType, type]:
     return found
 
 
-def _of_function(entry: Seen, kind: type | None) -> Iterator[dict[str, Any]]:
-    function = _function(kind, entry.name)
+def _of_function(entry: Seen, kind: type | None, namespace: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    function = _function(kind, entry, namespace)
     hints = getattr(function, "__annotations__", {}) if function is not None else {}
     scope = getattr(function, "__globals__", {})
     defaults = _defaults(function)
@@ -85,10 +88,11 @@ def _annotation(owner: str, function: str, name: str, kind: Type, needed: bool) 
     return {"owner": owner, "function": function, "name": name, "type": str(kind), "needed": needed}
 
 
-def _function(owner: type | None, name: str) -> Any:
+def _function(owner: type | None, entry: Seen, namespace: Mapping[str, Any]) -> Any:
     if owner is None:
-        return None
-    member = vars(owner).get(name)
+        found = inspect.unwrap(namespace[entry.name]) if callable(namespace.get(entry.name)) else None
+        return found if getattr(found, "__code__", None) is entry.code else None
+    member = vars(owner).get(entry.name)
     member = member.fget if isinstance(member, property) else member
     return inspect.unwrap(getattr(member, "__func__", member)) if member is not None else None
 

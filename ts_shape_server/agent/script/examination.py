@@ -36,7 +36,7 @@ def examined(session: Session, tracing: bool = True) -> dict[str, Any]:
         "script": script,
         "trace": traced(session).to_json() if tracing and _traceable(session) else {"ok": None, "warnings": []},
         "annotations": [
-            *collect_annotations(seen, session.pristine, used, session.context.path),
+            *collect_annotations(seen, session.pristine, used, session.context.path, session.run.namespace),
             *known["annotations"],
         ],
         "facts": known["facts"],
