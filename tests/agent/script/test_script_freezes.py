@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -196,6 +198,26 @@ class Net(nn.Module):
         return out
 """
     check(load, source, second={"x": {"tensor": [4, 3]}})
+
+
+def test_what_an_installed_package_freezes_is_told_where_it_is_used(load: Any, tmp_path: Path) -> None:
+    package = tmp_path / "site-packages" / "ts_shape_installed.py"
+    package.parent.mkdir()
+    package.write_text("def scaled(x):\n    return x * float(x.sum())\n", encoding="utf-8")
+    sys.path.insert(0, str(package.parent))
+    source = """
+from ts_shape_installed import scaled
+
+class Net(nn.Module):
+    def forward(self, x):
+        return scaled(x) + 1
+        #      ^^^^^^^^^ freezes this number
+"""
+    try:
+        check(load, source)
+    finally:
+        sys.path.remove(str(package.parent))
+        sys.modules.pop("ts_shape_installed", None)
 
 
 def test_a_number_that_numpy_draws_is_frozen(load: Any) -> None:

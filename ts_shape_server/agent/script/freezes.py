@@ -17,7 +17,7 @@ import torch
 
 from ts_shape_server.agent.script import edits
 from ts_shape_server.agent.script.locate import Place
-from ts_shape_server.agent.script.observe import is_foreign
+from ts_shape_server.agent.script.observe import innermost
 
 _FRAME = re.compile(r"^(?P<path>.+?)\((?P<line>\d+)\): ")
 _LISTS = frozenset({"unbind", "split", "chunk", "tensor_split", "split_with_sizes", "unsafe_split", "unsafe_chunk"})
@@ -106,10 +106,8 @@ def _place(node: Any, name: str) -> Place | None:
     """The call of an operator of that name in the innermost line of the user's that a node comes from, else the line's
     statement.
     """
-    for path, line in _frames(node.sourceRange()):
-        if not is_foreign(path):
-            return _expression(path, line, name)
-    return None
+    found = innermost(_frames(node.sourceRange()), lambda item: item[0])
+    return None if found is None else _expression(*found, name)
 
 
 def _frames(text: str) -> Iterator[tuple[str, int]]:

@@ -10,10 +10,10 @@ import inspect
 import os
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -24,6 +24,7 @@ from ts_shape_server.agent.script.types import Type
 _TORCH = os.path.dirname(os.path.abspath(torch.__file__)) + os.sep
 _STANDARD = os.path.normpath(sysconfig.get_path("stdlib")) + os.sep
 _AGENT = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+T = TypeVar("T")
 _SKIPPED_FLAGS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
@@ -53,8 +54,11 @@ def is_users(path: str, root: str, own: str) -> bool:
     """Whether a file is the user's to change: `own`, and what lies in the workspace but is not installed there."""
     if path == own:
         return True
-    inside = path.startswith(os.path.join(root, ""))
-    return inside and not any(part in path[len(root) :] for part in ("site-packages", "dist-packages"))
+    return path.startswith(os.path.join(root, "")) and not _is_installed(path[len(root) :])
+
+
+def _is_installed(path: str) -> bool:
+    return "site-packages" in path or "dist-packages" in path
 
 
 def is_foreign(path: str) -> bool:
@@ -62,6 +66,14 @@ def is_foreign(path: str) -> bool:
     if not path or path.startswith(("<", _AGENT, _TORCH)):
         return True
     return path.startswith(_STANDARD) and "site-packages" not in path
+
+
+def innermost(items: Iterable[T], path_of: Callable[[T], str]) -> T | None:
+    """Of things from the inside out, such as frames, the first in code of the user's; else the first in an installed
+    package. None where all are Python's, torch's or the agent's.
+    """
+    known = [item for item in items if not is_foreign(path_of(item))]
+    return next((item for item in known if not _is_installed(path_of(item))), known[0] if known else None)
 
 
 def watch(call: Callable[[], Any], before: dict[CodeType, Seen] | None = None) -> tuple[Any, dict[CodeType, Seen]]:

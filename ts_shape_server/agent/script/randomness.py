@@ -15,7 +15,7 @@ from typing import Any
 
 from ts_shape_server.agent.script import locate
 from ts_shape_server.agent.script.locate import Place
-from ts_shape_server.agent.script.observe import is_foreign
+from ts_shape_server.agent.script.observe import innermost
 
 _NO_DRAW = ("seed", "getstate", "setstate", "get_state", "set_state")
 
@@ -34,10 +34,13 @@ def draws(call: Callable[[], Any]) -> list[Place]:
     found: dict[Place, None] = {}
 
     def note(frame: FrameType | None) -> None:
-        while frame is not None and is_foreign(frame.f_code.co_filename):
+        steps: list[FrameType] = []
+        while frame is not None:
+            steps.append(frame)
             frame = frame.f_back
-        if frame is not None:
-            found[locate.expression(frame.f_code, frame.f_lasti, frame.f_lineno)] = None
+        drawing = innermost(steps, lambda item: item.f_code.co_filename)
+        if drawing is not None:
+            found[locate.expression(drawing.f_code, drawing.f_lasti, drawing.f_lineno)] = None
 
     with contextlib.ExitStack() as stack:
         for module in (random, sys.modules.get("numpy.random")):

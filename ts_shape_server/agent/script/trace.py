@@ -15,16 +15,16 @@ import textwrap
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 import torch
 
 from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.runs import Run
-from ts_shape_server.agent.script import freezes, locate, randomness
-from ts_shape_server.agent.script.observe import is_foreign
+from ts_shape_server.agent.script import freezes, locate, observe, randomness
 
+_PLUMBING = ("_tensor.py", "warnings.py", "overrides.py", __file__)
 _CONSTANT = "registered as constants"
 _WORDS = (
     (
@@ -251,14 +251,15 @@ def _traced(module: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -
 
 def _raised_at(error: Exception) -> dict[str, Any] | None:
     """The user's innermost expression that an error came from."""
+    steps: list[TracebackType] = []
     trace = error.__traceback__
-    place = None
     while trace is not None:
-        code = trace.tb_frame.f_code
-        if not is_foreign(code.co_filename):
-            place = locate.json_location(locate.expression(code, trace.tb_lasti, trace.tb_lineno))
+        steps.insert(0, trace)
         trace = trace.tb_next
-    return place
+    found = observe.innermost(steps, lambda item: item.tb_frame.f_code.co_filename)
+    if found is None:
+        return None
+    return locate.json_location(locate.expression(found.tb_frame.f_code, found.tb_lasti, found.tb_lineno))
 
 
 def _why(error: Exception) -> str:
@@ -280,11 +281,10 @@ def _untraceable(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
 
 def _noted(text: str, frame: FrameType | None) -> Iterator[_Noted]:
     """The warning at the innermost frame of the user's, unless it only guards an error."""
-    inner: FrameType | None = None
-    while frame is not None and is_foreign(frame.f_code.co_filename):
-        plumbing = frame.f_code.co_filename.endswith(("_tensor.py", "warnings.py", "overrides.py"))
-        inner = inner or (None if plumbing or frame.f_code.co_filename == __file__ else frame)
-        frame = frame.f_back
+    frames = list(_outwards(frame))
+    frame = observe.innermost(frames, lambda item: item.f_code.co_filename)
+    inner = next((item for item in frames if not item.f_code.co_filename.endswith(_PLUMBING)), None)
+    inner = None if inner is frame else inner
     if frame is None or _guards_an_error(inner or frame) or _guards_an_error(frame):
         return
     words = next((sentence for pattern, sentence in _WORDS if re.search(pattern, text)), text.split(". ")[0])
@@ -294,7 +294,17 @@ def _noted(text: str, frame: FrameType | None) -> Iterator[_Noted]:
         return
     if _SIZE.search(source):
         words = words.replace("depends on a Tensor's values", "depends on a size")
-    yield _Noted(_failure(words, place, text), _CONSTANT in text, inner is not None)
+    yield _Noted(
+        _failure(words, place, text),
+        _CONSTANT in text,
+        inner is not None and observe.is_foreign(inner.f_code.co_filename),
+    )
+
+
+def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
 
 
 def _source(place: dict[str, Any]) -> str:
