@@ -44,7 +44,7 @@ def places(found: Iterable[Record]) -> str:
     failing = [record for record in found if record["compiled"] is False]
     every = Counter(place for record in failing for place in record["places"])
     first = Counter(record["first"] for record in failing if record["first"])
-    names = ("exact", "line", "other", "unmarked", "none")
+    names = ("exact", "inside", "line", "other", "unmarked", "none")
     rows = [
         f"| {name} | {_share(every[name], sum(every.values()))} | {_share(first[name], sum(first.values()))} |"
         for name in names
