@@ -41,6 +41,21 @@ class Net(nn.Module):
         #   ^^^^^^^^^^^^^^ `x.size(0) ** 2` is 4.0 in TorchScript, 4 in Python
         return torch.full([2], n)
 """,
+    "in a class that a function makes": """
+def doubled(x):
+    return x * 2
+
+def scaled(function):
+    class Scaled(nn.Module):
+        def forward(self, x):
+            y = function(x)
+            n = x.size(0) ** 2
+            #   ^^^^^^^^^^^^^^ `x.size(0) ** 2` is 4.0 in TorchScript, 4 in Python
+            return y.long() * 0 + torch.tensor(n)
+    return Scaled
+
+Net = scaled(doubled)
+""",
     "a rounded number": """
 class Net(nn.Module):
     def forward(self, x):

@@ -22,6 +22,7 @@ from torch import nn
 from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.script import edits
 from ts_shape_server.agent.script.compiler import Compiler
+from ts_shape_server.agent.script.expressions import compiled_like
 from ts_shape_server.agent.script.locate import Place
 from ts_shape_server.agent.script.problem import Search
 from ts_shape_server.agent.script.session import Session
@@ -124,7 +125,7 @@ class _Cutting:
         function = inspect.unwrap(type(part).forward)
         code = function.__code__
         found = search.sources.function_at(code.co_filename, code.co_firstlineno)
-        if found is None or found.tree.name != code.co_name or code.co_freevars:
+        if found is None or found.tree.name != code.co_name:
             raise LookupError(code.co_name)
         self._function, self._parsed = function, found
 
@@ -188,14 +189,17 @@ class _Cutting:
     def _eager(self, number: int, value: ast.expr) -> Any:
         tree = ast.parse(ast.unparse(self._parsed.tree)).body[0]
         assert isinstance(tree, ast.FunctionDef)
-        tree.decorator_list, tree.returns = [], None
-        for argument in [*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs]:
-            argument.annotation = None
         tree.body = [*tree.body[:number], ast.Return(ast.parse(ast.unparse(value), mode="eval").body)]
-        scope = {**self._function.__globals__}
-        exec(compile(ast.fix_missing_locations(ast.Module([tree], [])), "<cut>", "exec"), scope)
+        whole = self._function
+        code = compiled_like(whole.__code__, tree)
+        if code is None:
+            raise LookupError(tree.name)
+        cells = dict(zip(whole.__code__.co_freevars, whole.__closure__ or ()))
+        closure = tuple(cells[name] for name in code.co_freevars)
+        cut = python.FunctionType(code, whole.__globals__, tree.name, whole.__defaults__, closure)
+        cut.__kwdefaults__ = whole.__kwdefaults__
         module = self._session.fresh().get_submodule(self._call.name)
-        module.forward = python.MethodType(scope[tree.name], module)
+        module.forward = python.MethodType(cut, module)
         return self._run(module)
 
     def _scripted(self, number: int, value: ast.expr) -> Any:

@@ -118,6 +118,16 @@ def _instrumented(parsed: Parsed, function: Any, recorder: _Recorder) -> CodeTyp
     if old is None or old.co_name != parsed.tree.name or parsed.tree.args.posonlyargs:
         return None
     tree = copy.deepcopy(parsed.tree)
+    wrapper = _Wrapper(parsed, recorder)
+    tree.body = wrapper.block(tree.body)
+    code = compiled_like(old, tree)
+    return code if code is not None and code.co_freevars == old.co_freevars else None
+
+
+def compiled_like(old: CodeType, tree: ast.FunctionDef) -> CodeType | None:
+    """The code of another version of a function, without its annotations, decorators and the values of its defaults;
+    names from around it stay free. `tree` is changed. None where it does not compile.
+    """
     tree.decorator_list = []
     tree.returns = None
     for argument in ast.walk(tree.args):
@@ -125,8 +135,6 @@ def _instrumented(parsed: Parsed, function: Any, recorder: _Recorder) -> CodeTyp
             argument.annotation = None
     tree.args.defaults = [ast.Constant(None) for _ in tree.args.defaults]
     tree.args.kw_defaults = [None if item is None else ast.Constant(None) for item in tree.args.kw_defaults]
-    wrapper = _Wrapper(parsed, recorder)
-    tree.body = wrapper.block(tree.body)
     free = [ast.Assign([ast.Name(name, ast.Store())], ast.Constant(None)) for name in old.co_freevars]
     outer = ast.parse("def outer(): pass").body[0]
     assert isinstance(outer, ast.FunctionDef)
@@ -136,8 +144,7 @@ def _instrumented(parsed: Parsed, function: Any, recorder: _Recorder) -> CodeTyp
         compiled = compile(unit, old.co_filename, "exec")
     except (SyntaxError, ValueError):
         return None
-    code = _find(_find(compiled, "outer"), tree.name)
-    return code if code is not None and code.co_freevars == old.co_freevars else None
+    return _find(_find(compiled, "outer"), tree.name)
 
 
 def _find(code: CodeType | None, name: str) -> CodeType | None:
