@@ -30,13 +30,13 @@ def test_each_call_of_a_chosen_function_names_it(tmp_path: Path) -> None:
                 pool = F.avg_pool2d if x.dim() == 4 else F.avg_pool3d
                 return pool(blur(x, self.win), 2)
         """
-    chain = (
-        "        if x.dim() == 4:\n            out = F.conv2d(out, weight=win)\n        elif x.dim() == 5:\n"
-        "            out = F.conv3d(out, weight=win)\n        else:\n"
+    choice = '        conv = "conv2d"\n    elif x.dim() == 5:\n'
+    calls = (
+        '        if conv == "conv2d":\n            out = F.conv2d(out, weight=win)\n        else:\n'
+        "            out = F.conv3d(out, weight=win)  # kept\n"
     )
-    choice = "        if x.dim() == 4:\n            return F.avg_pool2d(blur(x, self.win), 2)\n        else:\n"
-    text = check(tmp_path, source, chain, choice, "raise NotImplementedError(x.shape)", example=IMAGE)
-    assert "pool =" not in text
+    pools = '        if pool == "avg_pool2d":\n            return F.avg_pool2d(blur(x, self.win), 2)\n        else:\n'
+    check(tmp_path, source, choice, calls, pools, "raise NotImplementedError(x.shape)", example=IMAGE)
 
 
 def test_a_function_that_gets_a_module_of_the_class_is_its_method(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ CASES = {
         "if not torch.jit.is_scripting():\n            parts = tuple(parts)",
     ),
     "a passed tuple": ("return x + x.new_zeros(tuple(x.size()))", "return x + x.new_zeros(x.size())"),
+    "a product of matrices, one of them sparse": ("return torch.spmm(x, x.t())", "return torch.mm(x, x.t())"),
     "a question for a Tensor": (
         "if not torch.is_tensor(x):\n            raise TypeError()\n        return x * 2",
         "if not isinstance(x, torch.Tensor):",

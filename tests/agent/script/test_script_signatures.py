@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from repairs import check
 
+from ts_shape_server.analysis.rewrites import PLAIN, SIGNATURE
+
 CASES = {
     "a result that depends on the mode": (
         "if self.training:\n            return x, x * 2\n        return x  # kept",
@@ -28,6 +30,16 @@ CASES = {
     "a pair that is first set in forward": (
         "self.pair = (x, x * 2)\n        return self.pair[0] + self.pair[1]",
         "self.pair = (torch.empty(0), torch.empty(0))",
+    ),
+    "an attribute that something asks for": (
+        "self.size = x.size()\n        return self.fc(x)\n\n    def flops(self):\n"
+        '        return self.size[0] if hasattr(self, "size") else 0',
+        "if not torch.jit.is_scripting():\n            self.size = x.size()\n",
+    ),
+    "a parameter that may be None": (
+        "return self.scaled(x, 2, x)\n\n    def scaled(self, x, times, by=None):\n        if by is None:\n"
+        "            by = x * 3\n        return x * times * by",
+        "def scaled(self, x, times: int, by: Optional[Tensor] = None):",
     ),
     "a list as a default": (
         "return self.scaled(x)\n\n    def scaled(self, x, sizes=[1, 2]):\n        for size in sizes:\n"
@@ -51,4 +63,5 @@ class Net(nn.Module):
 @pytest.mark.parametrize("name", CASES)
 def test_one_type_is_written_where_there_are_several_or_none(tmp_path: Path, name: str) -> None:
     body, expected = CASES[name]
-    check(tmp_path, f"{HEAD}{body}\n", expected)
+    depth = SIGNATURE if name.startswith("a result") else PLAIN
+    check(tmp_path, f"{HEAD}{body}\n", expected, depth=depth)

@@ -109,6 +109,7 @@ def first_set(situation: Situation, place: Place) -> Iterator[Rewrite]:
         return
     name = found.group("name") or found.group("other")
     if any(isinstance(node, ast.Constant) and node.value == name for node in ast.walk(situation.tree)):
+        yield from _in_python_only(situation, place, name)
         return
     kinds = {situation.type_of(value) for value in _set_to(place.owner, name)} - {None}
     kind = kinds.pop() if len(kinds) == 1 else None
@@ -127,6 +128,19 @@ def first_set(situation: Situation, place: Place) -> Iterator[Rewrite]:
     if edit is not None:
         extra = situation.torch_import() if "torch" in text else []
         yield Rewrite(f"Set `self.{name}` in `__init__` first", (edit, *typed, *extra))
+
+
+def _in_python_only(situation: Situation, place: Place, name: str) -> Iterator[Rewrite]:
+    """Of an attribute that something asks for with `hasattr`: the script does not set it."""
+    statement = place.statement
+    if not isinstance(statement, ast.Assign) or not situation.alone(statement) or "\n" in situation.text(statement):
+        return
+    step = situation.indent(place.function.body[0])[len(situation.indent(place.function)) :] or "    "
+    text = f"if not {situation.torch_name()}.jit.is_scripting():\n{step}".replace(
+        "\n", situation.source.newline + situation.indent(statement)
+    )
+    edits = (situation.replace(statement, text + situation.text(statement)), *situation.torch_import())
+    yield Rewrite(f"Set `self.{name}` where Python runs only", edits)
 
 
 def _set_to(owner: ast.ClassDef, name: str) -> Iterator[ast.expr]:

@@ -8,62 +8,54 @@ import ast
 import re
 from collections.abc import Iterator
 
-from ts_shape_server.analysis.rewrites.building import removal
 from ts_shape_server.analysis.rewrites.extraction import has_long_strings
 from ts_shape_server.analysis.rewrites.situation import Definition, Place, Rewrite, Situation
 from ts_shape_server.model import TextEdit
 
 
 def chosen_function(situation: Situation, place: Place) -> Iterator[Rewrite]:
-    """``if d == 2: conv = F.conv2d`` and so on: each call of `conv` asks the same and names the function."""
+    """``if d == 2: conv = F.conv2d`` and so on: `conv` is the name of the function, and each call asks which it is."""
     for chain in ast.walk(place.function):
         choice = _choice(situation, chain)
         if choice is None:
             continue
-        name, pairs, other = choice
+        name, functions = choice
+        named = {situation.text(item).rpartition(".")[2]: situation.text(item) for item in functions}
         uses = [node for node in ast.walk(place.function) if isinstance(node, ast.Name) and node.id == name]
         calls = [node for node in uses if isinstance(node.ctx, ast.Load)]
-        end = getattr(chain, "end_lineno", None) or 0
-        names = [node for node in ast.walk(place.function) if isinstance(node, ast.Name)]
-        stored = {node.id for node in names if node.lineno > end and not isinstance(node.ctx, ast.Load)}
-        tested = {node.id for test, _ in pairs for node in ast.walk(test) if isinstance(node, ast.Name)}
         about = place.statement in ast.walk(chain) or any(node in ast.walk(place.statement) for node in calls)
-        stores = 1 if isinstance(chain, ast.Assign) else len(pairs) + (other is not None)
-        if not about or not calls or len(uses) - len(calls) != stores or stored & tested:
+        stores = 1 if isinstance(chain, ast.Assign) else len(functions)
+        if not about or not calls or len(uses) - len(calls) != stores or len(named) != len(functions) or stores == 0:
             continue
-        edits = [_by_name(situation, place.function, node, pairs, other) for node in calls]
-        made = [edit for edit in edits if edit is not None]
-        if len(made) == len(calls) and isinstance(chain, ast.stmt):
-            yield Rewrite(f"Call what `{name}` stands for", (*_without(situation, chain), *made))
+        made = [edit for node in calls if (edit := _by_name(situation, place.function, node, named)) is not None]
+        if len(made) == len(calls):
+            words = [situation.replace(item, f'"{situation.text(item).rpartition(".")[2]}"') for item in functions]
+            yield Rewrite(f"Call what `{name}` stands for", (*words, *made))
             return
 
 
-def _choice(situation: Situation, node: ast.AST) -> tuple[str, list[tuple[ast.expr, ast.expr]], ast.expr | None] | None:
-    """The name that an ``if`` or a conditional expression gives one of several functions, the conditions with the
-    function for each, and the function of ``else``.
-    """
+def _choice(situation: Situation, node: ast.AST) -> tuple[str, list[ast.expr]] | None:
+    """The name that an ``if`` or a conditional expression gives one of several functions, and these."""
     if isinstance(node, ast.Assign) and isinstance(node.value, ast.IfExp) and isinstance(node.targets[0], ast.Name):
-        value = node.value
-        plain = _is_function(situation, value.body) and _is_function(situation, value.orelse)
-        return None if not plain else (node.targets[0].id, [(value.test, value.body)], value.orelse)
-    pairs: list[tuple[ast.expr, ast.expr]] = []
+        pair = [node.value.body, node.value.orelse]
+        return (node.targets[0].id, pair) if all(_is_function(situation, item) for item in pair) else None
     names: set[str] = set()
-    current: ast.AST = node
-    while isinstance(current, ast.If):
-        found = _set_function(situation, current.body)
+    functions: list[ast.expr] = []
+    block: list[ast.stmt] = [node] if isinstance(node, ast.If) else []
+    while len(block) == 1 and isinstance(block[0], ast.If):
+        found = _set_function(situation, block[0].body)
         if found is None:
             return None
         names.add(found[0])
-        pairs.append((current.test, found[1]))
-        rest = current.orelse
-        if not rest or isinstance(rest[0], ast.Raise):
-            return (names.pop(), pairs, None) if len(names) == 1 else None
-        if len(rest) != 1 or not isinstance(rest[0], ast.If):
-            last = _set_function(situation, rest)
-            names |= {last[0]} if last is not None else set()
-            return (names.pop(), pairs, last[1]) if last is not None and len(names) == 1 else None
-        current = rest[0]
-    return None
+        functions.append(found[1])
+        block = block[0].orelse
+    last = _set_function(situation, block) if block else None
+    if last is not None:
+        names.add(last[0])
+        functions.append(last[1])
+    elif block and not isinstance(block[0], ast.Raise):
+        return None
+    return (names.pop(), functions) if len(names) == 1 and len(functions) > 1 else None
 
 
 def _set_function(situation: Situation, block: list[ast.stmt]) -> tuple[str, ast.expr] | None:
@@ -81,14 +73,8 @@ def _is_function(situation: Situation, node: ast.expr) -> bool:
     return path in top or bool(re.fullmatch(r"torch\.(\w+\.)*[a-z]\w*", path))
 
 
-def _by_name(
-    situation: Situation,
-    function: Definition,
-    use: ast.Name,
-    pairs: list[tuple[ast.expr, ast.expr]],
-    other: ast.expr | None,
-) -> TextEdit | None:
-    """The statement of a call once for each function that is meant."""
+def _by_name(situation: Situation, function: Definition, use: ast.Name, named: dict[str, str]) -> TextEdit | None:
+    """The statement of a call once for each function that may be meant."""
     call, statement = situation.parents.get(use), situation.statement_of(use)
     if not isinstance(call, ast.Call) or call.func is not use or statement is None or not situation.alone(statement):
         return None
@@ -98,26 +84,10 @@ def _by_name(
         return None
     step = situation.indent(function.body[0])[len(situation.indent(function)) :] or "    "
     lines: list[str] = []
-    for test, named in pairs:
-        word = "elif" if lines else "if"
-        lines += [
-            f"{word} {situation.text(test)}:",
-            step + situation.text_with(statement, {use.id: situation.text(named)}),
-        ]
-    last = f'raise ValueError("`{use.id}` has no value")'
-    if other is not None:
-        last = situation.text_with(statement, {use.id: situation.text(other)})
-    lines += ["else:", step + last]
+    for number, (word, text) in enumerate(named.items()):
+        head = f'{"elif" if number else "if"} {use.id} == "{word}":' if number < len(named) - 1 else "else:"
+        lines += [head, step + situation.text_with(statement, {use.id: text})]
     return situation.replace(statement, (situation.source.newline + situation.indent(statement)).join(lines))
-
-
-def _without(situation: Situation, chain: ast.stmt) -> list[TextEdit]:
-    """The chain without what it sets: it goes, unless it also raises."""
-    block = situation.block_of(chain) or []
-    raises = any(isinstance(node, ast.Raise) for node in ast.walk(chain))
-    if not raises and len(block) > 1 and situation.alone(chain):
-        return [removal(situation, chain)]
-    return [situation.replace(node, "pass") for node in ast.walk(chain) if isinstance(node, ast.Assign)]
 
 
 def given_module(situation: Situation, place: Place) -> Iterator[Rewrite]:

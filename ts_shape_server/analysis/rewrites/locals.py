@@ -159,6 +159,18 @@ def renamed(situation: Situation, place: Place) -> Iterator[Rewrite]:
         yield Rewrite(f"Call the new value of `{name}` by another name, `{new}`", tuple(edits))
 
 
+def may_be_none(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``mask=None`` that scripts as a Tensor: it is optional."""
+    match = re.search(r"write `(?P<name>\w+): (?P<kind>Optional\[.*\]) = None`", place.failure.message)
+    if match is None:
+        return
+    owner = situation.qualified(place.owner) if place.owner is not None else ""
+    written = Annotation(owner, place.function.name, match.group("name"), match.group("kind"), True)
+    edits = situation.annotated([written])
+    if edits:
+        yield Rewrite(f"Annotate `{written.name}` as {written.type}", edits)
+
+
 def alternative(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``mode = given if given else "mean"``: a parameter that only None arrived in has the type of what stands in."""
     if "if-expression's true branch has type" not in place.said and "Could not cast value of type" not in place.said:

@@ -254,6 +254,19 @@ def _dtype_of(situation: Situation, node: ast.expr) -> str | None:
     return _TENSOR_TYPES.get(path.removeprefix("torch."))
 
 
+def sparse_products(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``torch.spmm(adjacency, x)`` as ``torch.mm``, which takes sparse matrices as well."""
+    if "aten::spmm" not in place.said:
+        return
+    edits = [
+        situation.replace(node.func, f"{situation.torch_name()}.mm")
+        for node in ast.walk(place.function)
+        if isinstance(node, ast.Call) and situation.means(node.func, "torch.spmm") and not node.keywords
+    ]
+    if edits:
+        yield Rewrite("Write `spmm` as `mm`", (*edits, *situation.torch_import()))
+
+
 def asked_types(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``torch.is_tensor(x)`` as ``isinstance(x, torch.Tensor)``."""
     edits = []

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation, holdable
+from ts_shape_server.analysis.rewrites.situation import SIGNATURE, Place, Rewrite, Situation, holdable
 from ts_shape_server.model import Annotation
 
 _RETURNS = re.compile(
@@ -39,7 +39,7 @@ def union(situation: Situation, place: Place) -> Iterator[Rewrite]:
     owner = situation.qualified(place.owner) if place.owner is not None else ""
     edits = situation.annotated([Annotation(owner, place.function.name, "return", wanted, True)])
     if edits:
-        yield Rewrite(f"Annotate the result of `{place.function.name}` as {wanted}", edits)
+        yield Rewrite(f"Annotate the result of `{place.function.name}` as {wanted}", edits, SIGNATURE)
 
 
 def _plain(text: str) -> str:
