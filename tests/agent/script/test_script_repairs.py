@@ -155,7 +155,45 @@ def test_modules_zipped_with_values_are_enumerated(tmp_path: Path) -> None:
                     total = total + layer(output)
                 return total
         """
-    check(tmp_path, source, "for index, layer in enumerate(self.layers):", "output = outputs[index]")
+    text = check(tmp_path, source, "for index, layer in enumerate(self.layers):")
+    assert "if index < len(outputs):\n" in text
+    assert "    output = outputs[index]\n" in text
+
+
+def test_a_comprehension_over_modules_and_values_is_a_loop_that_ends_with_the_shorter(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(3)])
+
+            def forward(self, x):
+                parts = [x, x + 1]
+                layer = 2
+                return layer * torch.stack([layer(part) for part, layer in zip(parts, self.layers)])
+        """
+    check(tmp_path, source, "items: List[Tensor] = []", "if index < len(parts):", "torch.stack(items)")
+
+
+def test_methods_that_are_made_for_several_classes_have_the_same_name(tmp_path: Path) -> None:
+    source = """
+        class Other(nn.Module):
+            def _layers_at(self, index):
+                return index
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(2)])
+
+            def forward(self, x):
+                for number in range(4):
+                    x = self.layers[number % 2](x)
+                return x
+        """
+    check(tmp_path, source, "self._layers_at(number % 2, x)")
+    heir = source.replace("class Net(nn.Module)", "class Net(Other)")
+    check(tmp_path, heir, "self._layers_at_2(number % 2, x)")
 
 
 def test_a_module_without_weights_is_built_once(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from ts_shape_server.analysis.rewrites import (
     results,
     values,
     variadic,
+    zips,
 )
 from ts_shape_server.analysis.rewrites.situation import LEAVES, PLAIN, SIGNATURE, Place, Rewrite, Rewriter, Situation
 from ts_shape_server.model import Annotation, Failure
@@ -34,7 +35,7 @@ _REWRITERS: tuple[Rewriter, ...] = (
     values.truth,
     indexing.enumerated,
     indexing.chosen,
-    indexing.zipped,
+    zips.zipped,
     loops.part_of_modules,
     loops.part_called,
     indexing.named,

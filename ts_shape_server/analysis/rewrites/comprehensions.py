@@ -10,23 +10,42 @@ import ast
 from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation, holdable
+from ts_shape_server.model import TextEdit
 
 
 def written_out(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``ys = [f(x) for x in xs if x.dim() > 1]`` as a loop that appends."""
+    if "Comprehension ifs are not supported" not in place.said:
+        return
+    node = place.node if isinstance(place.node, ast.ListComp) else next(iter(_comprehensions(place.statement)), None)
+    if node is None:
+        return
+    generator = node.generators[0]
+    names = own_names(situation, place, node)
+    tests = [situation.text_with(item, names) for item in generator.ifs]
+    test = tests[0] if len(tests) == 1 else " and ".join(f"({item})" for item in tests)
+    head = f"{situation.text_with(generator.target, names)} in {situation.text(generator.iter)}"
+    edits = as_loop(situation, place, node, head, test)
+    if edits is not None:
+        yield Rewrite("Write the comprehension out as a loop", tuple(edits))
+
+
+def as_loop(
+    situation: Situation, place: Place, node: ast.ListComp, head: str, test: str, first: tuple[str, ...] = ()
+) -> list[TextEdit] | None:
+    """A comprehension as a loop in front of its statement, or in its place: ``for HEAD: if TEST: FIRST…, append``.
+
+    None where something else would be evaluated in another order, or its type is unknown.
+    """
     statement = place.statement
-    if "Comprehension ifs are not supported" not in place.said or not situation.alone(statement):
-        return
+    kind = situation.type_of(node)
     if not isinstance(statement, (ast.Assign, ast.Return, ast.Expr, ast.AugAssign, ast.AnnAssign)):
-        return
-    node = place.node if isinstance(place.node, ast.ListComp) else next(iter(_comprehensions(statement)), None)
-    kind = situation.type_of(node) if node is not None else None
-    if node is None or not holdable(kind) or not _comes_first(situation, node, statement):
-        return
+        return None
+    if not situation.alone(statement) or not holdable(kind) or not _comes_first(situation, node, statement):
+        return None
     (generator, *more) = node.generators
     if more or generator.is_async or node.lineno != node.end_lineno:
-        return
-    names = {item: situation.free_name(item, place.function) for item in _hidden(place, node)}
+        return None
     plain = isinstance(statement, ast.Assign) and statement.value is node and len(statement.targets) == 1
     target = statement.targets[0] if isinstance(statement, ast.Assign) and plain else None
     whole = isinstance(target, ast.Name) and target.id not in {
@@ -35,21 +54,24 @@ def written_out(situation: Situation, place: Place) -> Iterator[Rewrite]:
     name = target.id if isinstance(target, ast.Name) and whole else situation.free_name("items", place.function)
     speller = situation.spelling()
     step = situation.indent(place.function.body[0])[len(situation.indent(place.function)) :] or "    "
-    tests = [situation.text_with(item, names) for item in generator.ifs]
-    test = tests[0] if len(tests) == 1 else " and ".join(f"({item})" for item in tests)
     typed = "" if whole and _is_typed(place, name) else f": {speller.of(kind or '')}"
+    item = situation.text_with(node.elt, own_names(situation, place, node))
     lines = [
         f"{name}{typed} = []",
-        f"for {situation.text_with(generator.target, names)} in {situation.text(generator.iter)}:",
+        f"for {head}:",
         f"{step}if {test}:",
-        f"{step}{step}{name}.append({situation.text_with(node.elt, names)})",
+        *(step + step + line for line in first),
+        f"{step}{step}{name}.append({item})",
     ]
     if whole:
         joined = (situation.source.newline + situation.indent(statement)).join(lines)
-        edits = [situation.replace(statement, joined)]
-    else:
-        edits = [situation.before(statement, "\n".join(lines)), situation.replace(node, name)]
-    yield Rewrite("Write the comprehension out as a loop", (*edits, *speller.imports()))
+        return [situation.replace(statement, joined), *speller.imports()]
+    return [situation.before(statement, "\n".join(lines)), situation.replace(node, name), *speller.imports()]
+
+
+def own_names(situation: Situation, place: Place, node: ast.ListComp) -> dict[str, str]:
+    """Other names for those of the comprehension that the function has too."""
+    return {item: situation.free_name(item, place.function) for item in _hidden(place, node)}
 
 
 def _comprehensions(statement: ast.stmt) -> Iterator[ast.ListComp]:

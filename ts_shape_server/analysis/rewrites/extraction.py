@@ -75,7 +75,7 @@ def extract_call(situation: Situation, place: Place) -> Iterator[Rewrite]:
     result = situation.type_of(call)
     if not holdable(result) or not all(map(holdable, kinds.values())):
         return
-    name = situation.free_name("_python_part")
+    name = _name_of_part(situation, function, "_python_part")
     speller = situation.spelling()
     own = ["self"] if owner is not None else []
     parameters = [*own, *(f"{item}: {speller.of(kind or '')}" for item, kind in kinds.items())]
@@ -372,7 +372,8 @@ def _moved(
     if owner is not None and not method:
         return None
     idle = situation.block_is_idle(stretch.block) or situation.idle(stretch.statements[0])
-    name = situation.free_name(f"_{function.name.strip('_')}_part" if function.name != "forward" else "_python_part")
+    wanted = f"_{function.name.strip('_')}_part" if function.name != "forward" else "_python_part"
+    name = _name_of_part(situation, function, wanted)
     speller = situation.spelling()
     parameters = [f"{item}: {speller.of(kind)}" for item, kind in inputs.items()]
     kinds = list(outputs.values())
@@ -394,6 +395,12 @@ def _moved(
     where = f"line {min(lines)}" if len(lines) == 1 else f"lines {min(lines)} to {max(lines)}"
     kind, price = ("unused", "raises where it is called") if idle else ("ignore", CANNOT_BE_SAVED)
     return Rewrite(f"Move {where} into a `@torch.jit.{kind}` function `{name}`, {price}", tuple(edits), LEAVES)
+
+
+def _name_of_part(situation: Situation, function: Definition, wanted: str) -> str:
+    """`wanted`, numbered if the class of a method, or the file of a function, has that name already."""
+    owner = situation.owner(function)
+    return situation.free_name(wanted) if owner is None else situation.free_attribute(wanted, owner)
 
 
 def _extent(situation: Situation, stretch: Stretch) -> Range:

@@ -106,7 +106,7 @@ def chosen(situation: Situation, place: Place) -> Iterator[Rewrite]:
     if not all(map(holdable, kinds)) or not holdable(result) or key not in ("int", "str"):
         return
     assert isinstance(container, ast.Attribute)
-    name = situation.free_name(f"_{container.attr.strip('_')}_at")
+    name = situation.free_attribute(f"_{container.attr.strip('_')}_at", owner)
     speller = situation.spelling()
     names = ["input"] if len(kinds) == 1 else [f"input_{number + 1}" for number in range(len(kinds))]
     parameters = [f"{item}: {speller.of(kind or '')}" for item, kind in zip(names, kinds, strict=True)]
@@ -151,7 +151,7 @@ def named(situation: Situation, place: Place) -> Iterator[Rewrite]:
     if len(kinds) != 1 or not all(map(holdable, next(iter(kinds)))) or any(not _is_simple(call) for call in calls):
         return
     *arguments, result = [kind or "" for kind in next(iter(kinds))]
-    name = situation.free_attribute("_module_named")
+    name = situation.free_attribute("_module_named", place.owner)
     speller = situation.spelling()
     names = ["input"] if len(arguments) == 1 else [f"input_{number + 1}" for number in range(len(arguments))]
     parameters = [f"{item}: {speller.of(kind)}" for item, kind in zip(names, arguments, strict=True)]
@@ -221,33 +221,6 @@ def new_method(situation: Situation, place: Place, lines: list[str]) -> TextEdit
     """A new method above the one that a refusal stands in."""
     indent = situation.indent(place.function)
     return situation.above(place.function, [indent + line for line in lines])
-
-
-def zipped(situation: Situation, place: Place) -> Iterator[Rewrite]:
-    """``for x, layer in zip(xs, self.layers)``: the modules are enumerated, the values indexed."""
-    if "Can not iterate over a module list or tuple" not in place.said:
-        return
-    loop = place.statement
-    if not isinstance(loop, ast.For) or not isinstance(loop.iter, ast.Call) or not isinstance(loop.target, ast.Tuple):
-        return
-    call, targets = loop.iter, loop.target.elts
-    if not isinstance(call.func, ast.Name) or call.func.id != "zip" or len(call.args) != len(targets):
-        return
-    pairs = list(zip(call.args, targets, strict=True))
-    modules = [pair for pair in pairs if (situation.type_of(pair[0]) or "").startswith("!torch.nn.")]
-    values = [pair for pair in pairs if pair not in modules]
-    if not modules or any(not (situation.type_of(item) or "").startswith("List[") for item, _ in values):
-        return
-    if not situation.alone(loop.body[0]):
-        return
-    index = situation.free_name("index", place.function)
-    names = ", ".join(situation.text(target) for _, target in modules)
-    looped = situation.text(modules[0][0])
-    if len(modules) > 1:
-        looped, names = f"zip({', '.join(situation.text(item) for item, _ in modules)})", f"({names})"
-    head = TextEdit(_joint(situation, loop.target, loop.iter), f"{index}, {names} in enumerate({looped})")
-    lines = "\n".join(f"{situation.text(target)} = {situation.text(item)}[{index}]" for item, target in values)
-    yield Rewrite("Enumerate the modules and index the values", (head, situation.before(loop.body[0], lines)))
 
 
 def unpacked(situation: Situation, place: Place) -> Iterator[Rewrite]:

@@ -323,15 +323,30 @@ class Situation:
             name = f"{wanted}_{number}"
         return name
 
-    def free_attribute(self, wanted: str) -> str:
-        """`wanted`, numbered if a method or an attribute of anything in the file has that name already."""
-        taken = {node.attr for node in ast.walk(self.tree) if isinstance(node, ast.Attribute)}
-        taken |= {node.name for node in ast.walk(self.tree) if isinstance(node, FUNCTIONS)}
+    def free_attribute(self, wanted: str, owner: ast.ClassDef | None = None) -> str:
+        """`wanted`, numbered if a method or an attribute of that name is in the file, or in the classes of the file
+        that are the `owner` or related to it.
+        """
+        nodes = [
+            node for item in (self._related(owner) if owner is not None else [self.tree]) for node in ast.walk(item)
+        ]
+        taken = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        taken |= {node.name for node in nodes if isinstance(node, FUNCTIONS)}
         number, name = 1, wanted
         while name in taken:
             number += 1
             name = f"{wanted}_{number}"
         return name
+
+    def _related(self, owner: ast.ClassDef) -> list[ast.ClassDef]:
+        """A class with all that it inherits from and that inherit from it, or from one of them."""
+        classes = [node for node in ast.walk(self.tree) if isinstance(node, ast.ClassDef)]
+        bases = {node: {_dotted(base).rpartition(".")[2] for base in node.bases} for node in classes}
+        found = [owner]
+        for node in found:
+            new = [item for item in classes if item.name in bases[node] or node.name in bases[item]]
+            found += [item for item in new if item not in found]
+        return found
 
     def means(self, node: ast.AST, *paths: str) -> bool:
         """Whether a dotted name is one of these members of imported modules, however it is imported."""
