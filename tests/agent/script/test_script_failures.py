@@ -225,6 +225,30 @@ class Net(nn.Module):
     def forward(self, x):
         return self.fc(x)
 """
+ARGUMENTS = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = None
+        self.fc = nn.utils.parametrizations.spectral_norm(nn.Linear(3, 3))
+    #   ^^^^^^^ take it out before
+
+    def forward(self, x):
+        y = F.pad(x, [1, 1], "constant", 0)
+        #   ^^^^^ make it a float
+        z = F.interpolate(x[None], scale_factor=2)
+        #   ^^^^^^^^^^^^^ for `scale_factor` in TorchScript, and gets an `int`: write it as a float
+        if x.dim() > 7:
+            raise NotImplemented
+        #   ^^^^^^^^^^^^^^^^^^^^ raise `NotImplementedError`
+        for part in [x, y]:
+    #   ^^^ set a flag
+            if part.dim() > 9:
+                break
+        else:
+            x = x + 1
+        return self.fc(x), y, z
+"""
 NUMPY_INSIDE = """
 class Net(nn.Module):
     def forward(self, x):
@@ -236,7 +260,9 @@ class Net(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "source", [STATIC, FIRST_SET, DEFAULT, KINDS, HOOKS, LAMBDA_HOOK, LIBRARY, PARALLEL, NUMPY_INSIDE], ids=range(9)
+    "source",
+    [STATIC, FIRST_SET, DEFAULT, KINDS, HOOKS, LAMBDA_HOOK, LIBRARY, PARALLEL, ARGUMENTS, NUMPY_INSIDE],
+    ids=range(10),
 )
 def test_what_has_one_cause_is_told_once_in_words_that_say_what_to_do(load: Any, source: str) -> None:
     if "numpy" in source:

@@ -253,6 +253,16 @@ TABLE: tuple[Row, ...] = (
         "this `assert` cannot be compiled: simplify its message",
         independent=True,
     ),
+    _row_of(
+        r"else branches of \w+ loops aren't supported",
+        "TorchScript has no `else` of a loop: set a flag in the loop and test it afterwards",
+        independent=True,
+    ),
+    _row_of(
+        r"^NotImplemented is not a callable object|^exceptions must derive from BaseException",
+        "only an exception can be raised, and `NotImplemented` is none: raise `NotImplementedError`",
+        independent=True,
+    ),
     _row_of(r"(?P<what>[\w ]+?) aren't supported", "TorchScript has no {what}", independent=True),
     _row_of(
         r"Comprehension ifs are not supported",

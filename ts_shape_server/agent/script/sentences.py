@@ -117,6 +117,17 @@ def no_variant(match: re.Match[str], problem: Problem, search: Search) -> Told:
     unknown = re.findall(r"Unknown keyword argument '(\w+)'", problem.message)
     if unknown and not found:
         return Told(f"`{subject}` has no argument `{unknown[0]}` in TorchScript")
+    wanted = re.findall(r"type '([^']*)' for argument '(\w+)' but instead found type '([^']*)'", problem.message)
+    arguments = {(argument, readable(got)) for _, argument, got in wanted}
+    if isinstance(problem.whole, ast.Call) and len(arguments) == 1 and "None" not in found:
+        ((argument, got),) = arguments
+        kinds = list(dict.fromkeys(readable(item) for item, _, _ in wanted))
+        takes = " or ".join(f"`{item}`" for item in kinds[:3])
+        floats = ": write it as a float, as in `2.0`" if got == "int" and any("float" in item for item in kinds) else ""
+        seen = difference(problem, search)
+        return Told(
+            f"`{subject}` takes {takes} for `{argument}` in TorchScript, and gets {article(got)}{floats or seen}"
+        )
     taken = " and ".join(f"`{item}`" for item in found[:3])
     hint = ""
     if isinstance(problem.whole, ast.Compare) and any(isinstance(item, ast.In) for item in problem.whole.ops):
@@ -154,8 +165,12 @@ def schema(match: re.Match[str], problem: Problem, search: Search) -> Told:
     hint = ""
     if got == f"Optional[{expected}]":
         hint = ": check that it `is not None` before, on a local name"
-    elif (expected, got) == ("float", "int"):
+    elif expected in ("float", "Optional[float]") and got == "int":
         hint = ": make it a float, as in `1.0`"
+    elif "(inferred)" in match.group("expected") and re.match(
+        r"(int|float|bool|str)$|(Optional|List|Dict|Tuple)\[", got
+    ):
+        hint = f": annotate `{argument}: {got}` where `{name}` is defined"
     elif expected.startswith("List[") and got.startswith("Tuple["):
         hint = f": every item of it must be {article(expected[5:-1])}"
     return Told(f"`{name}` takes {article(expected)} for `{argument}`, and the compiler sees {article(got)}{hint}")
@@ -171,6 +186,7 @@ def failed_attribute(match: re.Match[str], problem: Problem, search: Search) -> 
         "numpy.float64": "make it a `float`",
         "numpy.int64": "make it an `int`",
         "NoneType": "annotate the attribute in the class",
+        "method": "call it by the name of its class, or move its use to a `@torch.jit.ignore` method",
     }
     hint = hints.get(kind, "keep a value that TorchScript has, or move its use to a `@torch.jit.ignore` method")
     empty = " (empty, so the type of its items is unknown)" if "empty" in problem.message.lower() else ""
@@ -180,7 +196,7 @@ def failed_attribute(match: re.Match[str], problem: Problem, search: Search) -> 
 def function_attribute(match: re.Match[str], problem: Problem, search: Search) -> Told:
     attribute = match.group("attribute")
     cause = ("attribute", match.group("owner"), attribute)
-    if "single top-level function" in problem.text:
+    if "single top-level function" in problem.text or "<lambda>" in problem.text:
         return Told(
             f"`self.{attribute}` is a lambda, which cannot be compiled: make it a named function or an `nn.Module`",
             cause,
@@ -204,7 +220,9 @@ def no_attribute(match: re.Match[str], problem: Problem, search: Search) -> Told
             f"the compiler takes `{short(ast.unparse(problem.whole.func.value))}` for a Tensor; "  # type: ignore
             f"it is {article(seen)} here: annotate it"
         )
-    if kind.startswith("Optional["):
+    if kind == "None":
+        hint = "it is None when the class is compiled, check that it `is not None` before"
+    elif kind.startswith("Optional["):
         hint = "check that it `is not None` before, on a local name"
     return Told(f"{article(kind)} has no `{attribute}` in TorchScript" + (f": {hint}" if hint else ""))
 
@@ -410,6 +428,12 @@ def of_library(problem: Problem, told: Told) -> Told:
     assert problem.library is not None
     function = problem.library.function
     name = getattr(function, "__qualname__", problem.library.tree.name)
+    if "parametriz" in getattr(function, "__module__", ""):
+        words = (
+            "a parametrization cannot be compiled: take it out before, with "
+            "`torch.nn.utils.parametrize.remove_parametrizations`"
+        )
+        return Told(words, ("library", "parametrization"))
     if name.split(".")[0] == "DataParallel":
         words = "`nn.DataParallel` cannot be compiled: script the module inside of it, its `.module`"
         return Told(words, ("library", name))
