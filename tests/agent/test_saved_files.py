@@ -9,6 +9,7 @@ import io
 import json
 import random
 import struct
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -197,6 +198,53 @@ def test_an_embedded_spec_that_is_none_does_not_stand_in_the_way(
     assert (found.known, found.source) == (True, "solved")
 
 
+class Encoder(nn.Module):
+    """Has a method of its own, and no `forward`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    @torch.jit.export
+    def encode(self, x: Tensor) -> Tensor:
+        return self.fc(x)
+
+
+def test_a_module_without_forward_is_told_by_its_methods(inspect: Callable[[Path], Inspection], tmp_path: Path) -> None:
+    scripted(Encoder(), tmp_path / "encoder.pt")
+    found = inspect(tmp_path / "encoder.pt")
+    assert (found.kind, found.report) == ("script", None)
+    assert "It has no `forward`" in found.message
+    assert "`encode`" in found.message
+
+
+def test_a_frozen_module_is_told_that_its_weights_are_constants(
+    inspect: Callable[[Path], Inspection], tmp_path: Path
+) -> None:
+    torch.jit.freeze(torch.jit.script(Pair().eval())).save(str(tmp_path / "frozen.pt"))
+    found = inspect(tmp_path / "frozen.pt")
+    assert dims(found) == {"left": ("B", 6), "right": ("B", 7)}
+    assert "constants in its code" in found.facts[0]
+
+
+def test_a_saved_function_is_solved_as_a_module_is(inspect: Callable[[Path], Inspection], tmp_path: Path) -> None:
+    source = torch.jit.CompilationUnit("def joined(a, b):\n    return torch.bmm(a, b)\n")
+    source.joined.save(str(tmp_path / "joined.pt"))
+    found = inspect(tmp_path / "joined.pt")
+    assert found.report is not None
+    assert found.report.name == "Function"
+    assert len(dims(found)["a"] or ()) == 3
+
+
+def test_a_module_in_half_precision_takes_inputs_in_half_precision(
+    inspect: Callable[[Path], Inspection], tmp_path: Path
+) -> None:
+    scripted(Pair().half(), tmp_path / "half.pt")
+    found = inspect(tmp_path / "half.pt")
+    assert found.report is not None
+    assert [item.value.dtype for item in found.report.inputs] == ["float16", "float16"]
+
+
 class Marks:
     """Leaves a mark where it is unpickled."""
 
@@ -227,6 +275,13 @@ def _numpy() -> bytes:
     return target.getvalue()
 
 
+def _tar() -> bytes:
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("net.pt"))
+    return target.getvalue()
+
+
 def _safetensors() -> bytes:
     header = json.dumps({"w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
     return struct.pack("<Q", len(header)) + header + bytes(8)
@@ -249,6 +304,10 @@ def _safetensors() -> bytes:
         (lambda: _zip(**{"MAR-INF/MANIFEST.json": b"{}"}), "other", "TorchServe"),
         (lambda: _zip(**{"config.json": b"{}", "metadata.json": b"{}"}), "other", "Keras"),
         (lambda: b"no module", "other", "no file that torch writes"),
+        (lambda: b"<!DOCTYPE html><html>Not found</html>", "other", "a web page"),
+        (_tar, "other", "tar archive. Unpack it first"),
+        (lambda: _zip(**{"net.pt": b"x"}), "other", "holds net.pt: unpack it, and name that"),
+        (lambda: _saved(torch.zeros(3, 4)), "data", "saved Tensor"),
         (lambda: _saved(Conv().state_dict())[:900], "other", "cut off or damaged"),
         (lambda: _zip(**{"a/b.txt": b"x"}), "other", "zip file that torch did not write"),
         (lambda: _zip(**{"a/b.txt": b"x"}) + _zip(a=b"")[-22:-4] + bytes(4), "other", "cut off or damaged"),

@@ -147,3 +147,16 @@ def test_a_timer_that_somebody_else_has_set_goes_on() -> None:
         assert 40 < left < 50
     finally:
         signal.setitimer(signal.ITIMER_REAL, previous)
+
+
+def test_a_body_that_ends_itself_is_not_interrupted_unless_it_does_not_come_to_that() -> None:
+    began, ended_at = limits.now(), []
+    with pytest.raises(limits.TimeLimit), limits.time_limit(0.05), limits.ending_itself():
+        while limits.now() < began + 0.15:
+            pass
+        ended_at.append(limits.now())
+        limits.end_if_due()
+    assert ended_at, "it was interrupted inside of a step"
+    with pytest.raises(limits.TimeLimit), limits.time_limit(0.05), limits.ending_itself():
+        while True:
+            pass

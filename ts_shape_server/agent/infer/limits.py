@@ -51,6 +51,8 @@ _due: list[float] = []
 IDLE = 0.01
 """A process that gets less of the wall time than this waits for something; a busy machine leaves it more."""
 _AGAIN = 0.5
+_LOOK_AT_END = 0.05
+"""Seconds between two looks at whether a body has ended itself."""
 _LOOK = 0.25
 """Seconds between two looks at whether a process waits."""
 
@@ -94,6 +96,35 @@ def time_limit(seconds: float) -> Iterator[None]:
         _due.pop()
 
 
+GRACE = 0.5
+"""Seconds of work that a body which ends itself has for that before it is interrupted all the same."""
+_ending_themselves: list[None] = []
+
+
+@contextmanager
+def ending_itself() -> Iterator[None]:
+    """A body that calls `end_if_due` between its steps.
+
+    It is interrupted only if it does not come to that: an interruption inside of torch may leave torch's own stacks
+    of modes in disorder, which ends the process.
+    """
+    _ending_themselves.append(None)
+    try:
+        yield
+    finally:
+        _ending_themselves.pop()
+
+
+def end_if_due() -> None:
+    """Raise `TimeLimit` if a limit that is in force has passed."""
+    if _due and now() >= _due[-1]:
+        raise TimeLimit
+
+
+def _may_end_itself(due: float) -> bool:
+    return bool(_ending_themselves) and now() < due + GRACE
+
+
 HAS_TIMER = hasattr(signal, "setitimer")
 """Whether the platform interrupts a process by a timer, and with it calls that wait; Windows does not."""
 
@@ -124,8 +155,12 @@ def _arm(which: int = -1) -> None:
 def _interrupt(number: int, frame: FrameType | None) -> None:
     if not _due:
         return
-    if now() < _due[-1] and not any(patience.over() for patience in _patience):
+    waiting = any(patience.over() for patience in _patience)
+    if now() < _due[-1] and not waiting:
         _arm()
+        return
+    if _may_end_itself(_due[-1]) and not waiting:
+        signal.setitimer(signal.ITIMER_REAL, _LOOK_AT_END)
         return
     # Where this is swallowed, in a weak reference's callback or by a bare `except`, it comes again.
     signal.setitimer(signal.ITIMER_REAL, _AGAIN)
@@ -143,7 +178,10 @@ def _watch() -> Iterator[None]:
         pause = _SHORTEST
         while not ended.wait(pause) and len(_due) >= level:
             pause = min(max(_SHORTEST, due - now()), _LOOK)
-            if now() >= due or any(item.over() for item in patience):
+            waiting = any(item.over() for item in patience)
+            if now() >= due and _may_end_itself(due) and not waiting:
+                pause = _LOOK_AT_END
+            elif now() >= due or waiting:
                 raised.append(now())
                 _raise_in(body)
                 pause = _AGAIN

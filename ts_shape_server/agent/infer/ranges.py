@@ -14,9 +14,9 @@ from ts_shape_server.agent.infer.trials import Trials
 
 LARGE = (256, 2048)
 _INDEX_LIMIT = (1 << 31) - 1
-ASKED = 4
+ASKED = 6
 """So often is a failing run asked for its reason on the way to one boundary."""
-LOOKED_BACK = 3
+LOOKED_BACK = 12
 """So many of the questions before a failure may be its reason."""
 
 

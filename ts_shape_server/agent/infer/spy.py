@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from ts_shape_server.agent.infer import limits
 from ts_shape_server.agent.infer.shortcuts import Shortcuts
 
 
@@ -107,6 +108,11 @@ QUESTIONS = frozenset(
     ["__get__", "size", "dim", "ndimension", "numel", "is_floating_point", "stride", "__len__", "__iter__", "unbind"]
 )
 """Calls that only ask: passing them is no progress."""
+
+_LOOK_EVERY = 8
+"""Calls between two looks at the time."""
+_SETTERS = frozenset(["_set_grad_enabled", "set_grad_enabled"])
+"""Calls by which torch puts its own state back: a run is not ended before one."""
 
 _INDEXING = frozenset(
     [
@@ -336,6 +342,7 @@ class Spy(TorchFunctionMode):
     """Active during one run. `steps` counts the torch calls that came back; `wishes` are by index of the tensor.
 
     `indexes`: a tensor's values chose places in another, which is not checked without memory.
+    Between calls it ends a run whose time is up, so that nothing has to interrupt it inside of one.
     With `remembered`, calls are answered by `shortcuts` where those can; `unsafe` says afterwards that the run did what
     they do not allow for.
     """
@@ -349,6 +356,7 @@ class Spy(TorchFunctionMode):
         super().__init__()
         self._shortcuts = None if remembered is None else Shortcuts(remembered, self._origin, plainer)
         self.steps = 0
+        self._calls = 0
         self.work = 0
         """Products that the multiplying calls would have taken, where sizes are numbers."""
         self.last_call = ""
@@ -367,6 +375,9 @@ class Spy(TorchFunctionMode):
         name = getattr(function, "__name__", "")
         if name != "__get__":
             self.last_call = name
+            self._calls += 1
+            if self._calls % _LOOK_EVERY == 0 and name not in _SETTERS:
+                limits.end_if_due()
             self._read(name, arguments, keywords)
         if self._shortcuts is None or name == "__get__":
             result = function(*arguments, **keywords)

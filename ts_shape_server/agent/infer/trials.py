@@ -79,7 +79,7 @@ class Trials:
     def halvings(self, searches: int) -> int:
         """How often each of so many searches may halve its interval in the time that is left."""
         runs = (self.deadline - now()) / max(self.cost, 1e-4)
-        return max(1, min(12, int(runs / (4 * max(1, searches)))))
+        return max(1, min(12, int(runs / (2 * max(1, searches)))))
 
     @property
     def rows_are_batch(self) -> bool:

@@ -73,6 +73,8 @@ def _solved(kind: kinds.Kind, path: str, facts: list[str], deadline: float, scra
     answer = _answer(kind.name, _TITLES[kind.name], facts)
     try:
         saved = wrapping.read(path, kind.name)
+    except wrapping.NoForward as found:
+        return {**answer, "message": f"{answer['message']} {found}"}
     except Exception as error:
         message = f"It says that it is {_TITLES[kind.name][0].lower()}{_TITLES[kind.name][1:-1]}, and does not load: "
         return {**answer, "message": message + _first_line(error)}
@@ -145,7 +147,7 @@ def _pickled(path: str) -> dict[str, Any]:
         named = _first_class(path)
         told = f" of the class `{named}`" if named else ""
         message = (
-            f"It is a pickled object{told}: it runs code when it is loaded, so it is not. Load it where its class is, "
+            f"It is a pickled object{told}: it would run code, so it is not loaded here. Load it where its class is, "
             "and save it with `torch.jit.save`, or its weights with `torch.save(module.state_dict(), path)`."
         )
         return _answer("module", message, [])
@@ -156,7 +158,8 @@ def _pickled(path: str) -> dict[str, Any]:
         under = next((name for name in checkpoint.WRAPPED_UNDER if _tensors(value.get(name))), "")
     tensors = _tensors(value[under] if under else value)
     if not tensors:
-        return _answer("data", f"It is a saved {type(value).__name__}, and holds no module and no weights.", [])
+        facts = [_told(value)] if isinstance(value, torch.Tensor) else []
+        return _answer("data", f"It is a saved {type(value).__name__}, and holds no module and no weights.", facts)
     inside = f" under `{under}`" if under else ""
     message = f"It is a `state_dict`{inside}: weights and no module. What goes in is told by the class they are for."
     count = sum(tensor.numel() for tensor in tensors.values())
@@ -171,6 +174,10 @@ def _pickled(path: str) -> dict[str, Any]:
             first + more,
         ],
     )
+
+
+def _told(tensor: torch.Tensor) -> str:
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).replace('torch.', '')}"
 
 
 def _tensors(value: object) -> dict[str, torch.Tensor]:

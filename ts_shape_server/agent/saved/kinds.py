@@ -18,6 +18,8 @@ MOST_BYTES = 16 << 30
 """Of all entries together, unpacked."""
 MOST_EXPANSION = 200
 """So many times its size on disk may a file be when unpacked: torch stores weights as they are."""
+_HELD = ("data", "constants")
+"""Where an archive keeps the tensors of its module, and those of its code."""
 MOST_HEADER = 64 << 20
 MOST_SPEC = 4 << 20
 SPEC_FILE = "ts_shape.json"
@@ -28,8 +30,12 @@ _SIGNATURES = (
     (b"GGUF", "a GGUF file", "It holds weights for another runtime, and no module of torch's."),
     (b"\x7fELF", "a program or shared library", "It holds no module that can be inspected."),
     (b"\x1f\x8b", "packed with gzip", "Unpack it first."),
+    (b"<!DOCTYPE", "a web page, as a failed download leaves it", "Download the file itself."),
+    (b"<!doctype", "a web page, as a failed download leaves it", "Download the file itself."),
+    (b"<html", "a web page, as a failed download leaves it", "Download the file itself."),
     (b"version https://git-lfs", "a Git LFS pointer and not the file itself", "Fetch it with `git lfs pull`."),
 )
+_PACKED = (".pt", ".pth", ".pt2", ".ptl", ".ckpt", ".safetensors")
 _ZIPPED = {
     "MAR-INF/MANIFEST.json": "an archive of TorchServe: unpack it, and name the module in it.",
     "metadata.json": "a Keras model. Save the module from torch with `torch.jit.save`.",
@@ -57,7 +63,7 @@ def kind_of(path: str) -> Kind:
     if not size:
         return Kind("other", "The file is empty: it was not written to its end.")
     with open(path, "rb") as file:
-        head = file.read(256)
+        head = file.read(512)
     if head[:4] == b"PK\x03\x04":
         return _zipped(path, size)
     if head[:1] == b"\x80":
@@ -70,6 +76,8 @@ def kind_of(path: str) -> Kind:
         return header
     if path.endswith(".safetensors"):
         return Kind("other", "It is named as a file of safetensors, and its header is damaged: copy or save it again.")
+    if head[257:262] == b"ustar":
+        return Kind("other", "It is a tar archive. Unpack it first.")
     if head[4:8] == b"TFL3":
         return Kind("other", "It is a TensorFlow Lite model. It holds no module of torch's.")
     if path.endswith(".onnx") or (b"pytorch" in head and head[:1] == b"\x08"):
@@ -95,7 +103,7 @@ def _zipped(path: str, size: int) -> Kind:
     inner = {name.split("/", 1)[1] for name in names if "/" in name}
     if any(name.startswith("code/") for name in inner) and "constants.pkl" in inner:
         name = "trace" if "traced_inputs.pkl" in inner else "script"
-        return Kind(name, "", extra=beside, spec=spec)
+        return Kind(name, "", _frozen(entries), beside, spec)
     if "archive_format" in inner or "serialized_exported_program.json" in names:
         return Kind("program", "", extra=beside, spec=spec)
     if any(name.endswith(".data/extern_modules") for name in names):
@@ -107,7 +115,18 @@ def _zipped(path: str, size: int) -> Kind:
     for entry, what in _ZIPPED.items():
         if entry in names:
             return Kind("other", f"It is {what}")
+    packed = next((name for name in names if name.endswith(_PACKED)), None)
+    if packed is not None:
+        return Kind("other", f"It is a zip file that holds {packed}: unpack it, and name that.")
     return Kind("other", "It is a zip file that torch did not write: save the module with `torch.jit.save`.")
+
+
+def _frozen(entries: list[zipfile.ZipInfo]) -> tuple[str, ...]:
+    """A fact about an archive that has no parameters and keeps tensors in its code, as a frozen one does."""
+    held = {part: sum(entry.file_size for entry in entries if f"/{part}/" in entry.filename) for part in _HELD}
+    if held["data"] or not held["constants"]:
+        return ()
+    return (f"no weights of its own: {held['constants']} bytes of constants in its code, as freezing leaves them",)
 
 
 def _too_large(entries: list[zipfile.ZipInfo], size: int) -> str | None:

@@ -20,7 +20,13 @@ from ts_shape_server.agent.saved import consumers
 _jit: Any = torch.jit
 HOLDER = "_saved"
 """The name in the file of what was loaded."""
+_OF_FUNCTION = "PlaceholderModule"
+"""What torch calls the module that it puts around a function to save it."""
 _TYPING = ("Any", "Dict", "Final", "List", "NamedTuple", "Optional", "Tuple", "Union")
+
+
+class NoForward(Exception):
+    """The module has other methods only; the text is a sentence that names them."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +54,15 @@ class Saved:
 
 
 def read(path: str, kind: str) -> Saved:
-    """The signature of the module in an archive. Raises what torch raises where it does not load."""
+    """The signature of the module in an archive. Raises NoForward, and what torch raises where it does not load."""
     return _program(path) if kind == "program" else _script(path, kind)
 
 
 def _script(path: str, kind: str) -> Saved:
     module = _jit.load(path, map_location="cpu", _restore_shapes=kind == "trace")
+    if not module._c._has_method("forward"):
+        methods = ", ".join(f"`{name}`" for name in module._c._method_names()) or "none"
+        raise NoForward(f"It has no `forward`, which is what inputs are told of; its methods: {methods}.")
     arguments = module.forward.schema.arguments[1:]
     names = _identifiers([argument.name for argument in arguments])
     parameters = tuple(
@@ -127,6 +136,8 @@ def _identifiers(names: typing.Sequence[str]) -> list[str]:
 
 
 def _class_name(name: str) -> str:
+    if name == _OF_FUNCTION:
+        return "Function"
     return name if name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("_") else "Module"
 
 
