@@ -67,3 +67,42 @@ def test_a_function_that_gets_a_module_of_the_class_is_its_method(tmp_path: Path
         "def attention(query, key, d_k: int,",
     )
     check(tmp_path, source, *pieces)
+
+
+def test_functions_that_hold_values_are_methods(tmp_path: Path) -> None:
+    source = """
+        from functools import partial
+
+        class Net(nn.Module):
+            def __init__(self, slope=0.2, factor=2.0):
+                super().__init__()
+                self.leaky = partial(F.leaky_relu, negative_slope=slope)
+                self.flat = partial(torch.flatten, start_dim=1)
+                self.scaled = lambda value: value * factor  # of what comes in
+
+            def forward(self, x):
+                return self.flat(self.leaky(self.scaled(x)))
+        """
+    pieces = (
+        "self._leaky_negative_slope = slope\n",
+        "    def leaky(self, input):\n        return F.leaky_relu(input, negative_slope=self._leaky_negative_slope)\n",
+        "    def flat(self, input):\n        return torch.flatten(input, start_dim=1)\n",
+        "self._scaled_factor = factor",
+        "    def scaled(self, value):\n        return value * self._scaled_factor\n",
+    )
+    check(tmp_path, source, *pieces)
+
+
+def test_keywords_that_are_spread_are_named(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.up = {"mode": "bilinear", "align_corners": False}
+
+            def forward(self, x):
+                options = dict(dim=1, keepdim=True)
+                return F.interpolate(x, size=(4, 4), **self.up).mean(**options)  # kept
+        """
+    text = 'F.interpolate(x, size=(4, 4), mode="bilinear", align_corners=False).mean(dim=1, keepdim=True)  # kept'
+    check(tmp_path, source, text, example=IMAGE)

@@ -430,6 +430,7 @@ def test_nothing_is_left_to_python_where_the_class_does_not_script_after_all(tmp
             def __init__(self, factor=2):
                 super().__init__()
                 self.scaled = lambda v: v * factor
+                factor = factor + 1
                 self.fc = nn.Linear(3, 3)
 
             def forward(self, x, times=1):

@@ -207,12 +207,13 @@ def test_a_dict_that_is_empty_at_first_has_the_types_that_it_gets(tmp_path: Path
     check(tmp_path, source, "known: Dict[int, Tensor]")
 
 
-def test_a_lambda_that_takes_from_the_constructor_stays(tmp_path: Path) -> None:
+def test_a_lambda_that_takes_what_the_constructor_sets_later_stays(tmp_path: Path) -> None:
     source = """
         class Net(nn.Module):
             def __init__(self, factor=2):
                 super().__init__()
                 self.scaled = lambda v: v * factor
+                factor = factor + 1
                 self.fc = nn.Linear(3, 3)
 
             def forward(self, x):

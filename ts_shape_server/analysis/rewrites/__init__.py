@@ -47,6 +47,8 @@ _REWRITERS: tuple[Rewriter, ...] = (
     callables.given_module,
     nesting.moved_out,
     nesting.lambda_attributes,
+    callables.held_function,
+    callables.known_keywords,
     absence.asked_with_is,
     outdated.variables,
     outdated.new_tensors,

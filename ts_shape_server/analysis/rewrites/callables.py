@@ -8,9 +8,10 @@ import ast
 import re
 from collections.abc import Iterator
 
+from ts_shape_server.analysis.rewrites.building import removal
 from ts_shape_server.analysis.rewrites.extraction import has_long_strings
 from ts_shape_server.analysis.rewrites.situation import Definition, Place, Rewrite, Situation
-from ts_shape_server.model import TextEdit
+from ts_shape_server.model import Range, TextEdit
 
 
 def chosen_function(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -153,3 +154,157 @@ def _parameters(function: ast.FunctionDef, without: str) -> str:
             equal = " = " if typed else "="
             parts.append(f"{item.arg}{typed}{equal + ast.unparse(default) if default is not None else ''}")
     return ", ".join(parts)
+
+
+def known_keywords(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``f(x, **self.up)`` with the keywords of the one literal that `up` is."""
+    if "keyword-arg expansion is not supported" not in place.said:
+        return
+    edits: list[TextEdit] = []
+    for node in ast.walk(place.statement):
+        if not isinstance(node, ast.keyword) or node.arg is not None:
+            continue
+        own = isinstance(node.value, ast.Attribute)
+        pairs = _literal(situation, place, node.value)
+        if pairs is None:
+            return
+        span = situation.range_of(node.value)
+        before = situation.source.line(span.line)[: span.column].rstrip()
+        if not before.endswith("**") or (own and any(_constant(value) is None for _, value in pairs)):
+            return
+        text = ", ".join(f"{key}={situation.text(value)}" for key, value in pairs)
+        edits.append(TextEdit(Range(span.line, len(before) - 2, span.end_line, span.end_column), text))
+    if edits:
+        yield Rewrite("Name the keywords that `**` stands for", tuple(edits))
+
+
+def _literal(situation: Situation, place: Place, node: ast.expr) -> list[tuple[str, ast.expr]] | None:
+    """The keys and values of a dict that a name or an attribute holds, if it is set once and nowhere changed."""
+    if isinstance(node, ast.Name):
+        within: ast.AST | None = place.function
+    else:
+        own = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
+        within = place.owner if own else None
+    if within is None:
+        return None
+    text = situation.text(node)
+    uses = [item for item in ast.walk(within) if isinstance(item, type(node)) and situation.text(item) == text]
+    made = [
+        item for item in ast.walk(within) if isinstance(item, ast.Assign) and situation.text(item.targets[0]) == text
+    ]
+    spread = [item for item in uses if isinstance(situation.parents.get(item), ast.keyword)]
+    if len(made) != 1 or len(made[0].targets) != 1 or len(uses) != len(spread) + 1:
+        return None
+    value = made[0].value
+    if isinstance(value, ast.Call) and ast.unparse(value.func) == "dict" and not value.args:
+        keys: list[object] = [item.arg for item in value.keywords]
+        values = [item.value for item in value.keywords]
+    elif isinstance(value, ast.Dict):
+        keys = [_constant(item) if item is not None else None for item in value.keys]
+        values = value.values
+    else:
+        return None
+    plain = [key for key in keys if isinstance(key, str) and key.isidentifier()]
+    stored = {item.id for item in ast.walk(within) if isinstance(item, ast.Name) and not isinstance(item.ctx, ast.Load)}
+    read = {item.id for each in values for item in ast.walk(each) if isinstance(item, ast.Name)}
+    if len(plain) != len(keys) or (read & stored and not isinstance(node, ast.Attribute)):
+        return None
+    if any(isinstance(item, ast.Call) for each in values for item in ast.walk(each)):
+        return None
+    return list(zip(plain, values, strict=True))
+
+
+def _constant(node: ast.expr) -> object:
+    """The value of a literal; None for anything else."""
+    try:
+        value: object = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError):
+        return None
+    return value
+
+
+def held_function(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``self.act = partial(F.leaky_relu, negative_slope=0.2)``, or a lambda that takes from the constructor, as a
+    method of that name; what it takes is kept in attributes.
+    """
+    owner = place.owner
+    initialiser = situation.method(owner, "__init__") if owner is not None else None
+    found = re.search(r"has no attribute '(\w+)'", place.said)
+    if owner is None or not isinstance(initialiser, ast.FunctionDef) or found is None:
+        return
+    name = found.group(1)
+    made = [item for item in ast.walk(owner) if isinstance(item, ast.Assign) and _is_own(item.targets[0], name)]
+    if len(made) != 1 or len(made[0].targets) != 1 or made[0] not in initialiser.body or len(initialiser.body) < 2:
+        return
+    if not situation.alone(made[0]) or "\n" in situation.text(made[0]) or situation.method(owner, name) is not None:
+        return
+    calls = [node for node in ast.walk(owner) if isinstance(node, ast.Call) and _is_own(node.func, name)]
+    method = _held(situation, made[0].value, name, initialiser, calls)
+    if method is None or not calls:
+        return
+    parameters, body, kept = method
+    indent = situation.indent(initialiser)
+    step = situation.indent(initialiser.body[0])[len(indent) :] or "    "
+    lines = [f"{indent}def {name}({', '.join(['self', *parameters])}):", f"{indent}{step}return {body}"]
+    newline = situation.source.newline + indent + step
+    gone = situation.replace(made[0], newline.join(kept)) if kept else removal(situation, made[0])
+    yield Rewrite(f"Make `self.{name}` a method", (gone, situation.above(place.function, lines)))
+
+
+def _is_own(node: ast.expr, name: str) -> bool:
+    own = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
+    return own and isinstance(node, ast.Attribute) and node.attr == name
+
+
+def _held(
+    situation: Situation, value: ast.expr, name: str, initialiser: ast.FunctionDef, calls: list[ast.Call]
+) -> tuple[list[str], str, list[str]] | None:
+    """The parameters and the result of a method, and the lines that keep what it takes from the constructor."""
+    if isinstance(value, ast.Lambda):
+        return _of_lambda(situation, value, name, initialiser)
+    if not isinstance(value, ast.Call) or situation.path_of(value.func) != "functools.partial" or not value.args:
+        return None
+    if not _is_function(situation, value.args[0]) or any(item.arg is None for item in value.keywords):
+        return None
+    counts = {len(call.args) if not call.keywords else -1 for call in calls}
+    if len(counts) != 1 or counts == {-1} or any(isinstance(item, ast.Starred) for item in value.args):
+        return None
+    names = ["input"] if counts == {1} else [f"input_{number + 1}" for number in range(counts.pop())]
+    kept: list[str] = []
+    passed: list[str] = []
+    for number, item in enumerate([*value.args[1:], *(each.value for each in value.keywords)]):
+        keyword = value.keywords[number - len(value.args) + 1].arg if number >= len(value.args) - 1 else None
+        text = situation.text(item)
+        if _constant(item) is None:
+            attribute = situation.free_attribute(f"_{name}_{keyword or number}")
+            kept.append(f"self.{attribute} = {text}")
+            text = f"self.{attribute}"
+        passed.append(f"{keyword}={text}" if keyword else text)
+    first = passed[: len(value.args) - 1]
+    arguments = ", ".join([*first, *names, *passed[len(first) :]])
+    return names, f"{situation.text(value.args[0])}({arguments})", kept
+
+
+def _of_lambda(
+    situation: Situation, value: ast.Lambda, name: str, initialiser: ast.FunctionDef
+) -> tuple[list[str], str, list[str]] | None:
+    arguments = value.args
+    if arguments.vararg or arguments.kwarg or arguments.posonlyargs or arguments.kwonlyargs:
+        return None
+    own = {item.arg for item in arguments.args}
+    around = {item.arg for item in ast.walk(initialiser.args) if isinstance(item, ast.arg)} - {"self"}
+    inside = set(ast.walk(value))
+    around |= {
+        node.id
+        for node in ast.walk(initialiser)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node not in inside
+    }
+    taken = sorted({node.id for node in ast.walk(value.body) if isinstance(node, ast.Name)} & (around - own))
+    # A lambda reads a name when it is called, and what is kept is read once.
+    later = [node for node in ast.walk(initialiser) if isinstance(node, ast.Name) and node.lineno > value.lineno]
+    if "self" in own or any(node.id in taken and not isinstance(node.ctx, ast.Load) for node in later):
+        return None
+    names = {item: situation.free_attribute(f"_{name}_{item}") for item in taken}
+    body = situation.text_with(value.body, {item: f"self.{attribute}" for item, attribute in names.items()})
+    plain = [ast.unparse(arguments)] if arguments.args else []
+    return plain, body, [f"self.{attribute} = {item}" for item, attribute in names.items()]
