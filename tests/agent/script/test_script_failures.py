@@ -68,6 +68,18 @@ class Net(nn.Module):
         #   ^^^^^^^^ is a lambda
         return self.act(x)
 """
+PARTS = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.add_module("first", nn.Linear(3, 3))
+
+    def forward(self, x):
+        for name in ["first"]:
+            x = self._modules[name](x)
+            #   ^^^^^^^^^^^^^ loop over `self.named_children()`
+        return x
+"""
 STATEMENTS = """
 class Net(nn.Module):
     def forward(self, x):
@@ -119,7 +131,9 @@ class Net(nn.Module):
 """
 
 
-@pytest.mark.parametrize("source", [NUMPY, UNTYPED, LIST, STATEMENTS, VARIADIC, BRANCHES, ATTRIBUTES], ids=range(7))
+@pytest.mark.parametrize(
+    "source", [NUMPY, UNTYPED, LIST, PARTS, STATEMENTS, VARIADIC, BRANCHES, ATTRIBUTES], ids=range(8)
+)
 def test_every_refusal_is_found_where_it_is(load: Any, source: str) -> None:
     check(load, source)
 

@@ -225,7 +225,8 @@ def test_a_layer_gets_the_float_that_its_operator_takes(tmp_path: Path) -> None:
     check(tmp_path, source, "nn.Dropout(float(rate)), nn.LeakyReLU(0.1)", "nn.Dropout(p=0.0)")
 
 
-def test_a_module_that_is_looked_up_by_name_is_found_in_a_method(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lookup", ['getattr(self, f"layer{i}")', 'self._modules[f"layer{i}"]'])
+def test_a_module_that_is_looked_up_by_name_is_found_in_a_method(tmp_path: Path, lookup: str) -> None:
     source = """
         class Net(nn.Module):
             def __init__(self):
@@ -235,13 +236,13 @@ def test_a_module_that_is_looked_up_by_name_is_found_in_a_method(tmp_path: Path)
 
             def forward(self, x):
                 for i in range(2):
-                    layer = getattr(self, f"layer{i}")
+                    layer = LOOKUP
                     x = layer(x)
                 return x
-        """
+        """.replace("LOOKUP", lookup)
     pieces = ('x = self._module_named(f"layer{i}", x)', "for child_name, module in self.named_children():")
     text = check(tmp_path, source, *pieces)
-    assert "getattr" not in text
+    assert lookup not in text
 
 
 def test_a_bool_attribute_that_decides_a_type_is_final(tmp_path: Path) -> None:

@@ -283,6 +283,11 @@ def missing_attribute(match: re.Match[str], problem: Problem, search: Search) ->
             f"in `__init__`, or annotate it in the class as `{attribute}: Final[{kind}]`",
             ("attribute", owner, attribute),
         )
+    if attribute in _OF_MODULES:
+        return Told(
+            f"TorchScript does not see `{attribute}`, which `nn.Module` keeps for itself: {_OF_MODULES[attribute]}",
+            ("attribute", owner, attribute),
+        )
     setters = [
         item for item in search.sources.functions.values() if _sets(item, attribute) and item.tree.name[:2] != "__"
     ]
@@ -295,6 +300,12 @@ def missing_attribute(match: re.Match[str], problem: Problem, search: Search) ->
     )
 
 
+_OF_MODULES = {
+    "_modules": "keep what is looked up in an `nn.ModuleDict` or `nn.ModuleList`, or loop over `self.named_children()`",
+    "_parameters": "name the parameters, or loop over `self.named_parameters()`",
+    "_buffers": "name the buffers, or loop over `self.named_buffers()`",
+}
+"""What a module holds its parts in, and how TorchScript gets at them."""
 PLAIN = (bool, int, float, str)
 
 

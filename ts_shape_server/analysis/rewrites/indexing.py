@@ -5,8 +5,8 @@ out, in place where it is one, else in a method of its own.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
-from typing import TypeGuard
 
 from ts_shape_server.analysis.rewrites.building import removal
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation, holdable
@@ -129,11 +129,15 @@ def chosen(situation: Situation, place: Place) -> Iterator[Rewrite]:
 
 
 def named(situation: Situation, place: Place) -> Iterator[Rewrite]:
-    """``getattr(self, name)(x)`` as a call of a method that goes through the modules to the one of that name."""
-    if "getattr's second argument must be a string literal" not in place.said or place.owner is None:
+    """``getattr(self, name)(x)`` and ``self._modules[name](x)`` as a call of a method that goes through the modules to
+    the one of that name.
+    """
+    if _NAMED.search(place.said) is None or place.owner is None:
         return
-    asked = next((node for node in ast.walk(place.statement) if _is_getattr(node)), None)
-    if asked is None or place.function.decorator_list:
+    asked, key = next(
+        ((node, key) for node in ast.walk(place.statement) if (key := _name_asked_for(node)) is not None), (None, None)
+    )
+    if not isinstance(asked, ast.expr) or key is None or place.function.decorator_list:
         return
     statement = place.statement
     if isinstance(statement, ast.Assign) and statement.value is asked and isinstance(statement.targets[0], ast.Name):
@@ -160,22 +164,28 @@ def named(situation: Situation, place: Place) -> Iterator[Rewrite]:
         "{}for child_name, module in self.named_children():",
         "{}{}if child_name == name:",
         f"{{}}{{}}{{}}return module({', '.join(names)})",
-        "{}raise AttributeError(name)",
+        f"{{}}raise {'AttributeError' if isinstance(asked, ast.Call) else 'KeyError'}(name)",
     ]
     edits.append(new_method(situation, place, [line.replace("{}", _step(situation, place)) for line in body]))
     for call in calls:
-        passed = ", ".join(situation.text(item) for item in [asked.args[1], *call.args])
+        passed = ", ".join(situation.text(item) for item in [key, *call.args])
         edits.append(situation.replace(call, f"self.{name}({passed})"))
     title = f"Find the module that `{situation.text(asked)}` means in a method `{name}`"
     yield Rewrite(title, (*edits, *speller.imports()))
 
 
-def _is_getattr(node: ast.AST) -> TypeGuard[ast.Call]:
-    """Whether a node is ``getattr(self, name)``."""
+_NAMED = re.compile(r"getattr's second argument must be a string literal|has no attribute '_modules'")
+
+
+def _name_asked_for(node: ast.AST) -> ast.expr | None:
+    """The name in ``getattr(self, name)`` or ``self._modules[name]`` that is no literal."""
+    if isinstance(node, ast.Subscript):
+        own = isinstance(node.value, ast.Attribute) and node.value.attr == "_modules" and _is_own(node.value)
+        return node.slice if own and not isinstance(node.slice, (ast.Constant, ast.Slice)) else None
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id != "getattr":
-        return False
+        return None
     own = len(node.args) == 2 and isinstance(node.args[0], ast.Name) and node.args[0].id == "self"
-    return own and not isinstance(node.args[1], ast.Constant)
+    return node.args[1] if own and not isinstance(node.args[1], ast.Constant) else None
 
 
 def _is_simple(call: ast.Call) -> bool:
