@@ -263,6 +263,25 @@ class Net(nn.Module):
             x = x + 1
         return self.fc(x), y, z
 """
+EARLY_RETURN = """
+class Net(nn.Module):
+    def forward(self, x, flag: bool = True):
+        if not flag:
+            return x * 2
+        with torch.no_grad():
+    #   ^^^^^^^^^^^^^^^^^^^^ return once
+            y = torch.tensor(x.numpy().sum())
+            #                ^^^^^^^ no `numpy`
+        return y
+"""
+NO_ARGUMENTS = """
+class Net(nn.Module):
+    def forward(self, x, *rest):
+        #                 ^^^^ has no type
+        if len(rest) > 0:
+            x = x + rest[0]
+        return x
+"""
 NUMPY_INSIDE = """
 class Net(nn.Module):
     def forward(self, x):
@@ -352,3 +371,8 @@ def test_a_refusal_for_which_torch_names_no_place_of_the_users_is_found_by_tryin
 def test_all_parameters_that_only_together_repair_are_named(load: Any) -> None:
     (failure,) = check(load, TWO_DEFAULTS)
     assert "`bias`" in failure["message"] and "`mask`" in failure["message"]
+
+
+@pytest.mark.parametrize("source", [EARLY_RETURN, NO_ARGUMENTS], ids=range(2))
+def test_what_an_edit_of_ours_brings_or_torch_cannot_place_hides_no_other_refusal(load: Any, source: str) -> None:
+    check(load, source)

@@ -263,6 +263,17 @@ TABLE: tuple[Row, ...] = (
         "only an exception can be raised, and `NotImplemented` is none: raise `NotImplementedError`",
         independent=True,
     ),
+    _row_of(
+        r"uses\(\)\.empty\(\) INTERNAL ASSERT",
+        "torch's compiler fails on a `with` that comes after a `return`: let `{function}` return once, at its end",
+        independent=True,
+    ),
+    _row_of(
+        r"INTERNAL ASSERT FAILED",
+        "torch's compiler fails in itself on `{function}`: write it in simpler statements, or move a part of it to a "
+        "`@torch.jit.ignore` method",
+        independent=True,
+    ),
     _row_of(r"(?P<what>[\w ]+?) aren't supported", "TorchScript has no {what}", independent=True),
     _row_of(
         r"Comprehension ifs are not supported",

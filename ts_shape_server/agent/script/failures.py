@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from ts_shape_server.agent.script import locate, neutralise, unplaced, words
+from ts_shape_server.agent.script import edits, locate, neutralise, unplaced, words
 from ts_shape_server.agent.script.compiler import Compiler
 from ts_shape_server.agent.script.problem import Problem, Search, take_apart
 from ts_shape_server.agent.script.sentences import Told
@@ -132,6 +132,10 @@ def _follows(problem: Problem, search: Search) -> bool:
         return True
     if re.search(r"\bAny\b", problem.message) and "Any" not in problem.function.source:
         return True
+    variadic = problem.function.tree.args.vararg
+    if "Tuple index out of range" in problem.message and variadic is not None:
+        # What `*args` are nobody knows where none arrived; that they have no type is told already.
+        return variadic.arg in edits.loaded_names(problem.node)
     return not words.independent(problem) and search.invented(problem.function, problem.whole or problem.node)
 
 

@@ -178,6 +178,7 @@ def take_apart(error: BaseException, search: Search) -> Problem:
     located = locate.read(text)
     if not located.places:
         found = _from_parser(error, search) or _from_callee(error, search) or _from_last_call(text, search)
+        found = found or _from_early_return(text, search)
         located = replace(located, places=found)
     module = _module(error)
     places = [_exact(error, place, search) if place.column is None else place for place in located.places]
@@ -279,6 +280,30 @@ def _from_last_call(text: str, search: Search) -> tuple[Place, ...]:
     if search.sources.last_range is None or "arg_types.size()" not in text:
         return ()
     return locate.read(search.sources.last_range.highlight()).places
+
+
+def _from_early_return(text: str, search: Search) -> tuple[Place, ...]:
+    """Torch's compiler fails in itself on a ``with`` that stands after a block which may return."""
+    if "uses().empty() INTERNAL ASSERT" not in text:
+        return ()
+    for function in search.sources.functions.values():
+        if not search.users(function.path):
+            continue
+        for block in [function.tree.body, *edits.blocks(function.tree)]:
+            returns = False
+            for statement in block:
+                handled = (function.key, key_of(statement)) in search.handled
+                if isinstance(statement, ast.With) and returns and not handled:
+                    return (_head(function, statement),)
+                returns = returns or any(isinstance(node, ast.Return) for node in ast.walk(statement))
+    return ()
+
+
+def _head(function: Parsed, statement: ast.With) -> Place:
+    """A ``with`` up to its colon."""
+    last = statement.items[-1]
+    end = function.place_of(last.optional_vars or last.context_expr)
+    return replace(function.place_of(statement), end_line=end.end_line, end_column=end.end_column)
 
 
 def _exact(error: BaseException, place: Place, search: Search) -> Place:
