@@ -17,6 +17,8 @@ from ts_shape_server.probing.requests import ExportOrder
 
 MAXIMUM = 8 << 30
 """Bytes."""
+_SOURCES = frozenset({".py", ".pyi", ".pyw", ".ipynb"})
+"""What holds a person's own text: no export replaces it, and none is to be taken for it."""
 _EXISTS = "{} exists: choose another name, or allow it to be replaced (--force)."
 
 
@@ -31,6 +33,8 @@ def refusal(order: ExportOrder) -> str | None:
     except LandingError as error:
         return str(error)
     found = order.checkpoint
+    if found is not None and _are_one(found, order.output):
+        return f"{order.output} is the checkpoint that is read: choose another name for the export."
     if found is None or (found.is_file() and os.access(found, os.R_OK)):
         return None
     if found.is_dir():
@@ -38,10 +42,19 @@ def refusal(order: ExportOrder) -> str | None:
     return f"The checkpoint {found} {'may not be read by you' if found.is_file() else 'does not exist'}."
 
 
+def _are_one(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second)
+    except OSError:
+        return False
+
+
 def check_destination(destination: Path, force: bool) -> None:
     """Refuse a destination before any work is done. LandingError."""
     if destination.is_dir():
         raise LandingError(f"{destination} is a folder: name a file in it.")
+    if destination.suffix.lower() in _SOURCES:
+        raise LandingError(f"{destination} is named as source code: name the export *.pt, or *.pt2 for a program.")
     if destination.parent.is_file():
         raise LandingError(f"{destination.parent} is a file and no folder.")
     if not destination.parent.is_dir():

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ts_shape_server.probing import landing
+from ts_shape_server.probing.requests import ExportOrder
 
 
 def symlink(place: Path, secret: Path) -> None:
@@ -136,3 +137,19 @@ def test_a_destination_that_cannot_be_is_told_before_any_work(tmp_path: Path, de
     (tmp_path / "made.pt").write_text("new")
     with pytest.raises(landing.LandingError, match=words):
         landing.check_destination(tmp_path / destination, force=True)
+
+
+@pytest.mark.parametrize("name", ["net.py", "net.PYI", "train.ipynb"])
+def test_source_code_is_not_replaced_even_where_replacing_is_allowed(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("class Net: ...")
+    found = landing.refusal(ExportOrder(tmp_path / name, force=True))
+    assert found is not None and "is named as source code" in found
+
+
+def test_the_checkpoint_that_is_read_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "weights.pt").write_text("weights")
+    (tmp_path / "link.pt").symlink_to("weights.pt")
+    for name in ("weights.pt", "link.pt"):
+        found = landing.refusal(ExportOrder(tmp_path / name, force=True, checkpoint=tmp_path / "weights.pt"))
+        assert found is not None and "is the checkpoint that is read" in found
+    assert landing.refusal(ExportOrder(tmp_path / "net.pt", checkpoint=tmp_path / "weights.pt")) is None

@@ -133,8 +133,8 @@ def _check_shapes(found: Mapping[str, Any], wanted: Mapping[str, Any], file: str
         name = wrong[0]
         given = tuple(getattr(found[name], "shape", ()))
         raise Unfit(
-            f"{file} was saved from another module: `{name}`{_more(wrong)} is {given} there and "
-            f"{tuple(wanted[name].shape)} here; give the constructor arguments it was trained with"
+            f"{file} was saved from another module: `{name}` is {given} there and "
+            f"{tuple(wanted[name].shape)} here{_others(wrong)}; give the constructor arguments it was trained with"
         )
 
 
@@ -158,6 +158,10 @@ def _wrong_keys(candidates: list[dict[str, Any]], wanted: Mapping[str, Any], fil
     parts = [f"lacks `{missing[0]}`{_more(missing)}"] if missing else []
     parts += [f"has `{extra[0]}`{_more(extra)}, which the module lacks"] if extra else []
     return f"{file} does not fit this module: it {' and '.join(parts)}"
+
+
+def _others(names: list[str]) -> str:
+    return f", and {len(names) - 1} more differ" if len(names) > 1 else ""
 
 
 def _more(names: list[str]) -> str:
