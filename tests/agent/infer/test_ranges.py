@@ -49,10 +49,12 @@ class Positions(nn.Module):
         return (x + self.table[:, : x.size(1)]).mean(1)
 
 
-def trials(module: Callable[[], nn.Module], *sizes: int) -> Trials:
+def trials(module: Callable[[], nn.Module], *sizes: int, dear: bool = True) -> Trials:
     session = building.build(module, {}, globals(), True)  # type: ignore[arg-type]  # the class itself
     inputs = (values.InputGuess("x", values.TensorGuess(sizes)),)
-    return Trials(session, inputs, session.concrete(inputs), now() + 20, now() + 20)
+    tried = Trials(session, inputs, session.concrete(inputs), now() + 20, now() + 20)
+    tried.cost_of_good = 10.0 if dear else 0.0
+    return tried
 
 
 @pytest.mark.parametrize(("module", "smallest"), [(Patches, 11), (Narrowing, 19)])
@@ -72,6 +74,15 @@ def test_the_largest_size_is_what_torch_asks_for_before_it_fails() -> None:
     assert len(tried.known) <= 3
 
 
+def test_the_second_side_of_an_image_is_what_the_first_is_in_two_runs() -> None:
+    tried = trials(Narrowing, 2, 3, 64, 64, dear=False)
+    first = ranges.downward(tried, ranges.seen(tried, (2,), 1), [])
+    before = len(tried.known)
+    second = ranges.downward(tried, ranges.seen(tried, (3,), 1), [], [1, first.minimum])
+    assert (first.minimum, second.minimum) == (19, 19)
+    assert len(tried.known) == before + 3, "one step, the likely size, and the one below it"
+
+
 def test_where_nothing_is_asked_the_size_is_found_by_halving() -> None:
     class Checked(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
@@ -79,7 +90,7 @@ def test_where_nothing_is_asked_the_size_is_found_by_halving() -> None:
                 raise ValueError("too short")
             return x.sum(1)
 
-    tried = trials(Checked, 2, 64)
+    tried = trials(Checked, 2, 64, dear=False)
     assert ranges.downward(tried, ranges.seen(tried, (1,), 1), []).minimum == 8
 
 

@@ -37,7 +37,10 @@ def generalise(trials: Trials, guards: Sequence[Guard]) -> Claim:
         if step is not None:
             free.append(ranges.seen(trials, members, step))
     _move_pairs(trials, free)
-    free = [ranges.downward(trials, item, conditions) for item in free]
+    lowered: list[Free] = []
+    for item in free:
+        lowered.append(ranges.downward(trials, item, conditions, [other.minimum for other in lowered]))
+    free = lowered
     together = ranges.largest_together(trials, free)
     free = [ranges.upward(trials, item, conditions, together) for item in free]
     trials.deadline = whole

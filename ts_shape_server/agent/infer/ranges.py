@@ -5,6 +5,7 @@ Knows nothing of how dims are found to be free, and nothing of names.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ from ts_shape_server.agent.infer.trials import Trials
 
 LARGE = (256, 2048)
 _INDEX_LIMIT = (1 << 31) - 1
+HALVING_SHARE = 0.25
+"""Of the time that is left: what takes less is found by halving, which needs no run on symbols."""
 ASKED = 6
 """So often is a failing run asked for its reason on the way to one boundary."""
 LOOKED_BACK = 12
@@ -32,8 +35,11 @@ def seen(trials: Trials, members: tuple[int, ...], step: int) -> Free:
     return Free(members, min([start, *ran]), max([start, *ran]), step)
 
 
-def downward(trials: Trials, item: Free, conditions: Sequence[Condition]) -> Free:
-    """The smallest value that runs, if those that run are an interval in steps: one step first, then by halving."""
+def downward(trials: Trials, item: Free, conditions: Sequence[Condition], likely: Sequence[int] = ()) -> Free:
+    """The smallest value that runs, if those that run are an interval in steps: one step first, then by halving.
+
+    `likely` are tried before: what other dims have, since the sides of an image mostly have the same.
+    """
     step = item.multiple_of
 
     def good(value: int) -> bool:
@@ -42,6 +48,10 @@ def downward(trials: Trials, item: Free, conditions: Sequence[Condition]) -> Fre
     low, high = step, item.minimum
     if low >= high or good(low):
         return replace(item, minimum=min(low, high))
+    for value in likely:
+        between = low < value < high and value % step == 0
+        if between and good(value) and trials.fails(trials.moved(item.members, value - step)):
+            return replace(item, minimum=value)
     proposed = _last_allowed(trials, item, conditions, high, low)
     if proposed is not None:
         return replace(item, minimum=proposed)
@@ -51,7 +61,9 @@ def downward(trials: Trials, item: Free, conditions: Sequence[Condition]) -> Fre
 def _boundary(trials: Trials, item: Free, runs: int, fails: int) -> int:
     """The last value that runs on the way from one that does to one that does not, as near as time allows to see."""
     step = item.multiple_of
-    runs, fails = _narrowed(trials, item, runs, fails)
+    halvings = math.log2(max(1, abs(runs - fails) // step))
+    if halvings * trials.cost_of_good > HALVING_SHARE * trials.left():
+        runs, fails = _narrowed(trials, item, runs, fails)
     for _ in range(trials.halvings(len(trials.base))):
         middle = (runs + fails) // 2 // step * step
         if abs(runs - fails) <= step or middle in (runs, fails):
