@@ -31,7 +31,10 @@ class Times(nn.Module):
 FIXED = SOURCE.replace("n=2", "n: int = 2").replace(
     "i in range(len(self.layers))", "i, layer in enumerate(self.layers)"
 )
-FIXED = FIXED.replace("self.layers[i](x)", "layer(x)")
+FIXED = FIXED.replace("self.layers[i](x)", "layer(x)").replace("    @torch.no_grad()\n", "")
+HEAD, BODY = FIXED.split("        # kept")
+BODY = "        # kept" + BODY
+FIXED = HEAD + "        with torch.no_grad():\n" + "".join(f"    {line}\n" for line in BODY.splitlines())
 CHILD = """from torch import nn
 from times import Times
 

@@ -355,3 +355,24 @@ def test_the_parents_forward_is_written_out(tmp_path: Path) -> None:
                 return super().forward(x) + 1
         """
     check(tmp_path, source, "functional.linear(x, self.weight, self.bias) + 1")
+
+
+def test_a_context_that_decorates_is_entered_in_the_function(tmp_path: Path) -> None:
+    source = '''
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(3, 3)
+
+            @torch.no_grad()
+            def forward(self, x, times=2):
+                """What
+                it does."""
+                # kept
+                x = self.fc(x)
+
+                return x * times  # kept
+        '''
+    text = check(tmp_path, source, '        it does."""\n        with torch.no_grad():\n            # kept\n')
+    assert "            x = self.fc(x)\n\n            return x * times  # kept\n" in text
+    assert "@torch.no_grad()" not in text
