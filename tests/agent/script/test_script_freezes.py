@@ -64,6 +64,28 @@ class Net(nn.Module):
         return x * 2 if x.sum() > 1e9 else x
         #               ^^^^^^^^^^^^^ this condition depends on a Tensor's values
 """,
+    "a size deep inside": """
+def shuffled(x):
+    b, n = x.data.size()
+    #      ^^^^^^^^^^^^^ the example's
+    return x.view(b, n, 1).transpose(1, 2).reshape(b, -1)
+
+class Part(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.act = nn.ReLU()
+
+    def forward(self, x):
+        return shuffled(self.act(x))
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.parts = nn.Sequential(nn.Sequential(Part(), Part()), nn.ReLU())
+
+    def forward(self, x):
+        return self.parts(x)
+""",
     "a number that Python draws": """
 import random
 
@@ -75,7 +97,7 @@ class Net(nn.Module):
     "a Tensor that is made of the input's values": """
 class Net(nn.Module):
     def forward(self, x):
-        return x + torch.tensor([x.argmax().item()])
+        return x + torch.tensor([x.argmax().item()]) + torch.tensor(-1.5, dtype=x.dtype)
         #          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ freezes this Tensor
         #                        ^^^^^^^^^^^^^^^^^ freezes this number
 """,

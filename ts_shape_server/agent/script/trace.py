@@ -45,6 +45,10 @@ _SIZE = re.compile(r"\.shape\b|\.size\(|\.numel\(|\blen\(")
 """What of an expression tells that it is about sizes, which are Tensors while a module is traced."""
 _OWN_LENGTH = re.compile(r"len\(self(\.\w+)+\)")
 """The length of what a module holds, which no input changes."""
+_LITERAL = re.compile(
+    r"torch\.(as_)?tensor\((\[[-\d.,e\[\] ]*\]|-?[\d.e-]+|float\(['\"]-?inf['\"]\))(, *\w+=[\w.]+)*\)"
+)
+"""A Tensor of numbers that stand in the source."""
 
 
 @dataclass
@@ -243,9 +247,8 @@ def _traced(module: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -
         warnings.simplefilter("always", tracer_warning)
         warnings.showwarning = show  # type: ignore[assignment]
         traced = jit.trace(module, **options)
-    with jit.optimized_execution(False):
-        # Torch makes this once, and cleans up the graphs of parts unless told not to: two traces are compared.
-        traced.inlined_graph  # noqa: B018  # asking for it is what counts
+    # Torch makes this once, and after a run without optimization it is another: two traces are compared.
+    traced.inlined_graph  # noqa: B018  # asking for it is what counts
     return traced, found
 
 
@@ -290,7 +293,7 @@ def _noted(text: str, frame: FrameType | None) -> Iterator[_Noted]:
     words = next((sentence for pattern, sentence in _WORDS if re.search(pattern, text)), text.split(". ")[0])
     place = locate.json_location(locate.expression(frame.f_code, frame.f_lasti, frame.f_lineno))
     source = _source(place)
-    if _OWN_LENGTH.fullmatch(source):
+    if _OWN_LENGTH.fullmatch(source) or _LITERAL.fullmatch(source):
         return
     if _SIZE.search(source):
         words = words.replace("depends on a Tensor's values", "depends on a size")
