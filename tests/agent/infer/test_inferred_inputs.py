@@ -113,6 +113,11 @@ def net(init: str, forward: str, parameters: str = "x", arguments: str = "") -> 
             {"q": ["B", "L", "D"], "k": ["B", "L2", "D"], "v": ["B", "L2", "D2"]},
             ["B", "L", "D2"],
         ),
+        (
+            net("pass", "return torch.bmm(a, b)", "a, b"),
+            {"a": ["B", "L", "D"], "b": ["B", "D", "D2"]},
+            ["B", "L", "D2"],
+        ),
         (net("pass", "return x.masked_fill(mask, 0.0)", "x, mask"), {}, ["B", "C", "H", "W"]),
         (
             net("self.f = nn.Linear(4, 2)", "return [self.f(i) for i in x][0]", "x: List[Tensor]"),

@@ -161,7 +161,7 @@ class SymbolicSizes:
         return known
 
     def guards(self) -> tuple[Guard, ...]:
-        """What torch asked of the sizes, in order, duplicates left out."""
+        """What torch asked of the sizes, in order, duplicates left out; of what holds together each part."""
         seen: dict[Any, Guard] = {}
         known = set(self._names.values())
         for expression, result in self._recorded:
@@ -170,9 +170,10 @@ class SymbolicSizes:
                 value = bool(result)
             except (TypeError, ValueError, RecursionError):
                 continue
-            if renamed.free_symbols and renamed.free_symbols <= known and _is_condition(renamed):
-                seen.pop(renamed, None)
-                seen[renamed] = Guard(renamed, value)
+            for part in _parts(renamed, value):
+                if part.free_symbols and part.free_symbols <= known and _is_condition(part):
+                    seen.pop(part, None)
+                    seen[part] = Guard(part, value)
         return tuple(seen.values())
 
     def size(self, size: Any) -> Any:
@@ -186,6 +187,13 @@ class SymbolicSizes:
         if self._meant:
             expression = expression.xreplace(self._meant)
         return expression.xreplace({key: name for key, name in self._names.items() if not isinstance(key, str)})
+
+
+def _parts(expression: Any, value: bool) -> list[Any]:
+    """What has that value for itself: all of what holds together, all of alternatives of which none does."""
+    if isinstance(expression, sympy.And if value else sympy.Or):
+        return [part for item in expression.args for part in _parts(item, value)]
+    return [expression]
 
 
 def _is_condition(expression: Any) -> bool:
