@@ -206,7 +206,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (PROGRAM, {"class": "Plain", "output": "old.pt"}, "exists: choose another name"),
     (SCRIPT, {"class": "Plain", "output": "net.pt", "checkpoint": "none.pth"}, "none.pth does not exist"),
     (SCRIPT, {"class": "Plain", "output": "net.pt", "checkpoint": "old.pt"}, "is no file that torch writes"),
-    (PROGRAM, {"class": "Plain", "output": "net.pt2", "checkpoint": "wide.pth"}, "`fc.weight` and 1 more is (7, 3)"),
+    (PROGRAM, {"class": "Plain", "output": "net.pt2", "checkpoint": "wide.pth"}, "here, and 1 more differs"),
     (SCRIPT, {"class": "Plain", "output": "net.pt", "dtype": "int8"}, 'not "int8"'),
     (SCRIPT, {"class": "Plain", "output": "net.pt", "method": "onnx"}, 'not "onnx"'),
     (SCRIPT, {"class": "Branch", "output": "net.pt"}, "does not trace faithfully: tracing keeps the branch"),

@@ -161,7 +161,8 @@ def _wrong_keys(candidates: list[dict[str, Any]], wanted: Mapping[str, Any], fil
 
 
 def _others(names: list[str]) -> str:
-    return f", and {len(names) - 1} more differ" if len(names) > 1 else ""
+    others = len(names) - 1
+    return f", and {others} more differ{'s' if others == 1 else ''}" if others else ""
 
 
 def _more(names: list[str]) -> str:
