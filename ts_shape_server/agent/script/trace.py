@@ -9,6 +9,7 @@ import ast
 import contextlib
 import inspect
 import linecache
+import os
 import re
 import sys
 import textwrap
@@ -25,6 +26,7 @@ from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.script import freezes, locate, observe, randomness
 
 _PLUMBING = ("_tensor.py", "warnings.py", "overrides.py", __file__)
+_LAYERS = os.path.dirname(torch.nn.__file__)
 _CONSTANT = "registered as constants"
 _WORDS = (
     (
@@ -300,7 +302,7 @@ def _noted(text: str, frame: FrameType | None) -> Iterator[_Noted]:
     yield _Noted(
         _failure(words, place, text),
         _CONSTANT in text,
-        inner is not None and observe.is_foreign(inner.f_code.co_filename),
+        inner is not None and inner.f_code.co_filename.startswith(_LAYERS),
     )
 
 
