@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import os
 import re
 import struct
@@ -215,6 +216,16 @@ def test_the_tier_is_named_after_the_layers_that_hold(
 def test_the_witness_sees_all_layers_hold(tmp_path: Path) -> None:
     made = rules(tmp_path, policy.FULL)
     assert in_a_child(lambda: linux.enter(made)) == "None"
+
+
+def test_temporary_files_may_lie_in_the_workspace_and_nothing_outside_of_the_jobs_own_is_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = dataclasses.replace(rules(tmp_path, policy.FULL), readable=(str(tmp_path),))
+    assert in_a_child(lambda: linux.enter(made)) == "None"
+    monkeypatch.setattr(landlock, "restrict", lambda *arguments: None)
+    answer = in_a_child(lambda: linux.enter(made))
+    assert answer == "SandboxUnavailable: the witness could still write a file outside"
 
 
 @pytest.mark.parametrize(

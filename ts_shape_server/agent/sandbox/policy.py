@@ -24,7 +24,7 @@ class Policy:
 
     `readable` are folders and files beside those of the system, `scratch` the one folder it may write. `keep` are the
     descriptors that stay open beside 0, 1 and 2. `tier` is what `available` promised; `parent` the agent's number.
-    `forbidden` is a folder that nothing grants: the witness tries it.
+    `forbidden` is a folder that may not be written to, nor read if `readable` does not hold it: the witness tries it.
     """
 
     readable: tuple[str, ...]

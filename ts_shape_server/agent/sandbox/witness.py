@@ -14,8 +14,9 @@ def failures(policy: Policy, files: bool, calls: bool) -> list[str]:
     """What could still be done, in words that follow "could". `files` and `calls` say which layers are to hold."""
     tried: list[tuple[str, Callable[[], object]]] = []
     if files:
+        if not _is_readable(policy, policy.forbidden):
+            tried.append(("list a folder outside", lambda: os.listdir(policy.forbidden)))
         tried += [
-            ("list a folder outside", lambda: os.listdir(policy.forbidden)),
             ("write a file outside", lambda: os.close(os.open(_place(policy), os.O_WRONLY | os.O_CREAT, 0o600))),
             ("read the system's configuration", lambda: os.close(os.open("/etc/passwd", os.O_RDONLY))),
         ]
@@ -31,6 +32,13 @@ def failures(policy: Policy, files: bool, calls: bool) -> list[str]:
     if not files and not calls:
         return []
     return [words for words, attempt in tried if not _refused(attempt)]
+
+
+def _is_readable(policy: Policy, folder: str) -> bool:
+    """Whether what is granted to read holds a folder: a place for temporary files may be in the workspace."""
+    place = os.path.realpath(folder)
+    roots = [os.path.realpath(root) for root in policy.readable]
+    return any(place == root or place.startswith(root.rstrip(os.sep) + os.sep) for root in roots)
 
 
 def _place(policy: Policy) -> str:
