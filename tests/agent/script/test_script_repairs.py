@@ -175,6 +175,39 @@ def test_a_comprehension_over_modules_and_values_is_a_loop_that_ends_with_the_sh
     check(tmp_path, source, "items: List[Tensor] = []", "if index < len(parts):", "torch.stack(items)")
 
 
+def test_modules_zipped_with_what_came_before_from_its_end_are_enumerated(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.down = nn.ModuleList([nn.Linear(3, 3) for _ in range(2)])
+                self.up = nn.ModuleList([nn.Linear(6, 3) for _ in range(2)])
+
+            def forward(self, x):
+                skips = []
+                for layer in self.down:
+                    x = layer(x)
+                    skips.append(x)
+                for layer, skip in zip(self.up, reversed(skips)):  # the deepest first
+                    x = layer(torch.cat([x, skip], 1))
+                return x
+        """
+    pieces = ("skip_list = skips[::-1]\n", "in enumerate(self.up):  # the deepest first", "skip = skip_list[index]\n")
+    check(tmp_path, source, *pieces)
+
+
+def test_a_list_from_its_end_is_a_slice(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def forward(self, x):
+                rows = [x, x + 1, x + 2]
+                for number, row in enumerate(reversed(rows)):
+                    x = x + number * row
+                return x
+        """
+    check(tmp_path, source, "enumerate(rows[::-1])")
+
+
 def test_methods_that_are_made_for_several_classes_have_the_same_name(tmp_path: Path) -> None:
     source = """
         class Other(nn.Module):

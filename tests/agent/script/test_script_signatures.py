@@ -14,6 +14,10 @@ CASES = {
         "if self.training:\n            return x, x * 2\n        return x  # kept",
         "def forward(self, x) -> Union[Tuple[Tensor, Tensor], Tensor]:",
     ),
+    "a result that an expression chooses": (
+        "y = x * 2\n        return [x] if self.training else (y, [x])  # both",
+        "-> Union[List[Tensor], Tuple[Tensor, List[Tensor]]]:",
+    ),
     "a result of three types": (
         "if x.dim() == 1:\n            return x\n        if x.dim() == 3:\n            return x, [x]\n"
         '        if x.dim() == 4:\n            return None\n        return {"a": x * 2}',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ts_shape_server.analysis.rewrites.situation import SIGNATURE, Place, Rewrite, Situation, holdable
 from ts_shape_server.model import Annotation
@@ -15,6 +15,7 @@ _RETURNS = re.compile(
     r"|Return value was annotated as having type (?P<written>.*?) but is actually of type (?P<actual>.*?)$",
     re.MULTILINE,
 )
+_CHOSEN = re.compile(r"true branch has type (?P<first>.*?) but false branch has type (?P<second>.*?)$", re.MULTILINE)
 _TYPE = re.compile(r"[\w\[\], ]+")
 
 
@@ -30,16 +31,51 @@ def union(situation: Situation, place: Place) -> Iterator[Rewrite]:
         for node in ast.walk(place.function)
         if isinstance(node, ast.Return) and node.value is not None and situation.function_of(node) is place.function
     ]
-    kinds = dict.fromkeys(part for kind in [*told, *seen] if kind for part in _members(kind))
-    if any(not holdable(kind) or not _TYPE.fullmatch(kind) for kind in kinds):
+    wanted = _joined([kind for kind in [*told, *seen] if kind])
+    if wanted is None:
         return
-    rest = [kind for kind in kinds if kind != "None"]
-    wanted = rest[0] if len(rest) == 1 else f"Union[{', '.join(rest)}]"
-    wanted = f"Optional[{wanted}]" if "None" in kinds else wanted
     owner = situation.qualified(place.owner) if place.owner is not None else ""
     edits = situation.annotated([Annotation(owner, place.function.name, "return", wanted, True)])
     if edits:
         yield Rewrite(f"Annotate the result of `{place.function.name}` as {wanted}", edits, SIGNATURE)
+
+
+def chosen(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``return x if self.training else (y, x)`` as two returns of a result that is annotated with both types."""
+    told, statement = _CHOSEN.search(place.said), place.statement
+    value = statement.value if isinstance(statement, ast.Return) else None
+    if told is None or not isinstance(value, ast.IfExp) or not situation.alone(statement):
+        return
+    text = situation.text(statement)
+    if "\n" in text:
+        return
+    sides = ((value.body, told.group("first")), (value.orelse, told.group("second")))
+    wanted = _joined([situation.type_of(node) or _plain(kind) for node, kind in sides])
+    if wanted is None:
+        return
+    step = situation.indent(place.function.body[0])[len(situation.indent(place.function)) :] or "    "
+    lines = [
+        f"if {situation.text(value.test)}:",
+        f"{step}return {situation.text(value.body)}",
+        f"return {situation.text(value.orelse)}",
+    ]
+    owner = situation.qualified(place.owner) if place.owner is not None else ""
+    typed = situation.annotated([Annotation(owner, place.function.name, "return", wanted, True)])
+    if typed:
+        edit = situation.replace(statement, (situation.source.newline + situation.indent(statement)).join(lines))
+        yield Rewrite(f"Return the one or the other, and annotate the result as {wanted}", (edit, *typed), SIGNATURE)
+
+
+def _joined(found: Iterable[str]) -> str | None:
+    """One type for all of these; None where TorchScript has none."""
+    kinds = dict.fromkeys(part for kind in found for part in _members(kind))
+    if any(not holdable(kind) or not _TYPE.fullmatch(kind) for kind in kinds):
+        return None
+    rest = [kind for kind in kinds if kind != "None"]
+    if not rest:
+        return None
+    wanted = rest[0] if len(rest) == 1 else f"Union[{', '.join(rest)}]"
+    return f"Optional[{wanted}]" if "None" in kinds else wanted
 
 
 def _plain(text: str) -> str:

@@ -5,6 +5,7 @@ indexed. A pair that `zip` would not make, since there are fewer values, is not 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,26 +15,46 @@ from ts_shape_server.analysis.rewrites.extraction import has_long_strings
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation
 from ts_shape_server.model import Range, TextEdit
 
-_REFUSED = "Can not iterate over a module list or tuple"
+_REFUSED = re.compile(r"Can not iterate over a module list or tuple|^reversed\(", re.MULTILINE)
+_TAKING_ALL = ("zip", "enumerate", "list", "tuple", "sum")
 
 
 @dataclass(frozen=True)
 class _Enumerated:
-    """The head of the loop from its target on, the test that a pair is there, and what gives the values their names."""
+    """The head of the loop from its target on, the test that a pair is there, and what gives the values their names.
+    `before` keeps what has to be evaluated once.
+    """
 
     head: str
     test: str
     names: tuple[str, ...]
+    before: tuple[str, ...] = ()
 
 
 def zipped(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``for x, layer in zip(xs, self.layers)``, and a comprehension over such pairs."""
-    if _REFUSED not in place.said:
+    if _REFUSED.search(place.said) is None:
         return
     loop = place.statement
     made = _loop(situation, place, loop) if isinstance(loop, ast.For) else _comprehension(situation, place)
     if made is not None:
         yield Rewrite("Enumerate the modules and index the values", tuple(made))
+
+
+def turned_lists(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``for item in reversed(items)`` as ``for item in items[::-1]``, wherever all of them are taken at once."""
+    if not place.said.startswith("reversed("):
+        return
+    edits = []
+    for node in ast.walk(place.statement):
+        if not isinstance(node, ast.Call) or not _is_turned(node) or _list(situation, node) == "":
+            continue
+        above = situation.parents.get(node)
+        named = isinstance(above, ast.Call) and isinstance(above.func, ast.Name) and above.func.id in _TAKING_ALL
+        if named or (isinstance(above, (ast.For, ast.comprehension)) and above.iter is node):
+            edits.append(situation.replace(node, _list(situation, node)))
+    if edits:
+        yield Rewrite("Turn lists with a slice", tuple(edits))
 
 
 def _loop(situation: Situation, place: Place, loop: ast.For) -> list[TextEdit] | None:
@@ -45,6 +66,8 @@ def _loop(situation: Situation, place: Place, loop: ast.For) -> list[TextEdit] |
         return None
     start, end = situation.range_of(loop.target), situation.range_of(loop.iter)
     edits = [TextEdit(Range(start.line, start.column, end.end_line, end.end_column), made.head)]
+    if made.before:
+        edits.append(situation.before(loop, "\n".join(made.before)))
     outer, newline = situation.indent(loop), situation.source.newline
     inner = situation.indent(first)
     step = inner[len(outer) :]
@@ -62,7 +85,7 @@ def _comprehension(situation: Situation, place: Place) -> list[TextEdit] | None:
         return None
     (generator,) = node.generators
     made = _enumerated(situation, place, generator.target, generator.iter, own_names(situation, place, node))
-    if made is None:
+    if made is None or made.before:
         return None
     return as_loop(situation, place, node, made.head, made.test, made.names)
 
@@ -96,20 +119,42 @@ def _enumerated(
     values = [pair for pair in pairs if pair not in modules]
     if not modules or not values:
         return None
-    if any(not (situation.type_of(item) or "").startswith("List[") or _called(item) for item, _ in values):
+    lists = [_list(situation, item) for item, _ in values]
+    if not all(lists):
         return None
     index = situation.free_name("index", place.function)
     names = ", ".join(situation.text_with(name, renamed) for _, name in modules)
     looped = situation.text(modules[0][0])
     if len(modules) > 1:
         looped, names = f"zip({', '.join(situation.text(item) for item, _ in modules)})", f"({names})"
+    before: list[str] = []
+    for number, (item, name) in enumerate(values):
+        if not isinstance(item, (ast.Name, ast.Attribute)):
+            # What is evaluated once would be evaluated for each pair.
+            kept = situation.free_name(f"{name.id}_list" if isinstance(name, ast.Name) else "items", place.function)
+            before.append(f"{kept} = {lists[number]}")
+            lists[number] = kept
+    if len({line.split(" = ")[0] for line in before}) < len(before):
+        return None
     return _Enumerated(
         f"{index}, {names} in enumerate({looped})",
-        " and ".join(f"{index} < len({situation.text(item)})" for item, _ in values),
-        tuple(f"{situation.text_with(name, renamed)} = {situation.text(item)}[{index}]" for item, name in values),
+        " and ".join(f"{index} < len({text})" for text in lists),
+        tuple(
+            f"{situation.text_with(name, renamed)} = {text}[{index}]"
+            for (_, name), text in zip(values, lists, strict=True)
+        ),
+        tuple(before),
     )
 
 
-def _called(node: ast.expr) -> bool:
-    """Whether it is more than a name: what is evaluated once would be evaluated for each pair."""
-    return not isinstance(node, (ast.Name, ast.Attribute))
+def _list(situation: Situation, node: ast.expr) -> str:
+    """The text of the list that an argument is, or that is gone through from its end; empty if it is none."""
+    inner = node.args[0] if isinstance(node, ast.Call) and _is_turned(node) else node
+    text = situation.text(inner)
+    if not (situation.type_of(inner) or "").startswith("List[") or "\n" in text:
+        return ""
+    return f"{text}[::-1]" if inner is not node else text
+
+
+def _is_turned(node: ast.Call) -> bool:
+    return isinstance(node.func, ast.Name) and node.func.id == "reversed" and len(node.args) == 1
