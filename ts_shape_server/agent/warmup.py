@@ -10,7 +10,7 @@ def warm() -> bool:
     """Whether symbolic sizes work on this torch."""
     torch.set_num_threads(1)
     # A child may not read the folder of the agent: what it may import late has to be loaded before.
-    from ts_shape_server.agent import devices, runs, script  # noqa: F401
+    from ts_shape_server.agent import devices, runs, script  # noqa: F401  # each child finds it loaded
     from ts_shape_server.agent.infer import engine, solve, symbolic, values  # noqa: F401  # each child finds it loaded
     from ts_shape_server.agent.infer.session import Session
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_inferred_inputs import check, net, report
+
+from ts_shape_server.agent.infer import companions
 
 HEADS = "self.heads = nn.ModuleList(nn.Conv2d(size, 8, 1) for size in (4, 8, 16))"
 
@@ -31,6 +35,21 @@ def test_a_list_of_which_some_are_taken_is_as_long_as_the_last_of_them(tmp_path:
     found = report(tmp_path, source)
     assert found["status"] == "ok", found["reason"]
     assert len(found["inputs"][0]["items"]) == 3 or found["inputs"][0]["varies"]
+
+
+def test_of_a_companion_without_end_no_more_is_read_than_a_list_may_have() -> None:
+    class Net:
+        def __init__(self) -> None:
+            self.numbers = itertools.count()
+            self.heads = [1, 2]
+
+        def forward(self, x: Any, y: Any) -> Any:
+            counted = [number * item for number, item in zip(self.numbers, x, strict=False)]
+            return counted, [head * item for head, item in zip(self.heads, y, strict=False)]
+
+    net = Net()
+    assert companions.lengths(Net.forward, net) == {"y": 2}
+    assert next(net.numbers) <= companions.MOST + 1
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from ts_shape_server.agent.infer.source import function_tree
@@ -108,8 +109,9 @@ def _own(node: ast.expr) -> str | None:
 
 
 def _length(companion: Any, chosen: bool) -> int | None:
+    """How many items go with a companion, or are chosen by its numbers; None for none, or too many to be passed."""
     try:
-        items = list(companion)[: MOST + 1]
+        items = list(islice(companion, MOST + 1))
     except Exception:
         return None
     whole = bool(items) and all(type(item) is int for item in items)
