@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.model import Range, TextEdit
 
 pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[2]
@@ -115,6 +119,40 @@ def test_each_file_that_cannot_be_repaired_gets_a_sentence_and_the_rest_is_done(
     assert "times.py is written." in told
     assert (tmp_path / "times.py").read_text() == FIXED
     assert fix(tmp_path, "child.py").code == 0
+
+
+def test_json_tells_what_was_fixed_what_is_left_and_the_edits(tmp_path: Path) -> None:
+    (tmp_path / "times.py").write_text(SOURCE)
+    (tmp_path / "broken.py").write_text("def f(:\n")
+    (tmp_path / "child.py").write_text(CHILD)
+    (tmp_path / "needs.py").write_text(
+        "from torch import nn\n\n\nclass Needs(nn.Module):\n    def forward(self, x):\n        return x + missing\n"
+    )
+    shown = fix(tmp_path, "broken.py", "child.py", "needs.py", "times.py", "--json")
+    assert shown.code == 2
+    assert [line.split(" (")[0] for line in shown.told.splitlines()] == ["broken.py is no Python"]
+    child, needs, times = (json.loads(line) for line in shown.output.splitlines())
+    assert (child["edits"], needs["edits"]) == ([], [])
+    (own,) = child["classes"]
+    assert (own["class"], own["status"], own["fixed"]) == ("Child", "ok", [])
+    assert own["scripts"] == {"before": False, "after": False}
+    assert {(Path(item["location"]["path"]).name, item["location"]["range"]["line"]) for item in own["left"]} >= {
+        ("times.py", 11)
+    }
+    (own,) = needs["classes"]
+    assert (own["status"], own["scripts"], own["left"]) == ("unresolved", None, [])
+    assert own["reason"]["code"]
+    (own,) = times["classes"]
+    assert own["scripts"] == {"before": False, "after": True}
+    assert (own["left"], own["left_to_python"], own["changes_interface"]) == ([], False, False)
+    assert "Annotate `n` as int" in [item["title"] for item in own["fixed"]]
+    edits = [TextEdit(Range.from_json(item["range"]), item["text"]) for item in times["edits"]]
+    assert SourceText(SOURCE).apply(edits) == FIXED
+    assert (times["written"], (tmp_path / "times.py").read_text()) == (False, SOURCE)
+    written = fix(tmp_path, "times.py", "--json", "--write")
+    assert (written.code, written.told) == (0, "")
+    assert json.loads(written.output)["written"] is True
+    assert (tmp_path / "times.py").read_text() == FIXED
 
 
 def test_what_names_no_module_is_said(tmp_path: Path) -> None:

@@ -154,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     fix.add_argument("files", nargs="+", metavar="FILE[:CLASS]")
     fix.add_argument("--seconds", type=float, default=60.0, help="how long to look for a class's repair (default 60)")
     fix.add_argument("--write", action="store_true", help="write the files instead")
+    fix.add_argument("--json", action="store_true", help="one JSON object a file: what was fixed, what is left, edits")
 
     inspect = commands.add_parser("inspect", parents=[common], help="what goes into a saved module")
     inspect.add_argument("files", nargs="+", metavar="FILE.pt")

@@ -1,4 +1,4 @@
-"""The command ``fix``: rewrites that were tried, as a unified diff or written into the files.
+"""The command ``fix``: rewrites that were tried, as a unified diff, as JSON, or written into the files.
 
 A file is written only over what was read from it, in its own encoding, and whole: what cannot be written stays as it
 is.
@@ -9,55 +9,101 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import json
 import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from ts_shape_server.analysis.rewrites import LEAVES
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.cli.formats import shown_path
 from ts_shape_server.cli.runs import Probed, Problem, Runner, Target, must_have, target, tell
 from ts_shape_server.features import words
-from ts_shape_server.model import Failure, Report
+from ts_shape_server.model import SCHEMA, Failure, Report
 from ts_shape_server.probing import wire
 from ts_shape_server.probing.requests import Trial
-from ts_shape_server.repair import Repaired, repair_file, scripts
+from ts_shape_server.repair import Repaired, edits_between, repair_file, scripts
 from ts_shape_server.workspace import encoding_of
+
+
+@dataclass(frozen=True)
+class FileFix:
+    """What the repair of one file came to: its text before and after, the reports, and how each class ended.
+
+    `ends` has no entry for a class that could not be run.
+    """
+
+    path: str
+    source: SourceText
+    text: str
+    reports: tuple[Report, ...]
+    ends: Mapping[str, Repaired]
+
+    @property
+    def left(self) -> int:
+        """How many classes do not script."""
+        ends = [self.ends.get(report.name) for report in self.reports if report.status != "skipped"]
+        return sum(made is None or not made.whole for made in ends)
+
+    def to_json(self, written: bool) -> dict[str, Any]:
+        """The file's line of ``fix --json``; ranges of the edits are those of the text before."""
+        changes = edits_between(self.source.text, self.text)
+        edits = [{"range": edit.range.to_json(), "text": edit.text} for edit in changes]
+        classes = [_class_to_json(report, self.ends.get(report.name)) for report in self.reports]
+        return {"schema": SCHEMA, "path": self.path, "written": written, "edits": edits, "classes": classes}
+
+
+def _class_to_json(report: Report, made: Repaired | None) -> dict[str, Any]:
+    """What was fixed in a class and what is left; `scripts` before and after is null where the class was not run."""
+    return {
+        "class": report.name,
+        "line": report.line,
+        "status": report.status,
+        "reason": None if report.reason is None else report.reason.to_json(),
+        "scripts": None if made is None else {"before": scripts(report.torchscript), "after": made.whole},
+        "fixed": [] if made is None else [{"title": title} for title in made.titles],
+        "left": [] if made is None or made.whole else [item.to_json() for item in made.state.script.failures],
+        "left_to_python": made is not None and made.depth >= LEAVES,
+        "changes_interface": made is not None and made.interface,
+    }
 
 
 async def fix(options: argparse.Namespace, flags: Mapping[str, Any]) -> int:
     """Repair the classes named; 1 if one of them still does not script, 2 if a file could not be read or written."""
     targets = [target(item) for item in options.files]
+    deliver = _deliver_json if options.json else _deliver_text
     left = found = 0
     failed = False
     async with Runner(flags, targets[0].path, tell) as runner:
         runner.must_probe()
         for item in targets:
             try:
-                reports, unrepaired = await _file(runner, item, options.seconds, options.write)
+                made = await _file(runner, item, options.seconds)
+                found += len(made.reports)
+                left += made.left
+                deliver(made, options.write)
             except Problem as problem:
                 runner.must_probe()
                 tell(str(problem))
                 failed = True
-                continue
-            found += reports
-            left += unrepaired
     if failed:
         return 2
     if not found:
         raise Problem("There is no nn.Module in what was named.")
-    if left:
+    if left and not options.json:
         tell(f"{words.many(left, 'class', 'classes')} still {'does' if left == 1 else 'do'} not script.")
     return 1 if left else 0
 
 
-async def _file(runner: Runner, item: Target, seconds: float, write: bool) -> tuple[int, int]:
-    """Repair one file; how many classes it has, and how many of them do not script."""
+async def _file(runner: Runner, item: Target, seconds: float) -> FileFix:
+    """Repair one file, in memory."""
     snapshot = await runner.snapshot(item.path)
     if snapshot.classes.syntax_error is not None:
         where, what = snapshot.classes.syntax_error
@@ -67,16 +113,7 @@ async def _file(runner: Runner, item: Target, seconds: float, write: bool) -> tu
         show("running its classes")
         probed = await runner.probe(snapshot, [item.class_name] if item.class_name else None)
         text, ends = await _repaired(runner, probed, seconds, show)
-    left = 0
-    for report in probed.reports:
-        made = ends.get(report.name)
-        left += report.status != "skipped" and (made is None or not made.whole)
-        if made is None:
-            _tell_of_no_run(report)
-        elif not scripts(report.torchscript):
-            _tell_of(made, report)
-    _deliver(snapshot.source, text, item.path, write)
-    return len(probed.reports), left
+    return FileFix(item.path, snapshot.source, text, probed.reports, ends)
 
 
 async def _repaired(
@@ -131,23 +168,43 @@ def _place(failure: Failure, path: str) -> str:
     return f" ({line})" if there == path else f" ({shown_path(there)}, {line})"
 
 
-def _deliver(before: SourceText, after: str, path: str, write: bool) -> None:
-    if after == before.text:
+def _deliver_json(made: FileFix, write: bool) -> None:
+    """One line of JSON, once the file is written where it is to be."""
+    changed = made.text != made.source.text
+    if write and changed:
+        _write(made.source.text, made.text, Path(made.path))
+    print(json.dumps(made.to_json(written=write and changed), ensure_ascii=False), flush=True)
+
+
+def _deliver_text(made: FileFix, write: bool) -> None:
+    """Sentences for each class on standard error, and the diff on standard output or the file written."""
+    for report in made.reports:
+        end = made.ends.get(report.name)
+        if end is None:
+            _tell_of_no_run(report)
+        elif not scripts(report.torchscript):
+            _tell_of(end, report)
+    if made.text == made.source.text:
         return
-    name = shown_path(path)
     if write:
-        _write(before.text, after, Path(path))
-        tell(f"{name} is written.")
+        _write(made.source.text, made.text, Path(made.path))
+        tell(f"{shown_path(made.path)} is written.")
         return
-    shown = name.lstrip("/")
-    lines = difflib.unified_diff(before.text.splitlines(True), after.splitlines(True), f"a/{shown}", f"b/{shown}")
+    _print_diff(made)
+
+
+def _print_diff(made: FileFix) -> None:
+    shown = shown_path(made.path).lstrip("/")
+    before, after = made.source.text.splitlines(True), made.text.splitlines(True)
+    lines = difflib.unified_diff(before, after, f"a/{shown}", f"b/{shown}")
     text = "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines)
     if sys.stdout.isatty():
         print(wire.printable(text), end="")
         return
     sys.stdout.flush()
     # The bytes as they are: a diff of lines that end otherwise would not apply to the file.
-    sys.stdout.buffer.write(text.encode(encoding_of(Path(path).read_bytes()).removesuffix("-sig"), "replace"))
+    encoding = encoding_of(Path(made.path).read_bytes()).removesuffix("-sig")
+    sys.stdout.buffer.write(text.encode(encoding, "replace"))
     sys.stdout.buffer.flush()
 
 
