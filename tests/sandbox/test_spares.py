@@ -103,8 +103,8 @@ def without_a_timer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prober
         f"{SPARES}\nfrom ts_shape_server.agent import children, loop\n"
         f"loop.command = lambda: [{str(folder / 'python')!r}, *children.command()[1:]]\n"
         "if '--spare' in sys.argv:\n"
-        "    from ts_shape_server.agent.infer import limits\n"
-        "    limits.HAS_TIMER = False"
+        "    from ts_shape_server.agent import clock\n"
+        "    clock.HAS_TIMER = False"
     )
     made = weakened.prober(folder, patches, wall=15.0)
     made.run(made.service.start())
@@ -114,13 +114,13 @@ def without_a_timer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prober
 
 
 LIMITED = """
-from ts_shape_server.agent.infer import limits
+from ts_shape_server.agent import clock
 for work in ("while True: pass", "while True:\\n    try: pass\\n    finally: pass"):
     try:
-        with limits.time_limit(0.3):
+        with clock.time_limit(0.3):
             exec(work)
-    except limits.TimeLimit:
-        print("INTERRUPTED", limits.HAS_TIMER, work[:3])
+    except clock.TimeLimit:
+        print("INTERRUPTED", clock.HAS_TIMER, work[:3])
 """
 
 

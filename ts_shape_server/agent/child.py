@@ -14,13 +14,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ts_shape_server.agent import endings, infer, load, runs, saved, script
+from ts_shape_server.agent import clock, endings, infer, load, runs, saved, script
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import contract
 from ts_shape_server.agent.sandbox import policy
 
 OWN_SHARE = 0.85
-"""Part of the wall time after which a class gives up by itself, so that it still can say what it found."""
+"""Part of the time after which a class gives up by itself, so that it still can say what it found."""
 
 _UNDEFINED = re.compile(r"name '(\w+)' is not defined")
 
@@ -147,6 +147,7 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
     loaded: load.Loaded | None = None
     for request in job["classes"]:
         sender.begin(request["name"])
+        clock.restart()
         started, core = time.monotonic(), time.process_time()
         if loaded is None:
             loaded = load.load(job, seconds * load.SHARE)
@@ -155,9 +156,7 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
             sender.claim({"class": request["name"], "report": _problem_report(job, request, loaded, cls, started)})
             continue
         sender.loaded(request["name"])
-        context = _context(
-            job, cls.loaded, started + seconds, tuple(job.get("stages") or ("example", "symbols", "script"))
-        )
+        context = _context(job, cls.loaded, seconds, tuple(job.get("stages") or ("example", "symbols", "script")))
 
         def emit(
             report: dict[str, Any], name: str = request["name"], failed: Any = cls.loaded.failed, core: float = core
@@ -180,8 +179,9 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
             emit(_bare(job, request, loaded, "unresolved", failure, started))
 
 
-def _context(job: Mapping[str, Any], loaded: load.Loaded, deadline: float, stages: tuple[str, ...] = ()) -> Context:
-    return Context(job["path"], job["root"], loaded.source, loaded.namespace, deadline, loaded.stubbed, stages)
+def _context(job: Mapping[str, Any], loaded: load.Loaded, seconds: float, stages: tuple[str, ...] = ()) -> Context:
+    """The surroundings of a class whose clock has begun at zero."""
+    return Context(job["path"], job["root"], loaded.source, loaded.namespace, seconds, loaded.stubbed, stages)
 
 
 def _with_cause(reason: dict[str, Any] | None, failed: Mapping[str, load.LoadProblem]) -> dict[str, Any] | None:
@@ -231,8 +231,8 @@ def _bare(
 
 def _trial(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
     """Both texts are loaded here, in turn: the candidate must agree with the original on the same inputs."""
-    deadline = time.monotonic() + seconds
     sender.begin(job["class"])
+    clock.restart()
     made = []
     for overlays in ({**job["overlays"], **job["original"]}, job["overlays"]):
         side = {**job, "overlays": overlays}
@@ -244,7 +244,7 @@ def _trial(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) ->
         made.append((runs.from_report(found.found, found.loaded.namespace, job["report"]), found.loaded))
     (original, _), (candidate, loaded) = made
     sender.claim(
-        {"trial": script.trial(original, candidate, _context(job, loaded, deadline), job["report"].get("torchscript"))}
+        {"trial": script.trial(original, candidate, _context(job, loaded, seconds), job["report"].get("torchscript"))}
     )
 
 

@@ -5,15 +5,16 @@ Plain data: it decides nothing, and knows neither torch nor the sandbox.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ts_shape_server.agent import clock
+
 
 @dataclass(frozen=True)
 class Context:
-    """`namespace` is the loaded module's own; `deadline` is a `time.monotonic()` value in seconds."""
+    """`namespace` is the loaded module's own; `deadline` is a value of `clock.now()`."""
 
     path: str
     root: str
@@ -24,5 +25,5 @@ class Context:
     stages: tuple[str, ...] = field(default=("example", "symbols", "script"))
 
     def remaining(self) -> float:
-        """Seconds until the deadline, never below zero."""
-        return max(0.0, self.deadline - time.monotonic())
+        """Seconds of work until the deadline, never below zero."""
+        return max(0.0, self.deadline - clock.now())

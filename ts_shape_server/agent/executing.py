@@ -7,14 +7,13 @@ and are not run at all when the file is `sliced`. Every failure is kept with the
 from __future__ import annotations
 
 import ast
-import time
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ts_shape_server.agent import slicing
-from ts_shape_server.agent.infer.limits import TimeLimit, waiting_limit
+from ts_shape_server.agent.clock import TimeLimit, now, waiting_limit
 from ts_shape_server.agent.standins import Imports
 
 NAMED_SECONDS = 0.25
@@ -34,7 +33,7 @@ class LoadProblem:
 
 @dataclass
 class Budget:
-    """`deadline` is a `time.monotonic()` value; `script` the seconds left for statements that only do something."""
+    """`deadline` is a value of `clock.now()`; `script` the seconds left for statements that only do something."""
 
     deadline: float
     script: float
@@ -67,13 +66,18 @@ class Execution:
         needed = bool(slicing.bound(statement))
         if not defines and not needed and (budget.script <= 0 or budget.sliced):
             return
-        started = time.monotonic()
+        started = now()
         left = budget.deadline - started
+        seconds = left if defines else min(left, max(budget.script, NAMED_SECONDS if needed else 0.0))
         try:
-            with waiting_limit(left if defines else min(left, max(budget.script, NAMED_SECONDS if needed else 0.0))):
+            with waiting_limit(seconds):
                 self._execute(statement, flags)
         except TimeLimit:
-            if time.monotonic() >= budget.deadline:
+            # What only waited has used up the time that it was given all the same.
+            waited = max(0.0, seconds - (now() - started))
+            budget.deadline -= waited
+            budget.script -= 0.0 if defines else waited
+            if now() >= budget.deadline:
                 raise
             self._note(statement, self._too_slow(statement))
         except MemoryError:
@@ -85,7 +89,7 @@ class Execution:
                 self._note(statement, self._cause(error) or import_problem(error, self.path))
         finally:
             if not defines:
-                budget.script -= time.monotonic() - started
+                budget.script -= now() - started
 
     def _execute(self, statement: ast.stmt, flags: int) -> None:
         code = compile(ast.Module([statement], []), self.path, "exec", flags=flags, dont_inherit=True)

@@ -1,4 +1,5 @@
-"""What the system limits for no process: the files of a folder all together, and on some systems a process's memory.
+"""What the system limits for no process: the files of a folder all together, the time of a class, and on some systems
+a process's memory.
 
 Looked at from outside, by the agent, while a job runs: cheap while nothing is wrong.
 """
@@ -7,7 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 
+from ts_shape_server.agent import clock
 from ts_shape_server.agent.sandbox import policy
 
 SECONDS = 0.25
@@ -17,6 +20,34 @@ SIZES = 4
 """So many times the size of one file may all files of a job have together."""
 _SUSPICIOUS_BYTES = 32 << 20
 _SUSPICIOUS_FILES = 2000
+
+
+class Allowance:
+    """The time that a class may take: seconds of work, so that a busy machine changes nothing.
+
+    Where the system does not tell what a process has worked, and for a process that only waits, it is wall time.
+    """
+
+    def __init__(self, pid: int, seconds: float) -> None:
+        self.seconds = seconds
+        self._pid = pid
+        self._began = time.monotonic()
+        self._worked = policy.worked(pid)
+
+    def left(self) -> float:
+        """Seconds of wall time after which it may be used up, 0 if it may be by now."""
+        return max(0.0, self._began + self.seconds - time.monotonic())
+
+    def over(self) -> bool:
+        """Whether it is used up."""
+        passed = time.monotonic() - self._began
+        if passed < self.seconds:
+            return False
+        worked = policy.worked(self._pid)
+        if worked is None or self._worked is None:
+            return True
+        worked -= self._worked
+        return worked >= self.seconds or worked < clock.IDLE * passed or passed >= clock.CONTENTION * self.seconds
 
 
 class Guard:

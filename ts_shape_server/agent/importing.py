@@ -16,7 +16,6 @@ import os
 import re
 import sys
 import sysconfig
-import time
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,6 +23,7 @@ from typing import Any
 import torch
 
 from ts_shape_server.agent import slicing, standins
+from ts_shape_server.agent.clock import now
 from ts_shape_server.agent.executing import Budget, Execution
 
 LATE_SECONDS = 5.0
@@ -88,7 +88,7 @@ class Files:
         imports = standins.Imports(self.stubbed, slicing.guarded_lines(tree), self.why_missing)
         module.__dict__["__builtins__"] = imports.namespace()
         module.__doc__ = ast.get_docstring(tree, clean=False)
-        budget = self.budget or Budget(time.monotonic() + LATE_SECONDS, 1.0)
+        budget = self.budget or Budget(now() + LATE_SECONDS, 1.0)
         execution = Execution(path, text, tree, module.__dict__, imports, budget)
         self.executions[path] = execution
         execution.run(tree.body if chosen is None else chosen)

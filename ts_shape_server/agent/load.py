@@ -13,7 +13,6 @@ import importlib
 import os
 import sys
 import sysconfig
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +20,9 @@ from typing import Any
 from torch import nn
 
 from ts_shape_server.agent import absent, importing, slicing
+from ts_shape_server.agent.clock import TimeLimit, now
 from ts_shape_server.agent.executing import Budget, LoadProblem
 from ts_shape_server.agent.importing import Files, import_root, module_name
-from ts_shape_server.agent.infer.limits import TimeLimit
 
 __all__ = ["Found", "LoadProblem", "Loaded", "depends", "find", "import_root", "load", "module_name", "readable"]
 
@@ -234,7 +233,7 @@ class _budget:
 
     def __enter__(self) -> None:
         script = min(SCRIPT_SECONDS, self._seconds / 3)
-        _files.budget = Budget(time.monotonic() + self._seconds, script, self._sliced)
+        _files.budget = Budget(now() + self._seconds, script, self._sliced)
 
     def __exit__(self, *_: object) -> None:
         _files.budget = None

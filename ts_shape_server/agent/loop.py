@@ -22,6 +22,8 @@ from ts_shape_server.probing import wire
 _RECORDS = 20
 """So many records may come for each class: that it begins, that it is loaded, and reports, each more precise."""
 _LAST_WORDS_SECONDS = 0.2
+BEAT_SECONDS = 1.0
+"""Between two words of a job under way: the server takes a longer silence for the agent's end."""
 _CLOSED_SECONDS = 1.0
 _KILLED_SECONDS = 10.0
 
@@ -30,7 +32,7 @@ _KILLED_SECONDS = 10.0
 class Job:
     """A job under way: its process and what is left of its allowance.
 
-    Times are in seconds, `deadline` by `time.monotonic()`; `memory` is the limit in MiB. `ended`: its pipe is at its
+    `started` is a value of `time.monotonic()` in seconds; `memory` is the limit in MiB. `ended`: its pipe is at its
     end.
     """
 
@@ -42,7 +44,8 @@ class Job:
     memory: int
     begins: int
     records: int
-    deadline: float
+    allowance: guards.Allowance
+    beat: float = 0.0
     buffer: bytearray = field(default_factory=bytearray)
     received: int = 0
     problem: str = ""
@@ -188,16 +191,19 @@ class Loop:
         job = self._job
         if job is None:
             return None
-        return max(0.0, min(guards.SECONDS, job.deadline - time.monotonic()))
+        return min(guards.SECONDS, job.allowance.left() or guards.SECONDS)
 
     def _look_after(self) -> None:
         """End a job that is past its deadline, or that uses up what no limit of the system holds."""
         job = self._job
         if job is None:
             return
-        if time.monotonic() >= job.deadline:
+        if job.allowance.over():
             self._finish("timeout")
             return
+        if time.monotonic() >= job.beat:
+            job.beat = time.monotonic() + BEAT_SECONDS
+            _send(self._reply, {"type": "working", "id": job.number})
         outcome, words = job.guard.problem()
         if outcome:
             job.problem = words
@@ -250,7 +256,8 @@ class Loop:
         self._waiter.add(child.pipe)
         if child.exit is not None:
             self._waiter.add_end(child.exit, lambda: child.wait(wall * (begins + 1)))
-        return Job(message["id"], child, guard, now, wall, memory >> 20, begins, _RECORDS * begins, now + wall)
+        allowance = guards.Allowance(child.pid, wall)
+        return Job(message["id"], child, guard, now, wall, memory >> 20, begins, _RECORDS * begins, allowance)
 
     def _take_records(self, job: Job, data: bytes) -> bool:
         """Pass on what the child has written; True when it has closed its end or must go."""
@@ -278,7 +285,7 @@ class Loop:
             del job.buffer[:end]
             if kind == b"B" and job.begins > 0:
                 job.begins -= 1
-                job.deadline = time.monotonic() + job.wall
+                job.allowance = guards.Allowance(job.child.pid, job.wall)
             _send(self._reply, {"type": "claim", "id": job.number, "payload": text})
         return False
 

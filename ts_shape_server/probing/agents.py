@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 START_SECONDS = 60.0
 GRACE_SECONDS = 5.0
+SILENCE_SECONDS = 15.0
+"""An agent with a job says more than once a second that it is working."""
 STOP_SECONDS = 2.0
 BACKOFF = (0.0, 0.5, 2.0, 10.0, 30.0)
 """Seconds from a failure to the next start, by how many came before it without a job in between that went well."""
@@ -199,7 +201,8 @@ class Agent:
         message = {"type": "run", "id": number, "job": dict(job), "limits": limits.to_wire(classes)}
         try:
             await asyncio.wait_for(self._send(message), GRACE_SECONDS)
-            return await asyncio.wait_for(self._listen(number, on_claim), limits.wall * (classes + 1) + GRACE_SECONDS)
+            most = wire.CONTENTION * limits.wall * (classes + 1) + GRACE_SECONDS
+            return await asyncio.wait_for(self._listen(number, on_claim), most)
         except asyncio.TimeoutError:
             raise AgentError("died", "The agent did not keep its own deadline and was ended.") from None
 
@@ -216,7 +219,7 @@ class Agent:
     async def _listen(self, number: int, on_claim: Callable[[dict[str, Any]], None]) -> Done:
         while True:
             process = self._process
-            message = await process.messages.get() if process is not None else None
+            message = await asyncio.wait_for(process.messages.get(), SILENCE_SECONDS) if process is not None else None
             if message is None:
                 if process is not None:
                     await process.settle()

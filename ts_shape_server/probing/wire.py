@@ -25,6 +25,8 @@ MAXIMUM_DEPTH = 16
 """Levels of nesting of a value or a spec."""
 MAXIMUM_ITEMS = 20_000
 """Elements of a list or an object."""
+CONTENTION = 10.0
+"""So much slower than on an idle machine may a process be before its limits, which count work, are felt."""
 OUTCOMES = ("finished", "timeout", "memory", "crashed", "cancelled", "sandbox")
 STATUSES = ("ok", "failed", "unresolved", "skipped", "timeout", "crashed")
 
@@ -367,6 +369,7 @@ _MESSAGES: Mapping[str, Check] = {
     ),
     "refused": _record({"code": _TEXT, "message": _TEXT}),
     "claim": _record({"id": _NUMBER, "payload": _TEXT}),
+    "working": _record({"id": _NUMBER}),
     "done": _record({"id": _NUMBER, "outcome": _one_of(*OUTCOMES), "detail": _TEXT, "elapsed_ms": _NUMBER}),
 }
 

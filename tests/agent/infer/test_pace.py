@@ -7,7 +7,7 @@ import time
 import pytest
 import torch
 
-from ts_shape_server.agent.infer.limits import TimeLimit, now
+from ts_shape_server.agent.clock import TimeLimit, now
 from ts_shape_server.agent.infer.pace import Pace
 
 

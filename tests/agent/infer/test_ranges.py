@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ts_shape_server.agent.clock import now
 from ts_shape_server.agent.infer import building, ranges, values
-from ts_shape_server.agent.infer.limits import now
 from ts_shape_server.agent.infer.trials import Trials
 
 

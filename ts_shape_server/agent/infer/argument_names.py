@@ -11,9 +11,9 @@ from typing import Any
 
 from torch import nn
 
+from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import arguments, building, search, values
-from ts_shape_server.agent.infer.limits import TimeLimit, time_limit
 from ts_shape_server.agent.infer.session import Session
 
 MAXIMUM = 8

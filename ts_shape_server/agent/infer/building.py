@@ -15,8 +15,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ts_shape_server.agent import runs
+from ts_shape_server.agent.clock import now
 from ts_shape_server.agent.infer import answers, argument_repairs, arguments, configs, symbolic
-from ts_shape_server.agent.infer.limits import now
 from ts_shape_server.agent.infer.session import Session, innermost_line, is_hopeless
 
 _RANDOM = frozenset(

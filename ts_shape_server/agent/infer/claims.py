@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from ts_shape_server.agent.clock import now
 from ts_shape_server.agent.infer import conditions as stated
 from ts_shape_server.agent.infer import draws, ranges, values
 from ts_shape_server.agent.infer.claim import Claim, Condition, Free
-from ts_shape_server.agent.infer.limits import now
 from ts_shape_server.agent.infer.symbolic import Guard
 from ts_shape_server.agent.infer.trials import Trials
 

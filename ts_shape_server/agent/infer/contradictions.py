@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import contract, mismatch, points, shape_text, values
 from ts_shape_server.agent.infer.evidence import Drawn, Refused
-from ts_shape_server.agent.infer.limits import TimeLimit, time_limit
 from ts_shape_server.agent.infer.points import Said, Start
 from ts_shape_server.agent.infer.session import Session
 

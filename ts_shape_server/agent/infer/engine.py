@@ -18,7 +18,7 @@ from torch import nn
 
 from ts_shape_server.agent import runs
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer import contract, contradictions, general, limits, shots, solve, source, values
+from ts_shape_server.agent.infer import contract, contradictions, general, shots, solve, source, values
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -27,7 +27,6 @@ def report_class(cls: type[nn.Module], request: Mapping[str, Any], context: Cont
     """Emit reports of `cls`, each more precise; the last has stage ``final``. Raises nothing that user code raises."""
     logging.disable(logging.CRITICAL)
     started = time.monotonic()
-    limits.restart()
     base = {
         "schema": contract.SCHEMA,
         "path": context.path,

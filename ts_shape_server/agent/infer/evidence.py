@@ -15,9 +15,9 @@ from typing import Any
 import torch
 
 from ts_shape_server.agent import devices, runs, standins
+from ts_shape_server.agent.clock import TimeLimit, now, waiting_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import contract, drawing, portable, values
-from ts_shape_server.agent.infer.limits import TimeLimit, now, waiting_limit
 
 SECONDS = 3.0
 """For one slice."""

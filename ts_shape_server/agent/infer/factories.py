@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import constructions
 from ts_shape_server.agent.infer.building import SkipInitialisation
-from ts_shape_server.agent.infer.limits import TimeLimit, time_limit
 
 MAXIMUM = 3
 SECONDS = 3.0

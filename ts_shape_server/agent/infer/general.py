@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import (
     argument_names,
@@ -22,7 +23,6 @@ from ts_shape_server.agent.infer import (
     values,
 )
 from ts_shape_server.agent.infer.claim import Claim, Sizes
-from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.pace import Pace
 from ts_shape_server.agent.infer.solve import SYMBOLIC_SECONDS, Solved
 from ts_shape_server.agent.infer.spelling import Spelling

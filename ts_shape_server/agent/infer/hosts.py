@@ -15,10 +15,10 @@ import torch
 from torch import nn
 
 from ts_shape_server.agent import runs
+from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import arguments, building, constructions, search, starting, values
 from ts_shape_server.agent.infer.evidence import Drawn
-from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.uses import required
 
 MAXIMUM = 2

@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer import values
 from ts_shape_server.agent.infer.claim import Claim, Free, Sizes
-from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.ranges import LARGE
 from ts_shape_server.agent.infer.search import Found
 from ts_shape_server.agent.infer.session import Session

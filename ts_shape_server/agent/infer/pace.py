@@ -11,7 +11,7 @@ from typing import Any
 
 from torch.overrides import TorchFunctionMode
 
-from ts_shape_server.agent.infer.limits import TimeLimit, now
+from ts_shape_server.agent.clock import TimeLimit, now
 from ts_shape_server.agent.infer.spy import QUESTIONS
 
 LOOK_EVERY = 16

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 import torch
 
+from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer import mismatch, repairs, solving, source, values
-from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.session import Outcome, Session, innermost_line, is_hopeless
 from ts_shape_server.agent.infer.values import Inputs
 

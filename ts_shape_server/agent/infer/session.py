@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ts_shape_server.agent import runs
-from ts_shape_server.agent.infer import interpreted, limits, symbolic, values
+from ts_shape_server.agent import clock, runs
+from ts_shape_server.agent.infer import interpreted, symbolic, values
 from ts_shape_server.agent.infer.spy import Spy, Wish
 from ts_shape_server.agent.standins import StandInUsed
 
@@ -237,7 +237,7 @@ class Session:
         try:
             before = self._state(module)
             with ExitStack() as stack:
-                stack.enter_context(limits.ending_itself())
+                stack.enter_context(clock.ending_itself())
                 stack.enter_context(torch.no_grad())
                 stack.enter_context(spy)
                 for observer in observers:

@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import nn
 
+from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import (
     argument_repairs,
@@ -35,7 +36,6 @@ from ts_shape_server.agent.infer import (
     uses,
     values,
 )
-from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.session import Outcome, Session, innermost_line, is_hopeless
 from ts_shape_server.agent.standins import StandInUsed
 

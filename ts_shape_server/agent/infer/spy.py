@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from ts_shape_server.agent.infer import limits
+from ts_shape_server.agent import clock
 from ts_shape_server.agent.infer.shortcuts import Shortcuts
 
 
@@ -377,7 +377,7 @@ class Spy(TorchFunctionMode):
             self.last_call = name
             self._calls += 1
             if self._calls % _LOOK_EVERY == 0 and name not in _SETTERS:
-                limits.end_if_due()
+                clock.end_if_due()
             self._read(name, arguments, keywords)
         if self._shortcuts is None or name == "__get__":
             result = function(*arguments, **keywords)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer import conditions, values
 from ts_shape_server.agent.infer.claim import Condition, Sizes
-from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.session import Outcome, Session
 from ts_shape_server.agent.infer.values import Inputs
 

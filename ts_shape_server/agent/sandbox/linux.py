@@ -212,6 +212,17 @@ def _children() -> list[int]:
         return []
 
 
+def worked(pid: int) -> float | None:
+    """Seconds of processor time that a process has used, its threads included; None if that cannot be told."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            # The name, which comes second, may hold spaces and parentheses; user and system time come 14th and 15th.
+            ticks = file.read().rpartition(")")[2].split()[11:13]
+        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK") if len(ticks) == 2 else None
+    except (OSError, ValueError):
+        return None
+
+
 def resident(pid: int) -> int:
     """The bytes of memory that a process holds; 0 if that cannot be told."""
     try:

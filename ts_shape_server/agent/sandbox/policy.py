@@ -107,6 +107,15 @@ def resident(pid: int) -> int:
     return 0 if platform is None else platform.resident(pid)
 
 
+def worked(pid: int) -> float | None:
+    """Seconds of processor time that a process has used, its threads included; None if that cannot be told here."""
+    if sys.platform == "linux":
+        from ts_shape_server.agent.sandbox import linux
+
+        return linux.worked(pid)
+    return None
+
+
 class _Platform(Protocol):
     """What each platform's module has."""
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import time
 import zipfile
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 
-from ts_shape_server.agent import infer, load, runs
+from ts_shape_server.agent import clock, infer, load, runs
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.saved import checkpoint, kinds, replay, wrapping
 from ts_shape_server.probing import wire
@@ -32,9 +31,9 @@ _TENSOR_CLASSES = ("torch._utils.", "torch.storage.", "collections.OrderedDict",
 def inspect(job: Mapping[str, Any], seconds: float, scratch: str) -> dict[str, Any]:
     """``{"kind", "message", "source", "report", "facts"}`` of the file that an inspect job names.
 
-    `source` is ``embedded`` or ``solved``, empty without a report. `seconds` of wall time are there.
+    `source` is ``embedded`` or ``solved``, empty without a report. `seconds` of work are there.
     """
-    deadline = time.monotonic() + seconds
+    deadline = clock.now() + seconds
     path = job["archive"]
     kind = kinds.kind_of(path)
     facts = list(kind.facts)
@@ -99,7 +98,7 @@ def _reported(
     with open(file, "w", encoding="utf-8") as written:
         written.write(wrapping.source(saved, path, replayed))
     job = {"path": file, "root": scratch, "overlays": {}}
-    loaded = load.load(job, max(1.0, deadline - time.monotonic()) * load.SHARE)
+    loaded = load.load(job, max(1.0, deadline - clock.now()) * load.SHARE)
     found = load.find(loaded, saved.name, job, 1.0)
     if isinstance(found, load.LoadProblem):
         raise _NotLoaded(found.message)

@@ -10,7 +10,6 @@ import ast
 import copy
 import functools
 import inspect
-import time
 import types as python
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ts_shape_server.agent import clock
 from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.script import edits
 from ts_shape_server.agent.script.compiler import Compiler
@@ -32,7 +32,7 @@ ATTEMPTS = 60
 """Of cut functions that are compiled."""
 SECONDS = 1.0
 """Of processor time for all of them."""
-WALL_SECONDS = 4.0
+NEEDED_SECONDS = 4.0
 """That must be left to begin: what is known already would be lost with the process when its time is up."""
 
 
@@ -64,7 +64,7 @@ class _Call:
 
 def locate(session: Session, search: Search, scripted: Any, second: bool) -> Differing | None:
     """The first expression that differs on a size, None if it cannot be told."""
-    if session.context.remaining() < WALL_SECONDS:
+    if session.context.remaining() < NEEDED_SECONDS:
         return None
     try:
         call = _first_call(session, search, scripted, second)
@@ -119,7 +119,7 @@ class _Cutting:
     def __init__(self, session: Session, search: Search, call: _Call) -> None:
         self._session, self._search, self._call = session, search, call
         self._attempts = 0
-        self._until = time.process_time() + SECONDS
+        self._until = clock.now() + SECONDS
         self._slowest = 0.0
         part = session.pristine.get_submodule(call.name)
         function = inspect.unwrap(type(part).forward)
@@ -150,7 +150,7 @@ class _Cutting:
         return Differing(self._parsed.place_of(head), ast.unparse(head), values=False)
 
     def _left(self) -> bool:
-        if self._attempts >= ATTEMPTS or time.process_time() > self._until:
+        if self._attempts >= ATTEMPTS or clock.now() > self._until:
             return False
         return self._session.affords(4) and self._session.context.remaining() > 3 * self._slowest
 
@@ -175,14 +175,14 @@ class _Cutting:
         if value is None or not self._left():
             return None
         self._attempts += 1
-        began = time.monotonic()
+        began = clock.now()
         try:
             eager = self._eager(number, value)
             scripted = self._scripted(number, value)
         except Exception:
             return None
         finally:
-            self._slowest = max(self._slowest, time.monotonic() - began)
+            self._slowest = max(self._slowest, clock.now() - began)
         alike = compare(eager, scripted).agree and _same_kind(eager, scripted)
         return None if alike else (eager, scripted)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from typing import Any
 
 import torch
 
-from ts_shape_server.agent import runs
+from ts_shape_server.agent import clock, runs
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.saved import checkpoint
@@ -44,7 +43,7 @@ def export(run: Run, job: Mapping[str, Any], scratch: str) -> dict[str, Any]:
     method = job.get("method") or "auto"
     name = job["output"]
     expected = f"{name}.expected"
-    context = Context(job["path"], job["root"], "", run.namespace, time.monotonic() + PATIENCE)
+    context = Context(job["path"], job["root"], "", run.namespace, clock.now() + PATIENCE)
     run = replace(run, dtype=job.get("dtype") or "")
     try:
         with warnings.catch_warnings():

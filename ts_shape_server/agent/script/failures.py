@@ -7,12 +7,12 @@ It decides what counts as a reason of its own and what merely follows from an ed
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
+from ts_shape_server.agent import clock
 from ts_shape_server.agent.script import edits, locate, neutralise, unplaced, words
 from ts_shape_server.agent.script.compiler import Compiler
 from ts_shape_server.agent.script.problem import Problem, Search, take_apart
@@ -62,7 +62,7 @@ def collect(compiler: Compiler, search: Search, remaining: Callable[[], float]) 
     while error is not None and len(reasons.found) < LIMIT and compiler.attempts < ATTEMPTS:
         problem = take_apart(error, search)
         follows = _follows(problem, search)
-        started = time.monotonic()
+        started = clock.now()
         if problem.place is None:
             problem = unplaced.place(problem, compiler.module, search)
         if unplaced.mend(problem, compiler.module, search):
@@ -72,7 +72,7 @@ def collect(compiler: Compiler, search: Search, remaining: Callable[[], float]) 
         if not follows:
             names, owner = (repaired.repairs, repaired.function) if repaired is not None else ((), None)
             reasons.add(problem, words.tell(problem, search, names, owner))
-        if error is problem_error(error, problem, search) or remaining() < 2 * (time.monotonic() - started):
+        if error is problem_error(error, problem, search) or remaining() < 2 * (clock.now() - started):
             break
     return first is None, list(reasons.found.values())
 

@@ -10,7 +10,6 @@ import contextlib
 import copy
 import functools
 import inspect
-import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ts_shape_server.agent import clock
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.script import observe
@@ -56,7 +56,7 @@ class Session:
     @cached_property
     def _first(self) -> nn.Module | None:
         """The first instance, None if it grew too large in the making."""
-        started = time.monotonic()
+        started = clock.now()
         try:
             with _limited_parameters(HEAVY_BYTES):
                 module = self.run.build()
@@ -64,7 +64,7 @@ class Session:
             return None
         if self.weights is not None:
             module.load_state_dict(self.weights)
-        self._dear = time.monotonic() - started > CHEAP_SECONDS
+        self._dear = clock.now() - started > CHEAP_SECONDS
         return module
 
     def fresh(self) -> nn.Module:
@@ -109,12 +109,12 @@ class Session:
         The second size, the inputs of other kinds that the workspace passes and training widen the types.
         """
         used = self.fresh()
-        started = time.monotonic()
+        started = clock.now()
         try:
             self._outputs[False], seen = observe.watch(lambda: self.call(used))
         except Exception:
             seen = {}
-        self._run_seconds = time.monotonic() - started
+        self._run_seconds = clock.now() - started
         if (
             seen
             and not self.heavy

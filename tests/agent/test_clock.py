@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from ts_shape_server.agent.infer import limits
-from ts_shape_server.agent.infer.limits import TimeLimit, now, time_limit
+from ts_shape_server.agent import clock
+from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 
 
 def work(seconds: float) -> None:
@@ -77,8 +77,8 @@ def test_the_clock_goes_forward_with_work() -> None:
 @pytest.fixture
 def without_timer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A platform whose processes are not interrupted by a timer."""
-    monkeypatch.setattr(limits, "HAS_TIMER", False)
-    monkeypatch.delattr(limits, "_arm")
+    monkeypatch.setattr(clock, "HAS_TIMER", False)
+    monkeypatch.delattr(clock, "_arm")
 
 
 @pytest.mark.usefixtures("without_timer")
@@ -150,13 +150,13 @@ def test_a_timer_that_somebody_else_has_set_goes_on() -> None:
 
 
 def test_a_body_that_ends_itself_is_not_interrupted_unless_it_does_not_come_to_that() -> None:
-    began, ended_at = limits.now(), []
-    with pytest.raises(limits.TimeLimit), limits.time_limit(0.05), limits.ending_itself():
-        while limits.now() < began + 0.15:
+    began, ended_at = clock.now(), []
+    with pytest.raises(clock.TimeLimit), clock.time_limit(0.05), clock.ending_itself():
+        while clock.now() < began + 0.15:
             pass
-        ended_at.append(limits.now())
-        limits.end_if_due()
+        ended_at.append(clock.now())
+        clock.end_if_due()
     assert ended_at, "it was interrupted inside of a step"
-    with pytest.raises(limits.TimeLimit), limits.time_limit(0.05), limits.ending_itself():
+    with pytest.raises(clock.TimeLimit), clock.time_limit(0.05), clock.ending_itself():
         while True:
             pass

@@ -1,8 +1,8 @@
-"""A time limit for a stretch of a probe, in the main thread of the child: what runs over is interrupted, not the
-probe.
+"""The one clock of a probe, and its limits: what runs over is interrupted, not the probe.
 
 Time is counted so that a busy machine does not change what is found: `now` is the processor time of this process, or
-a part of the wall time where that is more, for code that only waits.
+a part of the wall time where that is more, for code that only waits. Every deadline inside a probe is a value of
+`now`. A limit holds in the main thread of the child. Knows nothing of what the time is spent on.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-CONTENTION = 10.0
-"""So much slower than on an idle machine may the process be before the limits are felt."""
+from ts_shape_server.probing import wire
+
+CONTENTION = wire.CONTENTION
 _SHORTEST = 0.001
 
 
