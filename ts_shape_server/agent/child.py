@@ -14,8 +14,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ts_shape_server.agent import clock, endings, infer, load, runs, saved, script
+from ts_shape_server.agent import clock, ecosystem, endings, infer, load, runs, saved, script
 from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.ecosystem import checkpoints
 from ts_shape_server.agent.infer import contract
 from ts_shape_server.agent.sandbox import policy
 
@@ -29,6 +30,7 @@ def prepare() -> None:
     """What a fork must find done: nothing here may start a thread."""
     sys.dont_write_bytecode = True
     load.installed()
+    ecosystem.prepare()
 
 
 class Sender:
@@ -164,7 +166,8 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
             depends = {"depends": load.depends(job)} if report.get("stage") == "final" else {}
             reason = _with_cause(report.get("reason"), failed)
             used = int((time.process_time() - core) * 1000)
-            report = {**report, "stubbed": list(load.stubbed()), "reason": reason, "core_ms": used}
+            notes = [*report.get("notes", ()), *checkpoints.notes()]
+            report = {**report, "stubbed": list(load.stubbed()), "notes": notes, "reason": reason, "core_ms": used}
             sender.claim({"class": name, "report": report, **depends})
 
         try:

@@ -19,8 +19,9 @@ from typing import Any
 
 from torch import nn
 
-from ts_shape_server.agent import absent, importing, slicing
+from ts_shape_server.agent import absent, ecosystem, importing, slicing
 from ts_shape_server.agent.clock import TimeLimit, now
+from ts_shape_server.agent.ecosystem import checkpoints
 from ts_shape_server.agent.executing import Budget, LoadProblem
 from ts_shape_server.agent.importing import Files, import_root, module_name
 
@@ -98,6 +99,8 @@ def load(job: Mapping[str, Any], seconds: float) -> Loaded:
     if not _files.pretends_weights and _weights_do_not_matter(job):
         _files.pretends_weights = True
         absent.pretend(_files.stubbed)
+        checkpoints.begin(_files.stubbed)
+    ecosystem.watch(pretend=_files.pretends_weights)
     for folder in reversed([import_root(path), root, *job.get("extra_paths", ())]):
         if folder and folder not in sys.path:
             sys.path.insert(0, folder)

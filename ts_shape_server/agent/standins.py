@@ -37,6 +37,12 @@ class StandInUsed(ModuleNotFoundError):
         super().__init__(f"{needed}`{missing}` {_why.get(missing, 'is not installed')}", name=missing)
 
 
+def missing(name: str, why: str) -> str:
+    """`name`, for a stand-in of what is missing for that reason, in words that follow the name."""
+    _why.setdefault(name, why)
+    return name
+
+
 def stood_in(names: Iterable[str]) -> str | None:
     """The first of these packages that a stand-in was given for."""
     return next((name for name in names if name in _why), None)

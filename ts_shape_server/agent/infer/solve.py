@@ -250,6 +250,9 @@ def _not_built(built: building.NotBuilt, context: Context, sources: Mapping[str,
         f"No constructor arguments were found: {contract.one_line(built.error)}. "
         "Give them in a comment above the class: `# ts-shape: init(name=value)`."
     )
+    if isinstance(built.error, StandInUsed):
+        # No arguments would help: what the constructor makes is not on this machine.
+        message = f"It cannot be built here: {built.error}."
     place = mismatch.call_place(context.source, line, "") if line else None
     reason = contract.failure("no-constructor", message, context.path, place, contract.one_line(built.error))
     return Unsolved("unresolved", reason, init_of(built.plan, sources, context.namespace), built.error)

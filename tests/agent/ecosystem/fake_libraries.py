@@ -1,0 +1,136 @@
+"""Tiny libraries that are shaped as the real ones are, as files of a workspace: what is known of a library is tested
+without it. What would be downloaded raises."""
+
+TRANSFORMERS = {
+    "transformers/__init__.py": """
+from transformers.configuration_utils import PretrainedConfig
+from transformers.models.auto.configuration_auto import AutoConfig
+from transformers.models.auto.modeling_auto import AutoModel
+from transformers.models.auto.tokenization_auto import AutoTokenizer
+from transformers.modeling_utils import PreTrainedModel
+from transformers.models.bert import BertConfig, BertModel
+""",
+    "transformers/configuration_utils.py": """
+class PretrainedConfig:
+    model_type = ""
+    def __init__(self, **rest):
+        vars(self).update(rest)
+    def to_dict(self):
+        return dict(vars(self), model_type=self.model_type)
+    @classmethod
+    def from_dict(cls, known, return_unused_kwargs=False, **keywords):
+        made = cls(**{key: value for key, value in known.items() if key != "model_type"})
+        used = [key for key in keywords if hasattr(made, key)]
+        for key in used:
+            setattr(made, key, keywords.pop(key))
+        return (made, keywords) if return_unused_kwargs else made
+    @classmethod
+    def from_pretrained(cls, name, **keywords):
+        raise OSError("We couldn't connect")
+""",
+    "transformers/modeling_utils.py": """
+from torch import nn
+from transformers.configuration_utils import PretrainedConfig
+class PreTrainedModel(nn.Module):
+    config_class = None
+    def __init__(self, config):
+        super().__init__()
+        if not isinstance(config, PretrainedConfig):
+            raise TypeError(f"Parameter config in `{type(self).__name__}(config)` should be an instance of a config")
+        self.config = config
+    @classmethod
+    def from_pretrained(cls, name, **keywords):
+        raise OSError("We couldn't connect")
+""",
+    "transformers/models/__init__.py": "",
+    "transformers/models/bert.py": """
+import torch
+from torch import nn
+from transformers.configuration_utils import PretrainedConfig
+from transformers.modeling_utils import PreTrainedModel
+class BertConfig(PretrainedConfig):
+    model_type = "bert"
+    def __init__(self, vocab_size=99, hidden_size=24, **rest):
+        super().__init__(**rest)
+        self.vocab_size, self.hidden_size = vocab_size, hidden_size
+class BertModel(PreTrainedModel):
+    config_class = BertConfig
+    def __init__(self, config, pool=False):
+        super().__init__(config)
+        self.words = nn.Embedding(config.vocab_size, config.hidden_size)
+    def forward(self, input_ids):
+        return self.words(input_ids)
+""",
+    "transformers/models/auto/__init__.py": "",
+    "transformers/models/auto/configuration_auto.py": """
+from transformers.models.bert import BertConfig
+CONFIG_MAPPING_NAMES = {"bert": "BertConfig"}
+CONFIG_MAPPING = {"bert": BertConfig}
+class AutoConfig:
+    @classmethod
+    def from_pretrained(cls, name, **keywords):
+        raise OSError("We couldn't connect")
+""",
+    "transformers/models/auto/auto_factory.py": """
+class _BaseAutoModelClass:
+    @classmethod
+    def from_config(cls, config, **keywords):
+        from transformers.models.bert import BertModel
+        return BertModel(config, **keywords)
+    @classmethod
+    def from_pretrained(cls, name, **keywords):
+        raise OSError("We couldn't connect")
+""",
+    "transformers/models/auto/modeling_auto.py": """
+from transformers.models.auto.auto_factory import _BaseAutoModelClass
+class AutoModel(_BaseAutoModelClass):
+    pass
+""",
+    "transformers/models/auto/tokenization_auto.py": """
+class AutoTokenizer:
+    @classmethod
+    def from_pretrained(cls, name, **keywords):
+        raise OSError("We couldn't connect")
+""",
+}
+
+HUB = {
+    "huggingface_hub/__init__.py": "from huggingface_hub.file_download import hf_hub_download\n",
+    "huggingface_hub/errors.py": "class LocalEntryNotFoundError(FileNotFoundError): ...\n",
+    "huggingface_hub/file_download.py": """
+def hf_hub_download(repo_id, filename, **keywords):
+    raise PermissionError(13, "Permission denied")
+""",
+    "safetensors/__init__.py": "",
+    "safetensors/torch.py": """
+def load_file(filename, device="cpu"):
+    return open(filename)
+def load_model(model, filename):
+    return open(filename)
+""",
+}
+
+TIMM = {
+    "timm/__init__.py": "from timm.models._factory import create_model\n",
+    "timm/models/__init__.py": "",
+    "timm/models/_builder.py": """
+def load_pretrained(model, pretrained_cfg=None):
+    raise PermissionError(13, "Permission denied")
+def build_model_with_cfg(model, pretrained):
+    if pretrained:
+        load_pretrained(model, pretrained_cfg={"architecture": "tiny", "hf_hub_id": "timm/tiny"})
+    return model
+""",
+    "timm/models/_factory.py": """
+from torch import nn
+from timm.models._builder import build_model_with_cfg
+def is_model(name):
+    return name == "tiny"
+def load_model_config_from_hf(model_id):
+    raise PermissionError(13, "Permission denied")
+def create_model(name, pretrained=False, num_classes=7):
+    if name.startswith("hf-hub:"):
+        _, name, _ = load_model_config_from_hf(name[7:])
+    return build_model_with_cfg(nn.Linear(5, num_classes), pretrained)
+""",
+}

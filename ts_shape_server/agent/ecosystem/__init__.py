@@ -1,0 +1,18 @@
+"""What is known of the libraries on top of torch, one small file for each in `libraries`.
+
+A file there is named after what is imported, imports nothing of it, and does something only once the user's code has
+imported that. It may have:
+
+- `WATCHED`: for the name of a module of the library, what to change in it once it has been imported, so that a
+  constructor gets the architecture where it would download weights;
+- `ADAPTED`: likewise, also where weights matter: for what a probe cannot do, as compiling;
+- `argument(parameter, cls, namespace)`: a Python expression for a constructor argument that the library makes;
+- `container(use, namespace)`: a guess for an input of the library's own kind.
+
+The engine asks through this module alone and knows none of the libraries. Nothing that a file here does may break the
+library's own code: what fails in `WATCHED` is left out, and logged.
+"""
+
+from ts_shape_server.agent.ecosystem.registry import Asked, argument, container, prepare, watch
+
+__all__ = ["Asked", "argument", "container", "prepare", "watch"]

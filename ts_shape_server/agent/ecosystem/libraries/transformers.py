@@ -1,0 +1,250 @@
+"""transformers: a checkpoint's architecture from the user's cache, else from what its class and its name say.
+
+A named class (`BertModel`) has the defaults of its configuration class; for an Auto class the model type is looked for
+in the name (``bert-base-uncased``), at word boundaries. Tokenizers and processors are inert.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from ts_shape_server.agent import standins
+from ts_shape_server.agent.ecosystem import checkpoints
+
+_LOADING = frozenset(
+    (
+        *("cache_dir", "force_download", "local_files_only", "proxies", "revision", "code_revision", "token", "mirror"),
+        *("use_auth_token", "subfolder", "trust_remote_code", "low_cpu_mem_usage", "device_map", "max_memory"),
+        *("ignore_mismatched_sizes", "from_tf", "from_flax", "use_safetensors", "variant", "quantization_config"),
+        *("load_in_8bit", "load_in_4bit", "offload_folder", "offload_state_dict", "offload_buffers", "state_dict"),
+        *("resume_download", "output_loading_info", "weights_only", "key_mapping", "adapter_kwargs", "adapter_name"),
+        *("torch_dtype", "dtype", "attn_implementation", "use_flash_attention_2", "tp_plan", "generation_config"),
+        *("_fast_init", "_from_auto", "_commit_hash", "_from_pipeline", "name_or_path", "use_kernels", "gguf_file"),
+    )
+)
+"""Arguments of `from_pretrained` that are about files and devices, and not about the architecture."""
+_OTHER_NAMES = {
+    ("deberta", "v3"): "deberta-v2",
+    ("mdeberta", "v3"): "deberta-v2",
+    ("distilroberta",): "roberta",
+    ("xlmr",): "xlm-roberta",
+}
+"""Families whose checkpoints are named otherwise than their model type."""
+
+
+def _configuration_utils(module: Any) -> None:
+    base = module.PretrainedConfig
+
+    def from_pretrained(cls: Any, /, pretrained_model_name_or_path: Any, *_: Any, **keywords: Any) -> Any:
+        return _configured(cls, pretrained_model_name_or_path, keywords)
+
+    def get_config_dict(cls: Any, /, pretrained_model_name_or_path: Any, **keywords: Any) -> Any:
+        name, subfolder = pretrained_model_name_or_path, keywords.get("subfolder") or ""
+        known = checkpoints.configuration(name, subfolder=subfolder)
+        return known or {"model_type": cls.model_type or _type_in(name)}, keywords
+
+    base.from_pretrained = classmethod(from_pretrained)
+    base.get_config_dict = classmethod(get_config_dict)
+
+
+def _configured(cls: Any, name: Any, keywords: Mapping[str, Any]) -> Any:
+    """An instance of a configuration class as a checkpoint has it, or with the class' own defaults."""
+    known = checkpoints.configuration(name, subfolder=keywords.get("subfolder") or "")
+    own = {} if known is None else dict(_part(cls, known))
+    kept = {key: value for key, value in keywords.items() if key not in _LOADING}
+    return cls.from_dict(own, **kept)
+
+
+def _part(cls: Any, known: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The part of a configuration of several that is of that class, as `CLIPTextConfig` in CLIP's."""
+    key = getattr(cls, "base_config_key", "")
+    wanted = getattr(cls, "model_type", "")
+    inner = known.get(key) if key else None
+    return inner if isinstance(inner, dict) and known.get("model_type") != wanted else known
+
+
+def _auto_configuration(module: Any) -> None:
+    def from_pretrained(cls: Any, /, pretrained_model_name_or_path: Any, **keywords: Any) -> Any:
+        name = pretrained_model_name_or_path
+        known = checkpoints.configuration(name, subfolder=keywords.get("subfolder") or "")
+        kind = (known or {}).get("model_type") or _type_in(name)
+        if kind not in module.CONFIG_MAPPING:
+            raise checkpoints.NotHere(
+                f"`{checkpoints.shortened(name)}` is of the type `{kind}`, which this version of transformers lacks"
+            )
+        return _configured(module.CONFIG_MAPPING[kind], name, keywords)
+
+    module.AutoConfig.from_pretrained = classmethod(from_pretrained)
+
+
+def _of(module: str) -> Any:
+    """A module of the library, which is imported where this is asked."""
+    return importlib.import_module(module)
+
+
+def _auto_config() -> Any:
+    return _of("transformers.models.auto.configuration_auto").AutoConfig
+
+
+def _type_in(name: Any) -> str:
+    """The model type that the name of a checkpoint says. Raises NotHere."""
+    known = _of("transformers.models.auto.configuration_auto").CONFIG_MAPPING_NAMES
+    words = _words(str(name).rsplit("/", 1)[-1])
+    kinds: dict[tuple[str, ...], str] = {_words(kind): kind for kind in known}
+    kinds.update({said: kind for said, kind in _OTHER_NAMES.items() if kind in known})
+    places = [(start, end) for start in range(len(words)) for end in range(start + 1, len(words) + 1)]
+    for start, end in sorted(places, key=lambda place: (place[0] - place[1], place[0])):
+        if words[start:end] in kinds:
+            return kinds[words[start:end]]
+    raise checkpoints.NotHere(
+        f"`{checkpoints.shortened(name)}` is in no model cache that may be read, and its name does not say of what "
+        "type the model is"
+    )
+
+
+def _words(name: str) -> tuple[str, ...]:
+    return tuple(word for word in re.split(r"[^a-z0-9.]+", name.lower()) if word)
+
+
+def _modeling_utils(module: Any) -> None:
+    def from_pretrained(
+        cls: type[Any], pretrained_model_name_or_path: Any = None, *arguments: Any, **keywords: Any
+    ) -> Any:
+        config = keywords.pop("config", None)
+        source = pretrained_model_name_or_path if config is None else config
+        if config is None or isinstance(config, str) or hasattr(config, "__fspath__"):
+            config, rest = cls.config_class.from_pretrained(source, return_unused_kwargs=True, **keywords)
+            rest = {**rest, **{key: value for key, value in keywords.items() if key in _LOADING}}
+        else:
+            config, rest = _updated(config, keywords)
+        return _made(cls, config, pretrained_model_name_or_path, arguments, rest)
+
+    module.PreTrainedModel.from_pretrained = classmethod(from_pretrained)
+
+
+def _updated(config: Any, keywords: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """A configuration that the author passed, with the arguments that are entries of it, and the others."""
+    rest: dict[str, Any] = {}
+    for key, value in keywords.items():
+        if hasattr(config, key) and key not in _LOADING:
+            setattr(config, key, value)
+        else:
+            rest[key] = value
+    return config, rest
+
+
+def _made(cls: Any, config: Any, name: Any, arguments: Any, keywords: Mapping[str, Any]) -> Any:
+    """The architecture of a configuration, in `eval` mode as it is after loading."""
+    known = name is None or checkpoints.configuration(name, subfolder=keywords.get("subfolder") or "") is not None
+    said = "" if known else f", made with the defaults of `{type(config).__name__}`"
+    checkpoints.weights(name if name is not None else cls.__name__, said)
+    made = cls(config, *arguments, **{key: value for key, value in keywords.items() if key not in _LOADING})
+    dtype = keywords.get("dtype", keywords.get("torch_dtype"))
+    dtype = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if isinstance(dtype, torch.dtype):
+        made = made.to(dtype)
+    made.eval()
+    return (made, {}) if keywords.get("output_loading_info") else made
+
+
+def _auto_models(module: Any) -> None:
+    base = _of("transformers.models.auto.auto_factory")._BaseAutoModelClass
+
+    def from_pretrained(cls: Any, /, pretrained_model_name_or_path: Any, *arguments: Any, **keywords: Any) -> Any:
+        config = keywords.pop("config", None)
+        if config is None or isinstance(config, str):
+            source = config or pretrained_model_name_or_path
+            config, rest = _auto_config().from_pretrained(source, return_unused_kwargs=True, **keywords)
+            rest = {**rest, **{key: value for key, value in keywords.items() if key in _LOADING}}
+        else:
+            config, rest = _updated(config, keywords)
+
+        def make(made_of: Any, *_: Any, **kept: Any) -> Any:
+            return cls.from_config(made_of, **kept)
+
+        return _made(make, config, pretrained_model_name_or_path, arguments, rest)
+
+    classes: list[Any] = [value for value in vars(module).values() if inspect.isclass(value)]
+    for value in classes:
+        if issubclass(value, base):
+            value.from_pretrained = classmethod(from_pretrained)
+
+
+class InertTokenizer(standins.Inert):
+    """A tokenizer that has no vocabulary here: of its size is said what the checkpoint's configuration says."""
+
+    def __getattr__(self, name: str) -> Any:
+        known = self.__dict__.get("_configuration", {})
+        if name in ("vocab_size", *known) and (name.endswith("_token_id") or name == "vocab_size"):
+            return known[name] if name in known else self.__index__()
+        return super().__getattr__(name)
+
+    def __len__(self) -> int:
+        return int(self.vocab_size)
+
+
+def _inert(kind: str) -> Callable[[Any], None]:
+    """A watcher for classes whose `from_pretrained` reads files that a probe does not have."""
+
+    def change(module: Any) -> None:
+        for value in list(vars(module).values()):
+            usual = value.__dict__.get("from_pretrained") if inspect.isclass(value) else None
+            if isinstance(usual, classmethod) and value.__module__ == module.__name__:
+                value.from_pretrained = classmethod(_tried(usual.__func__, kind))
+
+    return change
+
+
+def _tried(usual: Callable[..., Any], kind: str) -> Callable[..., Any]:
+    def from_pretrained(cls: Any, /, name: Any, *arguments: Any, **keywords: Any) -> Any:
+        try:
+            return usual(cls, name, *arguments, **keywords)
+        except Exception:
+            shown = f"{kind} {checkpoints.shortened(name)}"
+            made = InertTokenizer(standins.missing(shown, "is not on this machine"))
+            made.__dict__["_configuration"] = _known_or_default(name)
+            return made
+
+    return from_pretrained
+
+
+def _known_or_default(name: Any) -> Mapping[str, Any]:
+    known = checkpoints.configuration(name)
+    if known is not None:
+        return known
+    try:
+        return dict(_auto_config().from_pretrained(name).to_dict())
+    except Exception:
+        return {}
+
+
+def argument(parameter: Any, cls: type, namespace: Mapping[str, Any]) -> str | None:
+    """The configuration of a model: an instance of what `config_class` names, made without arguments."""
+    config_class = getattr(cls, "config_class", None)
+    if parameter.name not in ("config", "cfg", "configuration") or not inspect.isclass(config_class):
+        return None
+    own = next((name for name, value in namespace.items() if value is config_class and name.isidentifier()), None)
+    module, name = config_class.__module__, config_class.__qualname__
+    return f"{own}()" if own else f"__import__({module!r}, fromlist=[{name!r}]).{name}()"
+
+
+WATCHED: Mapping[str, Callable[[Any], None]] = {
+    "transformers.configuration_utils": _configuration_utils,
+    "transformers.models.auto.configuration_auto": _auto_configuration,
+    "transformers.modeling_utils": _modeling_utils,
+    "transformers.models.auto.modeling_auto": _auto_models,
+    "transformers.models.auto.tokenization_auto": _inert("tokenizer"),
+    "transformers.tokenization_utils_base": _inert("tokenizer"),
+    "transformers.models.auto.processing_auto": _inert("processor"),
+    "transformers.processing_utils": _inert("processor"),
+    "transformers.models.auto.image_processing_auto": _inert("image processor"),
+    "transformers.image_processing_base": _inert("image processor"),
+    "transformers.models.auto.feature_extraction_auto": _inert("feature extractor"),
+    "transformers.feature_extraction_utils": _inert("feature extractor"),
+}
