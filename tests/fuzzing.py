@@ -9,8 +9,10 @@ import json
 import tempfile
 from collections.abc import Callable, Mapping
 
+from evidence_helpers import calls_in
+
 from ts_shape_server.agent.saved import kinds
-from ts_shape_server.analysis import evidence, names
+from ts_shape_server.analysis import names
 from ts_shape_server.analysis.edits import annotate
 from ts_shape_server.analysis.modules import find_classes, module_classes
 from ts_shape_server.analysis.text import SourceText
@@ -84,7 +86,7 @@ def document(text: str) -> None:
             back = source.from_client(*source.to_client(line, 7, encoding), encoding)
             assert back[1] <= 7 or back[0] >= 1
     for item in modules[:3]:
-        evidence.calls_of(item.name, source, "/w/net.py")
+        calls_in(item.name, source, "/w/net.py")
         edits, _ = annotate(source, classes, [Annotation(item.name, "forward", "x", "Tensor", True)])
         source.apply(edits)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import builtins
 import logging
+import os
 import re
 import sys
 import warnings
@@ -20,7 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from ts_shape_server import reading
+from ts_shape_server.analysis.evidence import Candidates
 from ts_shape_server.analysis.holders import dotted_at, held_at
+from ts_shape_server.analysis.instances import Standing
 from ts_shape_server.analysis.modules import (
     BaseReference,
     FileClasses,
@@ -108,6 +111,52 @@ class Resolver:
         there = classes if found.path == path else self._classes(found.path)
         item = next((item for item in there.classes if item.name == found.name), None) if there is not None else None
         return None if item is None else Definition(found.path, item.line, item.name)
+
+    def standing(self, path: str, text: str, candidates: Candidates, target: Definition) -> Standing:
+        """Which of the candidates of a file stand for the class `target`.
+
+        1. What Python would look up: the file's own classes, its imports, the files that these lead to.
+        2. A module that nothing on the path gives, where the class's own file is one of that name: in doubt.
+        3. jedi, for names that the text does not settle: in doubt.
+        """
+        own = self._classes(path)
+        if own is None:
+            return Standing(frozenset())
+        names: set[str] = set()
+        doubtful: set[str] = set()
+        for name, (line, column) in candidates.names.items():
+            found = self._member(path, name.split("."), 0, own)
+            if found is not None and (found.name or found.known):
+                if _is_same(found, target):
+                    names.add(name)
+                continue
+            if found is not None and not self._is_own(path, found):
+                continue
+            resolved = resolve_name(name, own.imports)
+            if self._leads_to(resolved, target) or (
+                resolved != name
+                and any(_is_same(item, target) for item in self._asked("goto", path, text, line, column))
+            ):
+                names.add(name)
+                doubtful.add(name)
+        paths = {item for item in candidates.paths if self._is_path_of(path, item, target)}
+        return Standing(frozenset(names), frozenset(paths), frozenset(doubtful))
+
+    def _is_path_of(self, path: str, imported: str, target: Definition) -> bool:
+        found = self._follow(path, imported, 0)
+        if found is not None and (found.name or found.known):
+            return _is_same(found, target)
+        return self._leads_to(imported, target)
+
+    def _leads_to(self, resolved: str, target: Definition) -> bool:
+        """Whether an import that nothing on the path gives leads to a class from one of the folders around its file."""
+        parts = resolved.split(".")
+        if len(parts) < 2 or not parts[0]:
+            return False
+        parents = Path(target.path).parents
+        around = [folder for folder in parents if any(folder.is_relative_to(top) for top in self._folders)]
+        found = self._below(around, parts, 0, False)
+        return found is not None and _is_same(found, target)
 
     def forget(self) -> None:
         """Forget what jedi said: files have changed. What is read from files is checked against them each time."""
@@ -259,6 +308,12 @@ class Resolver:
         while len(self._files) > _FILES:
             self._files.popitem(last=False)
         return known[1]
+
+
+def _is_same(found: _Found, target: Definition) -> bool:
+    return found.name == target.class_name and (
+        found.path == target.path or os.path.realpath(found.path) == os.path.realpath(target.path)
+    )
 
 
 def _end(reference: BaseReference) -> tuple[int, int]:

@@ -21,14 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from ts_shape_server import reading
-from ts_shape_server.analysis.evidence import calls_of
+from ts_shape_server.analysis.evidence import Candidates, calls_of, candidates
+from ts_shape_server.analysis.instances import Standing
 from ts_shape_server.analysis.modules import BaseReference, FileClasses, ModuleClass, find_classes, module_classes
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.features.diagnostics import Place
 from ts_shape_server.features.hints import Stored, stored_names
 from ts_shape_server.probing.agents import Limits
 from ts_shape_server.probing.service import ClassRequest, FileRequest, Options
-from ts_shape_server.resolve import Resolver
+from ts_shape_server.resolve import Definition, Resolver
 from ts_shape_server.settings import Settings, from_pyproject
 
 _LEFT_OUT = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
@@ -167,14 +168,17 @@ class Workspace:
             self._snapshots.clear()
 
     def root_of(self, path: str) -> str:
-        """The innermost folder of the workspace around `path`; else the nearest one that looks like a project."""
+        """The innermost folder of the workspace around a file or folder; else the nearest that looks like a project,
+        itself included; else the folder alone.
+        """
         around = [folder for folder in self.folders if Path(path).is_relative_to(folder)]
         if around:
             return max(around, key=len)
-        for parent in Path(path).parents:
-            if any((parent / mark).exists() for mark in _ROOT_MARKS):
-                return str(parent)
-        return str(Path(path).parent)
+        own = Path(path) if Path(path).is_dir() else Path(path).parent
+        for folder in (own, *own.parents):
+            if any((folder / mark).exists() for mark in _ROOT_MARKS):
+                return str(folder)
+        return str(own)
 
     def text(self, path: str) -> str | None:
         """The text of a file as the editor has it, else as the disk has it; None when it cannot be read."""
@@ -241,12 +245,29 @@ class Workspace:
                 digest=item.digest,
                 pragmas_init=item.pragmas.init,
                 pragmas_inputs=item.pragmas.inputs,
-                evidence=tuple(_evidence(item, snapshot.path, texts)),
+                evidence=tuple(self._evidence(item, snapshot.path, texts)),
             )
             for item in wanted
             if not item.pragmas.skip
         )
         return FileRequest(snapshot.path, root, {**overlays, snapshot.path: snapshot.source.text}, classes)
+
+    def _evidence(self, item: ModuleClass, path: str, texts: Sequence[tuple[str, str]]) -> Iterator[Mapping[str, Any]]:
+        """What the texts say of one class, up to a number of calls."""
+        last = item.name.rsplit(".", 1)[-1]
+        target = Definition(path, item.line, item.name)
+        names = frozenset({last}).union(*(_other_names(last, text) for _, text in texts))
+        found = 0
+        for place, text in texts:
+            if not any(_speaks_of(name, text) for name in names):
+                continue
+            with self._lock:
+                standing = self._resolver.standing(place, text, _candidates(text, names), target)
+            for each in _calls(last, text, place, standing) if standing.names or standing.paths else ():
+                if found >= _MOST_EVIDENCE:
+                    return
+                found += 1
+                yield each
 
     def _around(self, snapshot: Snapshot, root: str, overlays: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """The texts that may say something of the classes of a file: its own, then the workspace's, nearest first."""
@@ -277,29 +298,30 @@ def _walked(root: str) -> Iterator[str]:
             return
 
 
-def _evidence(item: ModuleClass, path: str, texts: Iterable[tuple[str, str]]) -> Iterator[Mapping[str, Any]]:
-    """What the texts say of one class, up to a number of calls."""
-    last = item.name.rsplit(".", 1)[-1]
-    found = 0
-    for place, text in texts:
-        if place != path and not _speaks_of(last, text):
-            continue
-        for each in _calls(last, text, place, path):
-            if found >= _MOST_EVIDENCE:
-                return
-            found += 1
-            yield each
-
-
 @lru_cache(maxsize=1 << 17)
 def _speaks_of(name: str, text: str) -> bool:
     """Kept, since of all the texts of a workspace at most one changes with a key."""
     return name in text and re.search(rf"\b{re.escape(name)}\b", text) is not None
 
 
-@lru_cache(maxsize=1024)
-def _calls(name: str, text: str, path: str, defined_in: str) -> tuple[Mapping[str, Any], ...]:
-    return tuple(item.to_wire() for item in calls_of(name, SourceText(text), path, defined_in))
+@lru_cache(maxsize=1 << 14)
+def _other_names(name: str, text: str) -> frozenset[str]:
+    """The names under which a text passes a class on: ``import Net as Model``, ``Model = Net``."""
+    if name not in text:
+        return frozenset()
+    spelled = re.escape(name)
+    found = re.findall(rf"\b{spelled}\s+as\s+(\w+)|^(\w+)\s*=\s*[\w.]*\b{spelled}\s*$", text, re.MULTILINE)
+    return frozenset(item for pair in found for item in pair if item)
+
+
+@lru_cache(maxsize=4096)
+def _candidates(text: str, names: frozenset[str]) -> Candidates:
+    return candidates(SourceText(text), names)
+
+
+@lru_cache(maxsize=4096)
+def _calls(name: str, text: str, path: str, standing: Standing) -> tuple[Mapping[str, Any], ...]:
+    return tuple(item.to_wire() for item in calls_of(name, SourceText(text), path, standing))
 
 
 def decoded(data: bytes) -> str:

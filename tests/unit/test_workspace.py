@@ -61,6 +61,58 @@ def test_the_evidence_is_of_the_files_as_they_stand(tmp_path: Path) -> None:
     assert sorted(map(str, given())) == ["['2222']", "['3']"]
 
 
+MODULE = "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self, n):\n        self.n = n\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("from models.net import Net\nNet(1)\n", 1),
+        ("from models import Net\nNet(1)\n", 1),
+        ("from models import Renamed\nRenamed(1)\n", 1),
+        ("from models import Renamed as R\nR(1)\n", 1),
+        ("import models.net as m\nm.Net(1)\n", 1),
+        ("import models\nmodels.net.Net(1)\n", 1),
+        ("from models import net\nnet.Net(1)\n", 1),
+        ("from models.net import *\nNet(1)\n", 1),
+        ("from models import net\nModel = net.Net\nModel(1)\n", 1),
+        ("def make():\n    from models.net import Net\n    return Net(1)\n", 1),
+        ("def make():\n    from other import Net\n    return Net(1)\n", 0),
+        ("from models.net import Net\ndef make(Net):\n    return Net(1)\n", 0),
+        ("from net import Net\nNet(1)\n", 1),  # `models` is on the path of whoever runs it
+        ("from other import Net\nNet(1)\n", 0),
+        ("from other import *\nNet(1)\n", 0),
+        ("import other\nother.Net(1)\n", 0),
+        ("from torch import nn\nnn.Net(1)\n", 0),
+        ("from elsewhere import Net\nNet(1)\n", 0),
+        ("class Net: pass\nNet(1)\n", 0),
+        ("def Net(n): pass\nNet(1)\n", 0),
+        ("from models.net import Net\ndef Net(n): pass\nNet(1)\n", 0),
+        ("Net(1)\n", 0),
+        ("class Host:\n    def f(self):\n        self.Net(1)\n", 0),
+    ],
+)
+def test_a_call_belongs_to_the_class_that_its_name_stands_for(tmp_path: Path, code: str, expected: int) -> None:
+    (tmp_path / "models").mkdir()
+    written(tmp_path / "models", __init__="from .net import Net\nfrom .net import Net as Renamed\n", net=MODULE)
+    workspace = written(tmp_path, other=MODULE, train=code)
+    (item,) = workspace.request(workspace.snapshot(str(tmp_path / "models" / "net.py"), MODULE)).classes
+    assert len(item.evidence) == expected
+
+
+def test_the_folder_named_is_the_root_or_the_repository_around_it(tmp_path: Path) -> None:
+    alone, inside = tmp_path / "alone", tmp_path / "repository" / "inside"
+    alone.mkdir()
+    inside.mkdir(parents=True)
+    (tmp_path / "repository" / ".git").mkdir()
+    (inside / "net.py").write_text(MODULE, encoding="utf-8")
+    (alone / "net.py").write_text(MODULE, encoding="utf-8")
+    root_of = Workspace(()).root_of
+    assert root_of(str(tmp_path / "repository")) == str(tmp_path / "repository")
+    assert root_of(str(inside)) == root_of(str(inside / "net.py")) == str(tmp_path / "repository")
+    assert root_of(str(alone)) == root_of(str(alone / "net.py")) == str(alone)
+
+
 def test_environments_and_hidden_folders_are_not_searched(tmp_path: Path) -> None:
     for name in ("a.py", "pack/b.py", ".hidden/c.py", "venv/d.py", "mine/pyvenv.cfg", "mine/e.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

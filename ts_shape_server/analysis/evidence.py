@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
-from ts_shape_server.analysis import slicing, summaries
-from ts_shape_server.analysis.instances import Instances
-from ts_shape_server.analysis.modules import dotted, imports_of, parse, resolve_name
-from ts_shape_server.analysis.program import Program, Site, Step, Way
+from ts_shape_server.analysis import certainty, slicing, summaries
+from ts_shape_server.analysis.instances import Instances, Standing
+from ts_shape_server.analysis.modules import dotted, imports_everywhere, imports_of, parse, resolve_name
+from ts_shape_server.analysis.program import Program, Site, Step, Way, own_expressions
 from ts_shape_server.analysis.scopes import COMPREHENSIONS, last_part
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.model import Range
@@ -34,6 +34,8 @@ _TRACERS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """Functions that take an instance and then its inputs: the kind of evidence, and the inputs' names."""
 _OF_TORCH = frozenset({"trace", "trace_module", "export", "dynamo_export", "script"})
+Certainty = Literal["", "signature", "values"]
+"""Whether a call is an error if the class refuses it: never, if its signature does, or if its values do not run too."""
 MAXIMUM_SETUP = 60_000
 """Characters of a slice; a longer one is no evidence."""
 
@@ -61,6 +63,9 @@ class CallEvidence:
     inputs: CallArguments | None
     label: str
     range: Range | None = None
+    certain: Certainty = ""
+    cast: str = ""
+    """The dtype that the object was converted to before the call: what the class itself takes is float32 there."""
 
     def to_wire(self) -> dict[str, Any]:
         return {
@@ -72,7 +77,17 @@ class CallEvidence:
             "init": None if self.init is None else self.init.to_wire(),
             "inputs": None if self.inputs is None else self.inputs.to_wire(),
             "range": None if self.range is None else self.range.to_json(),
+            "certain": self.certain,
+            "cast": self.cast,
         }
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Dotted names that may stand for a class, with the position of the last part of one use, and import paths."""
+
+    names: Mapping[str, tuple[int, int]]
+    paths: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -91,15 +106,31 @@ class _Given:
         return CallArguments(tuple(ast.unparse(item) for item in self.args), named)
 
 
-def calls_of(class_name: str, source: SourceText, path: str, defined_in: str | None = None) -> tuple[CallEvidence, ...]:
+def candidates(source: SourceText, names: Iterable[str]) -> Candidates:
+    """What in this file may stand for a class that somewhere has one of these (last) names."""
+    program, imports = _program(source.text)
+    known = frozenset(names)
+    found: dict[str, tuple[int, int]] = {}
+    for way in program.ways:
+        for node in own_expressions(way[-1].body[way[-1].index]):
+            spelled = dotted(node) if isinstance(node, (ast.Name, ast.Attribute)) else None
+            if spelled is None or spelled in found:
+                continue
+            if spelled.rsplit(".", 1)[-1] in known or resolve_name(spelled, imports).rsplit(".", 1)[-1] in known:
+                place = source.range_of(node)
+                found[spelled] = (place.end_line, max(place.end_column - 1, 0))
+    paths = frozenset(path for path in imports_everywhere(program.tree) if path.rsplit(".", 1)[-1] in known)
+    return Candidates(found, paths)
+
+
+def calls_of(class_name: str, source: SourceText, path: str, standing: Standing) -> tuple[CallEvidence, ...]:
     """Everything in this file that constructs or calls the class of that (last) name, in the order of the lines.
 
-    `defined_in` is the path of the file that defines the class: with it, classes of the same name that the file has
-    from elsewhere are passed over.
+    `standing` has the names that stand for the class in this file.
     """
     try:
         program, imports = _program(source.text)
-        instances = Instances(program, class_name, imports, path, defined_in)
+        instances = Instances(program, standing)
         finder = _Finder(program, instances, imports, class_name, path, source)
         unique = {(item.kind, item.line, item.init, item.inputs): item for item in finder.all()}
     except RecursionError:
@@ -132,7 +163,7 @@ class _Finder:
         self._class = class_name
         self._path = path
         self._file = re.split(r"[/\\]", path)[-1]
-        constructed = {ast.dump(site.call) for site in program.calls if instances.is_class(site.call.func)}
+        constructed = {ast.dump(site.call) for site in program.calls if instances.is_class(site.call.func, site.way)}
         self._ambiguous = len(constructed) > 1
 
     def all(self) -> Iterator[CallEvidence]:
@@ -143,26 +174,27 @@ class _Finder:
 
     def _of_call(self, site: Site) -> Iterator[CallEvidence]:
         node, way = site.call, _into_comprehension(self._program, site)
-        if self._instances.is_class(node.func):
+        if self._instances.is_class(node.func, site.way):
             yield from self._evidence("constructor", way, node, node, None)
             return
         traced = self._traced(node, way)
         if traced is not None:
             kind, target, given = traced
-            yield from self._evidence(kind, way, node, self._init(target, way), given)
+            yield from self._evidence(kind, way, node, self._init(target, way), given, target)
             return
         target = node.func
         if isinstance(target, ast.Attribute) and target.attr == "forward":
             target = target.value
         if (node.args or node.keywords) and self._instances.origin(target, way) is not None:
-            yield from self._evidence("call", way, node, self._init(target, way), self._given(node, way))
+            yield from self._evidence("call", way, node, self._init(target, way), self._given(node, way), target)
 
     def _init(self, target: ast.expr, way: Way) -> ast.Call | None:
         """The construction that belongs to a call, where it stands in the call or several are to be told apart."""
         origin = self._instances.origin(target, way)
         if origin is None or origin.call is None:
             return None
-        return origin.call if origin.call is target or self._ambiguous else None
+        made = certainty.construction(self._program, target, way)
+        return origin.call if origin.call is target or origin.call is made or self._ambiguous else None
 
     def _traced(self, node: ast.Call, way: Way) -> tuple[str, ast.expr, _Given | None] | None:
         """The kind, the instance and the inputs of a call that is given both."""
@@ -263,9 +295,18 @@ class _Finder:
         yield from self._sliced("annotation", place, statement, [slicing.Need(way, given.expressions())], None, given)
 
     def _evidence(
-        self, kind: str, way: Way, node: ast.Call, init: ast.Call | None, inputs: _Given | None
+        self,
+        kind: str,
+        way: Way,
+        node: ast.Call,
+        init: ast.Call | None,
+        inputs: _Given | None,
+        target: ast.expr | None = None,
     ) -> Iterator[CallEvidence]:
         if kind != "constructor" and inputs is None:
+            return
+        origin = None if target is None else self._instances.origin(target, way)
+        if target is not None and certainty.replaces_parts(self._program, target, way):
             return
         label = f"{'call' if kind == 'constructor' else kind} {self._file}:{node.lineno}"
         needs: list[slicing.Need] = []
@@ -289,7 +330,32 @@ class _Finder:
         found = list(self._sliced(kind, label, node, needs, made, inputs))
         if not found and made is not None and inputs is not None:
             found = list(self._sliced(kind, label, node, needs[-1:], None, inputs))
-        yield from found
+        sure = self._certainty(kind, way, node, init, target, needs)
+        cast = "" if origin is None else origin.dtype
+        for item in found:
+            known = sure if item.init is not None and not certainty.asks_outside(item.setup) else ""
+            yield replace(item, certain=known, cast=cast)
+
+    def _certainty(
+        self,
+        kind: str,
+        way: Way,
+        node: ast.Call,
+        init: ast.Call | None,
+        target: ast.expr | None,
+        needs: Sequence[slicing.Need],
+    ) -> Certainty:
+        """How much of a refusal would be this call's own fault."""
+        if init is None or not self._instances.is_sure(init.func) or not certainty.is_reached(way, node):
+            return ""
+        if target is not None and certainty.construction(self._program, target, way) is not init:
+            return ""
+        calls = [init] if target is None else [init, node]
+        plain = all(not _starred(call.args) and all(item.arg for item in call.keywords) for call in calls)
+        if not plain:
+            return ""
+        known = all(certainty.is_of_known_values(need.way, need.expressions) for need in needs)
+        return "values" if known and kind in ("call", "constructor") else "signature"
 
     def _sliced(
         self,

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ts_shape_server.analysis.instances import Instances
+from ts_shape_server.analysis.instances import Instances, Standing
 from ts_shape_server.analysis.modules import FileClasses, dotted, resolve_name
 from ts_shape_server.analysis.program import Program, Way
 from ts_shape_server.analysis.text import SourceText
@@ -16,10 +16,10 @@ class _AnyInstance(Instances):
     """Instances of whatever class but torch's own, by the convention that classes begin with a capital."""
 
     def __init__(self, program: Program, imports: Mapping[str, str]) -> None:
-        super().__init__(program, "", imports, "", None)
+        super().__init__(program, Standing(frozenset()))
         self._paths = imports
 
-    def is_class(self, node: ast.expr) -> bool:
+    def is_class(self, node: ast.expr, way: Way = ()) -> bool:
         name = None if isinstance(node, ast.Subscript) else dotted(node)
         if name is None or resolve_name(name, self._paths).startswith("torch."):
             return False

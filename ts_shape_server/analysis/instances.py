@@ -7,21 +7,21 @@ Follows names through assignments, functions that return an instance, parameters
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ts_shape_server.analysis import arguments
-from ts_shape_server.analysis.modules import dotted, resolve_name
+from ts_shape_server.analysis.modules import dotted, imports_of, resolve_name
 from ts_shape_server.analysis.program import Program, Value, Way, enclosing_class
-from ts_shape_server.analysis.scopes import last_part, own_nodes
+from ts_shape_server.analysis.scopes import FUNCTIONS, last_part, own_nodes
 
 DEPTH = 6
 """How many names, calls and returns an instance is followed through."""
-_KEEPS = frozenset(
-    {"to", "cuda", "cpu", "eval", "train", "half", "float", "double", "bfloat16", "requires_grad_", "apply"}
-    | {"share_memory", "to_empty"}
-)
+_KEEPS = frozenset({"cuda", "cpu", "eval", "train", "requires_grad_", "share_memory"})
+"""Methods that give the object itself, and leave what it takes as it is."""
+DTYPES = {"half": "float16", "double": "float64", "bfloat16": "bfloat16", "float": "float32"}
+"""Methods that convert the weights, and the dtype that floating inputs then have."""
+_CHANGES = frozenset({"to", "apply", "to_empty", "type", "xpu", "ipu", *DTYPES})
+"""Methods that give the object itself, and may convert or change it."""
 _WRAPS = frozenset(
     {"DataParallel", "DistributedDataParallel", "DDP", "FSDP", "compile", "script", "trace", "deepcopy", "prepare"}
     | {"fuse", "optimize_for_inference", "freeze", "setup", "symbolic_trace"}
@@ -29,40 +29,66 @@ _WRAPS = frozenset(
 
 
 @dataclass(frozen=True)
+class Standing:
+    """What stands for one class in one file: dotted `names` of the module's namespace, `paths` of imports.
+
+    Those among `doubtful` are likely to be the class, as far as the files of the workspace tell.
+    """
+
+    names: frozenset[str]
+    paths: frozenset[str] = frozenset()
+    doubtful: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Origin:
-    """The call that made an instance, None where that is not to be seen."""
+    """The call that made an instance, None where that is not to be seen.
+
+    `kept`: it is the object itself that is meant, which nothing on the way from the call has wrapped or converted.
+    """
 
     call: ast.Call | None
     way: Way
+    kept: bool = True
+    dtype: str = ""
 
 
 class Instances:
-    """Answers about one class in one file. `defined_in` is the path of the file that has the class, if known."""
+    """Answers about one class in one file."""
 
-    def __init__(
-        self, program: Program, class_name: str, imports: Mapping[str, str], path: str, defined_in: str | None
-    ) -> None:
+    def __init__(self, program: Program, standing: Standing) -> None:
         self._program = program
-        self._class = class_name
-        self._imports = imports
-        self._elsewhere = defined_in is not None and defined_in != path
-        self._parts = frozenset(re.split(r"[/\\]|\.py$", defined_in or ""))
-        self._defined = class_name in program.classes
+        self._standing = standing
 
-    def is_class(self, node: ast.expr) -> bool:
-        """Whether an expression names the class."""
+    def is_class(self, node: ast.expr, way: Way = ()) -> bool:
+        """Whether an expression names the class at the end of a way."""
         name = dotted(node)
         if name is None or isinstance(node, ast.Subscript):
             return False
-        resolved = resolve_name(name, self._imports)
-        if resolved.rsplit(".", 1)[-1] != self._class:
-            return False
-        if not self._elsewhere:
-            return True
-        if resolved == name:
-            return not self._defined or "." in name
-        module = [part for part in resolved.split(".")[:-1] if part]
-        return not module or module[-1] in self._parts or resolved.startswith(".")
+        first, _, rest = name.partition(".")
+        binder = self._program.binder_of(first, way) if way else None
+        if binder is None:
+            return name in self._standing.names and self._is_of_module(first)
+        if isinstance(binder, (ast.Import, ast.ImportFrom)):
+            path = resolve_name(name, imports_of(ast.Module([binder], [])))
+            return path in self._standing.paths
+        if isinstance(binder, ast.ClassDef):
+            return not rest and any(known.endswith(f".<locals>.{first}") for known in self._standing.names)
+        if isinstance(binder, ast.Assign) and isinstance(binder.value, (ast.Name, ast.Attribute)) and not rest:
+            place = self._program.way_of.get(id(binder))
+            named = isinstance(binder.targets[0], ast.Name) and last_part(binder.value) != first
+            return named and place is not None and self.is_class(binder.value, place)
+        return False
+
+    def _is_of_module(self, name: str) -> bool:
+        """Whether the last thing that the module binds the name to may be a class: a function of that name is none."""
+        places = self._program.binders.get(name, ())
+        return not places or not isinstance(self._program.module[places[-1]], FUNCTIONS)
+
+    def is_sure(self, node: ast.expr) -> bool:
+        """Whether the name of a class was settled by what Python would look up, and is bound once."""
+        name = dotted(node) or ""
+        return name not in self._standing.doubtful and len(self._program.binders.get(name.split(".")[0], ())) <= 1
 
     def origin(self, node: ast.expr | None, way: Way, depth: int = 0) -> Origin | None:
         """Where the instance comes from that an expression is; None if it is none."""
@@ -85,15 +111,20 @@ class Instances:
 
     def _of_call(self, node: ast.Call, way: Way, depth: int) -> Origin | None:
         function = node.func
-        if self.is_class(function):
+        if self.is_class(function, way):
             return Origin(node, way)
         if isinstance(function, ast.Attribute):
-            if function.attr in _KEEPS:
+            if function.attr in _KEEPS or (function.attr == "to" and moves_only(node)):
                 return self.origin(function.value, way, depth + 1)
-            if self.is_class(function.value):
-                return Origin(None, way) if function.attr.startswith(("from_", "load_")) else None
+            if function.attr in _CHANGES:
+                found = self.origin(function.value, way, depth + 1)
+                return None if found is None else replace(found, kept=False, dtype=converted_to(node) or found.dtype)
+            if self.is_class(function.value, way):
+                made_otherwise = function.attr.startswith(("from_", "load_"))
+                return Origin(None, way, False) if made_otherwise else None
         if last_part(function) in _WRAPS and node.args:
-            return self.origin(node.args[0], way, depth + 1)
+            found = self.origin(node.args[0], way, depth + 1)
+            return None if found is None else replace(found, kept=False)
         if isinstance(function, ast.Name):
             return self._returned(function.id, None, depth)
         return None
@@ -143,8 +174,8 @@ class Instances:
             found = self.origin(given.get(name), site.way, depth + 1)
             if found is not None:
                 return found
-        if annotation is not None and self.is_class(annotation):
-            return Origin(None, way)
+        if annotation is not None and self.is_class(annotation, way):
+            return Origin(None, way, False)
         fixtures = [item for item, _ in self._program.functions.get(name, ()) if arguments.is_fixture(item)]
         return self._returned(name, None, depth) if fixtures else None
 
@@ -155,3 +186,29 @@ class Instances:
             if found is not None:
                 return found
         return None
+
+
+def moves_only(call: ast.Call) -> bool:
+    """Whether ``x.to(…)`` moves to another device and does no more."""
+    if any(item.arg not in ("device", "non_blocking") for item in call.keywords) or len(call.args) > 1:
+        return False
+    return all(_is_device(item) for item in call.args)
+
+
+def _is_device(node: ast.expr) -> bool:
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, (str, int))
+    if isinstance(node, ast.Call):
+        return last_part(node.func) == "device"
+    if isinstance(node, ast.IfExp):
+        return _is_device(node.body) and _is_device(node.orelse)
+    return "dev" in last_part(node).lower() or last_part(node) in ("rank", "local_rank", "gpu")
+
+
+def converted_to(call: ast.Call) -> str:
+    """The dtype that ``x.double()`` or ``x.to(torch.float64)`` converts to; empty where it is not to be seen."""
+    name = last_part(call.func)
+    if name in DTYPES:
+        return DTYPES[name]
+    given = [last_part(item) for item in (*call.args, *(item.value for item in call.keywords))]
+    return next((DTYPES.get(item, item) for item in given if DTYPES.get(item, item) in DTYPES.values()), "")

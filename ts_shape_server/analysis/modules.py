@@ -30,6 +30,7 @@ __all__ = [
     "Signature",
     "dotted",
     "find_classes",
+    "imports_everywhere",
     "imports_of",
     "module_classes",
     "resolve_name",
@@ -253,6 +254,17 @@ def _paths(tree: ast.Module) -> _Paths:
 def imports_of(tree: ast.Module) -> dict[str, str]:
     """The dotted path that each imported name stands for, wherever in the file it is imported."""
     return dict(_paths(tree).imports)
+
+
+def imports_everywhere(tree: ast.Module) -> frozenset[str]:
+    """Every path that an import of the file brings, also where two of them bind the same name."""
+    found: set[str] = set()
+    for node in statements(tree.body):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            one: dict[str, str] = {}
+            _imported(node, one)
+            found.update(one.values())
+    return frozenset(found)
 
 
 def _imported(node: ast.Import | ast.ImportFrom, found: dict[str, str]) -> None:

@@ -60,6 +60,7 @@ class Program:
         self.module: list[ast.stmt] = list(_flat(tree.body))
         self.positions = {id(statement): number for number, statement in enumerate(self.module)}
         self._values: dict[tuple[str, int, int], Value | None] = {}
+        self._binders: dict[tuple[str, int], ast.AST | None] = {}
         self._bound: dict[int, frozenset[str]] = {}
         self._assigned: set[str] = set()
         self.changed: set[str] = set()
@@ -131,6 +132,31 @@ class Program:
                 return Value(None, self.way_of[id(owner)], owner)
         return None
 
+    def binder_of(self, name: str, way: Way) -> ast.AST | None:
+        """The statement of a function that binds a name before the end of a way, or the function whose parameter it
+        is; None where the name is the module's.
+        """
+        key = (name, id(way[-1].body[way[-1].index]))
+        if key not in self._binders:
+            self._binders[key] = self._binder_of(name, way)
+        return self._binders[key]
+
+    def _binder_of(self, name: str, way: Way) -> ast.AST | None:
+        for owner, inside in reversed(segments(way)):
+            if isinstance(owner, ast.Module):
+                return None
+            for step in reversed(inside):
+                if isinstance(step.owner, ast.ClassDef):
+                    continue
+                for statement in reversed(step.body[: step.index]):
+                    if name in self.bound(statement):
+                        return _binding(statement, name)
+                if step.owner is not owner and isinstance(step.owner, ast.stmt) and name in self.bound(step.owner):
+                    return _binding(step.owner, name)
+            if isinstance(owner, FUNCTIONS) and name in parameters(owner.args):
+                return owner
+        return None
+
     def _place(self, inside: Way) -> int:
         """The place among the module's statements that steps lead through."""
         places = (self.positions.get(id(step.body[step.index])) for step in inside)
@@ -168,6 +194,18 @@ class Program:
             else ""
         )
         self.sites.setdefault(name, []).append(site)
+
+
+def _binding(statement: ast.stmt, name: str) -> ast.AST:
+    """The statement inside a statement that binds a name last."""
+    inner = [node for node in own_nodes(statement) if isinstance(node, ast.stmt) and not inner_block_of(node)]
+    inner = [node for node in inner if name in bound_by(node)]
+    return max(inner, key=lambda node: node.lineno, default=statement)
+
+
+def inner_block_of(node: ast.stmt) -> bool:
+    """Whether a statement has blocks of its own scope inside."""
+    return not isinstance(node, (*FUNCTIONS, ast.ClassDef)) and next(iter(inner_blocks(node)), None) is not None
 
 
 def _flat(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:

@@ -19,7 +19,7 @@ from ts_shape_server.cli.fixing import fix
 from ts_shape_server.cli.formats import FORMATS, shown_path
 from ts_shape_server.cli.runs import Problem, Runner, Unreadable, must_have, python_files, target, tell
 from ts_shape_server.features import words
-from ts_shape_server.features.diagnostics import Finding, about_syntax, findings
+from ts_shape_server.features.diagnostics import Finding, about_syntax, findings, once
 from ts_shape_server.features.known import Known
 from ts_shape_server.model import Report
 from ts_shape_server.probing import landing
@@ -32,10 +32,10 @@ Checked = tuple[list[Finding], tuple[Report, ...]]
 async def check(options: argparse.Namespace, flags: Flags) -> int:
     """All diagnostics of all classes; 1 if one of them is an error."""
     paths = python_files(options.paths)
-    async with Runner(flags, options.paths[0], tell) as runner:
+    async with Runner(flags, options.paths, tell) as runner:
         runner.must_probe()
         checked = await _all_checked(runner, paths)
-    found = [item for one in checked for item in one[0]]
+    found = once(item for one in checked for item in one[0])
     reports = [item for one in checked for item in one[1]]
     output = FORMATS[options.format](found, reports)
     if output:
@@ -88,7 +88,7 @@ async def show(options: argparse.Namespace, flags: Flags) -> int:
     targets = [target(item) for item in options.files]
     out = tables.console()
     shown = 0
-    async with Runner(flags, targets[0].path, tell) as runner:
+    async with Runner(flags, [item.path for item in targets], tell) as runner:
         runner.must_probe()
         for item in targets:
             snapshot = await runner.snapshot(item.path)
@@ -145,7 +145,7 @@ async def export(options: argparse.Namespace, flags: Flags) -> int:
     refused = landing.refusal(order)
     if refused is not None:
         raise Problem(refused)
-    async with Runner(flags, item.path, tell) as runner:
+    async with Runner(flags, [item.path], tell) as runner:
         runner.must_probe()
         snapshot = await runner.snapshot(item.path)
         names = [module.name for module in snapshot.modules]
@@ -180,7 +180,7 @@ async def inspect(options: argparse.Namespace, flags: Flags) -> int:
     """What saved files hold and what goes into them; 1 if that of one of them could not be told."""
     out = tables.console()
     untold = 0
-    async with Runner(flags, options.files[0], tell) as runner:
+    async with Runner(flags, options.files, tell) as runner:
         runner.must_probe()
         for name in options.files:
             found = await runner.service.inspect(Path(name))
@@ -195,7 +195,7 @@ async def inspect(options: argparse.Namespace, flags: Flags) -> int:
 
 async def info(options: argparse.Namespace, flags: Flags) -> int:
     """Interpreter, torch, sandbox; 0 also where there is none, since that is the answer."""
-    async with Runner(flags, ".", tell) as runner:
+    async with Runner(flags, ["."], tell) as runner:
         await runner.service.start()
         facts = runner.service.info()
     if options.json:

@@ -81,7 +81,7 @@ async def fix(options: argparse.Namespace, flags: Mapping[str, Any]) -> int:
     deliver = _deliver_json if options.json else _deliver_text
     left = found = 0
     failed = False
-    async with Runner(flags, targets[0].path, tell) as runner:
+    async with Runner(flags, [item.path for item in targets], tell) as runner:
         runner.must_probe()
         for item in targets:
             try:

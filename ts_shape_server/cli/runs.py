@@ -88,20 +88,22 @@ def python_files(paths: Sequence[str]) -> list[str]:
 
 
 class Runner:
-    """Async context: a service that knows its interpreter on entry and leaves no process behind.
+    """Async context: a service that knows its interpreter on entry and leaves no process behind. The workspace is the
+    folders named, or the repositories around them and the files; the first has the settings.
 
     An agent is started by the first question that the store cannot answer.
     """
 
-    def __init__(self, flags: Mapping[str, Any], near: str, on_problem: Callable[[str], None]) -> None:
-        self.workspace = Workspace(())
-        root = self.workspace.root_of(str(Path(near).resolve()))
-        self.settings, problems = _settings(root, flags)
-        self.workspace = Workspace((root,))
+    def __init__(self, flags: Mapping[str, Any], near: Sequence[str], on_problem: Callable[[str], None]) -> None:
+        alone = Workspace(())
+        every = dict.fromkeys(alone.root_of(str(Path(path).resolve())) for path in near)
+        roots = tuple(root for root in every if not any(Path(other) in Path(root).parents for other in every))
+        self.settings, problems = _settings(roots[0], flags)
+        self.workspace = Workspace(roots)
         for problem in problems:
             on_problem(problem)
         cache = Path(platformdirs.user_cache_dir("ts-shape-server")) / "reports"
-        self.service = ProbeService(options(self.settings, (root,), cache))
+        self.service = ProbeService(options(self.settings, roots, cache))
 
     async def __aenter__(self) -> Runner:
         found = await self.service.find()

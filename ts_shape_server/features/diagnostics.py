@@ -21,6 +21,7 @@ Severity = Literal["error", "warning", "information", "hint"]
 SEVERITIES: Mapping[str, Severity] = {
     "shape-mismatch": "error",
     "call-mismatch": "error",
+    "description-mismatch": "information",
     "script-error": "warning",
     "script-trap": "warning",
     "trace-warning": "information",
@@ -29,6 +30,9 @@ SEVERITIES: Mapping[str, Severity] = {
     "bad-pragma": "warning",
 }
 """Every code that a diagnostic of this server can have. pages/diagnostics.md has one section for each."""
+
+_AT_THEIR_PLACE = frozenset({"call-mismatch", "description-mismatch", "bad-pragma"})
+"""Codes of findings that stand where something is said, in whatever file that is."""
 
 DOCUMENTATION = (Path(__file__).parent.parent / "pages" / "diagnostics.md").as_uri()
 """The page comes with the package, so that the link works wherever the server runs, without a network."""
@@ -78,8 +82,17 @@ def findings(path: str, places: Iterable[Place], known: Mapping[str, Known], set
             for item in _about_report(path, place, report, settings)
             if item.code not in place.ignore and "*" not in place.ignore
         )
-    unique = {(item.code, item.path, item.range, item.message): item for item in found}
-    return sorted(unique.values(), key=lambda item: (item.path, item.range.line, item.range.column, item.code))
+    return sorted(once(found), key=lambda item: (item.path, item.range.line, item.range.column, item.code))
+
+
+def once(found: Iterable[Finding]) -> list[Finding]:
+    """Findings without doubles: a call is wrong once, however many classes or files it is wrong for."""
+    unique: dict[tuple[str, str, Range, str], Finding] = {}
+    for item in found:
+        unique.setdefault(
+            (item.code, item.path, item.range, "" if item.code == "call-mismatch" else item.message), item
+        )
+    return list(unique.values())
 
 
 def about_syntax(path: str, error: tuple[Range, str] | None) -> list[Finding]:
@@ -101,7 +114,7 @@ def _about_report(path: str, place: Place, report: Report, settings: Settings) -
         code = report.reason.code if report.status == "failed" and report.reason.code in SEVERITIES else "probe-failed"
         yield _finding(path, place, report.reason, code)
     for failure in report.mismatches:
-        yield _finding(path, place, failure, "call-mismatch")
+        yield _finding(path, place, failure, failure.code if failure.code in SEVERITIES else "call-mismatch")
     if settings.script_errors:
         for failure in report.torchscript.script.failures:
             code = failure.code if failure.code in ("script-error", "script-trap") else "script-error"
@@ -119,7 +132,7 @@ def _is_of_syntax(path: str, reason: Failure) -> bool:
 
 def _finding(path: str, place: Place, failure: Failure, code: str) -> Finding:
     location, related = failure.location, failure.related
-    if location is not None and location.path != path and code != "call-mismatch":
+    if location is not None and location.path != path and code not in _AT_THEIR_PLACE:
         related = (Location(location.path, location.range, location.message or "it happens here"), *related)
         location = None
     if location is None:

@@ -293,8 +293,9 @@ def test_a_call_that_does_not_fit_is_told_at_the_call(tmp_path: Path) -> None:
         "line": 2,
         "label": "call train.py:2",
         "setup": "",
-        "init": None,
+        "init": {"args": [], "kwargs": {}},
         "inputs": {"args": ["torch.randn(3, 7)"], "kwargs": {}},
+        "certain": "values",
     }
     found = report(tmp_path, net("self.f = nn.Linear(10, 5)", "return self.f(x)"), [evidence])
     assert found["status"] == "ok"

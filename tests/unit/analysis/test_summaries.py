@@ -1,8 +1,9 @@
 """Summaries say the sizes of inputs, with a batch or without; unpacked calls keep their stars."""
 
 import pytest
+from evidence_helpers import calls_in
 
-from ts_shape_server.analysis.evidence import CallArguments, calls_of
+from ts_shape_server.analysis.evidence import CallArguments
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.model import Range
 
@@ -10,7 +11,7 @@ ZEROS = "__import__('torch').zeros(({}))"
 
 
 def check(code: str, expected: list[tuple[str, ...]]) -> None:
-    found = calls_of("Net", SourceText(f"from net import Net\nm = Net()\n{code}"), "/w/train.py")
+    found = calls_in("Net", SourceText(f"from net import Net\nm = Net()\n{code}"), "/w/train.py")
     assert [item.inputs.args for item in found if item.inputs is not None] == expected
 
 
@@ -50,6 +51,6 @@ def test_a_summary_gives_inputs(code: str, expected: list[tuple[str, ...]]) -> N
 )
 def test_what_the_text_does_not_show_stays_unpacked(call: str, arguments: CallArguments) -> None:
     source = SourceText(f"from net import Net\nfrom data import batch\nm = Net()\n{call}\n")
-    (found,) = [item for item in calls_of("Net", source, "/w/train.py") if item.inputs is not None]
+    (found,) = [item for item in calls_in("Net", source, "/w/train.py") if item.inputs is not None]
     assert (found.inputs, found.setup) == (arguments, "from data import batch")
     assert found.range == Range(4, 0, 4, len(call))

@@ -1,7 +1,7 @@
 """What the workspace says of a class and a run denies: calls, loaders, annotations, docstrings, comments, pragmas.
 
-Each becomes a `call-mismatch` at its place, in a sentence that names both sides. Nothing is decided silently: what was
-used and what was set aside for it are both told.
+Each becomes a finding at its place, in a sentence that names both sides. A call is only held against its author where
+it is certain: reached whatever the values, on an object that is as its own construction made it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer import contract, mismatch, points, shape_text, values
+from ts_shape_server.agent.infer import building, contract, mismatch, points, shape_text, values
 from ts_shape_server.agent.infer.evidence import Drawn, Refused
 from ts_shape_server.agent.infer.points import Said, Start
 from ts_shape_server.agent.infer.session import Session
@@ -39,27 +39,38 @@ class Contradiction:
     inputs: values.Inputs = ()
     error: BaseException | None = None
     why: str = ""
+    code: str = "call-mismatch"
 
 
 def find(
-    session: Session, starts: Sequence[Start], used: Start, found: values.Inputs, said: Said, context: Context
+    session: Session,
+    starts: Sequence[Start],
+    used: Start,
+    found: values.Inputs,
+    said: Said,
+    context: Context,
+    plan: Mapping[str, str],
+    fake: bool,
 ) -> tuple[Contradiction, ...]:
     """The contradictions that `found`, from the start that was used, leaves open."""
     every: list[Contradiction] = []
     try:
         with time_limit(min(SECONDS, max(0.1, context.remaining() / 6))):
-            every += _of_calls(session, starts, used, said)
+            every += _of_calls(session, starts, used, said, plan, fake)
             every += _of_words(session, found, said, context)
     except TimeLimit:
         pass
     return tuple(every[:MAXIMUM])
 
 
-def _of_calls(session: Session, starts: Sequence[Start], used: Start, said: Said) -> Iterator[Contradiction]:
+def _of_calls(
+    session: Session, starts: Sequence[Start], used: Start, said: Said, plan: Mapping[str, str], fake: bool
+) -> Iterator[Contradiction]:
+    """Calls that are certain, of objects made as they say: what another instance takes says nothing of them."""
     seen: set[values.Inputs] = set()
     for start in starts:
         drawn = start.drawn
-        if drawn is None or drawn.inputs is None or start.inputs in seen:
+        if drawn is None or drawn.inputs is None or not drawn.certain or start.inputs in seen:
             continue
         seen.add(start.inputs)
         passed = f"{_subject(drawn)} {_given(tuple(drawn.inputs.values()))}"
@@ -70,9 +81,29 @@ def _of_calls(session: Session, starts: Sequence[Start], used: Start, said: Said
             why = f"the {kind} of `{name}` says {shape_text.spelled(shape)}"
             yield Contradiction(passed, drawn.path, place_of(drawn), start.inputs, None, why)
         elif start is not used and start.inputs != used.inputs:
-            error = session.concrete(start.inputs).error
-            if isinstance(error, _DENIALS):
-                yield Contradiction(passed, drawn.path, place_of(drawn), start.inputs, error)
+            own = dict(drawn.init or {})
+            other = any(plan.get(name) != text for name, text in own.items()) or set(plan) - set(own)
+            error = _denial(session, own if other else None, start.inputs, fake)
+            if error is not None:
+                why = f"the module that is called refuses it ({contract.one_line(error)})" if other else ""
+                yield Contradiction(passed, drawn.path, place_of(drawn), start.inputs, error, why)
+
+
+def _denial(session: Session, own: Mapping[str, str] | None, inputs: values.Inputs, fake: bool) -> BaseException | None:
+    """What the session's object, or one made with arguments of its `own`, says to inputs, on fake tensors and on real
+    ones; None if it takes them or only values could tell.
+    """
+    if own is not None:
+        try:
+            session = building.build(session.cls, own, session.namespace, fake)
+        except Exception:
+            return None
+    if session.real_only:
+        return None
+    error = session.concrete(inputs).error
+    if not isinstance(error, _DENIALS) or session.real_only:
+        return None
+    return error if isinstance(session.quickly(inputs).error, _DENIALS) else None
 
 
 def _subject(drawn: Drawn) -> str:
@@ -92,13 +123,13 @@ def _of_words(session: Session, found: values.Inputs, said: Said, context: Conte
             continue
         spelled = shape_text.spelled(shape)
         if pinned is not None:
-            path, line = context.path, _pragma_line(context.source, item.name)
+            path, line, code = context.path, _pragma_line(context.source, item.name), "bad-pragma"
             text = f"the pragma says that `{item.name}` is {spelled}"
         else:
             assert written is not None
-            path, line = written.path, written.line
+            path, line, code = written.path, written.line, "description-mismatch"
             text = f"the {written.source} says that `{item.name}` is {spelled}"
-        yield Contradiction(text, path, _line_place(path, line, context), found, error)
+        yield Contradiction(text, path, _line_place(path, line, context), found, error, code=code)
 
 
 def _one(guess: values.Guess) -> values.TensorGuess | None:
@@ -152,7 +183,7 @@ def to_failure(name: str, item: Contradiction, report: Mapping[str, Any]) -> dic
         message = f"{item.said[:1].upper()}{item.said[1:]}, but {item.why}."
     else:
         message = f"`{name}` takes {_takes(report)}, but {item.said}{_difference(item, report)}."
-    failure = contract.failure("call-mismatch", message, item.path, item.place, detail)
+    failure = contract.failure(item.code, message, item.path, item.place, detail)
     pair = mismatch.sizes_that_disagree(str(item.error)) if item.error is not None else None
     return failure if pair is None else {**failure, "sizes": {"wanted": pair[0], "got": pair[1]}}
 

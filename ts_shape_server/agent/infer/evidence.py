@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -36,7 +36,10 @@ Span = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Drawn:
-    """What one piece of evidence gave: constructor expressions, guesses by parameter, or both."""
+    """What one piece of evidence gave: constructor expressions, guesses by parameter, or both.
+
+    `certain` where the call is reached on an object that is as `init` made it: what it denies is an error there.
+    """
 
     label: str
     kind: str
@@ -45,6 +48,7 @@ class Drawn:
     init: Mapping[str, str] | None
     inputs: Mapping[str, values.InputGuess] | None
     span: Span | None = None
+    certain: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,9 @@ def draw_all(cls: type, items: Sequence[Mapping[str, Any]], context: Context) ->
         try:
             made = draw(cls, item, context, min(SECONDS, left))
         except _DoesNotFit as error:
-            refused.append(Refused(str(item.get("label", "")), *_place(item), error.target, error.cause, _span(item)))
+            if item.get("certain"):
+                label = str(item.get("label", ""))
+                refused.append(Refused(label, *_place(item), error.target, error.cause, _span(item)))
             continue
         except TimeLimit:
             waited += 1
@@ -153,7 +159,19 @@ def draw(cls: type, item: Mapping[str, Any], context: Context, seconds: float = 
             init = _init(cls, item["init"], namespace, context)
         if item.get("inputs") is not None:
             inputs = _inputs(cls, item["inputs"], namespace, str(item.get("label", "call")), context.namespace)
-    return Drawn(str(item.get("label", "")), str(item.get("kind", "")), path, line, init, inputs, _span(item))
+            if inputs is not None and item.get("cast"):
+                inputs = _uncast(inputs, str(item["cast"]))
+    label, kind, certain = str(item.get("label", "")), str(item.get("kind", "")), item.get("certain") == "values"
+    return Drawn(label, kind, path, line, init, inputs, _span(item), certain)
+
+
+def _uncast(inputs: Mapping[str, values.InputGuess], dtype: str) -> dict[str, values.InputGuess]:
+    """What the class itself takes where the object was converted to `dtype`, and its floating inputs with it."""
+
+    def plain(_: int, guess: values.TensorGuess) -> values.TensorGuess:
+        return replace(guess, dtype="float32") if guess.dtype == dtype else guess
+
+    return dict(zip(inputs, values.map_tensors(tuple(inputs.values()), plain)))
 
 
 def _texts(call: Mapping[str, Any], namespace: dict[str, Any]) -> tuple[list[str], dict[str, str]]:

@@ -14,6 +14,8 @@ from ts_shape_server.agent.infer import contract
 from ts_shape_server.agent.infer.contradictions import Contradiction, place_of
 from ts_shape_server.agent.infer.evidence import Drawn
 
+_REFUSALS = (TypeError, ValueError, AssertionError)
+"""What a constructor raises about its arguments; a missing file or package is no fault of the call."""
 MAXIMUM = 4
 """Different sets of arguments that are tried."""
 
@@ -39,6 +41,8 @@ def choose(pragma: Mapping[str, str], drawn: Sequence[Drawn], build: Callable[[M
         try:
             build(init)
         except Exception as error:
+            if not (item.certain and isinstance(error, _REFUSALS)):
+                continue
             why = f"the constructor refuses these values ({contract.one_line(error)})"
             wrong.append(Contradiction("", item.path, place_of(item), (), error, why))
             continue

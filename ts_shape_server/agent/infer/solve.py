@@ -282,7 +282,9 @@ def _search(
                 checked = search.Found(points.sourced(checked.inputs, said), checked.outcome)
                 axes = points.axes(known, checked.inputs, said)
                 labels = (start.drawn.label,) if start.drawn is not None else start.by
-                wrong = contradictions.find(built.session, starts, start, checked.inputs, said, context)
+                wrong = contradictions.find(
+                    built.session, starts, start, checked.inputs, said, context, built.plan, warm()
+                )
                 passed = {item.name for item in checked.inputs}
                 left = tuple(item for item in omitted if item.name not in passed)
                 others = _of_other_kinds(built.session, starts, checked.inputs, deadline)
