@@ -6,7 +6,6 @@ Everything that is sent goes through `Sender`, which keeps the functions it need
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 import tempfile
@@ -14,7 +13,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ts_shape_server.agent import clock, ecosystem, endings, infer, load, runs, saved, script
+from ts_shape_server.agent import clock, ecosystem, endings, infer, load, runs, saved, script, torch_says
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.ecosystem import checkpoints
 from ts_shape_server.agent.infer import contract
@@ -22,8 +21,6 @@ from ts_shape_server.agent.sandbox import policy
 
 OWN_SHARE = 0.85
 """Part of the time after which a class gives up by itself, so that it still can say what it found."""
-
-_UNDEFINED = re.compile(r"name '(\w+)' is not defined")
 
 
 def prepare() -> None:
@@ -101,7 +98,7 @@ def main(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: s
     except MemoryError:
         code = endings.MEMORY_CODE
     except BaseException as error:
-        code = endings.MEMORY_CODE if _out_of_memory(error) else endings.INTERNAL_CODE
+        code = endings.MEMORY_CODE if torch_says.out_of_memory(error) else endings.INTERNAL_CODE
         if code == endings.INTERNAL_CODE:
             import traceback
 
@@ -135,16 +132,6 @@ def _run(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: s
     return 0
 
 
-def _out_of_memory(error: BaseException) -> bool:
-    text = f"{type(error).__name__} {error}" if not isinstance(error, RecursionError) else ""
-    return (
-        isinstance(error, MemoryError)
-        or "not enough memory" in text
-        or "Cannot allocate memory" in text
-        or "DefaultCPUAllocator" in text
-    )
-
-
 def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
     loaded: load.Loaded | None = None
     for request in job["classes"]:
@@ -173,7 +160,7 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
         try:
             infer.report_class(cls.found, request, context, emit)
         except Exception as error:
-            if _out_of_memory(error):
+            if torch_says.out_of_memory(error):
                 raise MemoryError from None
             emit(_error_report(job, request, loaded, error, started))
         except (SystemExit, KeyboardInterrupt):
@@ -192,8 +179,8 @@ def _with_cause(reason: dict[str, Any] | None, failed: Mapping[str, load.LoadPro
     if reason is None:
         return None
     message = str(reason.get("message", ""))
-    unknown = _UNDEFINED.search(message)
-    problem = failed.get(unknown.group(1)) if unknown else None
+    unknown = torch_says.read_text(message).get("missing-name")
+    problem = failed.get(unknown.name("name")) if unknown is not None else None
     return reason if problem is None else {**reason, "message": f"{message.rstrip('.')}. {problem.message}"}
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ts_shape_server.agent import slicing
+from ts_shape_server.agent import slicing, torch_says
 from ts_shape_server.agent.clock import TimeLimit, now, waiting_limit
 from ts_shape_server.agent.standins import Imports
 
@@ -137,7 +137,8 @@ class Execution:
         name = getattr(error, "name", None) if isinstance(error, NameError) else None
         if name is None and isinstance(error, NameError):
             # Python 3.9 names it in the text alone.
-            name = str(error).split("'")[1] if str(error).count("'") >= 2 else None
+            unknown = torch_says.read(error).get("missing-name")
+            name = unknown.name("name") if unknown is not None else None
         return self.failed.get(name or "")
 
     def _note(self, statement: ast.stmt, problem: LoadProblem) -> None:

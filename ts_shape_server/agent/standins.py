@@ -298,7 +298,7 @@ class Imports:
 
 def _one_line(error: Exception) -> str:
     try:
-        text = str(error).strip().split("\n")[0][:160]
+        text = "".join(str(error).strip().splitlines()[:1])[:160]
     except Exception:
         text = ""
     return f"{type(error).__name__}: {text}".rstrip(": .")

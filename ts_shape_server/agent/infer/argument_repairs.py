@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.infer import argument_modules, configs
 from ts_shape_server.agent.infer.arguments import (
     Plan,
@@ -25,8 +26,10 @@ from ts_shape_server.agent.infer.arguments import (
 )
 from ts_shape_server.agent.infer.source import words_of
 from ts_shape_server.agent.infer.uses import required
+from ts_shape_server.agent.torch_says import Complaints
 
-ALLOWED = 3
+PLAIN_OWNERS = frozenset({"int", "float", "str", "list", "NoneType", "Identity", "bool"})
+"""Kinds of values that stand for what a constructor takes, where nothing is known of it."""
 
 
 def _classes(namespace: Mapping[str, Any]) -> Iterator[str]:
@@ -68,111 +71,98 @@ def repaired(
 ) -> Iterator[Plan]:
     """Other plans that may avoid `error`. `line` is the text of the failing line, of the constructor or later."""
     blamed = words_of(line)
-    text = str(error)[:1000]
+    said = torch_says.read(error)
     open_names = [name for name in current if name not in given]
     ordered = sorted(open_names, key=lambda name: name not in blamed)
     grown = list(with_missing_attribute(current, given, error, line, profile))
     if grown:
         yield from grown
         return
-    yield from _with_passed_on(cls, current, text, profile)
-    yield from _with_modules(cls, current, open_names, text, profile, namespace)
-    yield from _with_optional(cls, current, text, blamed, profile)
-    key = re.fullmatch(r"'(\w+)'", text)
+    yield from _with_passed_on(cls, current, said, profile)
+    yield from _with_modules(cls, current, open_names, said, profile, namespace)
+    yield from _with_optional(cls, current, said, blamed, profile)
+    key = said.get("missing-key")
     if isinstance(error, KeyError) and key is not None:
         for name in ordered:
             if current[name].startswith("{"):
-                added = f"{key.group(1)!r}: {by_name(key.group(1), Sizes(profile))}"
+                added = f"{key.name('name')!r}: {by_name(key.name('name'), Sizes(profile))}"
                 yield {**current, name: "{" + added + ", " + current[name][1:]}
     for name in ordered:
-        for expression in _alternatives(name, current[name], text, profile, namespace):
+        for expression in _alternatives(name, current[name], said, profile, namespace):
             if expression != current[name]:
                 yield {**current, name: expression}
 
 
 def _alternatives(
-    name: str, expression: str, text: str, profile: Profile, namespace: Mapping[str, Any]
+    name: str, expression: str, said: Complaints, profile: Profile, namespace: Mapping[str, Any]
 ) -> Iterator[str]:
     size = profile.sizes[0]
-    if expression == "nn.Identity()" and re.search(r"not (?:iterable|subscriptable)|no len", text):
-        yield "nn.Sequential(nn.Identity(), nn.Identity())"
-    if re.search(r"not iterable|no len\(\)|not subscriptable|must be an iterable|cannot unpack", text):
+    missed = said.get("missing-attribute")
+    if "sequence-needed" in said:
+        if expression == "nn.Identity()":
+            yield "nn.Sequential(nn.Identity(), nn.Identity())"
         yield list_of(name.lower(), Sizes(profile))
         yield f"({size}, {size})"
         yield f"({size}, {size}, {size})"
-    if (
-        re.search(r"list index out of range|tuple index out of range|not enough values", text)
-        and expression[:1] in "[("
-    ):
+    if ("item-missing" in said or "too-few-values" in said) and expression[:1] in "[(":
         yield f"[{', '.join([str(size)] * 8)}]"
         yield f"[{', '.join([str(size)] * 3)}]"
-    if "too many values to unpack" in text:
+    if "too-many-values" in said:
         yield f"({size}, {size})"
         yield f"({size}, {size}, {size})"
-    if "tensor of dimension 0" in text and re.fullmatch(r"[\d.]+", expression):
+    if "scalar-indexed" in said and re.fullmatch(r"[\d.]+", expression):
         yield f"[{expression}, {expression}, {expression}]"
-    if re.search(r"has no attribute '(?:items|keys|values|get)'", text):
+    if missed is not None and missed.name("name") in ("items", "keys", "values", "get"):
         yield "{'a': 1, 'b': 2}"
-    if "must be a mapping" in text:
+    if "mapping-spread" in said:
         yield "{}"
-    yield from _allowed(text)
-    if "Dimension out of range" in text and expression.isdigit():
+    yield from _allowed(said)
+    if "axis-out-of-range" in said and expression.isdigit():
         yield from ("0", "1", "-1")
-    if "not callable" in text:
+    if "not-callable" in said:
         yield from _classes(namespace)
         yield "nn.Identity"
         yield "nn.ReLU"
         yield "(lambda *args, **kwargs: nn.Identity())"
-    attribute = re.search(r"'(?:int|float|str|list|NoneType|Identity|bool)' object has no attribute '(\w+)'", text)
-    if attribute is not None and hasattr(torch.Tensor, attribute.group(1)):
-        yield f"torch.ones({size})"
+    if missed is not None and missed.name("owner") in PLAIN_OWNERS:
+        if hasattr(torch.Tensor, missed.name("name")):
+            yield f"torch.ones({size})"
+            yield f"torch.ones({size}, {size})"
+        else:
+            yield namespace_expression([missed.name("name")], profile)
+    if "tensor-argument-needed" in said:
         yield f"torch.ones({size}, {size})"
-    elif attribute is not None:
-        yield namespace_expression([attribute.group(1)], profile)
-    if re.search(r"must be (?:a )?Tensor|expected Tensor|not a Tensor|is not a tensor|np\.ndarray", text):
-        yield f"torch.ones({size}, {size})"
         yield f"torch.ones({size})"
-    if re.search(r"is not a Module subclass|not an? (?:nn\.)?Module", text):
+    if "module-needed" in said:
         yield "nn.Identity()"
         yield "[nn.Identity()]"
-    if re.search(
-        r"'(?:list|tuple|Identity|SimpleNamespace|type|str|NoneType|bool|float)' object cannot be interpreted|"
-        r"unsupported operand|must be (?:int|float|tuple of ints)|empty\(\)|not supported between|can't multiply|"
-        r"must be real number|bad operand|should be of type int",
-        text,
-    ):
+    if "plain-number-needed" in said:
         yield str(size)
         yield "0.1"
-    if re.search(r"expected str|must be str|has no attribute '(?:lower|upper|split)'|startswith", text):
+    if "text-needed" in said:
         yield "'relu'"
 
 
-def _allowed(text: str) -> Iterator[str]:
+def _allowed(said: Complaints) -> Iterator[str]:
     """The texts that an author's own check lists as those it takes; a name for a module that was looked up by name."""
-    if re.search(r"\b(?:in|of|either|support\w*|choose\w*|expected|allowed|valid)\b", text):
-        for literal in re.findall(r"'([\w-]+)'", text)[:ALLOWED]:
-            yield repr(literal)
-    if re.fullmatch(r"(?:ReLU\(\)|Identity\(\)|<class .*>|\d+)", text):
+    choices = said.get("choices")
+    if choices is not None:
+        yield from map(repr, choices.names("choices"))
+    if "unknown-choice" in said:
         yield "'relu'"
-
-
-_NO_MODULE = re.compile(
-    r"Identity\.forward\(\)|'Identity' object|is not a Module subclass|"
-    r"'(?:\w+\.)*(?:int|list|SimpleNamespace)' object is not callable"
-)
 
 
 def _with_modules(
-    cls: type, current: Plan, open_names: list[str], text: str, profile: Profile, namespace: Mapping[str, Any]
+    cls: type, current: Plan, open_names: list[str], said: Complaints, profile: Profile, namespace: Mapping[str, Any]
 ) -> Iterator[Plan]:
     """Plans in which what is called as a module is one: a class of the file, or a module that takes anything."""
-    if _NO_MODULE.search(text) is None:
+    if "no-module" not in said:
         return
     guessed = [
         name
         for name in open_names
         if current[name] in ("nn.Identity()", argument_modules.PASSING)
-        or (not re.match(r"[\w.]*[A-Z]\w*\(", current[name]) and "Identity" not in text)
+        or (not re.match(r"[\w.]*[A-Z]\w*\(", current[name]) and "identity-met" not in said)
     ]
     for name in guessed:
         for expression in argument_modules.candidates(
@@ -186,16 +176,13 @@ def _with_modules(
         }
 
 
-_MISSING_ARGUMENTS = re.compile(r"missing \d+ required (?:positional|keyword-only) arguments?: (.*)")
-
-
-def _with_passed_on(cls: type, current: Plan, text: str, profile: Profile) -> Iterator[Plan]:
+def _with_passed_on(cls: type, current: Plan, said: Complaints, profile: Profile) -> Iterator[Plan]:
     """The plan with the arguments that a constructor passes on to another by ``**kwargs`` or ``*args``."""
-    missing = _MISSING_ARGUMENTS.search(text)
+    missing = said.get("missing-arguments")
     if missing is None:
         return
     sizes = Sizes(profile)
-    names = [name for name in re.findall(r"'(\w+)'", missing.group(1)) if name not in current]
+    names = [name for name in missing.names("names") if name not in current]
     try:
         kinds = {item.kind for item in inspect.signature(cls.__init__).parameters.values()}  # type: ignore[misc]  # read only
     except (TypeError, ValueError):
@@ -207,13 +194,12 @@ def _with_passed_on(cls: type, current: Plan, text: str, profile: Profile) -> It
 
 
 def _with_optional(
-    cls: type, current: Plan, text: str, blamed: frozenset[str] | set[str], profile: Profile
+    cls: type, current: Plan, said: Complaints, blamed: frozenset[str] | set[str], profile: Profile
 ) -> Iterator[Plan]:
     """Plans that pass an optional argument after all: one that the error or the failing line names."""
-    said = set(re.findall(r"\w+", text))
     for name in optional(cls):
-        if name not in current and (name in said or ("None" in text and name in blamed)):
-            called = "not callable" in text
+        if name not in current and (name in said.words or ("none-met" in said and name in blamed)):
+            called = "not-callable" in said
             yield {**current, name: callable_by_name(name) if called else by_name(name, Sizes(profile))}
 
 

@@ -9,8 +9,9 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 
+from ts_shape_server.agent import torch_says
+
 HEAD = "__import__('types').SimpleNamespace("
-_MISSING = re.compile(r"'(?:\w+\.)*(\w+)' object has no attribute '(\w+)'")
 _PLAIN = frozenset({"SimpleNamespace", "int", "float", "str", "bool", "NoneType", "list", "tuple", "Identity"})
 
 
@@ -21,8 +22,8 @@ def is_config(expression: str) -> bool:
 
 def missing_attribute(error: BaseException) -> str | None:
     """The attribute that an error misses on an object that may be a config's part."""
-    match = _MISSING.search(str(error)[:500]) if isinstance(error, AttributeError) else None
-    return match.group(2) if match is not None and match.group(1) in _PLAIN else None
+    missed = torch_says.read(error).get("missing-attribute") if isinstance(error, AttributeError) else None
+    return missed.name("name") if missed is not None and missed.name("owner") in _PLAIN else None
 
 
 def grown(expression: str, attribute: str, line: str, value_of: Callable[[str], str]) -> Iterator[str]:

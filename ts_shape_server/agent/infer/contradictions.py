@@ -184,7 +184,7 @@ def to_failure(name: str, item: Contradiction, report: Mapping[str, Any]) -> dic
     else:
         message = f"`{name}` takes {_takes(report)}, but {item.said}{_difference(item, report)}."
     failure = contract.failure(item.code, message, item.path, item.place, detail)
-    pair = mismatch.sizes_that_disagree(str(item.error)) if item.error is not None else None
+    pair = mismatch.sizes_that_disagree(item.error) if item.error is not None else None
     return failure if pair is None else {**failure, "sizes": {"wanted": pair[0], "got": pair[1]}}
 
 

@@ -8,10 +8,10 @@ its edges, on small real tensors. Knows claims, and nothing of names.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer import values
 from ts_shape_server.agent.infer.claim import Claim, Free, Sizes
@@ -40,7 +40,8 @@ def bounded(session: Session, found: Found) -> Found:
 
         def runs(value: int, index: int = index, inputs: values.Inputs = inputs) -> bool:
             full = values.with_tensor(inputs, index, lambda guess: replace(guess, low=value, high=value))
-            return _beyond.search(str(session.quickly(full).error)) is None
+            error = session.quickly(full).error
+            return error is None or "index-out-of-range" not in torch_says.read(error)
 
         low, high = tensor.low, tensor.high
         try:
@@ -55,9 +56,6 @@ def bounded(session: Session, found: Found) -> Found:
         largest = low
         inputs = values.with_tensor(inputs, index, lambda guess: replace(guess, high=largest))  # noqa: B023  # called at once
     return found if inputs is found.inputs else replace(found, inputs=inputs)
-
-
-_beyond = re.compile(r"out of (?:range|bounds)|index .* is invalid|must be smaller than num_classes", re.IGNORECASE)
 
 
 def _holds_integers(tensor: values.TensorGuess) -> bool:

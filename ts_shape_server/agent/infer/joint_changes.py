@@ -1,4 +1,4 @@
-"""From the text of an error to changes of several inputs at once, and of one to what it meets in the module.
+"""From what an error says to changes of several inputs at once, and of one to what it meets in the module.
 
 Sides that are too small, tensors that have to have one rank, inputs that are added or put beside each other. Runs
 nothing; `repairs` decides when each is tried.
@@ -6,28 +6,17 @@ nothing; `repairs` decides when each is tried.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from ts_shape_server.agent.infer import values
 from ts_shape_server.agent.infer.starting import default_sizes
 from ts_shape_server.agent.infer.values import Guess, Inputs, TensorGuess
+from ts_shape_server.agent.torch_says import Complaints
 
 Child = tuple[int, Inputs]
 """A priority (less is sooner) and what to try."""
 LARGEST_RANK = 6
-_BESIDE = re.compile(
-    r"must match except in dimension \d+\. Expected (?P<wanted>\d+) in dimension \d+ but got (?P<got>\d+)"
-)
-_ADDED = re.compile(
-    r"size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\) at non-singleton dimension [2-5]"
-)
-_SPREAD = re.compile(
-    r"broadcast a dimension of length (?P<length>\d+) at -(?P<axis>\d)!.*? had (?:torch\.Size\()?\[(?P<had>[\d, ]+)\]"
-    r".*?broadcastable to (?:torch\.Size\()?\[(?P<wanted>[\d, ]+)\]"
-)
-_SAME_NEEDED = re.compile(r"shape|same|match|equal|size of tensor|broadcast", re.I)
 SHORT_SIDE = 8
 CUSTOMARY_SIDES = (224, 256, 384, 512)
 ALIKE = 4
@@ -85,15 +74,15 @@ def lowered(inputs: Inputs, count: int) -> Inputs:
     return values.map_tensors(inputs, change)
 
 
-def fitted(inputs: Inputs, text: str) -> Iterator[Child]:
+def fitted(inputs: Inputs, said: Complaints) -> Iterator[Child]:
     """A tensor with the sides, or all the sizes, of what it is put beside or added to."""
-    spread = _SPREAD.search(text)
+    spread = said.get("broadcast-differs")
     if spread is not None:
-        had, wanted = numbers(spread.group("had")), numbers(spread.group("wanted"))
+        had, wanted = spread.numbers("had"), spread.numbers("wanted")
         for index, guess in enumerate(values.all_tensors(inputs)):
             if guess.dims == had and had != wanted:
                 yield -1, _changed(inputs, index, replace(guess, dims=wanted, axes=()))
-    for wanted_side, got in _sides_that_disagree(text):
+    for wanted_side, got in _sides_that_disagree(said):
         for index, guess in enumerate(values.all_tensors(inputs)):
             if got in guess.dims[2:]:
                 yield -1, _resized(inputs, _replacing(got, wanted_side), only=index)
@@ -108,20 +97,21 @@ def _changed(inputs: Inputs, index: int, guess: TensorGuess) -> Inputs:
     return values.map_tensors(inputs, lambda at, tensor: guess if at == index and not given else tensor)
 
 
-def _sides_that_disagree(text: str) -> list[tuple[int, int]]:
+def _sides_that_disagree(said: Complaints) -> list[tuple[int, int]]:
     """Pairs of a size that a side should have and the one that it has."""
-    beside = _BESIDE.search(text)
+    beside = said.get("side-differs")
     if beside is not None:
-        return [(int(beside.group("wanted")), int(beside.group("got")))]
-    added = _ADDED.search(text)
+        wanted, got = beside.number("wanted"), beside.number("got")
+        return [] if wanted is None or got is None else [(wanted, got)]
+    added = said.get("sides-added-differ")
     if added is not None:
-        first, second = int(added.group(1)), int(added.group(2))
-        return [(first, second), (second, first)]
-    spread = _SPREAD.search(text)
+        first, second = added.number("wanted"), added.number("got")
+        return [] if first is None or second is None else [(first, second), (second, first)]
+    spread = said.get("broadcast-differs")
     if spread is not None:
-        got, axis, sizes = int(spread.group("length")), int(spread.group("axis")), numbers(spread.group("wanted"))
-        if axis <= min(2, len(sizes)) and got != sizes[-axis]:
-            return [(sizes[-axis], got), (got, sizes[-axis])]
+        length, axis, sizes = spread.number("length"), spread.number("axis"), spread.numbers("wanted")
+        if length is not None and axis is not None and axis <= min(2, len(sizes)) and length != sizes[-axis]:
+            return [(sizes[-axis], length), (length, sizes[-axis])]
     return []
 
 
@@ -137,10 +127,10 @@ def _resized(inputs: Inputs, resize: Callable[[int], int], only: int | None = No
     return values.map_tensors(inputs, change)
 
 
-def alike(inputs: Inputs, text: str, blamed: frozenset[str]) -> Iterator[Child]:
+def alike(inputs: Inputs, said: Complaints, blamed: frozenset[str]) -> Iterator[Child]:
     """Inputs that get the dims of another one, as the two sides of a loss or of a sum have them."""
     plain = [(at, item.guess) for at, item in enumerate(inputs) if isinstance(item.guess, TensorGuess)][:ALIKE]
-    sooner = 1 if _SAME_NEEDED.search(text) else 4
+    sooner = 1 if "equal-sizes-needed" in said else 4
     for position, guess in plain:
         for at, other in plain:
             if inputs[position].given or guess.dims == other.dims or not other.dims:
@@ -151,11 +141,6 @@ def alike(inputs: Inputs, text: str, blamed: frozenset[str]) -> Iterator[Child]:
 
 def replaced(inputs: Inputs, position: int, guess: Guess) -> Inputs:
     return tuple(replace(item, guess=guess) if at == position else item for at, item in enumerate(inputs))
-
-
-def numbers(text: str) -> tuple[int, ...]:
-    """The whole numbers in a text."""
-    return tuple(int(number) for number in re.findall(r"\d+", text))
 
 
 def ranked(guess: TensorGuess, rank: int) -> TensorGuess:

@@ -6,7 +6,6 @@ Rests on the symbolic run: two sizes that disagree and hold no symbol of the inp
 from __future__ import annotations
 
 import ast
-import re
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,18 +14,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.infer.recording import Shape, flat
-
-_PAIRS = (
-    re.compile(r"to have (?P<wanted>\S+) channels, but got (?P<got>\S+) channels"),
-    re.compile(r"same reduction dim, but got \[[^\]]*?(?P<got>[^,\]]+)\] X \[(?P<wanted>[^,\]]+),"),
-    re.compile(r"shapes cannot be multiplied \(\S+?x(?P<got>\w+) and (?P<wanted>\w+)x"),
-    re.compile(r"should contain (?P<got>\S+) elements not (?P<wanted>\S+)"),
-    re.compile(r"input_size\. Expected (?P<wanted>\S+),? got (?P<got>\S+)"),
-    re.compile(r"weight\.shape\[0\] *\(?(?P<wanted>\d+).*input.*?(?P<got>\d+)"),
-    re.compile(r"normalized_shape=\[(?P<wanted>\d+)\].*input of size ?\[.*?(?P<got>[^,\] ]+)\]"),
-    re.compile(r"expected shape \[?\*, (?P<wanted>\d+)\]?.*got input of size ?\[.*?(?P<got>[^,\] ]+)\]"),
-)
 
 
 @dataclass(frozen=True)
@@ -84,7 +73,7 @@ class FailingLayer:
 
 def find(error: BaseException, watched: FailingLayer, path: str, source: str) -> Mismatch | None:
     """The fixed disagreement behind the error of a *symbolic* run; None if an input could mend it."""
-    pair = _pair(str(error), _PAIRS)
+    pair = _pair(torch_says.read(error).get("layer-size-differs"))
     if pair is None:
         return None
     wanted, got = pair
@@ -103,33 +92,17 @@ def find(error: BaseException, watched: FailingLayer, path: str, source: str) ->
     return Mismatch(wanted, got, layer, producer, line, call_place(source, line, layer))
 
 
-_DISAGREEING = (
-    *_PAIRS,
-    re.compile(r"size of tensor a \((?P<got>\d+)\) must match the size of tensor b \((?P<wanted>\d+)\)"),
-    re.compile(
-        r"broadcast a dimension of length (?P<got>\d+) at -3!.*broadcastable to \[\d+, (?P<wanted>\d+), \d+, \d+\]"
-    ),
-    re.compile(r"a dimension of length (?P<got>\d+) at -2!.*broadcastable to \[\d+, (?P<wanted>\d+), \d+\]"),
-    re.compile(r"a dimension of length (?P<got>\d+) at -1!.*broadcastable to \[\d+, (?P<wanted>\d+)\]"),
-    re.compile(r"Expected size (?P<wanted>\d+) but got size (?P<got>\d+)"),
-    re.compile(r"equal to batch_size, but got (?P<got>\d+) \(batch_size=(?P<wanted>\d+)\)"),
-    re.compile(r"[Ss]hape mismatch.*?\b(?P<wanted>\d+)\b.*?\b(?P<got>\d+)\b"),
-    re.compile(r"expected [^\[]*?\b(?P<wanted>\d+)\b.*? got .*?\b(?P<got>\d+)\b"),
-)
+def sizes_that_disagree(error: BaseException) -> tuple[int, int] | None:
+    """Two numbers that an error says should be one: the wanted one and the one that is."""
+    said = torch_says.read(error)
+    return _pair(said.get("layer-size-differs") or said.get("sizes-differ"))
 
 
-def sizes_that_disagree(text: str) -> tuple[int, int] | None:
-    """Two numbers that an error says should be one."""
-    return _pair(text, _DISAGREEING)
-
-
-def _pair(text: str, patterns: Sequence[re.Pattern[str]]) -> tuple[int, int] | None:
-    """What the first pattern that fits says, if that is two numbers: in a symbolic run it may be symbols."""
-    match = next((found for pattern in patterns if (found := pattern.search(text)) is not None), None)
-    if match is None:
-        return None
-    wanted, got = match.group("wanted").strip("[],() "), match.group("got").strip("[],() ")
-    return (int(wanted), int(got)) if wanted.isdigit() and got.isdigit() and wanted != got else None
+def _pair(complaint: torch_says.Complaint | None) -> tuple[int, int] | None:
+    """The two sizes of a complaint, if they are two numbers: in a symbolic run they may be symbols."""
+    wanted = complaint.number("wanted") if complaint is not None else None
+    got = complaint.number("got") if complaint is not None else None
+    return None if wanted is None or got is None or wanted == got else (wanted, got)
 
 
 def call_place(source: str, line: int | None, layer: str) -> tuple[int, int, int, int] | None:

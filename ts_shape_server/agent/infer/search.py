@@ -231,7 +231,7 @@ class _Search:
         wished = repairs.from_wishes(inputs, outcome.wishes, ranks=True)
         if wished != inputs:
             self.push(wished, outcome.steps, WISH_PRIORITY)
-        pair = mismatch.sizes_that_disagree(str(outcome.error))
+        pair = mismatch.sizes_that_disagree(outcome.error)
         if pair is not None:
             for solved in solving.replaced(values.sizes(inputs), places(inputs), *pair):
                 self.push(values.with_sizes(inputs, solved), outcome.steps, PLAIN_PRIORITY)
@@ -272,7 +272,7 @@ class _Search:
             # It came less far, for a reason of its own: what it asked last is not what the run needs.
             self._strange += 1
             return
-        if mismatch.sizes_that_disagree(str(traced.error)) is not None:
+        if mismatch.sizes_that_disagree(traced.error) is not None:
             # Two fixed sizes disagree: no size of the input mends that, only another structure may.
             self._fixed = True
             return

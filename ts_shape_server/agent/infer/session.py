@@ -18,25 +18,10 @@ import torch
 from torch import nn
 
 from ts_shape_server.agent import clock, runs
-from ts_shape_server.agent.infer import interpreted, symbolic, values
+from ts_shape_server.agent.infer import symbolic, values
 from ts_shape_server.agent.infer.spy import Spy, Wish
 from ts_shape_server.agent.standins import StandInUsed
-
-_NEEDS_DATA = (
-    "DataDependentOutputException",
-    "DynamicOutputShapeException",
-    "GuardOnDataDependentSymNode",
-    "UnsupportedOperatorException",
-    "UnsupportedFakeTensorException",
-    "PendingUnbackedSymbolNotFound",
-)
-_NEEDS_MEMORY = (
-    "Cannot access data pointer",
-    "its data is not allocated yet",
-    "is not tracked with proxy",
-    ".numpy() is not supported for tensor subclasses",
-    ".tolist() is not supported for tensor subclasses",
-)
+from ts_shape_server.agent.torch_says import interpreter, needs_values
 
 
 @dataclass(frozen=True)
@@ -64,14 +49,7 @@ class Outcome:
     @property
     def needs_data(self) -> bool:
         """The run asked for a tensor's values, which fake tensors do not have."""
-        error: BaseException | None = self.error
-        while error is not None:
-            if any(name in type(error).__name__ for name in _NEEDS_DATA):
-                return True
-            if any(text in str(error) for text in _NEEDS_MEMORY):
-                return True
-            error = error.__cause__ or error.__context__
-        return False
+        return needs_values(self.error)
 
 
 class Session:
@@ -122,7 +100,7 @@ class Session:
         """Run on tensors of the guessed sizes: fake ones, or real ones once the module has asked for values."""
         if not self.real_only:
             outcome = self._twice(lambda: self._fake_run(inputs, observers))
-            if interpreted.is_silent(outcome.error):
+            if interpreter.is_silent(outcome.error):
                 outcome = dataclasses.replace(outcome, error=self.on_real(inputs).error or outcome.error)
             if not outcome.needs_data:
                 return outcome
@@ -245,7 +223,7 @@ class Session:
                 output = module(*arguments, **keywords)
         except Exception as error:
             _release(error)
-            return Outcome(interpreted.inner(error), None, spy.steps, spy.wishes, last_call=spy.last_call)
+            return Outcome(interpreter.inner(error), None, spy.steps, spy.wishes, last_call=spy.last_call)
         finally:
             _restore(before)
             if spy.unsafe:

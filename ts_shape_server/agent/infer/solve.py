@@ -185,7 +185,7 @@ def _adjusted(
             deadline = max(deadline, now() + ADJUSTMENT_SECONDS)
         if isinstance(result, Solved) or now() > deadline:
             break
-        plans = _other_plans(cls, built, result[0].reason, given, context, lines)
+        plans = _other_plans(cls, built, result[0].error, given, context, lines)
         better: tuple[building.Built, Solved | tuple[Unsolved, int]] | None = None
         for plan in plans:
             try:
@@ -207,21 +207,20 @@ def _adjusted(
 def _other_plans(
     cls: type[nn.Module],
     built: building.Built,
-    reason: Mapping[str, Any],
+    error: BaseException | None,
     given: Mapping[str, str],
     context: Context,
     lines: Mapping[int, str],
 ) -> list[arguments.Plan]:
     """Constructor arguments that may mend a failure of `forward`."""
-    detail = str(reason.get("detail", ""))
-    pair = mismatch.sizes_that_disagree(detail)
+    if error is None or is_hopeless(error):
+        return []
+    pair = mismatch.sizes_that_disagree(error)
     if pair is not None:
         return argument_repairs.agreeing(dict(built.plan), given, pair)
-    place = (reason.get("location") or {}).get("range", {})
-    line = lines.get(place.get("line", 0), "")
-    kind = AttributeError if detail.startswith("AttributeError") else TypeError
+    line = lines.get(innermost_line(error, context.path) or 0, "")
     plans = argument_repairs.repaired(
-        cls, dict(built.plan), given, kind(detail), line, arguments.PROFILES[0], context.namespace
+        cls, dict(built.plan), given, error, line, arguments.PROFILES[0], context.namespace
     )
     return list(itertools.islice(plans, OTHER_PLANS))
 
@@ -366,7 +365,7 @@ def _unsolved(session: Session, result: search.NotFound, context: Context) -> Un
             "shape-mismatch", message, context.path, wrong.place, contract.one_line(error), related
         )
         reason["sizes"] = wrong.sizes()
-        return Unsolved("failed", reason, {"args": {}})
+        return Unsolved("failed", reason, {"args": {}}, error)
     if isinstance(error, StandInUsed):
         line = innermost_line(error, context.path)
         place = mismatch.call_place(context.source, line, "") if line else None
@@ -402,7 +401,8 @@ def _too_slow(error: search.TooSlow, context: Context) -> Unsolved:
 def _mismatch(session: Session, result: search.NotFound, context: Context) -> mismatch.Mismatch | None:
     if session.real_only or not result.inputs or not values.sizes(result.inputs):
         return None
-    if mismatch.sizes_that_disagree(str(result.outcome.error)) is None:
+    error = result.outcome.error
+    if error is None or mismatch.sizes_that_disagree(error) is None:
         return None
     watched = mismatch.FailingLayer(session.module)
     try:

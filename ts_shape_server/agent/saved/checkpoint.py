@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.saved import kinds
 
 WRAPPED_UNDER = ("state_dict", "model_state_dict", "model", "net", "weights", "module")
@@ -78,7 +79,7 @@ def _content(path: str, name: str) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        pickled = "weights_only" in str(error) or "Unsupported" in str(error)
+        pickled = "pickled-code" in torch_says.read(error)
         what = "holds more than weights, and would run code when it is loaded" if pickled else "is cut off or damaged"
         raise Unfit(f"{name} {what}: {_SAVE}") from error
 
