@@ -9,6 +9,7 @@ import argparse
 import asyncio
 from pathlib import Path
 
+from benchmarks import recording
 from benchmarks.archives import runner, table
 from benchmarks.factories import runner as factories
 from benchmarks.factories.__main__ import catalogued, sampled
@@ -36,6 +37,7 @@ def main() -> None:
     )
     parser.add_argument("--rows", type=int, default=40, help="of the table of reasons")
     parser.add_argument("--quiet", action="store_true", help="the summary alone")
+    recording.add_arguments(parser)
     given = parser.parse_args()
     catalogue = catalogued(PACKAGE, given.site)
     models = [item for item in catalogue["factories"] if item["module"] == PART]
@@ -55,7 +57,9 @@ def main() -> None:
         progress(record)
     asyncio.run(runner.run(catalogue, chosen, sources, given.site, given.out, given.timeout, progress))
     print(f"\n{PACKAGE} {catalogue['version']}")
-    print(table.summary(_wanted(given.out, chosen), sources, given.rows))
+    found = _wanted(given.out, chosen)
+    print(table.summary(found, sources, given.rows))
+    recording.record(given, "archives", table.figures(found, sources), (), table.cases(found, sources))
 
 
 def _wanted(out: Path, chosen: list[runner.Record]) -> list[runner.Record]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import median
 
+from benchmarks import recording
 from benchmarks.archives import proof
 from benchmarks.archives.comparison import difference
 from benchmarks.archives.runner import Record
 from benchmarks.archives.saving import METHODS
+from benchmarks.recording import Figure
 from ts_shape_server.model import Report
 
 
@@ -66,6 +68,38 @@ def summary(found: Sequence[Record], sources: Mapping[str, Record], rows: int) -
     for text, names in sorted(reasons.items(), key=lambda item: -len(item[1]))[:rows]:
         lines += [f"{len(names):5d}  {text[:200]}", f"       {', '.join(names[:6])}"]
     return "\n".join(lines)
+
+
+def figures(found: Sequence[Record], sources: Mapping[str, Record]) -> list[Figure]:
+    """What of a run is recorded, by the way that the models were saved."""
+    verdicts = cases(found, sources)
+    figures: list[Figure] = []
+    for method in METHODS:
+        of_method = [record for record in found if record["method"] == method]
+        saved = [record for record in of_method if not record["saved"]]
+        own = Counter(verdicts[f"{record['name']} {method}"] for record in saved)
+        figures += [
+            Figure(f"{method}: saved", len(saved), len(of_method)),
+            Figure(f"{method}: equal to the class", own["equal"], len(saved)),
+            Figure(f"{method}: the module itself differs", own["itself"], len(saved)),
+            *recording.seconds([record["core_seconds"] for record in saved], f"{method}: core-seconds"),
+        ]
+    return figures
+
+
+def cases(found: Sequence[Record], sources: Mapping[str, Record]) -> dict[str, str]:
+    """`equal`, `itself`, `differs` or `not saved`, for each model and way of saving."""
+    verdicts: dict[str, str] = {}
+    for record in found:
+        source = sources[record["name"]]
+        if record["saved"]:
+            own = "not saved"
+        elif not verdict(record, source):
+            own = "equal"
+        else:
+            own = "itself" if own_difference(record, source) else "differs"
+        verdicts[f"{record['name']} {record['method']}"] = own
+    return verdicts
 
 
 def _cost(seconds: Sequence[float]) -> str:

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks import recording
 from benchmarks.factories import runner, table
 
 
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--with-script", action="store_true", help="ask TorchScript too, as the editor does")
     parser.add_argument("--rows", type=int, default=40, help="of the table of reasons")
     parser.add_argument("--quiet", action="store_true", help="the summary alone")
+    recording.add_arguments(parser)
     given = parser.parse_args()
     catalogue = catalogued(given.corpus, given.site)
     chosen = sampled(catalogue["factories"], given.sample, given.seed)
@@ -50,7 +52,9 @@ def main() -> None:
         runner.run(catalogue, chosen, given.site, given.out, given.jobs, given.group, given.timeout, stages, progress)
     )
     print(f"\n{given.corpus} {catalogue['version']}")
-    print(table.summary(_wanted(given.out, chosen), given.rows))
+    found = _wanted(given.out, chosen)
+    print(table.summary(found, given.rows))
+    recording.record(given, f"factories-{given.corpus}", table.figures(found), (), table.cases(found))
 
 
 def catalogued(corpus: str, site: list[Path]) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from statistics import median
 
+from benchmarks import recording
 from benchmarks.factories.runner import Record, verdict
+from benchmarks.recording import Figure
 
 
 def line(record: Record) -> str:
@@ -50,6 +52,30 @@ def summary(found: Sequence[Record], rows: int) -> str:
     counted = Counter(record["report"]["status"] for record in found)
     lines.insert(2, "status             " + ", ".join(f"{name} {count}" for name, count in counted.most_common()))
     return "\n".join(lines)
+
+
+def figures(found: Sequence[Record]) -> list[Figure]:
+    """What of a run is recorded."""
+    status = cases(found)
+    first = [record["core_seconds"] for record in found if record["first"]]
+    others = [record["core_seconds"] for record in found if not record["first"]]
+    return [
+        Figure("models", len(found)),
+        Figure("`ok`", sum(record["report"]["status"] == "ok" for record in found), len(found)),
+        Figure("the documented input is inside", sum(own == "agrees" for own in status.values()), len(found)),
+        *recording.seconds(others),
+        Figure("under 0.3 core-seconds", sum(value < 0.3 for value in others), len(others)),
+        *recording.seconds(first, "core-seconds with the import"),
+    ]
+
+
+def cases(found: Sequence[Record]) -> dict[str, str]:
+    """`agrees`, `disagrees`, or the status of what has no report."""
+    verdicts: dict[str, str] = {}
+    for record in found:
+        status = record["report"]["status"]
+        verdicts[record["name"]] = status if status != "ok" else "disagrees" if verdict(record) else "agrees"
+    return verdicts
 
 
 def _cost(title: str, seconds: Sequence[float]) -> list[str]:

@@ -20,6 +20,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import recording
+
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 
@@ -83,6 +85,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--corpus", type=Path, default=Path("fuzz-corpus"))
+    recording.add_arguments(parser)
     options = parser.parse_args()
     if importlib.util.find_spec("atheris") is not None:
         guided(options.target, options.seconds, options.corpus / options.target)
@@ -98,6 +101,8 @@ def main() -> int:
         print(f"the bytes are in {os.path.abspath('finding')}")  # noqa: PTH100
         return 1
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    figures = [recording.Figure("runs without a finding", runs), recording.Figure("memory at most", most, unit="MiB")]
+    recording.record(options, f"fuzz-{options.target}", figures)
     print(f"{options.target}: {runs} runs, {time.process_time() - began:.0f} s of processor time, {most} MiB at most")
     return 0
 

@@ -10,6 +10,7 @@ import asyncio
 import sys
 from pathlib import Path
 
+from benchmarks import recording
 from benchmarks.parity import corpus, records, runner, table
 
 
@@ -27,6 +28,7 @@ def main() -> None:
         "--without-script", action="store_true", help="inputs and outputs only: TorchScript is not asked"
     )
     parser.add_argument("--rows", type=int, default=50, help="of the table of reasons")
+    recording.add_arguments(parser)
     options = parser.parse_args()
     names = corpus.sample(corpus.names(options.corpus, options.half), options.sample, options.seed)
     stages = ("example", "symbols") if options.without_script else ("example", "symbols", "script")
@@ -47,6 +49,7 @@ def main() -> None:
     print(table.coverage(found))
     print()
     print(table.reasons(found, options.rows))
+    recording.record(options, "parity", table.figures(found), [table.reason_table(found, 15)], table.cases(found))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+from benchmarks import recording
 from benchmarks.parity.records import Record
+from benchmarks.recording import Figure, Table
 
 EXAMPLES = 3
 
@@ -55,3 +57,42 @@ def general(reason: Record) -> str:
     text = str(reason.get("detail") or reason["message"]).strip().split("\n")[-1]
     text = re.sub(r"'[^']*'|`[^`]*`", "…", re.sub(r"\d+", "#", text))
     return f"{reason['code']}: {text[:110]}"
+
+
+def figures(found: Sequence[Record]) -> list[Figure]:
+    """What of a run is recorded."""
+    concrete = [record for record in found if record["report"]["status"] != "skipped"]
+    status = Counter(record["report"]["status"] for record in concrete)
+    scripted = sum(bool(_script(record).get("ok")) for record in concrete)
+    return [
+        Figure("files", len({record["file"] for record in concrete})),
+        Figure("concrete classes", len(concrete)),
+        Figure("coverage (`ok`)", status["ok"], len(concrete)),
+        *(Figure(f"… `{name}`", count, len(concrete)) for name, count in sorted(status.items()) if name != "ok"),
+        Figure("scripts as it is", scripted, len(concrete)),
+        *recording.seconds([record["core_seconds"] for record in concrete]),
+        *recording.seconds(
+            [record["core_seconds"] for record in concrete if record["report"]["status"] != "ok"],
+            "core-seconds without a report",
+        ),
+    ]
+
+
+def _script(record: Record) -> Record:
+    found: Record = (record["report"].get("torchscript") or {}).get("script") or {}
+    return found
+
+
+def cases(found: Sequence[Record]) -> dict[str, str]:
+    """The status of each class, to compare two runs class by class."""
+    return {f"{record['file']}:{record['class']}": record["report"]["status"] for record in found}
+
+
+def reason_table(found: Sequence[Record], rows: int) -> Table:
+    """The most frequent reasons, as data."""
+    count: Counter[str] = Counter()
+    for record in found:
+        reason = record["report"].get("reason")
+        if record["report"]["status"] not in ("ok", "skipped") and reason is not None:
+            count[general(reason)] += 1
+    return Table("Reasons of the classes without a report", ("reason", "classes"), tuple(count.most_common(rows)))

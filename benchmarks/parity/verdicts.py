@@ -10,6 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from benchmarks.recording import Figure
+
 EXAMPLES = 3
 BINDING = ("fixed dim", "minimum", "maximum", "multiple", "equation")
 """The kinds of claims of which tightness is told: what a size must be. The others are told beside it."""
@@ -72,3 +74,33 @@ def claims_of(item: dict[str, Any]) -> dict[tuple[str, str], bool]:
         key = piece["kind"], piece["claim"]
         result[key] = result.get(key, True) and piece["tight"]
     return result
+
+
+def figures(found: Sequence[dict[str, Any]]) -> list[Figure]:
+    """What of a verification is recorded: sound reports, and how many claims of each kind are tight."""
+    judged = [item for item in found if item["verdict"] != "limit"]
+    verdicts = Counter(item["verdict"] for item in judged)
+    claims = [(kind, tight) for item in found for (kind, _), tight in claims_of(item).items()]
+    count, tight = Counter(kind for kind, _ in claims), Counter(kind for kind, holds in claims if holds)
+    kinds = sorted(count, key=lambda kind: (kind not in BINDING, kind))
+    return [
+        Figure("reports judged", len(judged)),
+        Figure("took too long or too much memory", len(found) - len(judged)),
+        Figure("sound", verdicts["sound"], len(judged)),
+        *(Figure(f"… {name}", number) for name, number in sorted(verdicts.items()) if name != "sound"),
+        Figure("outputs with `?`", sum(bool(item.get("unspelled")) for item in judged), len(judged)),
+        Figure(
+            "claims of sizes that are tight", sum(tight[kind] for kind in BINDING), sum(count[kind] for kind in BINDING)
+        ),
+        *(Figure(f"… {kind}", tight[kind], count[kind]) for kind in kinds),
+    ]
+
+
+def cases(found: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """The verdict of each report, `loose` where it is sound and one of its sizes can be broken."""
+    verdict: dict[str, str] = {}
+    for item in found:
+        loose = any(kind in BINDING and not tight for (kind, _), tight in claims_of(item).items())
+        own = "loose" if item["verdict"] == "sound" and loose else item["verdict"]
+        verdict[f"{item['file']}:{item['class']}"] = own
+    return verdict

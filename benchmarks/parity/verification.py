@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from benchmarks import recording
 from benchmarks.parity import claims, corpus, draws, records, trials, verdicts
 
 Record = dict[str, Any]
@@ -175,6 +176,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--limit-seconds", type=float, default=20.0, help="seconds of work for a report")
     parser.add_argument("--rows", type=int, default=30, help="of the table of reasons")
+    recording.add_arguments(parser)
     options = parser.parse_args()
     torch.set_num_threads(1)
     for number, item in enumerate(run(_waiting(options), options.jobs, options.limit_seconds), 1):
@@ -185,6 +187,7 @@ def main() -> None:
     print(verdicts.soundness(found, options.rows))
     print()
     print(verdicts.tightness(found))
+    recording.record(options, "parity-verification", verdicts.figures(found), (), verdicts.cases(found))
 
 
 if __name__ == "__main__":

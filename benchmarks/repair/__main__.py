@@ -9,6 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmarks import recording
 from benchmarks.parity import corpus, records
 from benchmarks.repair import runner, table
 
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="for the repair of a class")
     parser.add_argument("--verify-seconds", type=float, default=30.0, help="of work, to verify a class")
     parser.add_argument("--rows", type=int, default=25, help="of the tables of failures")
+    recording.add_arguments(parser)
     options = parser.parse_args()
     names = corpus.sample(corpus.names(options.corpus, options.half), options.sample, options.seed)
     runner.run(
@@ -46,6 +48,7 @@ def main() -> None:
         table.left(found, options.rows),
     )
     print(*tables, sep="\n\n")
+    recording.record(options, "repair", table.figures(found), (), table.cases(found))
 
 
 if __name__ == "__main__":

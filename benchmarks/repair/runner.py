@@ -1,4 +1,4 @@
-"""Repairs files of the corpus as a person does, with the command: `show --json`, then `fix --write` on a copy.
+"""Repairs files of the corpus with the command, as a program does: `show --json`, then `fix --write --json` on a copy.
 
 Each file is a folder of its own with a cache of its own. What came of it is told by `verification`, in a fresh process
 that knows nothing of the tool; the tool's own word counts only for where failures are and what it changed.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -26,8 +25,6 @@ from ts_shape_server.model import Report
 from ts_shape_server.workspace import Workspace
 
 _ROOT = Path(__file__).parents[2]
-_STILL = re.compile(r"^(?P<name>\S+) still fails(?: \([^)]*line \d+\))?: (?P<words>.*)$")
-_DONE = re.compile(r"^(?P<name>[\w.]+): (?P<words>.*)\.$")
 
 
 @dataclass(frozen=True)
@@ -87,10 +84,13 @@ def _file(source: corpus.Source, most: int | None, limits: Limits) -> list[recor
             item for item in reports if item["status"] == "ok" and item["torchscript"]["script"]["ok"] is not None
         ]
         if all(item["torchscript"]["script"]["ok"] and not _failures(item) for item in running):
-            return [_record(source.name, item, str(copy), _Said(), {}) for item in running]
-        said = tool.fix(copy, [item["class"] for item in running])
+            return [_record(source.name, item, str(copy), {}, {}) for item in running]
+        fixed = tool.fix(copy, [item["class"] for item in running])
         verdicts = _verified(folder, original, copy, running, limits)
-        return [_record(source.name, item, str(copy), said, verdicts.get(item["class"], {})) for item in running]
+        return [
+            _record(source.name, item, str(copy), fixed.get(item["class"], {}), verdicts.get(item["class"], {}))
+            for item in running
+        ]
 
 
 def _classes(path: Path, text: str, most: int | None) -> list[str]:
@@ -99,22 +99,6 @@ def _classes(path: Path, text: str, most: int | None) -> list[str]:
     if most is not None and len(names) > most:
         names = [names[index * len(names) // most] for index in range(most)]
     return names
-
-
-@dataclass(frozen=True)
-class _Said:
-    """What the command told of its work: lines of its standard error, and how long it took."""
-
-    lines: tuple[str, ...] = ()
-    seconds: float = 0.0
-
-    def titles(self, name: str) -> list[str]:
-        found = (_DONE.match(line) for line in self.lines)
-        return [match["words"] for match in found if match is not None and match["name"] == name]
-
-    def left(self, name: str) -> list[str]:
-        found = (_STILL.match(line) for line in self.lines)
-        return [match["words"] for match in found if match is not None and match["name"] == name]
 
 
 @dataclass(frozen=True)
@@ -131,11 +115,14 @@ class _Tool:
         output = self._run("show", "--json", *(f"{path}:{name}" for name in names)).stdout
         return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
 
-    def fix(self, path: Path, names: Sequence[str]) -> _Said:
+    def fix(self, path: Path, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """What `fix --json` tells of each class, with the wall `seconds` of the whole command."""
         started = time.monotonic()
         targets = [f"{path}:{name}" for name in names]
-        done = self._run("fix", "--write", "--seconds", str(self.limits.repair), *targets)
-        return _Said(tuple(done.stderr.splitlines()), round(time.monotonic() - started, 2))
+        done = self._run("fix", "--write", "--json", "--seconds", str(self.limits.repair), *targets)
+        seconds = round(time.monotonic() - started, 2)
+        told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+        return {item["class"]: {**item, "seconds": seconds} for file in told for item in file["classes"]}
 
     def _run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         limit = ("--timeout", str(self.limits.probe), "--interpreter", sys.executable)
@@ -166,7 +153,9 @@ def _failures(report: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _record(file: str, told: dict[str, Any], path: str, said: _Said, verdict: dict[str, Any]) -> records.Record:
+def _record(
+    file: str, told: dict[str, Any], path: str, fixed: dict[str, Any], verdict: dict[str, Any]
+) -> records.Record:
     report = Report.from_json(told)
     state = report.torchscript.script
     scripted = verdict.get("scripted", state.ok is True)
@@ -189,7 +178,8 @@ def _record(file: str, told: dict[str, Any], path: str, said: _Said, verdict: di
         "saves": verdict.get("saves", False),
         "difference": verdict.get("difference", ""),
         "torch": str(verdict.get("left", ""))[:600],
-        "titles": said.titles(report.name),
-        "left": said.left(report.name),
-        "seconds": said.seconds,
+        "titles": [item["title"] for item in fixed.get("fixed", ())],
+        "left": [{"kind": item.get("kind", ""), "detail": item["detail"][:300]} for item in fixed.get("left", ())],
+        "left_to_python": fixed.get("left_to_python", False),
+        "seconds": fixed.get("seconds", 0.0),
     }

@@ -9,8 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from benchmarks.parity.records import Record
-
-_LEAVING = re.compile(r"@?torch\.jit\.(ignore|unused)")
+from benchmarks.recording import Figure
 
 
 def summary(found: Sequence[Record]) -> str:
@@ -22,8 +21,8 @@ def summary(found: Sequence[Record]) -> str:
         "run": len(found),
         "do not script": len(failing),
         "repaired": _share(len(repaired), len(failing)),
-        "… all of it compiled": sum(not leaves(record) for record in repaired),
-        "… a part left to Python, with `ignore` or `unused`": sum(map(leaves, repaired)),
+        "… all of it compiled": sum(not record["left_to_python"] for record in repaired),
+        "… a part left to Python, with `ignore` or `unused`": sum(record["left_to_python"] for record in repaired),
         "… can be saved": sum(record["saves"] for record in repaired),
         "compared in a fresh process, eval and training": len(checked),
         "compute something else afterwards": sum(record["same"] is False for record in found),
@@ -34,9 +33,43 @@ def summary(found: Sequence[Record]) -> str:
     return "\n".join(["| classes | number |", "| --- | ---: |", *lines])
 
 
-def leaves(record: Record) -> bool:
-    """Whether a part of a class was taken out of TorchScript."""
-    return any(_LEAVING.search(title) for title in record["titles"])
+def figures(found: Sequence[Record]) -> list[Figure]:
+    """What of a run is recorded."""
+    failing = [record for record in found if record["compiled"] is False]
+    repaired = [record for record in failing if record["repaired"]]
+    every = Counter(place for record in failing for place in record["places"])
+    first = Counter(record["first"] for record in failing if record["first"])
+    return [
+        Figure("classes run", len(found)),
+        Figure("do not script", len(failing), len(found)),
+        Figure("repaired", len(repaired), len(failing)),
+        Figure("… all of it compiled", sum(not record["left_to_python"] for record in repaired), len(repaired)),
+        Figure("… can be saved", sum(record["saves"] for record in repaired), len(repaired)),
+        Figure("compute something else afterwards", sum(record["same"] is False for record in found), len(found)),
+        Figure("could not be compared", sum(record["same"] is None for record in failing), len(failing)),
+        Figure("script no more", sum(record["broken"] for record in found), len(found)),
+        Figure("torch's first failure at its exact place", first["exact"], sum(first.values())),
+        Figure("all failures at their exact place", every["exact"], sum(every.values())),
+        Figure(
+            "seconds of `fix` by the clock, sum",
+            round(sum({r["file"]: r["seconds"] for r in found}.values())),
+            unit="s",
+        ),
+    ]
+
+
+def cases(found: Sequence[Record]) -> dict[str, str]:
+    """`scripted` as it is, `repaired`, `left`, or what must not be: `changed` (computes something else), `broken`."""
+    verdicts: dict[str, str] = {}
+    for record in found:
+        name = f"{record['file']}:{record['class']}"
+        if record["same"] is False:
+            verdicts[name] = "changed"
+        elif record["compiled"] is not False:
+            verdicts[name] = "broken" if record["broken"] else "scripted"
+        else:
+            verdicts[name] = "repaired" if record["repaired"] else "left"
+    return verdicts
 
 
 def places(found: Iterable[Record]) -> str:
@@ -60,7 +93,11 @@ def failures(found: Iterable[Record], rows: int) -> str:
 def left(found: Iterable[Record], rows: int) -> str:
     """What the tool says is left in the classes that are not repaired."""
     unrepaired = [record for record in found if not record["repaired"]]
-    return _kinds(unrepaired, rows, "what is left", lambda record: map(_words, record["left"] or [_end(record)]))
+    return _kinds(unrepaired, rows, "what is left", _left)
+
+
+def _left(record: Record) -> Iterable[str]:
+    return [item["kind"] or _kind(item["detail"]) for item in record["left"]] or [_end(record)]
 
 
 def _end(record: Record) -> str:
@@ -82,11 +119,6 @@ def _kinds(found: Iterable[Record], rows: int, title: str, of: Callable[[Record]
     ordered = sorted(classes, key=lambda kind: (-len(files[kind]), -classes[kind], kind))[:rows]
     lines = [f"| {kind} | {classes[kind]} | {len(files[kind])} | {repaired[kind]} |" for kind in ordered]
     return "\n".join([f"| {title} | classes | files | repaired |", "| --- | ---: | ---: | ---: |", *lines])
-
-
-def _words(text: str) -> str:
-    """A sentence of the tool without the names and code in it."""
-    return re.sub(r"\d+", "N", re.sub(r"`[^`]*`", "…", text)).replace("|", "\\|")[:120]
 
 
 def _kind(text: str) -> str:

@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import recording
 from ts_shape_server.agent.sandbox import policy
 from ts_shape_server.probing.service import ClassRequest, FileRequest, Options, ProbeService
 
@@ -92,6 +93,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sandbox", description=__doc__)
     parser.add_argument("--probes", type=int, default=100)
     parser.add_argument("--forks", type=int, default=300)
+    recording.add_arguments(parser)
     options = parser.parse_args()
     alone, used = forks(options.forks)
     told("a fork that enters", alone)
@@ -104,6 +106,14 @@ def main() -> int:
     pairs = [with_it - without for with_it, without in zip(whole["required"], whole["off"], strict=True)]
     print(f"added to a fork: {added:.2f} ms, of processor time {worked:.2f} ms")
     print(f"added to a probe, median of the pairs: {statistics.median(pairs):.2f} ms")
+    titles = {"a fork": alone, "a fork, of processor time": used, "a probe": whole}
+    medians = [
+        recording.Figure(f"{title}, `{tier}`, median", round(statistics.median(times), 2), unit="ms")
+        for title, taken in titles.items()
+        for tier, times in taken.items()
+    ]
+    ours = recording.Figure("added to a fork, of processor time", round(worked, 2), unit="ms")
+    recording.record(options, "sandbox", [ours, *medians])
     # Wall time tells as much of what else the machine does.
     return 0 if worked <= LIMIT_MS else 1
 

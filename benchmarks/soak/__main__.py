@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import recording
 from ts_shape_server.probing.agents import Limits
 from ts_shape_server.probing.service import ClassRequest, FileRequest, Options, ProbeService
 
@@ -92,12 +93,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--probes", type=int, default=10_000)
     parser.add_argument("--every", type=int, default=500)
+    recording.add_arguments(parser)
     options = parser.parse_args()
     names = "server KiB | server fds | server threads | agent KiB | agent fds | agent threads | children | scratch"
     print(f"| probes | seconds | {names} |\n|{' --- |' * 10}")
     samples = asyncio.run(soak(options.probes, options.every))
     found = grown(samples) if len(samples) > 2 else []
     print("\n".join(found) or "nothing grew")
+    last = samples[-1].figures if samples else {}
+    figures = [recording.Figure(f"{name} at the end", value) for name, value in last.items()]
+    recording.record(options, "soak", [*figures, recording.Figure("figures that grew", len(found), len(last))])
     return 1 if found else 0
 
 
