@@ -85,7 +85,12 @@ class Run:
         return cls(**{**data, "machine": Machine(**data["machine"]), "figures": figures, "tables": tables})
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Without what a figure has by default."""
+        plain = asdict(self)
+        for figure in plain["figures"]:
+            for name in [name for name in ("total", "unit") if not figure[name]]:
+                del figure[name]
+        return plain
 
     @property
     def file_name(self) -> str:

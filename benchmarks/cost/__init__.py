@@ -1,0 +1,1 @@
+"""What the command line takes: processor time, time by the clock, memory."""
