@@ -87,8 +87,8 @@ def judged(folder: Path, repaired: str, alone: bool = False) -> dict[str, Any]:
 
 def test_what_leaves_torchscript_is_counted_apart() -> None:
     plain = {"file": "a", "class": "A", "compiled": False, "repaired": True, "saves": True, "runs": 4, "same": True}
-    plain |= {"titles": ["Annotate `x` as int"], "broken": False, "failures": [], "places": [], "first": "exact"}
-    leaving = {**plain, "titles": ["Move line 3 into a `@torch.jit.ignore` function `f`"], "saves": False}
+    plain |= {"left_to_python": False, "broken": False, "failures": [], "places": [], "first": "exact"}
+    leaving = {**plain, "left_to_python": True, "saves": False}
     found = table.summary([plain, plain, leaving])
     assert "| repaired | 3 (100 %) |" in found
     assert "| … all of it compiled | 2 |" in found
