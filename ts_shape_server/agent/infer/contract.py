@@ -41,8 +41,11 @@ def input_specs(
         data: dict[str, Any] = {"type": type_of(guess)}
         if isinstance(guess, values.TensorGuess):
             data.update(dtype=guess.dtype, dims=[dim(next(counter)) for _ in guess.dims])
-            if "int" in guess.dtype and guess.high >= 1:
-                data["values"] = {"min": guess.low, "max": guess.high}
+            if "int" in guess.dtype and (guess.limited_below or guess.limited_above):
+                data["values"] = {
+                    "min": guess.low if guess.limited_below else None,
+                    "max": guess.high if guess.limited_above else None,
+                }
         elif isinstance(guess, values.SequenceGuess):
             items = [spec(item) for item in guess.items]
             alike = guess.kind == "list" and all(_fits(item, items[0], varies) for item in items)

@@ -27,35 +27,72 @@ interrupted.
 """
 
 
-def bounded(session: Session, found: Found) -> Found:
-    """The find with the largest values of its integer tensors such that a tensor full of them runs.
+FAR = 1000
+"""A value that no length, class or flag of a small tensor has: what runs with it takes any."""
 
-    Unchanged where no value that is tried does.
+
+def bounded(session: Session, found: Found) -> Found:
+    """The find with the values of its integer tensors as wide as a tensor full of one of them runs.
+
+    Unchanged where nothing limits them, where no value that is tried runs, or where they only run all alike.
     """
     inputs = found.inputs
     deadline = now() + SECONDS
     for index, tensor in enumerate(values.all_tensors(inputs)):
-        if not _holds_integers(tensor):
+        if "int" not in tensor.dtype:
             continue
-
-        def runs(value: int, index: int = index, inputs: values.Inputs = inputs) -> bool:
-            full = values.with_tensor(inputs, index, lambda guess: replace(guess, low=value, high=value))
-            error = session.quickly(full).error
-            return error is None or "index-out-of-range" not in torch_says.read(error)
-
-        low, high = tensor.low, tensor.high
         try:
             with time_limit(deadline - now()):
-                if runs(high) or not runs(low):
-                    continue
-                while high - low > 1:
-                    middle = (low + high) // 2
-                    low, high = (middle, high) if runs(middle) else (low, middle)
+                if tensor.limited_above and tensor.high > tensor.low:
+                    inputs = _narrowed(session, inputs, index, tensor)
+                elif not tensor.limited_above:
+                    inputs = _widened(session, inputs, index, tensor)
         except TimeLimit:
             break
-        largest = low
-        inputs = values.with_tensor(inputs, index, lambda guess: replace(guess, high=largest))  # noqa: B023  # called at once
     return found if inputs is found.inputs else replace(found, inputs=inputs)
+
+
+def _full_of(inputs: values.Inputs, index: int, value: int) -> values.Inputs:
+    return values.with_tensor(inputs, index, lambda guess: replace(guess, low=value, high=value))
+
+
+def _narrowed(session: Session, inputs: values.Inputs, index: int, tensor: values.TensorGuess) -> values.Inputs:
+    """The largest value at most the known one that is within what it points into."""
+
+    def runs(value: int) -> bool:
+        error = session.quickly(_full_of(inputs, index, value)).error
+        return error is None or "index-out-of-range" not in torch_says.read(error)
+
+    low, high = tensor.low, tensor.high
+    if runs(high) or not runs(low):
+        return inputs
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if runs(middle) else (low, middle)
+    return values.with_tensor(inputs, index, lambda guess: replace(guess, high=low, limited_above=True))
+
+
+def _widened(session: Session, inputs: values.Inputs, index: int, tensor: values.TensorGuess) -> values.Inputs:
+    """The values beside those that ran for which it runs, where there are others for which it does not."""
+
+    def runs(value: int) -> bool:
+        return session.quickly(_full_of(inputs, index, value)).ok
+
+    if not runs(tensor.high):
+        return inputs
+    high, beyond = tensor.high, FAR
+    above = not runs(beyond)
+    while above and beyond - high > 1:
+        middle = (high + beyond) // 2
+        high, beyond = (middle, beyond) if runs(middle) else (high, middle)
+    low = next((value for value in range(min(tensor.low, 1) + 1) if runs(value)), tensor.low)
+    below = not runs(low - 1)
+    if not above and not below:
+        return inputs
+    wider = values.with_tensor(
+        inputs, index, lambda guess: replace(guess, low=low, high=high, limited_below=below, limited_above=above)
+    )
+    return wider if all(session.quickly(wider, draw).ok for draw in values.draws(wider)) else inputs
 
 
 def _holds_integers(tensor: values.TensorGuess) -> bool:

@@ -75,7 +75,10 @@ def bounded(inputs: Inputs, wishes: Mapping[int, Wish]) -> Inputs:
 def _bounded(guess: TensorGuess, wish: Wish) -> TensorGuess:
     if wish.high is None or "int" not in guess.dtype:
         return guess
-    return replace(guess, high=max(0, wish.high))
+    high = max(0, wish.high)
+    return replace(
+        guess, low=min(high, max(0, wish.low or guess.low)), high=high, limited_below=True, limited_above=True
+    )
 
 
 def asks_for_structure(error: BaseException) -> bool:
@@ -176,7 +179,7 @@ def _other_tensors(guess: TensorGuess, said: Complaints) -> Iterator[tuple[int, 
     if "index-out-of-range" in said and "int" in guess.dtype and guess.high > 0:
         yield 1, replace(guess, high=0)
     if "positive-needed" in said and (guess.dtype == "bool" or ("int" in guess.dtype and guess.low < 1)):
-        yield 1, replace(guess, dtype="int64", low=1, high=max(1, guess.high))
+        yield 1, replace(guess, dtype="int64", low=1, high=max(1, guess.high), limited_below=True)
     if guess.dtype == "int64" and guess.low == guess.high > 1 and "too-long" in said:
         yield 1, replace(guess, low=1, high=1)
     state = said.get("state-size-differs")

@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from ts_shape_server.agent import clock
 from ts_shape_server.agent.infer.shortcuts import Shortcuts
+from ts_shape_server.agent.infer.value_intervals import Intervals
 
 
 @dataclass
@@ -25,7 +26,9 @@ class Wish:
     firm: bool = False
     dtype: str | None = None
     axes: dict[int, int] = field(default_factory=dict)
+    low: int | None = None
     high: int | None = None
+    """The values that consumers take, inclusively."""
     consumer: str = ""
 
 
@@ -362,6 +365,7 @@ class Spy(TorchFunctionMode):
         self.last_call = ""
         self.indexes = False
         self.wishes: dict[int, Wish] = {}
+        self._intervals = Intervals(inputs)
         self._alive: list[Any] = list(inputs)
         self._same: dict[int, int] = {id(tensor): index for index, tensor in enumerate(inputs)}
         self._derived: dict[int, int] = dict(self._same)
@@ -379,6 +383,10 @@ class Spy(TorchFunctionMode):
             if self._calls % _LOOK_EVERY == 0 and name not in _SETTERS:
                 clock.end_if_due()
             self._read(name, arguments, keywords)
+            for limit in self._intervals.check(name, arguments, keywords):
+                wish = self.wishes.setdefault(limit.index, Wish())
+                self._bound(wish, limit.high)
+                wish.low = limit.low if wish.low is None else max(wish.low, limit.low)
         if self._shortcuts is None or name == "__get__":
             result = function(*arguments, **keywords)
         else:
@@ -386,8 +394,10 @@ class Spy(TorchFunctionMode):
         self.steps += name not in QUESTIONS and not self._unpacks(name, arguments)
         if name in _MULTIPLYING and isinstance(result, torch.Tensor):
             self.work += _products(name, arguments, result)
-        if name != "__get__" and isinstance(result, torch.Tensor):
-            self._follow(name, arguments, result)
+        if name != "__get__":
+            self._intervals.follow(name, arguments, keywords, result)
+            if isinstance(result, torch.Tensor):
+                self._follow(name, arguments, result)
         return result
 
     def _unpacks(self, name: str, arguments: Sequence[Any]) -> bool:
@@ -398,11 +408,14 @@ class Spy(TorchFunctionMode):
     def unsafe(self) -> bool:
         return self._shortcuts is not None and self._shortcuts.unsafe
 
-    def _origin(self, tensor: torch.Tensor) -> int | None:
-        """Which input a tensor comes from. LookupError for the inputs themselves: their consumers are told apart."""
+    def _origin(self, tensor: torch.Tensor) -> Any:
+        """Which input a tensor comes from, and what is known of its values.
+
+        LookupError for the inputs themselves: their consumers are told apart.
+        """
         if id(tensor) in self._same:
             raise LookupError
-        return self._derived.get(id(tensor))
+        return self._derived.get(id(tensor)), self._intervals.key(tensor)
 
     def _read(self, name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
         handler = _HANDLERS.get(name)
@@ -429,14 +442,14 @@ class Spy(TorchFunctionMode):
             if id(tensor) in self._unsqueezed and documented.firm:
                 wish = self.wishes.setdefault(index, Wish())
                 wish.rank = wish.rank or documented.rank
-            if documented.high is not None:
+            if documented.high is not None and self._intervals.may_hold_an_input(tensor):
                 self._bound(self.wishes.setdefault(index, Wish()), documented.high)
             if documented.dtype in ("int64", "bool"):
                 wish = self.wishes.setdefault(index, Wish())
                 wish.dtype = wish.dtype or documented.dtype
             return
         wish = self.wishes.setdefault(index, Wish())
-        if documented.high is not None:
+        if documented.high is not None and not self._intervals.is_followed(tensor):
             self._bound(wish, documented.high)
         if wish.rank is None or (documented.firm and not wish.firm):
             wish.rank, wish.firm = documented.rank or wish.rank, documented.firm

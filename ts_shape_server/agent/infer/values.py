@@ -15,7 +15,8 @@ from typing import Any, Union
 class TensorGuess:
     """Dims in elements. Integer tensors hold values from `low` to `high`, inclusively.
 
-    `axes` are names from the source.
+    `axes` are names from the source. `limited_below` and `limited_above`: values beyond do not run; else `low` and
+    `high` are no more than an example.
     """
 
     dims: tuple[int, ...]
@@ -23,6 +24,8 @@ class TensorGuess:
     low: int = 0
     high: int = 1
     axes: tuple[str | None, ...] = ()
+    limited_below: bool = False
+    limited_above: bool = False
 
 
 @dataclass(frozen=True)
