@@ -19,6 +19,8 @@ Dim = Union[int, str]
 
 Status = Literal["ok", "failed", "unresolved", "skipped", "timeout", "crashed"]
 Json = Any
+Fact = Union[str, int, "tuple[str | int, ...]"]
+"""One thing that a failure is about: a name, a type, a number, or several of them."""
 
 
 @dataclass(frozen=True)
@@ -252,11 +254,48 @@ class Disagreement:
 
 
 @dataclass(frozen=True)
+class Complaint:
+    """What torch's own text says, as data: the id of a message that is known, and the names and types in it."""
+
+    kind: str
+    facts: tuple[tuple[str, Fact], ...] = ()
+
+    def fact(self, name: str) -> str:
+        """A fact as text, empty if there is none of that name."""
+        return next((str(value) for key, value in self.facts if key == name), "")
+
+    def list(self, name: str) -> tuple[str, ...]:
+        """A fact of several texts; nothing if there is none of that name."""
+        found = next((value for key, value in self.facts if key == name), ())
+        return tuple(map(str, found)) if isinstance(found, tuple) else (str(found),)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Json]) -> Complaint:
+        return cls(data["kind"], _facts(data))
+
+    def to_json(self) -> dict[str, Json]:
+        return {"kind": self.kind, "facts": _facts_to_json(self.facts)}
+
+
+def _facts(data: Mapping[str, Json]) -> tuple[tuple[str, Fact], ...]:
+    found = data.get("facts", {})
+    return tuple(
+        (name, tuple(value) if isinstance(value, list) else cast(Fact, value)) for name, value in sorted(found.items())
+    )
+
+
+def _facts_to_json(facts: tuple[tuple[str, Fact], ...]) -> dict[str, Json]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in facts}
+
+
+@dataclass(frozen=True)
 class Failure:
     """One place where TorchScript, tracing or eager `forward` refuses the module.
 
     `message` is in words a person can act on; `detail` is torch's own text. `location` is None only where no place in
-    any source can be named. `sizes` are the two that disagree, where that is the reason.
+    any source can be named. `sizes` are the two that disagree, where that is the reason. `kind` is a stable id in
+    kebab case (``module-list-index``), empty where none is given, and `facts` what it is about, by name: these decide,
+    the words do not. `complaints` are the messages known in `detail`, the one that decided first.
     """
 
     code: str
@@ -265,6 +304,23 @@ class Failure:
     detail: str = ""
     related: tuple[Location, ...] = ()
     sizes: Disagreement | None = None
+    kind: str = ""
+    facts: tuple[tuple[str, Fact], ...] = ()
+    complaints: tuple[Complaint, ...] = ()
+
+    @property
+    def identity(self) -> tuple[str, str, tuple[tuple[str, Fact], ...]]:
+        """Equal for two failures that are the same one, wherever the lines are by now."""
+        return self.code, self.kind, self.facts
+
+    @property
+    def computes_otherwise(self) -> bool:
+        """Whether a run showed the trap: the fact `where` says on which input eager and the script differed."""
+        return self.code == "script-trap" and bool(self.fact("where"))
+
+    def fact(self, name: str) -> str:
+        """A fact as text, empty if there is none of that name."""
+        return next((str(value) for key, value in self.facts if key == name), "")
 
     @classmethod
     def from_json(cls, data: Mapping[str, Json]) -> Failure:
@@ -276,6 +332,9 @@ class Failure:
             detail=data.get("detail", ""),
             related=tuple(Location.from_json(item) for item in data.get("related", ())),
             sizes=None if sizes is None else Disagreement.from_json(sizes),
+            kind=data.get("kind", ""),
+            facts=_facts(data),
+            complaints=tuple(Complaint.from_json(item) for item in data.get("complaints", ())),
         )
 
     def to_json(self) -> dict[str, Json]:
@@ -285,6 +344,9 @@ class Failure:
             "location": None if self.location is None else self.location.to_json(),
             "detail": self.detail,
             "related": [item.to_json() for item in self.related],
+            "kind": self.kind,
+            "facts": _facts_to_json(self.facts),
+            "complaints": [item.to_json() for item in self.complaints],
         }
         return data if self.sizes is None else {**data, "sizes": self.sizes.to_json()}
 

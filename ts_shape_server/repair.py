@@ -37,9 +37,9 @@ class Wish:
     failure: Failure | None
 
     @property
-    def key(self) -> tuple[str, ...]:
+    def key(self) -> tuple[object, ...]:
         """What makes two wishes one, wherever the lines are by now."""
-        about = "" if self.failure is None else self.failure.message
+        about = None if self.failure is None else self.failure.identity
         return self.rewrite.title, about, *(edit.text for edit in self.rewrite.edits)
 
 
@@ -91,7 +91,7 @@ class _Work:
     original: str
     attempt: Attempt
     deadline: float
-    tried: set[tuple[str, ...]] = field(default_factory=set)
+    tried: set[tuple[object, ...]] = field(default_factory=set)
     trials: int = 0
     known: dict[str, TorchScript] = field(default_factory=dict)
 
@@ -139,14 +139,14 @@ class _Work:
         after = await self._try(changed)
         if after is not None and scripts(after):
             return changed, after, chosen
-        gone = _messages(state) - _messages(after) if after is not None else Counter[str]()
+        gone = _identities(state) - _identities(after) if after is not None else Counter[object]()
         if after is not None and gone:
-            helped = [wish for wish in chosen if wish.failure is None or gone[wish.failure.message]]
+            helped = [wish for wish in chosen if wish.failure is None or gone[wish.failure.identity]]
             if len(helped) == len(chosen) or not self.left():
                 return changed, after, chosen
             fewer = _applied(text, helped)
             state_of_fewer = await self._try(fewer)
-            if state_of_fewer is not None and not _messages(state_of_fewer) - _messages(after):
+            if state_of_fewer is not None and not _identities(state_of_fewer) - _identities(after):
                 return fewer, state_of_fewer, helped
             return changed, after, chosen
         if len(chosen) == 1 or not self.left():
@@ -306,8 +306,8 @@ def _applied(text: str, chosen: Sequence[Wish]) -> str:
         return text
 
 
-def _messages(state: TorchScript) -> Counter[str]:
-    return Counter(item.message for item in state.script.failures)
+def _identities(state: TorchScript) -> Counter[object]:
+    return Counter(item.identity for item in state.script.failures)
 
 
 def _better(before: TorchScript, after: TorchScript) -> bool:
@@ -317,14 +317,14 @@ def _better(before: TorchScript, after: TorchScript) -> bool:
     """
     if scripts(after) or (before.script.ok is False and after.script.ok is True and _agrees(after)):
         return True
-    new = _messages(after) - _messages(before)
-    return not new and sum(_messages(after).values()) < sum(_messages(before).values())
+    was, now = _identities(before), _identities(after)
+    return not now - was and sum(now.values()) < sum(was.values())
 
 
 def _agrees(state: TorchScript) -> bool:
     """Whether what scripts gave the same as eager where both ran."""
     traps = [item for item in state.script.failures if item.code == "script-trap"]
-    return len(traps) == len(state.script.failures) and not any("it scripts, but" in item.message for item in traps)
+    return len(traps) == len(state.script.failures) and not any(item.computes_otherwise for item in traps)
 
 
 def edits_between(before: str, after: str) -> tuple[TextEdit, ...]:

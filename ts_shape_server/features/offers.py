@@ -177,8 +177,8 @@ def annotated(offer: Offer, report: Report, after: TorchScript) -> bool:
     """Whether a trial beside the original kept the promise: nothing new is refused, and the types are taken."""
     if after.script.ok is None or (report.torchscript.script.ok and not after.script.ok):
         return False
-    before = {item.message for item in report.torchscript.script.failures}
-    if any(item.message not in before for item in after.script.failures):
+    before = {item.identity for item in report.torchscript.script.failures}
+    if any(item.identity not in before for item in after.script.failures):
         return False
     left = {(item.owner, item.function, item.name) for item in after.annotations if item.needed}
     return not any((item.owner, item.function, item.name) in left for item in offer.annotations)

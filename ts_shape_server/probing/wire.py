@@ -293,6 +293,9 @@ _FAILURE = _record(
         "detail": _TEXT,
         "related": _list_of(_LOCATION),
         "sizes": _or_null(_DISAGREEMENT),
+        "kind": _TEXT,
+        "facts": _object_of(lambda item: _fact(item)),
+        "complaints": _list_of(_record({"kind": _TEXT}, {"facts": _object_of(lambda item: _fact(item))})),
     },
 )
 _ANNOTATION = _record({"owner": _TEXT, "function": _TEXT, "name": _TEXT, "type": _TEXT}, {"needed": _FLAG})
@@ -381,6 +384,11 @@ def _seen(item: Any) -> Iterator[str]:
     else:
         yield from _extent(item[:4])
         yield from _TEXT(item[4])
+
+
+def _fact(item: Any) -> Iterator[str]:
+    """A text or a number, or a list of such."""
+    yield from (_DIMS if isinstance(item, list) else _is(str, int))(item)
 
 
 def _extent(item: Any) -> Iterator[str]:

@@ -165,13 +165,24 @@ def failure(
     place: tuple[int, int, int, int] | None,
     detail: str = "",
     related: Sequence[Mapping[str, Any]] = (),
+    kind: str = "",
+    facts: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """A `reason` of the contract. `place` is line, column, end line, end column."""
     location = None
     if place is not None:
         keys = ("line", "column", "end_line", "end_column")
         location = {"path": path, "range": dict(zip(keys, place)), "message": ""}
-    return {"code": code, "message": message, "location": location, "detail": detail[:4000], "related": list(related)}
+    return {
+        "code": code,
+        "message": message,
+        "location": location,
+        "detail": detail[:4000],
+        "related": list(related),
+        "kind": kind,
+        "facts": dict(facts or {}),
+        "complaints": [],
+    }
 
 
 def one_line(error: BaseException) -> str:

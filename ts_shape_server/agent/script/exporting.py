@@ -20,7 +20,8 @@ from ts_shape_server.agent import clock, runs
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.saved import checkpoint
-from ts_shape_server.agent.script import archive, examination, program
+from ts_shape_server.agent.script import archive, examination, program, traps
+from ts_shape_server.agent.script.finding import finding
 from ts_shape_server.agent.script.session import Session
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -116,7 +117,7 @@ def _check_room(session: Session, scratch: str) -> None:
         where = "are free for temporary files" if free <= limit else "may be written to one file"
         message = f"the export takes about {needed >> 20} MiB, and only {min(free, limit) >> 20} MiB {where}: "
         advice = "free some, or set TMPDIR to a folder with more" if free <= limit else "raise the limit (`ulimit -f`)"
-        raise Refused(_failure("export-error", message + advice, session))
+        raise Refused(_failure("no-room", message + advice, session))
 
 
 def _file_limit() -> int:
@@ -139,7 +140,7 @@ def _module(session: Session, method: str) -> _Made:
     if method in ("auto", "script"):
         told, module, _ = examination.scripted(session)
         scripted = told["failures"]
-        wrong = [item for item in scripted if item["code"] != "script-trap" or "it scripts, but" in item["message"]]
+        wrong = [item for item in scripted if item["code"] != "script-trap" or traps.computes_otherwise(item)]
         if module is not None and not wrong and (method == "script" or not scripted):
             return _Made("script", module, tuple(_noted(item) for item in scripted))
         if method == "script":
@@ -174,15 +175,15 @@ def _devices(module: Any) -> tuple[str, ...]:
 def _because(what: str, failures: list[dict[str, Any]], session: Session) -> dict[str, Any]:
     """The first failure, led in by what does not work and how many more there are."""
     if not failures:
-        return _failure("export-error", f"{what}, and torch gives no reason", session)
+        return _failure("no-reason", f"{what}, and torch gives no reason", session)
     first = failures[0]
     more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
     return {**first, "message": f"{what}: {first['message']}{more}"}
 
 
-def _failure(code: str, message: str, session: Session | None, detail: str = "") -> dict[str, Any]:
+def _failure(kind: str, message: str, session: Session | None, detail: str = "") -> dict[str, Any]:
     location = examination.place_of_forward(session) if session is not None else None
-    return {"code": code, "message": message, "location": location, "detail": detail[:4000], "related": []}
+    return finding("export-error", kind, message, location, detail)
 
 
 def _program(session: Session, job: Mapping[str, Any]) -> _Made:
@@ -191,7 +192,7 @@ def _program(session: Session, job: Mapping[str, Any]) -> _Made:
     except Exception as error:
         first = next((line.strip() for line in str(error).split("\n") if line.strip()), type(error).__name__)
         message = f"torch.export refuses it: {first[:300]}"
-        raise Refused(_failure("export-error", message, session, f"{type(error).__name__}: {error}")) from None
+        raise Refused(_failure("program-refused", message, session, f"{type(error).__name__}: {error}")) from None
     if free:
         return _Made("program", exported)
     note = "`torch.export` leaves not all sizes of this module free: it is sure to take those of the example alone."
@@ -212,7 +213,7 @@ def _calls(session: Session) -> list[dict[str, Any]]:
             if second:
                 continue
             message = f"it does not run on the example: {type(error).__name__}: {error}".split("\n")[0]
-            raise Refused(_failure("export-error", message, session)) from None
+            raise Refused(_failure("does-not-run", message, session)) from None
         calls.append({"args": kept[0], "kwargs": kept[1], "expected": result})
     return calls
 
@@ -226,4 +227,4 @@ def _weights(path: str | None, run: Run) -> checkpoint.Weights | None:
     except checkpoint.Unfit as unfit:
         cause = unfit.__cause__
         detail = "" if cause is None else f"{type(cause).__name__}: {cause}"
-        raise Refused(_failure("export-error", str(unfit), None, detail)) from None
+        raise Refused(_failure("checkpoint-unfit", str(unfit), None, detail)) from None

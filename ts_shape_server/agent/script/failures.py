@@ -15,6 +15,7 @@ from typing import Any
 from ts_shape_server.agent import clock
 from ts_shape_server.agent.script import edits, locate, neutralise, unplaced, words
 from ts_shape_server.agent.script.compiler import Compiler
+from ts_shape_server.agent.script.finding import finding
 from ts_shape_server.agent.script.problem import Problem, Search, take_apart
 from ts_shape_server.agent.script.sentences import Told
 from ts_shape_server.agent.script.sources import Edit, key_of
@@ -23,7 +24,6 @@ LIMIT = 25
 """Of reasons of one module."""
 ATTEMPTS = 150
 """Of compilations of one module."""
-DETAIL_LIMIT = 4000
 _MADE = re.compile(r"\bts_shape_\d+\b")
 """A name that an edit made."""
 
@@ -45,13 +45,8 @@ class Reasons:
                 self.found[key]["related"].append(again)
             return
         related = [locate.json_location(item, item.caption or "reached from here") for item in problem.chain]
-        self.found[key] = {
-            "code": "script-error",
-            "message": told.message,
-            "location": location,
-            "detail": problem.text.strip()[:DETAIL_LIMIT],
-            "related": [*(locate.json_location(item, item.caption) for item in told.related), *related],
-        }
+        places = [*(locate.json_location(item, item.caption) for item in told.related), *related]
+        self.found[key] = finding("script-error", told.kind, told.message, location, problem.text, places, told.facts)
 
 
 def collect(compiler: Compiler, search: Search, remaining: Callable[[], float]) -> tuple[bool, list[dict[str, Any]]]:

@@ -20,6 +20,7 @@ from typing import Any
 from torch import nn
 
 from ts_shape_server.agent.script import locate
+from ts_shape_server.agent.script.finding import Facts, finding
 from ts_shape_server.agent.script.locate import Place
 from ts_shape_server.agent.script.problem import Search
 from ts_shape_server.agent.script.session import Session
@@ -46,14 +47,9 @@ def left_out(session: Session, search: Search) -> Iterator[dict[str, Any]]:
     yield from _own_train(session, search)
 
 
-def _failure(message: str, place: Place, *related: Place) -> dict[str, Any]:
-    return {
-        "code": "script-trap",
-        "message": message,
-        "location": locate.json_location(place),
-        "detail": "",
-        "related": [locate.json_location(item, item.caption) for item in related],
-    }
+def _failure(kind: str, facts: Facts, message: str, place: Place, *related: Place) -> dict[str, Any]:
+    places = [locate.json_location(item, item.caption) for item in related]
+    return finding("script-trap", kind, message, locate.json_location(place), related=places, facts=facts)
 
 
 def _attributes(module: nn.Module, compiled: Iterable[Parsed]) -> Iterator[dict[str, Any]]:
@@ -73,7 +69,9 @@ def _attributes(module: nn.Module, compiled: Iterable[Parsed]) -> Iterator[dict[
                 if setter is None:
                     continue
                 told.add((kind, node.attr))
-                yield _failure(_words(node.attr, fixed, setter), function.place_of(node), setter)
+                kind_of = "frozen-none" if fixed == "None" else "frozen-constant"
+                facts = {"attribute": node.attr, "setter": setter.caption}
+                yield _failure(kind_of, facts, _words(node.attr, fixed, setter), function.place_of(node), setter)
 
 
 def _words(name: str, fixed: str, setter: Place) -> str:
@@ -201,7 +199,7 @@ def _values_elsewhere(compiled: Iterable[Parsed], search: Search, source: str) -
             if isinstance(getattr(holder, node.attr, None), _PLAIN) and _is_changed(text, node.attr, where, source):
                 told.add(text)
                 message = f"`{text}` is frozen when the class is compiled: what the code assigns later stays out"
-                yield _failure(message, function.place_of(node))
+                yield _failure("frozen-value", {"code": text}, message, function.place_of(node))
 
 
 def _is_changed(text: str, name: str, path: str, source: str) -> bool:
@@ -224,7 +222,8 @@ def _hooks(module: nn.Module, search: Search) -> Iterator[dict[str, Any]]:
             place = _registration(module, names, search)
             if place is not None:
                 message = f"the script runs without the backward hook of {owner}: TorchScript knows forward hooks only"
-                yield _failure(message, place)
+                facts = {"module": path or type(part).__name__}
+                yield _failure("backward-hook-left-out", facts, message, place)
 
 
 def _registration(module: nn.Module, names: tuple[str, ...], search: Search) -> Place | None:
@@ -286,7 +285,8 @@ def _without_gradients(compiled: Iterable[Parsed]) -> Iterator[dict[str, Any]]:
                     f"TorchScript leaves `{place.caption}` out: the script computes gradients here. Write "
                     "`with torch.no_grad():` inside of the function"
                 )
-                yield _failure(message, place)
+                facts = {"function": function.tree.name, "decorator": place.caption}
+                yield _failure("no-grad-left-out", facts, message, place)
 
 
 def _own_train(session: Session, search: Search) -> Iterator[dict[str, Any]]:
@@ -312,7 +312,7 @@ def _own_train(session: Session, search: Search) -> Iterator[dict[str, Any]]:
                 f"a script has no `train` of its own: `{type(part).__name__}.train` keeps "
                 f"`{left[0] or type(part).__name__}` in eval mode, and the script's `train()` does not"
             )
-            yield _failure(message, own[type(part)])
+            yield _failure("train-left-out", {"class": type(part).__name__}, message, own[type(part)])
             return
 
 

@@ -7,8 +7,10 @@ than torch's. Nothing here edits source or compiles.
 from __future__ import annotations
 
 import ast
+import os
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ts_shape_server.agent.script import edits
@@ -22,12 +24,17 @@ CODE_LIMIT = 60
 
 @dataclass(frozen=True)
 class Told:
-    """A sentence; `cause` is equal for messages with one reason; `place` is a better place than torch's."""
+    """A sentence; `cause` is equal for messages with one reason; `place` is a better place than torch's.
+
+    `kind` is the id of the refusal, empty for that of the row of the catalogue; `facts` what it is about.
+    """
 
     message: str
     cause: Any = None
     place: Place | None = None
     related: tuple[Place, ...] = ()
+    kind: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def code_of(problem: Problem) -> str:
@@ -46,11 +53,12 @@ def readable(text: str) -> str:
     return text.replace(" (inferred)", "").replace("NoneType", "None").strip()
 
 
-def plain(problem: Problem) -> str:
+def plain(problem: Problem) -> Told:
     """Torch's own first line, for messages that have no row."""
     lines = [line.strip() for line in problem.message.split("\n") if line.strip()]
     first = readable(lines[0]).rstrip(":.") if lines else "torch.jit.script refuses this"
-    return f"TorchScript refuses `{code_of(problem)}`: {first}" if problem.code else f"TorchScript refuses it: {first}"
+    words = f"TorchScript refuses `{code_of(problem)}`: {first}" if problem.code else f"TorchScript refuses it: {first}"
+    return Told(words, kind="unrecognised", facts={"said": first, "code": code_of(problem)})
 
 
 def article(kind: object) -> str:
@@ -60,13 +68,14 @@ def article(kind: object) -> str:
 def untyped(names: tuple[str, ...], owner: Parsed, problem: Problem, search: Search) -> Told:
     wanted = search.wanted(owner)
     seen = search.seen_of(owner)
-    parts = []
-    for name in names:
-        kind: Type = wanted.get(name) or (seen.parameters[name] if seen else Type("Tensor"))
-        parts.append(
-            f"`{name}` is taken for a Tensor because it has no annotation; it is {article(kind)} here: "
-            f"annotate `{name}: {kind}`"
-        )
+    kinds: dict[str, Type] = {
+        name: wanted.get(name) or (seen.parameters[name] if seen else Type("Tensor")) for name in names
+    }
+    parts = [
+        f"`{name}` is taken for a Tensor because it has no annotation; it is {article(kind)} here: "
+        f"annotate `{name}: {kind}`"
+        for name, kind in kinds.items()
+    ]
     arguments = [*owner.tree.args.args, *owner.tree.args.kwonlyargs]
     places = [owner.place_of(item, "the parameter") for item in arguments if item.arg in names]
     default = "default value" in problem.message or not problem.located.places
@@ -75,6 +84,8 @@ def untyped(names: tuple[str, ...], owner: Parsed, problem: Problem, search: Sea
         ("parameter", owner.key, names),
         places[0] if default and places else None,
         () if default else tuple(places),
+        "untyped-parameter",
+        {"function": owner.tree.name, "parameters": list(names), "types": [str(kind) for kind in kinds.values()]},
     )
 
 
@@ -93,14 +104,18 @@ def variadic(match: re.Match[str], problem: Problem, search: Search) -> Told:
             count = len(kind.items) if kind is not None and kind.name == "Tuple" else None
             what = f"the {count} values that arrive" if count and count > 1 else "what arrives"
             parts.append(f"`{stars}{argument.arg}` has no type in TorchScript: name {what} as parameters")
+    starred = [item.arg for item in (arguments.vararg, arguments.kwarg) if item is not None]
+    facts = {"function": function.tree.name, "parameters": starred}
     if parts:
-        return Told("; ".join(parts), ("signature", function.key), place)
+        return Told("; ".join(parts), ("signature", function.key), place, facts=facts)
     first = next((item for item, default in zip(arguments.kwonlyargs, arguments.kw_defaults) if default), None)
     return Told(
         f"`{first.arg if first is not None else '*'}` is keyword-only and has a default, which TorchScript lacks: take "
         "the `*` out of the signature",
         ("signature", function.key),
         _own_place(function, first, search) if first is not None else None,
+        kind="keyword-only-default",
+        facts={**facts, "parameters": [first.arg] if first is not None else []},
     )
 
 
@@ -116,7 +131,8 @@ def no_variant(match: re.Match[str], problem: Problem, search: Search) -> Told:
     subject = short(ast.unparse(called)) if called is not None else code_of(problem)
     unknown = re.findall(r"Unknown keyword argument '(\w+)'", problem.message)
     if unknown and not found:
-        return Told(f"`{subject}` has no argument `{unknown[0]}` in TorchScript")
+        facts = {"callee": subject, "argument": unknown[0]}
+        return Told(f"`{subject}` has no argument `{unknown[0]}` in TorchScript", kind="argument-unknown", facts=facts)
     wanted = re.findall(r"type '([^']*)' for argument '(\w+)' but instead found type '([^']*)'", problem.message)
     arguments = {(argument, readable(got)) for _, argument, got in wanted}
     if isinstance(problem.whole, ast.Call) and len(arguments) == 1 and "None" not in found:
@@ -126,7 +142,9 @@ def no_variant(match: re.Match[str], problem: Problem, search: Search) -> Told:
         floats = ": write it as a float, as in `2.0`" if got == "int" and any("float" in item for item in kinds) else ""
         seen = difference(problem, search)
         return Told(
-            f"`{subject}` takes {takes} for `{argument}` in TorchScript, and gets {article(got)}{floats or seen}"
+            f"`{subject}` takes {takes} for `{argument}` in TorchScript, and gets {article(got)}{floats or seen}",
+            kind="argument-type",
+            facts={"callee": subject, "argument": argument, "expected": kinds, "got": got},
         )
     taken = " and ".join(f"`{item}`" for item in found[:3])
     hint = ""
@@ -135,7 +153,8 @@ def no_variant(match: re.Match[str], problem: Problem, search: Search) -> Told:
     elif "None" in found:
         hint = ": it is None when the class is compiled, check `is not None` before"
     return Told(
-        f"no form of `{subject}` takes {taken or 'these arguments'} in TorchScript{difference(problem, search)}{hint}"
+        f"no form of `{subject}` takes {taken or 'these arguments'} in TorchScript{difference(problem, search)}{hint}",
+        facts={"callee": subject, "got": found},
     )
 
 
@@ -173,7 +192,10 @@ def schema(match: re.Match[str], problem: Problem, search: Search) -> Told:
         hint = f": annotate `{argument}: {got}` where `{name}` is defined"
     elif expected.startswith("List[") and got.startswith("Tuple["):
         hint = f": every item of it must be {article(expected[5:-1])}"
-    return Told(f"`{name}` takes {article(expected)} for `{argument}`, and the compiler sees {article(got)}{hint}")
+    return Told(
+        f"`{name}` takes {article(expected)} for `{argument}`, and the compiler sees {article(got)}{hint}",
+        facts={"callee": name},
+    )
 
 
 def failed_attribute(match: re.Match[str], problem: Problem, search: Search) -> Told:
@@ -190,7 +212,8 @@ def failed_attribute(match: re.Match[str], problem: Problem, search: Search) -> 
     }
     hint = hints.get(kind, "keep a value that TorchScript has, or move its use to a `@torch.jit.ignore` method")
     empty = " (empty, so the type of its items is unknown)" if "empty" in problem.message.lower() else ""
-    return Told(f"`self.{attribute}` is a Python `{kind}`{empty}, which TorchScript cannot hold: {hint}", cause)
+    words = f"`self.{attribute}` is a Python `{kind}`{empty}, which TorchScript cannot hold: {hint}"
+    return Told(words, cause, facts={"empty": int(bool(empty))})
 
 
 def function_attribute(match: re.Match[str], problem: Problem, search: Search) -> Told:
@@ -200,9 +223,11 @@ def function_attribute(match: re.Match[str], problem: Problem, search: Search) -
         return Told(
             f"`self.{attribute}` is a lambda, which cannot be compiled: make it a named function or an `nn.Module`",
             cause,
+            kind="attribute-lambda",
         )
     inner = problem.message.split("reproduced here:", 1)[-1].strip().split("\n")[0]
-    return Told(f"`self.{attribute}` is a function that cannot be compiled: {readable(inner).rstrip(':).')}", cause)
+    said = readable(inner).rstrip(":).")
+    return Told(f"`self.{attribute}` is a function that cannot be compiled: {said}", cause, facts={"said": said})
 
 
 def no_attribute(match: re.Match[str], problem: Problem, search: Search) -> Told:
@@ -211,14 +236,16 @@ def no_attribute(match: re.Match[str], problem: Problem, search: Search) -> Told
         return _super(problem)
     hint = _WITHOUT.get(attribute, "")
     seen = None
-    if problem.function is not None and isinstance(problem.whole, ast.Call):
-        inner = problem.whole.func
-        if isinstance(inner, ast.Attribute):
-            seen = search.type_of(problem.function, inner.value)
-    if seen is not None and seen.representable and str(seen) != kind and kind == "Tensor":
+    called = problem.whole.func if isinstance(problem.whole, ast.Call) else None
+    owner = called.value if isinstance(called, ast.Attribute) else None
+    if problem.function is not None and owner is not None:
+        seen = search.type_of(problem.function, owner)
+    if owner is not None and seen is not None and seen.representable and str(seen) != kind and kind == "Tensor":
+        code = short(ast.unparse(owner))
         return Told(
-            f"the compiler takes `{short(ast.unparse(problem.whole.func.value))}` for a Tensor; "  # type: ignore
-            f"it is {article(seen)} here: annotate it"
+            f"the compiler takes `{code}` for a Tensor; it is {article(seen)} here: annotate it",
+            kind="value-taken-for-tensor",
+            facts={"code": code, "seen": str(seen)},
         )
     if kind == "None":
         hint = "it is None when the class is compiled, check that it `is not None` before"
@@ -231,7 +258,9 @@ def _super(problem: Problem) -> Told:
     where = getattr(problem.function.function, "__qualname__", "forward") if problem.function is not None else "forward"
     return Told(
         f"`super()` in `{where}` has no meaning in TorchScript: call what the parent's method calls, or give that "
-        "method a second name"
+        "method a second name",
+        kind="super-call",
+        facts={"function": where},
     )
 
 
@@ -257,15 +286,19 @@ def not_callable(match: re.Match[str], problem: Problem, search: Search) -> Told
     if called in {item.arg for item in arguments}:
         return Told(
             f"`{called}` is a parameter that gets a function or module, for which TorchScript has no type: make it an "
-            "attribute"
+            "attribute",
+            kind="callable-parameter",
+            facts={"parameter": called},
         )
-    return Told(f"`{short(called)}` is {article(readable(match.group('type')))} to TorchScript, which it cannot call")
+    words = f"`{short(called)}` is {article(readable(match.group('type')))} to TorchScript, which it cannot call"
+    return Told(words, facts={"callee": short(called)})
 
 
 def undefined(match: re.Match[str], problem: Problem, search: Search) -> Told:
     name = match.group("name")
     if problem.function is not None and name in edits.stored_names(problem.function.tree):
-        return Told(f"`{name}` may have no value here: give it one before the branch or loop that sets it")
+        words = f"`{name}` may have no value here: give it one before the branch or loop that sets it"
+        return Told(words, kind="name-maybe-undefined")
     return Told(f"`{name}` means nothing to TorchScript: it cannot be compiled or is no value")
 
 
@@ -282,11 +315,14 @@ def missing_attribute(match: re.Match[str], problem: Problem, search: Search) ->
             f"`{attribute}` is an attribute of the class `{owner}`, and TorchScript knows those of instances: set it "
             f"in `__init__`, or annotate it in the class as `{attribute}: Final[{kind}]`",
             ("attribute", owner, attribute),
+            kind="class-attribute",
+            facts={"type": kind},
         )
     if attribute in _OF_MODULES:
         return Told(
             f"TorchScript does not see `{attribute}`, which `nn.Module` keeps for itself: {_OF_MODULES[attribute]}",
             ("attribute", owner, attribute),
+            kind="module-internals",
         )
     setters = [
         item for item in search.sources.functions.values() if _sets(item, attribute) and item.tree.name[:2] != "__"
@@ -330,6 +366,8 @@ def _first_set(attribute: str, function: str) -> Told:
         f"`self.{attribute}` is first set in `{function}`: TorchScript has only the attributes that `__init__` sets, "
         "so set it there too or use a local name",
         ("first set", attribute),
+        kind="attribute-first-set",
+        facts={"attribute": attribute, "function": function},
     )
 
 
@@ -346,7 +384,8 @@ def class_as_value(match: re.Match[str], problem: Problem, search: Search) -> To
     if isinstance(call, ast.Call) and edits.called_name(call) == "super":
         return _super(problem)
     code = code_of(problem)
-    return Told(f"`{code}` is a Python class, which is no value in TorchScript: test for it with `isinstance`")
+    words = f"`{code}` is a Python class, which is no value in TorchScript: test for it with `isinstance`"
+    return Told(words, facts={"code": code})
 
 
 def reassigned(match: re.Match[str], problem: Problem, search: Search) -> Told:
@@ -358,15 +397,19 @@ def reassigned(match: re.Match[str], problem: Problem, search: Search) -> Told:
 def no_value(match: re.Match[str], problem: Problem, search: Search) -> Told:
     kind, code = match.group("type"), code_of(problem)
     if "Construct" in kind:
-        return Told(f"a type such as `{code}` is no value in TorchScript: test for it with `isinstance`")
+        words = f"a type such as `{code}` is no value in TorchScript: test for it with `isinstance`"
+        return Told(words, kind="class-as-value", facts={"code": code})
     if kind.startswith("Legacy"):
-        return Told(
+        words = (
             f"`{code}` does not exist in TorchScript: use `torch.tensor`, `torch.zeros` or `torch.empty` with a dtype"
         )
+        return Told(words, kind="legacy-constructor", facts={"code": code})
     if kind in ("function", "builtin", "method"):
-        return Told(f"`{code}` is a function, which TorchScript can only call: take it out of the condition or value")
+        words = f"`{code}` is a function, which TorchScript can only call: take it out of the condition or value"
+        return Told(words, kind="function-as-value", facts={"code": code})
     return Told(
-        f"`{code}` is a Python {kind}, which is no value in TorchScript: keep what is needed of it in an attribute"
+        f"`{code}` is a Python {kind}, which is no value in TorchScript: keep what is needed of it in an attribute",
+        facts={"code": code},
     )
 
 
@@ -377,16 +420,15 @@ def mutable_default(match: re.Match[str], problem: Problem, search: Search) -> T
         return Told(words)
     arguments = function.tree.args
     defaults = [item for item in (*arguments.defaults, *arguments.kw_defaults) if isinstance(item, _MUTABLE)]
-    return Told(
-        words, ("mutable default", function.key), _own_place(function, defaults[0], search) if defaults else None
-    )
+    place = _own_place(function, defaults[0], search) if defaults else None
+    return Told(words, ("mutable default", function.key), place, facts={"function": function.tree.name})
 
 
 _MUTABLE = (ast.List, ast.Dict, ast.Set, ast.Call, ast.ListComp, ast.DictComp, ast.SetComp)
 
 
 def hook(match: re.Match[str], problem: Problem, search: Search) -> Told:
-    kind, name, module = match.group("kind").lower(), match.group("name"), match.group("module")
+    kind, name, module = match.group("which").lower(), match.group("name"), match.group("module")
     made = next((item for item in search.sources.functions.values() if item.tree.name == name), None)
     result = ", output: Tensor" if kind == "hook" else ""
     return Told(
@@ -404,6 +446,7 @@ def lambda_hook(match: re.Match[str], problem: Problem, search: Search) -> Told:
         "a hook that is a lambda cannot be compiled: make it a named function with annotations",
         ("hook", path, line),
         place,
+        facts={"path": os.path.basename(path)},
     )
 
 
@@ -421,6 +464,8 @@ def static_forward(problem: Problem, search: Search) -> Told | None:
                 "give it `self`",
                 ("static forward", function.key),
                 function.name_place(),
+                kind="static-forward",
+                facts={"class": owner},
             )
     return None
 
@@ -444,14 +489,17 @@ def of_library(problem: Problem, told: Told) -> Told:
             "a parametrization cannot be compiled: take it out before, with "
             "`torch.nn.utils.parametrize.remove_parametrizations`"
         )
-        return Told(words, ("library", "parametrization"))
+        return Told(words, ("library", "parametrization"), kind="parametrization")
     if name.split(".")[0] == "DataParallel":
         words = "`nn.DataParallel` cannot be compiled: script the module inside of it, its `.module`"
-        return Told(words, ("library", name))
+        return Told(words, ("library", name), kind="data-parallel")
+    facts = {"function": name, "inner": told.kind}
     if "." in name:
-        return Told(f"inside of `{name}`: {told.message}", ("library", name))
+        return Told(f"inside of `{name}`: {told.message}", ("library", name), kind="library-method", facts=facts)
     return Told(
         f"TorchScript cannot compile `{name}`, which is called here: move the call to `__init__`, or to a "
         "`@torch.jit.ignore` method",
         ("library", name),
+        kind="library-function",
+        facts=facts,
     )

@@ -24,25 +24,36 @@ import torch
 from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.script import freezes, locate, observe, randomness
+from ts_shape_server.agent.script.finding import Facts, finding
 
 _PLUMBING = ("_tensor.py", "warnings.py", "overrides.py", __file__)
 _LAYERS = os.path.dirname(torch.nn.__file__)
 _CONSTANT = "registered as constants"
 _WORDS = (
     (
+        "trace-branch",
         r"to a Python boolean",
         "tracing keeps the branch that the example takes: this condition depends on a Tensor's values",
     ),
-    (r"to a Python (?:integer|index)", "tracing freezes this number at the example's value"),
-    (r"to a Python (?:float|number)", "tracing freezes this number at the example's value"),
-    (r"to a (?:NumPy array|Python list)", "tracing freezes these values at the example's: they leave the graph"),
-    (_CONSTANT, "tracing freezes this Tensor as a constant of the example's values"),
-    (r"Iterating over a tensor", "tracing unrolls this loop to the example's length"),
-    (r"Using len to get tensor shape", "tracing freezes this length at the example's: use `.shape[0]`"),
-    (r"live references to the data region", "tracing an in-place write to memory that is shared may lose it"),
+    ("trace-number", r"to a Python (?:integer|index)", "tracing freezes this number at the example's value"),
+    ("trace-number", r"to a Python (?:float|number)", "tracing freezes this number at the example's value"),
+    (
+        "trace-leaves-graph",
+        r"to a (?:NumPy array|Python list)",
+        "tracing freezes these values at the example's: they leave the graph",
+    ),
+    ("trace-constant", _CONSTANT, "tracing freezes this Tensor as a constant of the example's values"),
+    ("trace-loop", r"Iterating over a tensor", "tracing unrolls this loop to the example's length"),
+    ("trace-length", r"Using len to get tensor shape", "tracing freezes this length at the example's: use `.shape[0]`"),
+    (
+        "trace-shared-memory",
+        r"live references to the data region",
+        "tracing an in-place write to memory that is shared may lose it",
+    ),
 )
 
 
+_OF_SIZES = {"trace-branch": "tracing keeps the branch that the example takes: this condition depends on a size"}
 _SIZE = re.compile(r"\.shape\b|\.size\(|\.numel\(|\blen\(")
 """What of an expression tells that it is about sizes, which are Tensors while a module is traced."""
 _OWN_LENGTH = re.compile(r"len\(self(\.\w+)+\)")
@@ -92,7 +103,8 @@ def trace(
         result.module, found = _traced(module, arguments, keywords)
     except Exception as error:
         message = f"tracing fails: {_untraceable(arguments, keywords) or _why(error)}"
-        result.warnings.append(_failure(message, _raised_at(error) or name, f"{type(error).__name__}: {error}"))
+        detail = f"{type(error).__name__}: {error}"
+        result.warnings.append(_failure("trace-fails", message, _raised_at(error) or name, detail))
         return result
     drew = randomness.state() != before
     if fresh is not None:
@@ -156,14 +168,14 @@ def _add(
         with contextlib.suppress(Exception):
             found = freezes.first(result.module, _traced(fresh(), *run.arguments(True))[0])
     if found is None:
-        result.warnings.append(_failure(message, name, detail))
+        result.warnings.append(_failure("trace-differs", message, name, detail))
         return
     place = locate.json_location(found.place)
     for known in result.warnings:
         if known["location"]["path"] == found.place.path and known["location"]["range"]["line"] == found.place.line:
             known["message"] = f"{known['message']}; {message}"
             return
-    result.warnings.append(_failure(f"{found.message}; {message}", place, detail))
+    result.warnings.append(_failure("trace-differs", f"{found.message}; {message}", place, detail))
 
 
 def _believed(found: list[_Noted], traced: Any, fresh: Fresh, run: Run) -> list[_Noted]:
@@ -187,7 +199,7 @@ def _add_draws(result: Traced, run: Run, fresh: Fresh, name: dict[str, Any]) -> 
         places = [locate.json_location(place) for place in randomness.draws(lambda: run.call(fresh()))]
         for place in places or [name]:
             message = "tracing freezes this random number at the one drawn for the example: draw it with torch"
-            result.warnings.append(_failure(message, place, ""))
+            result.warnings.append(_failure("trace-random-number", message, place, ""))
 
 
 def _add_state(result: Traced, run: Run, fresh: Fresh, name: dict[str, Any]) -> None:
@@ -206,7 +218,7 @@ def _add_state(result: Traced, run: Run, fresh: Fresh, name: dict[str, Any]) -> 
             if found is not None:
                 name = locate.json_location(found.place)
         message = f"tracing freezes what each call of the class changes: a second call differs, {difference}"
-        result.warnings.append(_failure(message, name, detail))
+        result.warnings.append(_failure("trace-state", message, name, detail))
 
 
 def state(module: Any) -> list[tuple[str, str, str]]:
@@ -292,16 +304,19 @@ def _noted(text: str, frame: FrameType | None) -> Iterator[_Noted]:
     inner = None if inner is frame else inner
     if frame is None or _guards_an_error(inner or frame) or _guards_an_error(frame):
         return
-    words = next((sentence for pattern, sentence in _WORDS if re.search(pattern, text)), text.split(". ")[0])
+    kind, words = next(
+        ((kind, sentence) for kind, pattern, sentence in _WORDS if re.search(pattern, text)),
+        ("trace-unrecognised", text.split(". ")[0]),
+    )
     place = locate.json_location(locate.expression(frame.f_code, frame.f_lasti, frame.f_lineno))
     source = _source(place)
     if _OWN_LENGTH.fullmatch(source) or _LITERAL.fullmatch(source):
         return
     if _SIZE.search(source):
-        words = words.replace("depends on a Tensor's values", "depends on a size")
+        words = _OF_SIZES.get(kind, words)
     yield _Noted(
-        _failure(words, place, text),
-        _CONSTANT in text,
+        _failure(kind, words, place, text, {"code": source[:60]}),
+        kind == "trace-constant",
         inner is not None and inner.f_code.co_filename.startswith(_LAYERS),
     )
 
@@ -319,14 +334,10 @@ def _source(place: dict[str, Any]) -> str:
     return text[where["column"] : where["end_column"] if where["end_line"] == where["line"] else None]
 
 
-def _failure(message: str, location: dict[str, Any], detail: str) -> dict[str, Any]:
-    return {
-        "code": "trace-warning",
-        "message": message,
-        "location": location,
-        "detail": detail[:4000],
-        "related": [],
-    }
+def _failure(
+    kind: str, message: str, location: dict[str, Any], detail: str, facts: Facts | None = None
+) -> dict[str, Any]:
+    return finding("trace-warning", kind, message, location, detail, facts=facts)
 
 
 def _guards_an_error(frame: FrameType) -> bool:

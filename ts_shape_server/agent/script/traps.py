@@ -9,13 +9,14 @@ from __future__ import annotations
 import ast
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 
 from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.script import differing, frozen, locate, types
+from ts_shape_server.agent.script.finding import Facts, finding
 from ts_shape_server.agent.script.locate import Place
 from ts_shape_server.agent.script.problem import Search, default_of
 from ts_shape_server.agent.script.session import Session
@@ -44,11 +45,10 @@ def _none_defaults(search: Search) -> Iterator[dict[str, Any]]:
             if not isinstance(default, ast.Constant) or default.value is not None or _takes_none(argument.annotation):
                 continue
             if argument.arg in _read_names(function):
-                yield _trap(
-                    _none_words(argument, _type_beside_none(search, function, argument)),
-                    locate.json_location(function.place_of(argument)),
-                    "",
-                )
+                kind = _type_beside_none(search, function, argument)
+                facts = {"function": function.tree.name, "parameter": argument.arg, "type": str(kind or "")}
+                place = locate.json_location(function.place_of(argument))
+                yield _trap("none-default", facts, _none_words(argument, kind), place, "")
 
 
 def _type_beside_none(search: Search, function: Parsed, argument: ast.arg) -> Type | None:
@@ -99,7 +99,8 @@ def _differences(session: Session, search: Search, scripted: Any, name: dict[str
             continue
         if second and not compare(session.eager(second), expected).agree:
             # The class remembers its calls: the two remember something else, and the example has not told what.
-            yield _trap(f"it scripts, but differs from eager in a second call: {difference.reason}", name, "")
+            message = f"it scripts, but differs from eager in a second call: {difference.reason}"
+            yield _trap("differs-from-eager", {"where": "second call"}, message, name, "")
         elif _repeatable(session, second, session.eager(second)):
             yield _difference(session, search, scripted, second, difference.reason, name)
         return
@@ -110,18 +111,22 @@ def _difference(
 ) -> dict[str, Any]:
     where = "a second size" if second else "the example"
     called = frozen.own_call(session.pristine, search)
+    facts = {"where": "second size" if second else "example"}
     message = f"it scripts, but differs from eager on {where}: {reason}"
     left = frozen.decorated(search)
     if called is not None:
         said = f"TorchScript calls `forward` and leaves `__call__` of `{called.caption}` out"
-        return _trap(f"{message}. {said}", locate.json_location(called), reason)
+        facts["class"] = called.caption
+        return _trap("own-call-left-out", facts, f"{message}. {said}", locate.json_location(called), reason)
     if left is not None:
         said = f"TorchScript compiles what stands under `{left.caption}` and leaves the decorator out"
-        return _trap(f"{message}. {said}", locate.json_location(left), reason)
+        facts["decorator"] = left.caption
+        return _trap("decorator-left-out", facts, f"{message}. {said}", locate.json_location(left), reason)
     place = differing.locate(session, search, scripted, second)
     if place is None:
-        return _trap(message, name, reason)
-    return _trap(f"{message}. The first difference: {place.words()}", locate.json_location(place.place), reason)
+        return _trap("differs-from-eager", facts, message, name, reason)
+    message = f"{message}. The first difference: {place.words()}"
+    return _trap("differs-from-eager", facts, message, locate.json_location(place.place), reason)
 
 
 def _repeatable(session: Session, second: bool, expected: Any) -> bool:
@@ -132,11 +137,16 @@ def _repeatable(session: Session, second: bool, expected: Any) -> bool:
 
 _REASONS = (
     (
+        "raises-parametrization",
         r"Parametrization is not working with scripting",
         "TorchScript runs no parametrizations: take them out before, with "
         "`torch.nn.utils.parametrize.remove_parametrizations`",
     ),
-    (r"expected Float, Complex, Int, or Bool", "a list of numbers of several types becomes no Tensor: make all floats"),
+    (
+        "raises-mixed-numbers",
+        r"expected Float, Complex, Int, or Bool",
+        "a list of numbers of several types becomes no Tensor: make all floats",
+    ),
 )
 
 
@@ -156,7 +166,9 @@ def _untyped_input(text: str, search: Search, where: str) -> dict[str, Any] | No
                 f"it scripts, but raises on {where}: `{argument.arg}` is taken for a Tensor because it has no "
                 f"annotation, and gets a `{kind}`: annotate `{argument.arg}: {kind}`"
             )
-            return _trap(message, locate.json_location(function.place_of(argument)), text)
+            facts = {"parameter": argument.arg, "type": str(kind), "where": where}
+            place = locate.json_location(function.place_of(argument))
+            return _trap("untyped-input", facts, message, place, text)
     return None
 
 
@@ -168,16 +180,18 @@ def _raises(error: Exception, search: Search, where: str, name: dict[str, Any]) 
     place: Place | None = next((item for item in reversed(located.places) if search.users(item.path)), None)
     lines = [line.strip() for line in str(error).strip().split("\n") if line.strip()]
     said = lines[-1].split(": ", 1)[-1] if lines else type(error).__name__
-    said = next((words for pattern, words in _REASONS if re.search(pattern, str(error))), said)
+    kind, said = next(
+        ((kind, words) for kind, pattern, words in _REASONS if re.search(pattern, str(error))), ("raises", said)
+    )
     location = locate.json_location(place) if place is not None else name
-    return _trap(f"it scripts, but raises on {where} where eager runs: {said[:200]}", location, str(error))
+    message = f"it scripts, but raises on {where} where eager runs: {said[:200]}"
+    return _trap(kind, {"where": where, "said": said[:200]}, message, location, str(error))
 
 
-def _trap(message: str, location: dict[str, Any], detail: str) -> dict[str, Any]:
-    return {
-        "code": "script-trap",
-        "message": message,
-        "location": location,
-        "detail": detail.strip()[:4000],
-        "related": [],
-    }
+def computes_otherwise(failure: Mapping[str, Any]) -> bool:
+    """Whether a failure is a trap that a run showed: `where` says on which input eager and the script differed."""
+    return failure["code"] == "script-trap" and "where" in failure["facts"]
+
+
+def _trap(kind: str, facts: Facts, message: str, location: dict[str, Any], detail: str) -> dict[str, Any]:
+    return finding("script-trap", kind, message, location, detail, facts=facts)

@@ -6,13 +6,13 @@ refusal came, and what scripts agrees with eager.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.script import examination, sameness
+from ts_shape_server.agent.script.finding import identities, identity
 from ts_shape_server.agent.script.session import Session
 
 
@@ -53,22 +53,20 @@ def _same_weights(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
 
 def _better(known: Mapping[str, Any] | None, found: Mapping[str, Any]) -> str:
     """Empty if fewer things are wrong than before and nothing new is."""
-    now = _messages(found)
+    failures = found.get("failures", ())
+    now = identities(failures)
+    messages = {identity(item): item["message"] for item in failures}
     if found["ok"] and not now:
         return ""
     if known is None:
-        return f"the changed module still does not script: {next(iter(now), 'torch gives no reason')}"
-    was = _messages(known.get("script") or {})
+        return f"the changed module still does not script: {next(iter(messages.values()), 'torch gives no reason')}"
+    was = identities((known.get("script") or {}).get("failures", ()))
     new = now - was
     if new:
-        return f"the change brings a new failure: {next(iter(new))}"
+        return f"the change brings a new failure: {messages[next(iter(new))]}"
     if sum(now.values()) >= sum(was.values()):
-        return f"the change takes no failure away: {next(iter(now), '')}"
+        return f"the change takes no failure away: {next(iter(messages.values()), '')}"
     return ""
-
-
-def _messages(script: Mapping[str, Any]) -> Counter[str]:
-    return Counter(item["message"] for item in script.get("failures", ()))
 
 
 def _one_line(error: BaseException) -> str:

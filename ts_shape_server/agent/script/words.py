@@ -6,6 +6,8 @@ It knows neither places nor edits.
 from __future__ import annotations
 
 import re
+import string
+from dataclasses import replace
 
 from ts_shape_server.agent.script import sentences
 from ts_shape_server.agent.script.catalogue import TABLE, Row
@@ -27,16 +29,18 @@ def tell(problem: Problem, search: Search, repaired: tuple[str, ...] = (), owner
 def _told(problem: Problem, search: Search) -> Told:
     found = _row(problem)
     if found is None:
-        return Told(sentences.plain(problem))
+        return sentences.plain(problem)
     row, match = found
+    groups = {name: sentences.readable(text) for name, text in match.groupdict().items() if text is not None}
     if not isinstance(row.sentence, str):
-        return row.sentence(match, problem, search)
-    groups = {name: sentences.readable(text or "") for name, text in match.groupdict().items()}
+        told = row.sentence(match, problem, search)
+        return replace(told, kind=told.kind or row.kind, facts={**groups, **told.facts})
     function = problem.function.tree.name if problem.function is not None else "forward"
-    message = row.sentence.format(code=sentences.code_of(problem), function=function, **groups)
+    words = {"code": sentences.code_of(problem), "function": function, **dict.fromkeys(match.groupdict(), ""), **groups}
+    message = row.sentence.format(**words)
     message = message.replace("``", "a call here" if function == "forward" else f"a call in `{function}`")
-    cause = (row.pattern.pattern, *(groups[name] for name in row.cause)) if row.cause else None
-    return Told(message, cause)
+    named = {name: words[name] for _, name, _, _ in string.Formatter().parse(row.sentence) if name in words}
+    return Told(message, kind=row.kind, facts={**named, **groups})
 
 
 def independent(problem: Problem) -> bool:

@@ -115,7 +115,7 @@ def _is_within_lambda(situation: Situation, node: ast.AST) -> bool:
 
 def _is_left_out(place: Place) -> bool:
     """Whether the class scripts, and the place is only of what the script leaves out."""
-    return place.failure.code == "script-trap" and "it scripts, but" not in place.failure.message
+    return place.failure.code == "script-trap" and not place.failure.computes_otherwise
 
 
 def _calls_python(situation: Situation, statement: ast.stmt) -> bool:

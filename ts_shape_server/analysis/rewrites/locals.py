@@ -161,11 +161,11 @@ def renamed(situation: Situation, place: Place) -> Iterator[Rewrite]:
 
 def may_be_none(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``mask=None`` that scripts as a Tensor: it is optional."""
-    match = re.search(r"write `(?P<name>\w+): (?P<kind>Optional\[.*\]) = None`", place.failure.message)
-    if match is None:
+    name, kind = place.failure.fact("parameter"), place.failure.fact("type")
+    if place.failure.kind != "none-default" or not kind:
         return
     owner = situation.qualified(place.owner) if place.owner is not None else ""
-    written = Annotation(owner, place.function.name, match.group("name"), match.group("kind"), True)
+    written = Annotation(owner, place.function.name, name, kind, True)
     edits = situation.annotated([written])
     if edits:
         yield Rewrite(f"Annotate `{written.name}` as {written.type}", edits)

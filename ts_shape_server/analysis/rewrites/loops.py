@@ -34,7 +34,7 @@ class _Part:
 def part_of_modules(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``for layer in self.layers[1:]`` and ``for layer in reversed(self.layers)`` as loops over all."""
     refused = _ABOUT_PARTS.search(place.said) is not None
-    if not refused and "differs from eager" not in place.failure.message:
+    if not refused and place.failure.kind != "differs-from-eager":
         return
     for loop in ast.walk(place.function):
         # A part that scripts goes through the wrong modules, and torch marks another place.
