@@ -32,6 +32,7 @@ class Settings:
     memory_megabytes: int = 4096
     jobs: int = 1
     sandbox: Sandbox = "required"
+    readable: tuple[str, ...] = ("model-configurations",)
     hover_wait_ms: int = 1500
     debounce_ms: int = 50
     inlay_hints: InlayHints = "changed"
@@ -107,6 +108,10 @@ _INTERPRETER = (
     "`.venv` or `venv` in the workspace, `python3` on `PATH`, the server's own; the first that has torch 2.2 or newer"
 )
 _SANDBOX = '`"required"`: no probe without the full sandbox; `"bestEffort"`: what the system offers; `"off"`'
+_READABLE = (
+    "what probes may read besides the workspace and the installed packages: folders, and `model-configurations`, the "
+    "configuration files of the hub's cache (JSON and YAML, no weights, no code)"
+)
 _HINTS = 'shapes beside assignments in `forward`: `"off"`, `"changed"` dims only, `"all"`'
 _LEVELS = '`"debug"`, `"info"`, `"warning"`, `"error"`; the log goes to standard error'
 
@@ -118,6 +123,7 @@ KEYS: Mapping[str, Key] = {
     "memoryMegabytes": Key("memory_megabytes", _whole(256, 1_048_576), "how much memory a probe may use"),
     "jobs": Key("jobs", _whole(1, 64), "how many probes run at once"),
     "sandbox": Key("sandbox", _one_of("required", "bestEffort", "off"), _SANDBOX),
+    "readable": Key("readable", _texts, _READABLE),
     "hover.waitMs": Key("hover_wait_ms", _whole(0, 60_000), "how long a hover waits for the first report of a class"),
     "debounceMs": Key("debounce_ms", _whole(0, 60_000), "the pause after a key before a probe starts"),
     "inlayHints": Key("inlay_hints", _one_of("off", "changed", "all"), _HINTS),

@@ -89,6 +89,7 @@ def options(settings: Settings, folders: Sequence[str], cache: Path | None) -> O
         jobs=settings.jobs,
         cache=cache,
         sandbox=settings.sandbox,
+        readable=settings.readable,
     )
 
 
@@ -109,6 +110,9 @@ def project_settings(folder: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         key = str(name).removeprefix("tsShape.")
         if key == "sandbox" and value != "required":
             refused.append("`sandbox` in pyproject.toml is left out: only your own settings weaken the sandbox")
+            continue
+        if key == "readable":
+            refused.append("`readable` in pyproject.toml is left out: only your own settings say what a probe may read")
             continue
         kept[name] = value
         if key == "extraPaths" and isinstance(value, list):

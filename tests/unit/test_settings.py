@@ -102,6 +102,7 @@ def test_pyproject_gives_a_layer_or_says_why_not(text: str, layer: object, probl
         ('env = {A = "1", LD_PRELOAD = "x.so", pythonpath = "x"}', {"env": {"A": "1"}}, "have code loaded"),
         ('extraPaths = ["src"]', {"extraPaths": ["FOLDER/src"]}, ""),
         ('extraPaths = ["../other", "/etc", "src", "keys"]', {"extraPaths": ["FOLDER/src"]}, "outside"),
+        ('readable = ["/"]', {}, "may read"),
         ("extraPaths = 1", {"extraPaths": 1}, ""),
     ],
 )

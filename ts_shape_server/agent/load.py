@@ -27,6 +27,8 @@ from ts_shape_server.agent.importing import Files, import_root, module_name
 
 __all__ = ["Found", "LoadProblem", "Loaded", "depends", "find", "import_root", "load", "module_name", "readable"]
 
+READABLE = "TS_SHAPE_READABLE"
+"""The variable in which the server names the folders that probes may read besides. It is no workspace's to set."""
 SHARE = 0.4
 """Part of a class's time that loading its file may take."""
 SCRIPT_SECONDS = 2.0
@@ -70,7 +72,8 @@ def readable(job: Mapping[str, Any]) -> list[str]:
 @functools.cache
 def installed() -> frozenset[str]:
     """The folders of the interpreter and its libraries. Asked by the agent before its forks, which find it done."""
-    return _real([sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *sys.path, *_editable()])
+    besides = os.environ.get(READABLE, "").split(os.pathsep)
+    return _real([*besides, sys.prefix, sys.base_prefix, *sysconfig.get_paths().values(), *sys.path, *_editable()])
 
 
 def _real(paths: Iterable[str]) -> frozenset[str]:

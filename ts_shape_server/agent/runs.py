@@ -48,6 +48,9 @@ class Run:
         """
         seed()
         module = in_eval(build(self.cls, self.init, self.namespace))
+        if any(isinstance(item, nn.parameter.UninitializedParameter) for item in module.parameters()):
+            # Lazy layers get their sizes from the first input.
+            self.call(module)
         return module.to(getattr(torch, self.dtype)) if self.dtype else module
 
     def inputs(self, second: bool = False, draw: int = 0) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ts_shape_server.probing import scratch, wire
+from ts_shape_server.probing import model_files, scratch, wire
 
 log = logging.getLogger(__name__)
 
@@ -47,13 +47,15 @@ _ALONE = {
 @dataclass(frozen=True)
 class Launch:
     """What is launched: an interpreter, the variables that the settings add, how strict the sandbox must be, and the
-    folder of the user's own packages, which the interpreter would not find in a scratch home.
+    folder of the user's own packages, which the interpreter would not find in a scratch home. `readable` is that
+    setting.
     """
 
     interpreter: str
     environment: Mapping[str, str] = field(default_factory=dict)
     sandbox: str = "bestEffort"
     site: str | None = None
+    readable: tuple[str, ...] = ()
 
     def arguments(self, place: str, *pipes: str) -> list[str]:
         """The command; `pipes` say by which way it is to speak."""
@@ -66,9 +68,11 @@ class Launch:
         ]
 
     def variables(self, place: str) -> dict[str, str]:
-        """The whole environment of the agent: an allow-list, and what the settings add."""
+        """The whole environment of the agent: an allow-list, and what the settings add. Copies what is `readable`."""
         passed = {name: value for name, value in os.environ.items() if name in _PASSED_ON}
-        return {**passed, "HOME": place, "TMPDIR": place, **_ALONE, **_OFFLINE, **self.environment}
+        granted = model_files.granted(self.readable, place, os.environ)
+        own = {name: text for name, text in self.environment.items() if name != model_files.FOLDERS}
+        return {**passed, "HOME": place, "TMPDIR": place, **_ALONE, **_OFFLINE, **granted, **own}
 
 
 class Output:
@@ -220,7 +224,7 @@ async def launch(description: Launch, output: Output, standard: bool = os.name =
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             pass_fds=(request_read, reply_write),
-            env=description.variables(place),
+            env=await asyncio.to_thread(description.variables, place),
             cwd=place,
             start_new_session=True,
         )
@@ -245,7 +249,7 @@ async def _launch_standard(description: Launch, output: Output, place: str) -> P
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=description.variables(place),
+            env=await asyncio.to_thread(description.variables, place),
             cwd=place,
             start_new_session=os.name != "nt",
         )

@@ -33,6 +33,7 @@ class Options:
     jobs: int = 1
     cache: Path | None = None
     sandbox: str = "bestEffort"
+    readable: tuple[str, ...] = ()
     stages: tuple[str, ...] = ("example", "symbols", "script")
 
 

@@ -299,7 +299,8 @@ class ProbeService:
         if self._stopped:
             raise AgentError("stopped", "The service was stopped.")
         if self._idle.empty() and len(self._agents) < max(1, self.options.jobs):
-            about = Launch(found.path, self.options.environment, self.options.sandbox, found.site)
+            options = self.options
+            about = Launch(found.path, options.environment, options.sandbox, found.site, options.readable)
             made = Agent(about, lambda state: self._on_status())
             self._agents.append(made)
             self._idle.put_nowait(made)

@@ -134,3 +134,41 @@ def create_model(name, pretrained=False, num_classes=7):
     return build_model_with_cfg(nn.Linear(5, num_classes), pretrained)
 """,
 }
+
+GEOMETRIC = {
+    "torch_geometric/__init__.py": "",
+    "torch_geometric/data.py": """
+class Data:
+    def __init__(self, x=None, edge_index=None, batch=None, **more):
+        vars(self).update(x=x, edge_index=edge_index, batch=batch, **more)
+    def to_dict(self):
+        return {key: value for key, value in vars(self).items() if value is not None}
+class Batch(Data):
+    @property
+    def num_graphs(self):
+        return int(self.batch.max()) + 1
+""",
+    "torch_geometric/nn.py": """
+import torch
+from torch import nn
+class MessagePassing(nn.Module):
+    def propagate(self, edge_index, x):
+        source, target = edge_index
+        return torch.zeros_like(x).index_add_(0, target, x[source])
+class GCNConv(MessagePassing):
+    def __init__(self, wide, narrow):
+        super().__init__()
+        self.lin = nn.Linear(wide, narrow)
+    def forward(self, x, edge_index):
+        if x.dim() != 2:
+            raise ValueError("Static graphs not supported")
+        return self.lin(self.propagate(edge_index, x))
+class HeteroConv(nn.Module):
+    def __init__(self, convs):
+        super().__init__()
+        self.parts = nn.ModuleList(convs.values())
+        self.convs = dict(zip(convs, self.parts))
+    def forward(self, x_dict, edge_index_dict):
+        return {key[2]: conv(x_dict[key[0]], edge_index_dict[key]) for key, conv in self.convs.items()}
+""",
+}

@@ -7,12 +7,14 @@ imported that. It may have:
   constructor gets the architecture where it would download weights;
 - `ADAPTED`: likewise, also where weights matter: for what a probe cannot do, as compiling;
 - `argument(parameter, cls, namespace)`: a Python expression for a constructor argument that the library makes;
-- `container(use, namespace)`: a guess for an input of the library's own kind.
+- `container(asked, namespace)`: a guess for an input of the library's own kind, or for one that is passed to a part of
+  the library that documents what it takes;
+- `instance(value, namespace, guess)`: the guess that describes an object of the library that the workspace made.
 
 The engine asks through this module alone and knows none of the libraries. Nothing that a file here does may break the
 library's own code: what fails in `WATCHED` is left out, and logged.
 """
 
-from ts_shape_server.agent.ecosystem.registry import Asked, argument, container, prepare, watch
+from ts_shape_server.agent.ecosystem.registry import Asked, Passed, argument, container, instance, prepare, watch
 
-__all__ = ["Asked", "argument", "container", "prepare", "watch"]
+__all__ = ["Asked", "Passed", "argument", "container", "instance", "prepare", "watch"]

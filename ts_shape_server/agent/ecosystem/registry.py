@@ -22,15 +22,26 @@ ALIASES = {"pytorch_lightning": "lightning"}
 
 
 @dataclass(frozen=True)
+class Passed:
+    """What a parameter of `forward` is passed to, a module or a function, and the name of the parameter there."""
+
+    target: Any
+    parameter: str
+
+
+@dataclass(frozen=True)
 class Asked:
-    """An input of `forward` that a library may know the kind of: its name, its annotation as far as there is one, and
-    the attributes and the keys that the body reads of it.
+    """An input of `forward` that a library may know the kind of: its name, its annotation as far as there is one, the
+    attributes and the keys that the body reads of it, and what it is passed to. `module` is an instance of the class
+    that is asked about, None if there is none yet.
     """
 
     name: str
     annotation: Any = None
     attributes: frozenset[str] = frozenset()
     keys: tuple[str, ...] = ()
+    passed: tuple[Passed, ...] = ()
+    module: Any = None
 
 
 _files: dict[str, Any] = {}
@@ -128,6 +139,11 @@ def argument(parameter: Any, cls: type, namespace: Mapping[str, Any]) -> str | N
 def container(asked: Asked, namespace: Mapping[str, Any]) -> Any:
     """The guess for an input that is of a kind of one of the imported libraries; None for any other."""
     return next(_answers("container", asked, namespace), None)
+
+
+def instance(value: Any, namespace: Mapping[str, Any], guess: Any) -> Any:
+    """The guess that describes an object of a library's own kind; `guess` describes what is in it."""
+    return next(_answers("instance", value, namespace, guess), None)
 
 
 def _answers(question: str, *arguments: Any) -> Iterator[Any]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from torch import nn
 
+from ts_shape_server.agent import ecosystem
 from ts_shape_server.agent.infer import configs
 from ts_shape_server.agent.infer.uses import Use, required, uses_of
 
@@ -105,7 +106,8 @@ def plan(cls: type, given: Mapping[str, str], profile: Profile, namespace: Mappi
         if name in given:
             result[name] = given[name]
         else:
-            result[name] = _expression(parameter, uses.get(name, Use()), sizes, namespace)
+            of_library = ecosystem.argument(parameter, cls, namespace)
+            result[name] = of_library or _expression(parameter, uses.get(name, Use()), sizes, namespace)
     result.update({name: expression for name, expression in given.items() if name not in result})
     return result
 

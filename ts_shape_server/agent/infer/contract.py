@@ -121,7 +121,7 @@ def layers(calls: Sequence[LayerCall], lines: Mapping[str, int]) -> list[dict[st
             "line": lines.get(call.name.split(".")[0]) if "." not in call.name else None,
             "inputs": [list(item.sizes) for item in call.inputs],
             "outputs": [list(item.sizes) for item in call.outputs],
-            "parameters": sum(parameter.numel() for parameter in call.module.parameters()),
+            "parameters": parameter_counts(call.module)[0],
         }
     return list(found.values())
 

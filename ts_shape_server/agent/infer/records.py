@@ -13,6 +13,7 @@ from typing import Any
 
 from torch.nn.utils.rnn import PackedSequence
 
+from ts_shape_server.agent import ecosystem
 from ts_shape_server.agent.infer import portable
 from ts_shape_server.agent.infer.values import DictGuess, Guess, RecordGuess, TensorGuess
 
@@ -88,7 +89,8 @@ def of_instance(value: Any, own: Mapping[str, Any], guess: Callable[[Any], Guess
     elif isinstance(value, tuple) and isinstance(getattr(value, "_fields", None), tuple):
         names = value._fields  # type: ignore[attr-defined]  # a named tuple
     else:
-        return None
+        known: Guess | None = ecosystem.instance(value, own, guess)
+        return known
     maker = portable.by_name(type(value), own)
     found = [(name, guess(getattr(value, name, None))) for name in names]
     kept = tuple((name, item) for name, item in found if item is not None)

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from ts_shape_server.agent import clock, runs
-from ts_shape_server.agent.infer import symbolic, values
+from ts_shape_server.agent.infer import lazy, symbolic, values
 from ts_shape_server.agent.infer.spy import Spy, Wish
 from ts_shape_server.agent.standins import StandInUsed
 from ts_shape_server.agent.torch_says import interpreter, needs_values
@@ -194,29 +194,37 @@ class Session:
             self._before = _state(module)
         return self._before
 
-    def _build(self, inputs: values.Inputs, make: Callable[[values.TensorGuess], Any]) -> dict[str, Any]:
-        return {
-            item.name: values.build(item.guess, make, lambda text: runs.evaluate(text, self.namespace))
-            for item in inputs
-        }
+    def _build(self, inputs: values.Inputs, make: Callable[[values.TensorGuess], Any]) -> _Made:
+        made = _Made()
+        for item in inputs:
+            own: list[torch.Tensor] = []
+
+            def kept(guess: values.TensorGuess, own: list[torch.Tensor] = own) -> Any:
+                own.append(make(guess))
+                return own[-1]
+
+            made[item.name] = values.build(item.guess, kept, lambda text: runs.evaluate(text, self.namespace))
+            made.tensors += _tensors_of(made[item.name]) or own
+        return made
 
     def _call(
         self,
         module: nn.Module,
-        made: Mapping[str, Any],
+        made: _Made,
         observers: Sequence[Any],
         remembered: dict[Any, Any] | None = None,
         plainer: Callable[[Any], Any] | None = None,
     ) -> Outcome:
         self.count += 1
         arguments, keywords = runs.positional(self.cls, made)
-        spy = Spy(_tensors_of(list(made.values())), remembered, plainer)
+        spy = Spy(made.tensors, remembered, plainer)
         before: State = []
         try:
             before = self._state(module)
             with ExitStack() as stack:
                 stack.enter_context(clock.ending_itself())
                 stack.enter_context(torch.no_grad())
+                stack.enter_context(lazy.first_calls())
                 stack.enter_context(spy)
                 for observer in observers:
                     stack.enter_context(observer)
@@ -229,6 +237,14 @@ class Session:
             if spy.unsafe:
                 self._remembered = None
         return Outcome(None, output, spy.steps, spy.wishes, last_call=spy.last_call, indexes=spy.indexes, work=spy.work)
+
+
+class _Made(dict[str, Any]):
+    """Inputs by name. `tensors` are those in them, also where an object of a library holds them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tensors: list[torch.Tensor] = []
 
 
 def _release(error: BaseException | None) -> None:

@@ -14,7 +14,9 @@ from typing import Any
 
 import torch
 
-from ts_shape_server.agent.infer import annotated, companions, records, shape_text, values
+from ts_shape_server.agent import ecosystem
+from ts_shape_server.agent.ecosystem import Asked
+from ts_shape_server.agent.infer import annotated, companions, consumers, records, shape_text, values
 from ts_shape_server.agent.infer.source import Hint, hints
 from ts_shape_server.agent.infer.values import (
     ConstantGuess,
@@ -109,6 +111,7 @@ def first_guess(
     sides = _sides({parameter.name for parameter in parameters}, known)
     types = {**annotated.commented(forward), **annotated.of(forward)}
     own = getattr(inspect.unwrap(forward), "__globals__", {})
+    passed = consumers.of(forward, module, own)
     for parameter in parameters:
         if parameter.name in sides and parameter.name not in given and parameter.default is parameter.empty:
             required.append(InputGuess(parameter.name, ConstantGuess(str(SIDE), "int")))
@@ -126,7 +129,11 @@ def first_guess(
                 required.append(InputGuess("*" + parameter.name, SequenceGuess((tensor(4),), "tuple")))
         else:
             annotation = types.get(parameter.name, parameter.annotation)
-            guess = _guess(parameter, annotation, known.get(parameter.name, Hint()), own)
+            hint = known.get(parameter.name, Hint())
+            asked = Asked(
+                parameter.name, annotation, hint.attributes, hint.keys, passed.get(parameter.name, ()), module
+            )
+            guess = ecosystem.container(asked, own) or _guess(parameter, annotation, hint, own)
             if parameter.default is parameter.empty:
                 required.append(InputGuess(parameter.name, guess, "annotation" if _is_given(annotation) else "solved"))
             else:

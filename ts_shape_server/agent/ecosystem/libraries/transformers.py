@@ -9,13 +9,14 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 
 from ts_shape_server.agent import standins
-from ts_shape_server.agent.ecosystem import checkpoints
+from ts_shape_server.agent.ecosystem import Asked, checkpoints
+from ts_shape_server.agent.infer.values import Guess, TensorGuess
 
 _LOADING = frozenset(
     (
@@ -232,6 +233,41 @@ def argument(parameter: Any, cls: type, namespace: Mapping[str, Any]) -> str | N
     own = next((name for name, value in namespace.items() if value is config_class and name.isidentifier()), None)
     module, name = config_class.__module__, config_class.__qualname__
     return f"{own}()" if own else f"__import__({module!r}, fromlist=[{name!r}]).{name}()"
+
+
+_TOKENS = frozenset(
+    {"input_ids", "decoder_input_ids", "labels", "token_type_ids", "position_ids", "inputs", "bool_masked_pos"}
+)
+_MASKS = frozenset({"attention_mask", "decoder_attention_mask", "pixel_mask", "encoder_attention_mask"})
+BATCH, LENGTH = 2, 8
+
+
+def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
+    """What a model of the library takes under the name that it is passed as: ids and masks are `(B, L)` integers."""
+    for model, parameter in _models(asked):
+        if parameter in _TOKENS or (parameter in _MASKS and parameter != "pixel_mask"):
+            return TensorGuess((BATCH, LENGTH), "int64", 0, 1, ("B", "L"))
+        if parameter in ("inputs_embeds", "encoder_hidden_states", "input_features"):
+            width = getattr(model.config, "hidden_size", None) or getattr(model.config, "d_model", None) or 16
+            return TensorGuess((BATCH, LENGTH, int(width)), axes=("B", "L", None))
+        if parameter == "input_values":
+            return TensorGuess((BATCH, 16000), axes=("B", "T"))
+        if parameter == "pixel_values":
+            side, channels = getattr(model.config, "image_size", 64), getattr(model.config, "num_channels", 3)
+            sides = tuple(side) if isinstance(side, (list, tuple)) else (side, side)
+            return TensorGuess((BATCH, channels, *sides), axes=("B", None, None, None))
+    return None
+
+
+def _models(asked: Asked) -> Iterator[tuple[Any, str]]:
+    """The models that it is passed to as it is, each with the name of the parameter there."""
+    for item in asked.passed:
+        target = getattr(item.target, "__self__", item.target)
+        if hasattr(target, "config") and any(
+            base.__name__ == "PreTrainedModel" and base.__module__.startswith("transformers.")
+            for base in type(target).__mro__
+        ):
+            yield target, item.parameter
 
 
 WATCHED: Mapping[str, Callable[[Any], None]] = {

@@ -1,0 +1,169 @@
+"""Inputs that are a library's own are found by what is read of them and by what takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_libraries import GEOMETRIC, TRANSFORMERS
+from probing_helpers import Prober
+
+HEAD = "import torch\nfrom torch import nn\n"
+
+
+@pytest.fixture(scope="module")
+def prober() -> Iterator[Prober]:
+    prober = Prober(wall=15.0)
+    yield prober
+    prober.close()
+
+
+def report(prober: Prober, folder: Path, files: dict[str, str], source: str) -> Any:
+    made = prober.reports(folder, {**files, "net.py": HEAD + source}, "Net", on_report=lambda _: None)["Net"]
+    assert made.status == "ok", made.reason
+    return made
+
+
+GRAPH = """
+from torch_geometric.nn import GCNConv
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = GCNConv(14, 3)
+
+    def forward(self, data):
+        x, edge_index = data.x, data.edge_index
+        return self.conv(x, edge_index)
+"""
+MEAN = GRAPH.replace(
+    "return self.conv(x, edge_index)",
+    "out = torch.zeros(int(data.batch.max()) + 1, 3)\n"
+    "        return out.index_add(0, data.batch, self.conv(x, edge_index))",
+)
+PARTS = GRAPH.replace("forward(self, data)", "forward(self, nodes, edge_index)").replace(
+    "x, edge_index = data.x, data.edge_index\n        return self.conv(x,", "return self.conv(nodes,"
+)
+
+
+def values(made: Any) -> list[Any]:
+    return [item.value for item in made.inputs]
+
+
+def fields(spec: Any) -> dict[str, Any]:
+    return dict(zip(spec.keys, spec.items, strict=True))
+
+
+def test_a_graph_is_found_by_its_attributes(prober: Prober, tmp_path: Path) -> None:
+    data = report(prober, tmp_path, GEOMETRIC, GRAPH).inputs[0].value
+    assert data.type == "Data"
+    assert fields(data)["x"].dims == ("N", 14)
+    assert fields(data)["edge_index"].dims == (2, "E")
+    assert fields(data)["edge_index"].dtype == "int64"
+
+
+def test_the_numbers_of_graphs_go_with_the_nodes(prober: Prober, tmp_path: Path) -> None:
+    data = fields(report(prober, tmp_path, GEOMETRIC, MEAN).inputs[0].value)
+    assert data["batch"].dims == (data["x"].dims[0],)
+    assert data["batch"].dtype == "int64"
+
+
+def test_what_a_layer_of_the_library_takes_is_found_by_where_it_goes(prober: Prober, tmp_path: Path) -> None:
+    nodes, edges = values(report(prober, tmp_path, GEOMETRIC, PARTS))
+    assert (len(nodes.dims), nodes.dims[-1]) == (2, 14)
+    assert (edges.dims[0], edges.dtype) == (2, "int64")
+
+
+def test_the_kinds_of_a_graph_are_those_of_its_layers(prober: Prober, tmp_path: Path) -> None:
+    source = """
+from torch_geometric.nn import GCNConv, HeteroConv
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = HeteroConv({("user", "rates", "item"): GCNConv(5, 4), ("item", "rated_by", "user"): GCNConv(6, 4)})
+
+    def forward(self, x_dict, edge_index_dict):
+        return self.conv(x_dict, edge_index_dict)["item"]
+"""
+    nodes, edges = values(report(prober, tmp_path, GEOMETRIC, source))
+    assert {name.split("[")[-1].rstrip("]"): item.dims[-1] for name, item in fields(nodes).items()} == {
+        "user": 5,
+        "item": 6,
+    }
+    assert [item.dims[0] for item in edges.items] == [2, 2]
+
+
+def test_a_mask_is_as_a_model_of_the_library_takes_it(prober: Prober, tmp_path: Path) -> None:
+    source = """
+from transformers import BertConfig, PreTrainedModel
+
+class Masked(PreTrainedModel):
+    def __init__(self, config):
+        super().__init__(config)
+        self.words = nn.Embedding(50, 8)
+
+    def forward(self, input_ids, attention_mask):
+        mask = attention_mask[:, None, None, :] if attention_mask.dim() == 2 else attention_mask
+        return self.words(input_ids) + mask.float().mean()
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.base = Masked(BertConfig())
+
+    def forward(self, ids, mask):
+        return self.base(ids, attention_mask=mask)
+"""
+    ids, mask = values(report(prober, tmp_path, TRANSFORMERS, source))
+    assert (len(mask.dims), mask.dtype) == (2, "int64")
+    assert (len(ids.dims), ids.dtype) == (2, "int64")
+
+
+def test_a_model_gets_the_configuration_of_its_class(prober: Prober, tmp_path: Path) -> None:
+    source = """
+from transformers import PretrainedConfig, PreTrainedModel
+
+class OwnConfig(PretrainedConfig):
+    def __init__(self, features=12, **rest):
+        super().__init__(**rest)
+        self.features = features
+
+class Net(PreTrainedModel):
+    config_class = OwnConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.fc = nn.Linear(config.features, 4)
+
+    def forward(self, x):
+        return self.fc(x)
+"""
+    found = report(prober, tmp_path, TRANSFORMERS, source)
+    assert found.inputs[0].value.dims[-1] == 12
+    assert dict(found.init)["config"].expression == "OwnConfig()"
+
+
+@pytest.mark.parametrize(
+    ("layers", "dims"),
+    [
+        ("nn.LazyConv2d(8, 3), nn.Flatten(), nn.LazyLinear(6)", ("B", "C", "H", "W")),
+        ("nn.Conv2d(3, 8, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(6)", ("B", 3, "H", "W")),
+    ],
+)
+def test_a_lazy_layer_takes_any_size_first(prober: Prober, tmp_path: Path, layers: str, dims: tuple[Any, ...]) -> None:
+    source = f"""
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential({layers})
+
+    def forward(self, image):
+        return self.net(image)
+"""
+    found = report(prober, tmp_path, {}, source)
+    assert found.inputs[0].value.dims == dims
+    assert found.outputs[0].dims == ("B", 6)
+    assert found.torchscript.script.ok

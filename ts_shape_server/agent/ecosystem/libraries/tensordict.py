@@ -1,0 +1,33 @@
+"""tensordict: a `TensorDict` as an input, with the keys that the body reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ts_shape_server.agent.ecosystem import Asked
+from ts_shape_server.agent.infer.starting import named_tensor, tensor
+from ts_shape_server.agent.infer.values import Guess, RecordGuess, TensorGuess
+
+_MAKER = "(lambda **items: __import__('tensordict').TensorDict(items, batch_size=[]))"
+
+
+def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
+    if getattr(asked.annotation, "__name__", "") not in ("TensorDict", "TensorDictBase") or not asked.keys:
+        return None
+    return RecordGuess(_MAKER, tuple((key, _item(key)) for key in asked.keys), "TensorDict")
+
+
+def _item(key: str) -> TensorGuess:
+    known = named_tensor(key)
+    return known if known != tensor(4) else tensor(2)
+
+
+def instance(value: Any, namespace: Mapping[str, Any], guess: Callable[[Any], Guess | None]) -> Guess | None:
+    """A `TensorDict` that the workspace made."""
+    if type(value).__name__ != "TensorDict" or not type(value).__module__.startswith("tensordict"):
+        return None
+    items = {str(key): guess(item) for key, item in value.items()}
+    if any(item is None for item in items.values()):
+        return None
+    return RecordGuess(_MAKER, tuple((key, item) for key, item in items.items() if item is not None), "TensorDict")
