@@ -7,13 +7,14 @@ it allows (soundness), and on sizes that it excludes (tightness). Nothing of the
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import select
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,11 @@ class _Job:
     written: bytes = b""
 
 
-def _start(name: str, found: Sequence[Record], text: str, seconds: float) -> _Job:
+Waiting = tuple[str, Sequence[Record], Callable[[], trials.File]]
+"""The reports of one file: its name, their records, and what loads it."""
+
+
+def _start(name: str, found: Sequence[Record], load: Callable[[], trials.File], seconds: float) -> _Job:
     reading, writing = os.pipe()
     process = os.fork()
     if process == 0:
@@ -87,7 +92,7 @@ def _start(name: str, found: Sequence[Record], text: str, seconds: float) -> _Jo
         os.setpgid(0, 0)
         trials.confine()
         trials.end_after(seconds)
-        file = trials.load(name, text)
+        file = load()
         trials.end_never()
         for record in found:
             started = time.monotonic()
@@ -136,8 +141,8 @@ def _finish(job: _Job) -> Iterator[Record]:
         }
 
 
-def run(waiting: Iterable[tuple[str, Sequence[Record], str]], jobs: int, seconds: float) -> Iterator[Record]:
-    """The verdicts of the reports of files (each a name, its records and its text), as they come, `jobs` at once."""
+def run(waiting: Iterable[Waiting], jobs: int, seconds: float) -> Iterator[Record]:
+    """The verdicts of the reports of files, as they come, `jobs` at once."""
     queue, running = iter(waiting), dict[int, _Job]()
     exhausted = False
     while running or not exhausted:
@@ -158,14 +163,14 @@ def run(waiting: Iterable[tuple[str, Sequence[Record], str]], jobs: int, seconds
             yield from _finish(running.pop(pipe))
 
 
-def _waiting(options: argparse.Namespace) -> Iterator[tuple[str, Sequence[Record], str]]:
+def _waiting(options: argparse.Namespace) -> Iterator[Waiting]:
     done = {(item["file"], item["class"]) for item in records.load(options.out)}
     grouped: dict[str, list[Record]] = {}
     for record in records.of_classes(options.results):
         if record["report"]["status"] == "ok" and (record["file"], record["class"]) not in done:
             grouped.setdefault(record["file"], []).append(record)
     for name, found in grouped.items():
-        yield name, found, corpus.read(options.corpus, name).text
+        yield name, found, functools.partial(trials.load, name, corpus.read(options.corpus, name).text)
 
 
 def main() -> None:

@@ -1,0 +1,1 @@
+"""What the product says of checked out repositories, measured without labels."""
