@@ -31,7 +31,9 @@ class Client:
         self._reading = asyncio.ensure_future(self._read())
 
     async def request(self, method: str, params: Any = None) -> Any:
-        """The result of a request; RuntimeError where the server answers with an error."""
+        """The result of a request; RuntimeError where the server answers with an error, or has ended."""
+        if self._reading.done():
+            raise RuntimeError("the server has ended")
         self._last += 1
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[self._last] = answer
@@ -75,7 +77,7 @@ class Client:
                     name, _, value = line.partition(b":")
                     length = int(value) if name.lower() == b"content-length" else length
                 self._take(json.loads(await self.process.stdout.readexactly(length)))
-        except asyncio.IncompleteReadError:
+        except (asyncio.IncompleteReadError, ConnectionError):
             for answer in self._waiting.values():
                 if not answer.done():
                     answer.set_exception(RuntimeError("the server has ended"))

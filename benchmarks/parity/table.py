@@ -53,7 +53,9 @@ def reasons(found: Iterable[Record], rows: int) -> str:
 
 
 def general(reason: Record) -> str:
-    """A reason without what is particular to one class: numbers, names in quotes."""
+    """A reason's kind; where it has none, its text without what is particular to one class: numbers, quoted names."""
+    if reason.get("kind"):
+        return f"{reason['code']}: {reason['kind']}"
     text = str(reason.get("detail") or reason["message"]).strip().split("\n")[-1]
     text = re.sub(r"'[^']*'|`[^`]*`", "…", re.sub(r"\d+", "#", text))
     return f"{reason['code']}: {text[:110]}"

@@ -166,7 +166,7 @@ def _record(
         "class": report.name,
         "report": {"status": "ok"},
         "compiled": state.ok,
-        "failures": [item.detail.strip()[:300] for item in state.failures],
+        "failures": [{"kind": item.kind, "detail": item.detail.strip()[:300]} for item in state.failures],
         "places": [place(item, path) for item in state.failures],
         "first": first(refused, str(path).replace("/copy/", "/original/"), state.failures) if refused else "",
         "scripted": scripted,

@@ -87,7 +87,7 @@ def places(found: Iterable[Record]) -> str:
 
 def failures(found: Iterable[Record], rows: int) -> str:
     """The most frequent failures, in how many classes and files, and how many of those classes are repaired."""
-    return _kinds(found, rows, "failure", lambda record: map(_kind, record["failures"]))
+    return _kinds(found, rows, "failure", lambda record: map(_kind_of, record["failures"]))
 
 
 def left(found: Iterable[Record], rows: int) -> str:
@@ -97,7 +97,7 @@ def left(found: Iterable[Record], rows: int) -> str:
 
 
 def _left(record: Record) -> Iterable[str]:
-    return [item["kind"] or _kind(item["detail"]) for item in record["left"]] or [_end(record)]
+    return [_kind_of(item) for item in record["left"]] or [_end(record)]
 
 
 def _end(record: Record) -> str:
@@ -119,6 +119,11 @@ def _kinds(found: Iterable[Record], rows: int, title: str, of: Callable[[Record]
     ordered = sorted(classes, key=lambda kind: (-len(files[kind]), -classes[kind], kind))[:rows]
     lines = [f"| {kind} | {classes[kind]} | {len(files[kind])} | {repaired[kind]} |" for kind in ordered]
     return "\n".join([f"| {title} | classes | files | repaired |", "| --- | ---: | ---: | ---: |", *lines])
+
+
+def _kind_of(failure: Record) -> str:
+    """A failure's kind; where it has none, torch's words in general."""
+    return str(failure["kind"]) or _kind(failure["detail"])
 
 
 def _kind(text: str) -> str:
