@@ -11,7 +11,7 @@ def warm() -> bool:
     torch.set_num_threads(1)
     # A child may not read the folder of the agent: what it may import late has to be loaded before.
     from ts_shape_server.agent import devices, runs, script  # noqa: F401  # each child finds it loaded
-    from ts_shape_server.agent.infer import engine, solve, symbolic, values  # noqa: F401  # each child finds it loaded
+    from ts_shape_server.agent.infer import pipeline, solve, symbolic, values  # noqa: F401  # each child finds it loaded
     from ts_shape_server.agent.infer.session import Session
 
     works = solve.warm()

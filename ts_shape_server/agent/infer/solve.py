@@ -268,7 +268,7 @@ def _search(
 ) -> Solved | tuple[Unsolved, int]:
     """The inputs for one instance, or why there are none and how many torch calls the best attempt made."""
     starts, known, omitted = points.starts(cls, drawn, said, built.session.module)
-    failed = search.NotFound(starts[0].inputs, Outcome(None, wishes={}), 0, True)
+    failed = search.NotFound(starts[0].inputs, Outcome(None, wishes={}), 0)
     for start in starts:
         inputs, built_with, longest = [start.inputs], bool(built.plan), context.remaining() * RUN_SHARE
         checked = search.search(built.session, inputs, context.path, lines, deadline, omitted, built_with, longest)
@@ -341,7 +341,7 @@ def _on_real(
             longest = context.remaining() * RUN_SHARE
             return search.search(session, [found.inputs], context.path, lines, deadline, longest_run=longest)
     except TimeLimit:
-        return search.NotFound(found.inputs, outcome, 1, False)
+        return search.NotFound(found.inputs, outcome, 1)
 
 
 def _small(session: Session, found: search.Found) -> bool:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ts_shape_server.agent.infer import expressions
+from ts_shape_server.agent.infer import expressions, values
 from ts_shape_server.agent.infer.symbolic import Guard
+from ts_shape_server.agent.infer.values import Inputs
 
 ALIKE = 64
 """Among so many values that solve an equation in a row, the one that halves most often is what people use."""
@@ -36,6 +37,26 @@ class Places:
     batch: frozenset[int]
     spatial: tuple[tuple[int, ...], ...]
     fixed: frozenset[int] = frozenset()
+
+
+def places(inputs: Inputs) -> Places:
+    """Which sizes are batches, which belong together in space, and which are known: of evidence those without name."""
+    batch: set[int] = set()
+    spatial: list[tuple[int, ...]] = []
+    fixed: set[int] = set()
+    slot = 0
+    for item in inputs:
+        for tensor in values.tensors(item.guess):
+            rank = len(tensor.dims)
+            if rank >= 2:
+                batch.add(slot)
+            if rank >= 4:
+                spatial.append(tuple(range(slot + 2, slot + rank)))
+            if item.given:
+                named = [axis < len(tensor.axes) and bool(tensor.axes[axis]) for axis in range(rank)]
+                fixed.update(slot + axis for axis in range(rank) if not named[axis])
+            slot += rank
+    return Places(frozenset(batch), tuple(spatial), frozenset(fixed))
 
 
 def flips(guards: Sequence[Guard], sizes: Sequence[int], places: Places) -> list[tuple[int, ...]]:

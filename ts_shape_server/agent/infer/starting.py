@@ -69,6 +69,7 @@ _INDEX_NAMES = frozenset(
 )
 _SIDES = (("H", "W"), ("h", "w"), ("height", "width"))
 SIDE = 4
+LARGEST_RANK = 6
 NO_KEY = "x"
 """The key of a dict of which no key is known."""
 _LENGTHS = re.compile(r"(^|_)(lengths|lens)$|(^|_)(x|src|seq|input|text|word|mel)_(len|length)$")
@@ -78,6 +79,11 @@ _TENSOR_TYPES = {"LongTensor": "int64", "IntTensor": "int32", "BoolTensor": "boo
 def default_sizes(rank: int) -> tuple[int, ...]:
     """First sizes to try for a tensor of that rank: a batch of two, channels, and sides that divide well."""
     return _SIZES.get(rank, (BATCH,) * rank)
+
+
+def ranked(guess: TensorGuess, rank: int) -> TensorGuess:
+    """A tensor of that rank, with the first sizes that are tried."""
+    return replace(guess, dims=default_sizes(rank), axes=())
 
 
 def tensor(rank: int, dtype: str = "float32", high: int = 1) -> TensorGuess:

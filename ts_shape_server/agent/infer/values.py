@@ -134,6 +134,11 @@ def with_sizes(inputs: Inputs, new: Sequence[int]) -> Inputs:
     return map_tensors(inputs, lambda _, tensor: replace(tensor, dims=tuple(next(remaining) for _ in tensor.dims)))
 
 
+def replaced(inputs: Inputs, position: int, guess: Guess) -> Inputs:
+    """`inputs` with another value in the place of one of them."""
+    return tuple(replace(item, guess=guess) if at == position else item for at, item in enumerate(inputs))
+
+
 def with_tensor(inputs: Inputs, index: int, change: Callable[[TensorGuess], Guess]) -> Inputs:
     """`inputs` with the tensor of that index changed."""
     return map_tensors(inputs, lambda position, tensor: change(tensor) if position == index else tensor)

@@ -1,0 +1,117 @@
+"""One class from start to report: evidence, constructor, search, generalisation, TorchScript, each step emitted as it
+comes.
+
+The order of evidence, strongest first: pragma, real data, calls in the workspace, annotations and use in the body,
+solving. Every step has its share of the time; a step that overruns leaves what the earlier ones found.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+
+from ts_shape_server.agent import runs
+from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.infer import contract, contradictions, general, shots, solve, source, values
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+def report_class(cls: type[nn.Module], request: Mapping[str, Any], context: Context, emit: Emit) -> None:
+    """Emit reports of `cls`, each more precise; the last has stage ``final``. Raises nothing that user code raises."""
+    logging.disable(logging.CRITICAL)
+    started = time.monotonic()
+    base = {
+        "schema": contract.SCHEMA,
+        "path": context.path,
+        "class": request["name"],
+        "line": request.get("line", 1),
+        "stubbed": list(context.stubbed),
+    }
+
+    def send(report: Mapping[str, Any], stage: str) -> None:
+        elapsed = int((time.monotonic() - started) * 1000)
+        emit({**base, **report, "elapsed_ms": elapsed, "stage": stage})
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        skipped = _skipped(cls)
+        if skipped is not None:
+            send({"status": "skipped", "reason": skipped, **_nothing()}, "final")
+            return
+        solved = solve.solve(cls, request, context)
+        if isinstance(solved, solve.Unsolved):
+            send(
+                {
+                    "status": solved.status,
+                    "reason": solved.reason,
+                    **_nothing(),
+                    "init": solved.init,
+                    "notes": list(solved.notes),
+                },
+                "final",
+            )
+            return
+        _report_solved(cls, solved, context, send)
+
+
+def _nothing() -> dict[str, Any]:
+    return {"init": {"args": {}}, "inputs": [], "example": {}, "symbols": {}, "constraints": [], "outputs": []}
+
+
+def _skipped(cls: type[nn.Module]) -> dict[str, Any] | None:
+    forward = getattr(cls, "forward", None)
+    if forward is None or getattr(forward, "__name__", "") == "_forward_unimplemented":
+        return contract.failure("no-forward", "The class has no `forward`: a subclass has to define it.", "", None)
+    if inspect.isabstract(cls) or source.only_raises(forward):
+        return contract.failure("abstract", "The class is abstract: a subclass is what runs.", "", None)
+    return None
+
+
+def _report_solved(cls: type[nn.Module], solved: solve.Solved, context: Context, send: Callable[..., None]) -> None:
+    found, session, lines = solved.found, solved.session, general.class_lines(cls)
+    count, size = contract.parameter_counts(session.module)
+    report: dict[str, Any] = {
+        "status": "ok",
+        "reason": None,
+        "init": solve.init_of(solved.plan, solved.sources, context.namespace),
+        "inputs": contract.input_specs(found.inputs, solved.omitted, lambda slot: values.sizes(found.inputs)[slot]),
+        "example": contract.example(found.inputs),
+        "second": None,
+        "others": [contract.example(inputs) for inputs in solved.others],
+        "symbols": {},
+        "constraints": [],
+        "parameters": count,
+        "parameter_bytes": size,
+        "notes": list(solved.notes),
+        "evidence": [item for item in dict.fromkeys([*solved.labels, *solved.sources.values()]) if item != "guess"],
+    }
+    _, shot = shots.take(lambda watch: session.concrete(found.inputs, watch), session.module, context.path, lines)
+    if shot is not None:
+        report.update(general.inside(cls, shot))
+    report["mismatches"] = _mismatches(cls, solved, report)
+    send(report, "example" if context.stages != ("example",) else "final")
+    if "symbols" in context.stages:
+        report.update(general.general(cls, solved, context))
+        report["mismatches"] = _mismatches(cls, solved, report)
+        send(report, "symbols" if "script" in context.stages else "final")
+    if "script" in context.stages:
+        report["torchscript"] = _script(cls, report, context)
+        send(report, "final")
+
+
+def _mismatches(cls: type[nn.Module], solved: solve.Solved, report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One for each contradiction, in the words of what the report says by now."""
+    return [contradictions.to_failure(cls.__name__, item, report) for item in solved.contradictions]
+
+
+def _script(cls: type[nn.Module], report: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    from ts_shape_server.agent import script
+
+    return script.examine(runs.from_report(cls, context.namespace, report), context)
