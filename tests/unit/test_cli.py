@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from ts_shape_server import cli
+from ts_shape_server.cli import tables
 from ts_shape_server.cli.commands import constructor, inputs
 from ts_shape_server.cli.formats import FORMATS
 from ts_shape_server.cli.runs import Problem, target
@@ -150,3 +153,14 @@ def test_wrong_flags_are_exit_code_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as left:
         cli.main(arguments)
     assert left.value.code == cli.COULD_NOT_RUN
+
+
+@pytest.mark.parametrize(
+    ("engine", "told"),
+    [("symbolic", "torch states what a size has to be"), ("numbers", "sizes are tried one by one"), (None, "")],
+)
+def test_info_says_which_engine_finds_the_inputs(engine: str | None, told: str) -> None:
+    written = io.StringIO()
+    tables.info({"torch": "2.13.0", "engine": engine}, Console(file=written, width=240))
+    lines = [line for line in written.getvalue().splitlines() if line.startswith("engine")]
+    assert [told in line for line in lines] == ([True] if told else [])

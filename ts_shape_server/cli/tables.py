@@ -86,6 +86,12 @@ def _layers(report: Report, out: Console) -> Table:
     return table
 
 
+_ENGINES = {
+    "symbolic": "symbolic: torch states what a size has to be",
+    "numbers": "numbers: sizes are tried one by one, since this torch states none",
+}
+
+
 def info(facts: Mapping[str, Any], out: Console) -> None:
     sandbox = facts.get("sandbox")
     layers = sandbox.get("layers", {}) if isinstance(sandbox, Mapping) else {}
@@ -95,6 +101,7 @@ def info(facts: Mapping[str, Any], out: Console) -> None:
         ("found by", facts.get("interpreter_source")),
         ("python", facts.get("python")),
         ("torch", facts.get("torch")),
+        ("engine", _ENGINES.get(str(facts.get("engine")))),
         ("sandbox", sandbox.get("tier") if isinstance(sandbox, Mapping) else None),
         *((f"  {name}", state) for name, state in layers.items()),
         ("problem", facts.get("problem")),

@@ -52,6 +52,7 @@ class Status:
     tier: str | None
     running: int
     message: str
+    engine: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -405,7 +406,9 @@ class Session:
         info = self.service.info()
         sandbox = info.get("sandbox")
         tier = sandbox.get("tier") if isinstance(sandbox, Mapping) else None
-        return Status(info["interpreter"], info["torch"], tier, self.service.running, info["problem"] or "")
+        return Status(
+            info["interpreter"], info["torch"], tier, self.service.running, info["problem"] or "", info["engine"]
+        )
 
     def tell_status(self) -> None:
         self._on_status(self.status())

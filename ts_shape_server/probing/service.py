@@ -52,6 +52,9 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
+_ENGINES = {True: "symbolic", False: "numbers"}
+"""How inputs are found, by whether torch states what a size has to be."""
+
 DEATHS = 2
 """How many agents in a row may die over a file before the rest of it is given up."""
 TICK = 20_000_000
@@ -124,7 +127,7 @@ class ProbeService:
             "interpreter_source": None if found is None else found.source,
             "python": hello.get("python") or (found.python if found else None),
             "torch": hello.get("torch") or (found.torch if found else None),
-            "symbolic": hello.get("symbolic"),
+            "engine": _ENGINES[bool(hello["symbolic"])] if "symbolic" in hello else None,
             "sandbox": hello.get("sandbox"),
             "state": self._agents[0].state.value if self._agents else State.STOPPED.value,
             "running": self._running,

@@ -9,6 +9,7 @@ export const KEYS = [
   "timeoutMs",
   "memoryMegabytes",
   "jobs",
+  "readable",
   "sandbox",
   "hover.waitMs",
   "debounceMs",

@@ -7,6 +7,8 @@ export interface Status {
   readonly tier: string | null;
   readonly running: number;
   readonly message: string;
+  /** How inputs are found: by what torch states of sizes, or by trying numbers. */
+  readonly engine: string | null;
 }
 
 export interface Shown {
@@ -31,6 +33,11 @@ const TIERS: Record<string, string> = {
   none: "none: the code runs as you would run it yourself",
 };
 
+const ENGINES: Record<string, string> = {
+  symbolic: "Sizes are solved from what torch states of them",
+  numbers: "Sizes are tried one by one: this torch does not state them",
+};
+
 export const STARTING: Shown = { text: "$(loading~spin) shapes", tooltip: "The server is starting.", warning: false };
 
 export function failed(problem: string): Shown {
@@ -47,6 +54,7 @@ export function parse(data: unknown): Status {
     tier: text("tier"),
     running: typeof found.running === "number" ? found.running : 0,
     message: text("message") ?? "",
+    engine: text("engine"),
   };
 }
 
@@ -54,6 +62,7 @@ export function shown(status: Status): Shown {
   const lines = [
     status.message === "" ? "" : escaped(status.message),
     status.torch === null ? "" : `torch ${escaped(status.torch)}`,
+    status.engine === null ? "" : escaped(ENGINES[status.engine] ?? status.engine),
     status.interpreter === null ? "" : `\`${status.interpreter.replaceAll("`", "'")}\``,
     status.tier === null ? "" : `Sandbox ${escaped(TIERS[status.tier] ?? status.tier)}`,
     status.running === 0 ? "" : status.running === 1 ? "1 probe is running" : `${status.running} probes are running`,

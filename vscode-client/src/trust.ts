@@ -3,10 +3,10 @@
 import * as path from "node:path";
 
 /** What a workspace may not set before it is trusted; `restrictedConfigurations` in package.json says the same. */
-export const RESTRICTED = ["interpreter", "extraPaths", "env", "sandbox", "server.python"] as const;
+export const RESTRICTED = ["interpreter", "extraPaths", "env", "readable", "sandbox", "server.python"] as const;
 
 /** What a workspace may not set even when it is trusted: the sandbox is for the one that was trusted too soon. */
-export const USERS_OWN = ["sandbox"] as const;
+export const USERS_OWN = ["sandbox", "readable"] as const;
 
 function inside(file: string, folder: string): boolean {
   const relative = path.relative(folder, file);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { failed, parse, shown, type Status } from "../src/status";
 
-const QUIET: Status = { interpreter: "/v/bin/python", torch: "2.13.0+cpu", tier: "full", running: 0, message: "" };
+const QUIET: Status = { interpreter: "/v/bin/python", torch: "2.13.0+cpu", tier: "full", running: 0, message: "", engine: "symbolic" };
 
 function check(name: string, status: Partial<Status>, text: string, tooltip: RegExp, warning = false): void {
   test(name, () => {
@@ -16,8 +16,9 @@ function check(name: string, status: Partial<Status>, text: string, tooltip: Reg
 check("at rest: torch's version, without its build", {}, "$(symbol-array) torch 2.13.0", /`\/v\/bin\/python`/);
 check("the sandbox is told in words", { tier: "limits" }, "$(symbol-array) torch 2.13.0", /bounded time and memory/);
 check("an unknown tier is told as it is", { tier: "odd" }, "$(symbol-array) torch 2.13.0", /Sandbox odd/);
+check("the engine is told in words", { engine: "numbers" }, "$(symbol-array) torch 2.13.0", /tried one by one/);
 check("probing", { running: 2 }, "$(loading~spin) torch 2.13.0", /2 probes are running/);
-check("no agent yet", { torch: null, interpreter: null, tier: null }, "$(symbol-array) shapes", /nn\.Modules/);
+check("no agent yet", { torch: null, interpreter: null, tier: null, engine: null }, "$(symbol-array) shapes", /nn\.Modules/);
 check("something is wrong", { message: "No torch in /v." }, "$(warning) shapes", /^No torch in \/v\.\n/, true);
 check("what is wrong is no markup", { message: "[x](command:y)" }, "$(warning) shapes", /^\\\[x\\\]\\\(/, true);
 
@@ -26,7 +27,7 @@ test("a server that did not start", () => {
 });
 
 test("anything may come over the wire", () => {
-  const unknown = { interpreter: null, torch: null, tier: null, running: 0, message: "" };
+  const unknown = { interpreter: null, torch: null, tier: null, running: 0, message: "", engine: null };
   for (const data of [null, undefined, 7, "x", [], { running: "1", torch: 2 }]) {
     assert.deepEqual(parse(data), unknown);
   }

@@ -1,7 +1,7 @@
 """The only module that touches torch's symbolic shapes: fake tensors whose dims are symbols, and the guards they leave.
 
 `torch.fx.experimental.symbolic_shapes` is partly private. `works()` tries, once, the behaviour that the engine needs;
-where it is absent the engine searches with numbers alone. Written against torch 2.13.
+where it is absent the engine searches with numbers alone. The calls that are made are the same from torch 2.2 on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ts_shape_server.agent.infer import shortcuts
 
 try:
     from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
-    from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
+    from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 
     _IMPORTED = True
 except ImportError:  # a torch without these names
@@ -121,16 +121,29 @@ class SymbolicSizes:
         return self._evaluated[expression]
 
     def tensor(self, real: torch.Tensor) -> Any:
-        """A fake tensor like `real`, each of its dims a fresh symbol with the real size as its hint."""
-        context: Any = StatelessSymbolicContext(dynamic_sizes=[DimDynamic.DYNAMIC] * real.dim())
-        fake = self._mode.from_tensor(real, symbolic_context=context)
-        for size in fake.shape:
-            symbol = size.node.expr if isinstance(size, torch.SymInt) else None
+        """A fake tensor of `real`'s dtype, each of its dims a fresh symbol with the real size as its hint.
+
+        It is made of its sizes: how torch makes twins of real tensors differs from version to version (2.2 to 2.5
+        compare their strides, which fails), symbols are the same in all.
+        """
+        sizes = []
+        for size in real.shape:
             position = len(self._names)
-            self._names[symbol if symbol is not None else f"fixed {position}"] = sympy.Symbol(
+            symbol, made = self._new_size(f"size_{position}", int(size))
+            self._names[symbol if getattr(symbol, "is_Symbol", False) else f"fixed {position}"] = sympy.Symbol(
                 f"s{position}", integer=True, positive=True
             )
-        return fake
+            sizes.append(made)
+        with self._mode:
+            return torch.empty(sizes, dtype=real.dtype)
+
+    def _new_size(self, name: str, hint: int) -> tuple[Any, Any]:
+        """A fresh symbol and the size that it is, `hint` in this run."""
+        from torch._dynamo.source import ConstantSource
+
+        source = ConstantSource(name)
+        symbol = self._environment.create_symbol(hint, source, DimDynamic.DYNAMIC)
+        return symbol, self._environment.create_symintnode(symbol, hint=hint, source=source)
 
     def plainer(self, tensor: Any) -> Any:
         """A tensor like `tensor`, in which a symbol of its own stands for each expression over one symbol.
@@ -150,12 +163,7 @@ class SymbolicSizes:
             return size
         known = self._standing.get(expression)
         if known is None:
-            from torch._dynamo.source import ConstantSource
-
-            source = ConstantSource(f"standing_{len(self._standing)}")
-            hint = size.node.hint
-            symbol = self._environment.create_symbol(hint, source, DimDynamic.DYNAMIC)
-            known = self._environment.create_symintnode(symbol, hint=hint, source=source)
+            symbol, known = self._new_size(f"standing_{len(self._standing)}", size.node.hint)
             self._meant[symbol] = expression.xreplace(self._meant)
             self._standing[expression] = known
         return known

@@ -1,0 +1,1 @@
+"""What the product says on other versions of torch and Python."""
