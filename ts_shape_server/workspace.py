@@ -8,6 +8,7 @@ lock keeps jedi to one question at a time.
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import re
 import threading
@@ -15,19 +16,20 @@ import time
 import tokenize
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from ts_shape_server import reading
-from ts_shape_server.analysis.evidence import Candidates, calls_of, candidates
+from ts_shape_server.analysis.evidence import Candidates, calls_of, candidates, makers_of
 from ts_shape_server.analysis.instances import Standing
 from ts_shape_server.analysis.modules import BaseReference, FileClasses, ModuleClass, find_classes, module_classes
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.features.diagnostics import Place
 from ts_shape_server.features.hints import Stored, stored_names
 from ts_shape_server.probing.agents import Limits
+from ts_shape_server.probing.requests import ParentRequest
 from ts_shape_server.probing.service import ClassRequest, FileRequest, Options
 from ts_shape_server.resolve import Definition, Resolver
 from ts_shape_server.settings import Settings, from_pyproject
@@ -41,6 +43,10 @@ _NOT_OF_PROJECTS = {
 }
 _MOST_FILES = 3000
 _MOST_EVIDENCE = 12
+_MOST_MAKERS = 3
+"""Classes that make one, which are looked at for what they give to it."""
+_MOST_PARENTS = 6
+_PARENTS_DEPTH = 4
 _KEPT = 64
 _LISTING_SECONDS = 3.0
 
@@ -250,6 +256,7 @@ class Workspace:
                 pragmas_init=item.pragmas.init,
                 pragmas_inputs=item.pragmas.inputs,
                 evidence=tuple(self._evidence(item, snapshot.path, texts)),
+                parents=self._parents(item, snapshot.path, texts),
             )
             for item in wanted
             if not item.pragmas.skip
@@ -272,6 +279,39 @@ class Workspace:
                     return
                 found += 1
                 yield each
+
+    def _parents(self, item: ModuleClass, path: str, texts: Sequence[tuple[str, str]]) -> tuple[ParentRequest, ...]:
+        """Classes whose runs may show what a class gets, the outermost first; those of its own file before others."""
+        found: dict[tuple[str, str], ParentRequest] = {}
+        known = dict(texts)
+
+        def add(about: ModuleClass, place: str, depth: int) -> None:
+            for where, name in itertools.islice(self._makers(about, place, texts), _MOST_MAKERS):
+                key = (where, name)
+                made = next((each for each in _classes_of(known[where]).classes if each.name == name), None)
+                if key in found or made is None or made.pragmas.skip or (where, name) == (path, item.name):
+                    continue
+                parent = ParentRequest(where, name, made.digest, made.pragmas.init, made.pragmas.inputs)
+                found[key] = parent
+                if depth < _PARENTS_DEPTH:
+                    add(made, where, depth + 1)
+                # What an outer class gives it is then known first.
+                found[key] = replace(found.pop(key), evidence=tuple(self._evidence(made, where, texts)))
+
+        add(item, path, 1)
+        return tuple(found.values())[-_MOST_PARENTS:]
+
+    def _makers(self, item: ModuleClass, path: str, texts: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        """File and name of the classes in whose body a class is named."""
+        last = item.name.rsplit(".", 1)[-1]
+        target = Definition(path, item.line, item.name)
+        for place, text in sorted(texts, key=lambda each: each[0] != path):
+            if not _speaks_of(last, text):
+                continue
+            with self._lock:
+                standing = self._resolver.standing(place, text, _candidates(text, frozenset({last})), target)
+            if standing.names or standing.paths:
+                yield from ((place, name) for name in _makers(text, standing))
 
     def _around(self, snapshot: Snapshot, root: str, overlays: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         """The texts that may say something of the classes of a file: its own, then the workspace's, nearest first."""
@@ -321,6 +361,16 @@ def _other_names(name: str, text: str) -> frozenset[str]:
 @lru_cache(maxsize=4096)
 def _candidates(text: str, names: frozenset[str]) -> Candidates:
     return candidates(SourceText(text), names)
+
+
+@lru_cache(maxsize=4096)
+def _makers(text: str, standing: Standing) -> tuple[str, ...]:
+    return makers_of(SourceText(text), standing)
+
+
+@lru_cache(maxsize=256)
+def _classes_of(text: str) -> FileClasses:
+    return find_classes(SourceText(text))[0]
 
 
 @lru_cache(maxsize=4096)

@@ -100,6 +100,25 @@ def test_a_call_belongs_to_the_class_that_its_name_stands_for(tmp_path: Path, co
     assert len(item.evidence) == expected
 
 
+def test_the_classes_that_make_a_class_come_with_it_the_outermost_first(tmp_path: Path) -> None:
+    head = "from torch import nn\n"
+    net = head + (
+        "class Part(nn.Module): pass\nclass Block(nn.Module):\n    def __init__(self):\n        self.part = Part()\n"
+    )
+    whole = head + (
+        "from net import Block\nclass Whole(nn.Module):\n    def __init__(self):\n"
+        "        self.all = [Block() for _ in range(3)]\nWhole()\n"
+    )
+    workspace = written(tmp_path, net=net, whole=whole)
+    classes = workspace.request(workspace.snapshot(str(tmp_path / "net.py"), net)).classes
+    found = {item.name: [(Path(each.path).name, each.name) for each in item.parents] for item in classes}
+    assert found == {
+        "Part": [("whole.py", "Whole"), ("net.py", "Block")],
+        "Block": [("whole.py", "Whole")],
+    }
+    assert [item["label"] for item in classes[1].parents[0].evidence] == ["call whole.py:6"]
+
+
 def test_the_folder_named_is_the_root_or_the_repository_around_it(tmp_path: Path) -> None:
     alone, inside = tmp_path / "alone", tmp_path / "repository" / "inside"
     alone.mkdir()

@@ -5,6 +5,7 @@ Everything that is sent goes through `Sender`, which keeps the functions it need
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import sys
@@ -134,7 +135,10 @@ def _run(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: s
 
 def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
     loaded: load.Loaded | None = None
-    for request in job["classes"]:
+    requests = _parents_first(job)
+    wanted = frozenset((item["path"], item["name"]) for request in requests for item in request.get("parents") or ())
+    parents = infer.Parents(functools.partial(_parent, job, seconds), wanted)
+    for request in requests:
         sender.begin(request["name"])
         clock.restart()
         started, core = time.monotonic(), time.process_time()
@@ -158,7 +162,7 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
             sender.claim({"class": name, "report": report, **depends})
 
         try:
-            infer.report_class(cls.found, request, context, emit)
+            infer.report_class(cls.found, request, context, emit, parents)
         except Exception as error:
             if torch_says.out_of_memory(error):
                 raise MemoryError from None
@@ -167,6 +171,27 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
             message = f"`{request['name']}` ends the program when it is built or called."
             failure = contract.failure("ends-program", message, job["path"], None)
             emit(_bare(job, request, loaded, "unresolved", failure, started))
+
+
+def _parents_first(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The classes of a job, each after those of the job that make it: what these give to it is then known."""
+    by_name = {request["name"]: request for request in job["classes"]}
+    ordered: dict[str, Mapping[str, Any]] = {}
+    for request in job["classes"]:
+        made_by = [item["name"] for item in request.get("parents") or () if item["path"] == job["path"]]
+        for name in (*made_by, request["name"]):
+            if name in by_name:
+                ordered.setdefault(name, by_name[name])
+    return list(ordered.values())
+
+
+def _parent(job: Mapping[str, Any], seconds: float, path: str, name: str) -> tuple[Any, Context] | None:
+    """A class of the workspace that makes a class of the job, with its surroundings."""
+    own = load.import_root(job["path"])
+    side = {**job, "path": path, "sliced": False, "extra_paths": [*job.get("extra_paths", ()), own]}
+    loaded = load.load(side, seconds * load.SHARE)
+    found = load.find(loaded, name, side, seconds * load.SHARE)
+    return None if isinstance(found, load.LoadProblem) else (found.found, _context(side, found.loaded, seconds))
 
 
 def _context(job: Mapping[str, Any], loaded: load.Loaded, seconds: float, stages: tuple[str, ...] = ()) -> Context:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from ts_shape_server.analysis import certainty, slicing, summaries
 from ts_shape_server.analysis.instances import Instances, Standing
 from ts_shape_server.analysis.modules import dotted, imports_everywhere, imports_of, parse, resolve_name
-from ts_shape_server.analysis.program import Program, Site, Step, Way, own_expressions
+from ts_shape_server.analysis.program import Program, Site, Step, Way, enclosing_class, own_expressions
 from ts_shape_server.analysis.scopes import COMPREHENSIONS, last_part
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.model import Range
@@ -138,7 +138,22 @@ def calls_of(class_name: str, source: SourceText, path: str, standing: Standing)
     return tuple(sorted(unique.values(), key=lambda item: item.line))
 
 
-@lru_cache(maxsize=8)
+def makers_of(source: SourceText, standing: Standing) -> tuple[str, ...]:
+    """The classes at the top of this file in whose body a class is named, in the order of the text."""
+    program, _ = _program(source.text)
+    instances = Instances(program, standing)
+    found: dict[str, None] = {}
+    for way in program.ways:
+        owner = enclosing_class(way)
+        if owner is None or owner.name not in program.classes or owner.name in standing.names or owner.name in found:
+            continue
+        for node in own_expressions(way[-1].body[way[-1].index]):
+            if isinstance(node, (ast.Name, ast.Attribute)) and instances.is_class(node, way):
+                found[owner.name] = None
+    return tuple(found)
+
+
+@lru_cache(maxsize=32)
 def _program(text: str) -> tuple[Program, dict[str, str]]:
     tree, _ = parse(SourceText(text))
     return Program(tree), imports_of(tree)

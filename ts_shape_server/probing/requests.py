@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,9 +38,29 @@ class Options:
 
 
 @dataclass(frozen=True)
+class ParentRequest:
+    """A class that makes an instance of the one that is probed, or of another of its parents, with its own evidence."""
+
+    path: str
+    name: str
+    digest: str
+    pragmas_init: Mapping[str, str] = field(default_factory=dict)
+    pragmas_inputs: Mapping[str, str] = field(default_factory=dict)
+    evidence: tuple[Mapping[str, Any], ...] = ()
+
+    def to_wire(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "name": self.name,
+            "pragmas": {"init": dict(self.pragmas_init), "inputs": dict(self.pragmas_inputs)},
+            "evidence": [dict(item) for item in self.evidence],
+        }
+
+
+@dataclass(frozen=True)
 class ClassRequest:
     """A class to probe. `digest` hashes its code and what it reaches; `evidence` holds wire forms of calls and
-    loaders.
+    loaders; `parents` are classes whose runs may show what this one gets, the outermost first.
     """
 
     name: str
@@ -49,6 +69,7 @@ class ClassRequest:
     pragmas_init: Mapping[str, str] = field(default_factory=dict)
     pragmas_inputs: Mapping[str, str] = field(default_factory=dict)
     evidence: tuple[Mapping[str, Any], ...] = ()
+    parents: tuple[ParentRequest, ...] = ()
 
     def to_wire(self) -> dict[str, Any]:
         return {
@@ -56,17 +77,25 @@ class ClassRequest:
             "line": self.line,
             "pragmas": {"init": dict(self.pragmas_init), "inputs": dict(self.pragmas_inputs)},
             "evidence": [dict(item) for item in self.evidence],
+            "parents": [item.to_wire() for item in self.parents],
         }
 
     def decisive(self) -> dict[str, Any]:
         """What of this decides the report: the evidence itself, and not at which lines class and evidence stand."""
-        evidence = [{name: part for name, part in item.items() if name not in _STANDING} for item in self.evidence]
-        return {**self.to_wire(), "line": 0, "evidence": evidence}
+        parents = [
+            {**item.to_wire(), "digest": item.digest, "evidence": _without_places(item.evidence)}
+            for item in self.parents
+        ]
+        return {**self.to_wire(), "line": 0, "evidence": _without_places(self.evidence), "parents": parents}
 
     def places(self) -> tuple[Place, ...]:
         """Where each piece of evidence stands."""
         found = [(item.get("path", ""), item.get("line", 0), item.get("label", "")) for item in self.evidence]
         return tuple((str(path), int(line), str(label)) for path, line, label in found)
+
+
+def _without_places(evidence: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: part for name, part in item.items() if name not in _STANDING} for item in evidence]
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,22 @@ from torch import nn
 from ts_shape_server.agent import runs
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import contract, contradictions, general, shots, solve, source, values
+from ts_shape_server.agent.infer.parents import Parents
 
 Emit = Callable[[dict[str, Any]], None]
 
 
-def report_class(cls: type[nn.Module], request: Mapping[str, Any], context: Context, emit: Emit) -> None:
-    """Emit reports of `cls`, each more precise; the last has stage ``final``. Raises nothing that user code raises."""
+def report_class(
+    cls: type[nn.Module],
+    request: Mapping[str, Any],
+    context: Context,
+    emit: Emit,
+    parents: Parents | None = None,
+) -> None:
+    """Emit reports of `cls`, each more precise; the last has stage ``final``. Raises nothing that user code raises.
+
+    `parents` knows what other classes give to this one, and is told what this one gives.
+    """
     logging.disable(logging.CRITICAL)
     started = time.monotonic()
     base = {
@@ -45,7 +55,8 @@ def report_class(cls: type[nn.Module], request: Mapping[str, Any], context: Cont
         if skipped is not None:
             send({"status": "skipped", "reason": skipped, **_nothing()}, "final")
             return
-        solved = solve.solve(cls, request, context)
+        known = parents if parents is not None else Parents(lambda path, name: None)
+        solved = _solved(cls, request, context, known)
         if isinstance(solved, solve.Unsolved):
             send(
                 {
@@ -58,7 +69,18 @@ def report_class(cls: type[nn.Module], request: Mapping[str, Any], context: Cont
                 "final",
             )
             return
+        known.note(cls, str(request["name"]), solved, context)
         _report_solved(cls, solved, context, send)
+
+
+def _solved(
+    cls: type[nn.Module], request: Mapping[str, Any], context: Context, parents: Parents
+) -> solve.Solved | solve.Unsolved:
+    def of_parent(other: type[nn.Module], asked: Mapping[str, Any], around: Context) -> Any:
+        # Its own parents have been run before it.
+        return solve.solve(other, asked, around, lambda: parents.of(other, {}, around, of_parent))
+
+    return solve.solve(cls, request, context, lambda: parents.of(cls, request, context, of_parent))
 
 
 def _nothing() -> dict[str, Any]:

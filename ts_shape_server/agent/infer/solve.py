@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -94,11 +94,20 @@ def warm() -> bool:
     return _symbolic_works
 
 
-def solve(cls: type[nn.Module], request: Mapping[str, Any], context: Context) -> Solved | Unsolved:
-    """Constructor arguments and inputs, from the strongest evidence that works."""
+def solve(
+    cls: type[nn.Module],
+    request: Mapping[str, Any],
+    context: Context,
+    of_parents: Callable[[], Sequence[evidence.Drawn]] = tuple,
+) -> Solved | Unsolved:
+    """Constructor arguments and inputs, from the strongest evidence that works. `of_parents` is asked where no call
+    says what goes in.
+    """
     comments = request.get("pragmas") or {}
     found = evidence.draw_all(cls, list(request.get("evidence") or ()), context)
     drawn = list(found.drawn)
+    if not any(item.inputs for item in drawn):
+        drawn += of_parents()
     texts = comments.get("inputs") or {}
     said = points.Said(pragmas.inputs(texts), pragmas.shapes(texts), documented.of(cls))
 
