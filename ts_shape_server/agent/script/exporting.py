@@ -21,7 +21,7 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.saved import checkpoint
 from ts_shape_server.agent.script import archive, examination, program, traps
-from ts_shape_server.agent.script.finding import finding
+from ts_shape_server.agent.script.finding import finding, first_line, one_line
 from ts_shape_server.agent.script.session import Session
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
@@ -190,7 +190,7 @@ def _program(session: Session, job: Mapping[str, Any]) -> _Made:
     try:
         exported, free = program.export(session.run, session.fresh(), job.get("report") or {})
     except Exception as error:
-        first = next((line.strip() for line in str(error).split("\n") if line.strip()), type(error).__name__)
+        first = first_line(error)
         message = f"torch.export refuses it: {first[:300]}"
         raise Refused(_failure("program-refused", message, session, f"{type(error).__name__}: {error}")) from None
     if free:
@@ -212,7 +212,7 @@ def _calls(session: Session) -> list[dict[str, Any]]:
         except Exception as error:
             if second:
                 continue
-            message = f"it does not run on the example: {type(error).__name__}: {error}".split("\n")[0]
+            message = f"it does not run on the example: {one_line(error)}"
             raise Refused(_failure("does-not-run", message, session)) from None
         calls.append({"args": kept[0], "kwargs": kept[1], "expected": result})
     return calls

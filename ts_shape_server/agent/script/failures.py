@@ -6,7 +6,6 @@ It decides what counts as a reason of its own and what merely follows from an ed
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import chain
@@ -19,13 +18,12 @@ from ts_shape_server.agent.script.finding import finding
 from ts_shape_server.agent.script.problem import Problem, Search, take_apart
 from ts_shape_server.agent.script.sentences import Told
 from ts_shape_server.agent.script.sources import Edit, key_of
+from ts_shape_server.agent.torch_says import compiler as torch_says_compiler
 
 LIMIT = 25
 """Of reasons of one module."""
 ATTEMPTS = 150
 """Of compilations of one module."""
-_MADE = re.compile(r"\bts_shape_\d+\b")
-"""A name that an edit made."""
 
 
 @dataclass
@@ -117,18 +115,18 @@ def _get_past(
 
 def _follows(problem: Problem, search: Search) -> bool:
     """Whether a refusal comes from an edit and not from the source: it is about a value that an edit made."""
-    if search.sources.bare and "missing value for argument" in problem.message:
+    if search.sources.bare and problem.says("argument-missing"):
         return True
-    if "Expected at most" in problem.message and _calls_bare_library(problem, search):
+    if problem.says("too-many-arguments") and _calls_bare_library(problem, search):
         return True
     if problem.function is None or problem.node is None:
-        return _MADE.search(problem.message) is not None
-    if _MADE.search(problem.message.split("\n")[0]):
+        return problem.says("name-of-ours") is not None
+    if torch_says_compiler.first_line_says(problem.message, "name-of-ours"):
         return True
-    if re.search(r"\bAny\b", problem.message) and "Any" not in problem.function.source:
+    if problem.says("any-type") and "Any" not in problem.function.source:
         return True
     variadic = problem.function.tree.args.vararg
-    if "Tuple index out of range" in problem.message and variadic is not None:
+    if problem.refused("tuple-index-range") and variadic is not None:
         # What `*args` are nobody knows where none arrived; that they have no type is told already.
         return variadic.arg in edits.loaded_names(problem.node)
     return not words.independent(problem) and search.invented(problem.function, problem.whole or problem.node)
@@ -136,8 +134,9 @@ def _follows(problem: Problem, search: Search) -> bool:
 
 def _calls_bare_library(problem: Problem, search: Search) -> bool:
     """Whether a call meets a variadic function of a library that an edit has left without its stars."""
-    return any(
-        problem.message.lstrip().startswith(f"{function.tree.name}(")
+    called = problem.says("begins-with-call")
+    return called is not None and any(
+        called.name("callee") == function.tree.name
         for function in search.sources.functions.values()
         if function.key in search.sources.edits
         and (function.tree.args.vararg or function.tree.args.kwarg)

@@ -9,8 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from ts_shape_server.agent.torch_says import compiler
+
 DETAIL_LIMIT = 4000
 """Characters of torch's own text."""
+
+MOST_ITEMS = 100
+"""Of a fact."""
 
 Code = Literal["script-error", "script-trap", "trace-warning", "export-error"]
 Facts = Mapping[str, Any]
@@ -25,9 +30,8 @@ def finding(
     detail: str = "",
     related: Iterable[dict[str, Any]] = (),
     facts: Facts | None = None,
-    complaints: Iterable[dict[str, Any]] = (),
 ) -> dict[str, Any]:
-    """A Failure of the contract."""
+    """A Failure of the contract, with what torch's own text (`detail`) complains of."""
     return {
         "code": code,
         "message": message,
@@ -36,8 +40,26 @@ def finding(
         "related": list(related),
         "kind": kind,
         "facts": dict(facts or {}),
-        "complaints": list(complaints),
+        "complaints": [
+            {"kind": item.kind, "facts": {name: _plain(value) for name, value in item.facts.items()}}
+            for item in compiler.read(detail)
+        ],
     }
+
+
+def one_line(error: BaseException) -> str:
+    """The type of an error and the first line of what it says."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0]}"[:200] if lines else type(error).__name__
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says, the name of its type where it says nothing."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _plain(value: object) -> object:
+    return list(value[:MOST_ITEMS]) if isinstance(value, tuple) else value
 
 
 def identities(failures: Iterable[Mapping[str, Any]]) -> Counter[tuple[Any, ...]]:

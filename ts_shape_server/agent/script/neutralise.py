@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -71,7 +70,7 @@ def _without_library(search: Search, function: Parsed) -> Candidate:
 
 
 def _signature(problem: Problem, search: Search, function: Parsed) -> Iterator[Candidate]:
-    if "variable number of arguments" in problem.message:
+    if problem.refused("variadic"):
         seen = search.seen_of(function)
         kinds = seen.parameters if seen is not None else {}
         yield Candidate(function, (edits.plain_signature(search.sources, kinds),))
@@ -100,10 +99,12 @@ def _within(node: ast.AST, outer: ast.AST) -> bool:
 
 def _callee_parameters(problem: Problem, search: Search) -> Iterator[Candidate]:
     """A call that passes what the called function, for want of an annotation, takes for a Tensor."""
-    for name in re.findall(r"^\s*(\w+)\(.*\) -> .*:\s*$", problem.message, re.MULTILINE):
+    printed, said = problem.says("signatures-printed"), problem.says("expected-types")
+    arguments = list(said.names("arguments")) if said is not None else []
+    for name in printed.names("callees") if printed is not None else ():
         for function in list(search.sources.functions.values()):
             if function.tree.name == name and search.users(function.path):
-                yield from _annotations(search, function, re.findall(r"for argument '(\w+)'", problem.message))
+                yield from _annotations(search, function, arguments)
 
 
 def _parameters(problem: Problem, search: Search, function: Parsed) -> Iterator[Candidate]:
@@ -111,8 +112,9 @@ def _parameters(problem: Problem, search: Search, function: Parsed) -> Iterator[
     statement = statement_at(problem)
     named = edits.loaded_names(problem.node) if problem.node is not None else set()
     around = edits.loaded_names(statement) if statement is not None else set()
-    quoted = set(re.findall(r"parameter \"(\w+)\"|Variable '(\w+)'|^(\w+) is set to type", problem.message)[:1])
-    first = [name for group in quoted for name in group if name]
+    told = problem.complaint
+    about = told is not None and told.kind in ("default-without-type", "variable-type-changed", "branch-types")
+    first = [told.name("name")] if told is not None and about else []
     yield from _annotations(search, function, [*first, *sorted(named), *sorted(around - named)])
 
 
@@ -138,30 +140,28 @@ def _annotations(search: Search, function: Parsed, first: list[str]) -> Iterator
 
 
 def _by_message(problem: Problem, search: Search, function: Parsed) -> Iterator[Candidate]:
-    message = problem.message
-    expected = re.search(
-        r"previously had type (?P<a>.*?) but is now|Expected (?P<b>\S.*?) but got"
-        r"|annotated as having type (?P<c>.*?) but"
-        r"|returned a value of type (?P<d>.*) but this return",
-        message,
-    )
+    told = problem.complaint
+    expected = told.name("first") if told is not None and told.kind in _ONE_TYPE else ""
     statement = statement_at(problem)
     whole = isinstance(statement, (ast.AnnAssign, ast.Return)) or (
         isinstance(statement, ast.Assign) and not any(isinstance(item, ast.Tuple) for item in statement.targets)
     )
     if expected and whole and getattr(statement, "value", None) is not None:
         assert isinstance(statement, (ast.Assign, ast.AnnAssign, ast.Return)) and statement.value is not None
-        kind = types.parse(next(group for group in expected.groups() if group))
+        kind = types.parse(expected)
         if kind.representable:
             yield _value(search, function, statement.value, kind)
-    branch = re.search(r"^(\w+) is not defined in the (?:true|false) branch", message, re.MULTILINE)
-    if branch and isinstance(statement, (ast.If, ast.For, ast.While)):
-        name = branch.group(1)
+    if told is not None and told.kind == "branch-undefined" and isinstance(statement, (ast.If, ast.For, ast.While)):
+        name = told.name("name")
         kind = _loaded_type(search, function, name)
         make = edits.value_call(search.sources, kind)
         yield Candidate(function, (edits.inserted_before(key_of(statement), lambda: [edits.assignment(name, make)]),))
-    if "aten::append" in message or "Could not match type" in message:
+    if problem.says("list-append") or problem.refused("container-item-type"):
         yield from _empty_containers(problem, search, function)
+
+
+_ONE_TYPE = ("variable-type-changed", "attribute-type", "return-annotation", "return-types")
+"""Kinds whose `first` is the type that the compiler holds to."""
 
 
 def _loaded_type(search: Search, function: Parsed, name: str) -> Type:

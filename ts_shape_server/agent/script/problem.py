@@ -10,7 +10,6 @@ import ast
 import builtins
 import inspect
 import linecache
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import CodeType
@@ -24,6 +23,8 @@ from ts_shape_server.agent.script.locate import Located, Place
 from ts_shape_server.agent.script.observe import Seen
 from ts_shape_server.agent.script.sources import NodeKey, Parsed, Sources, key_of, located_nodes
 from ts_shape_server.agent.script.types import Type
+from ts_shape_server.agent.torch_says import compiler
+from ts_shape_server.agent.torch_says.compiler import Complaint
 
 
 @dataclass
@@ -159,10 +160,22 @@ class Problem:
         return self.located.message
 
     @property
+    def complaint(self) -> Complaint | None:
+        """What the compiler stopped at; None where nobody knows its words."""
+        return compiler.refusal(self.message)
+
+    def refused(self, *kinds: str) -> bool:
+        """Whether the compiler stopped at a complaint of one of these kinds."""
+        return self.complaint is not None and self.complaint.kind in kinds
+
+    def says(self, kind: str) -> Complaint | None:
+        """What the compiler's text says of one kind, stopped at or not."""
+        return compiler.complaint(self.message, kind)
+
+    @property
     def signature(self) -> tuple[str, Place | None]:
-        """Equal for two errors that are the same one: torch numbers types anew with each compilation."""
-        said = re.sub(r"___torch_mangle_\d+\.|0x[0-9a-f]+", "", self.message)
-        return said, self.located.places[0] if self.located.places else None
+        """Equal for two errors that are the same one."""
+        return compiler.signature(self.message), self.located.places[0] if self.located.places else None
 
     @property
     def code(self) -> str:
@@ -250,7 +263,7 @@ def _from_parser(error: BaseException, search: Search) -> tuple[Place, ...]:
 
 def _from_callee(error: BaseException, search: Search) -> tuple[Place, ...]:
     """Torch fails on some callables (numpy's) without a word of where: the callable is a local of its frames."""
-    if not isinstance(error, TypeError) or "weak reference" not in str(error):
+    if not isinstance(error, TypeError) or compiler.complaint(str(error), "weak-reference") is None:
         return ()
     called = [values["fn"] for values in _frames(error) if "fn" in values]
     for function in search.sources.functions.values():
@@ -277,14 +290,14 @@ def _means(node: ast.AST, scope: Mapping[str, Any]) -> Any:
 
 def _from_last_call(text: str, search: Search) -> tuple[Place, ...]:
     """The call that torch was looking at when it failed in a way that is about one."""
-    if search.sources.last_range is None or "arg_types.size()" not in text:
+    if search.sources.last_range is None or not _stopped_at("callable-argument", text):
         return ()
     return locate.read(search.sources.last_range.highlight()).places
 
 
 def _from_early_return(text: str, search: Search) -> tuple[Place, ...]:
     """Torch's compiler fails in itself on a ``with`` that stands after a block which may return."""
-    if "uses().empty() INTERNAL ASSERT" not in text:
+    if not _stopped_at("with-after-return", text):
         return ()
     for function in search.sources.functions.values():
         if not search.users(function.path):
@@ -297,6 +310,11 @@ def _from_early_return(text: str, search: Search) -> tuple[Place, ...]:
                     return (_head(function, statement),)
                 returns = returns or any(isinstance(node, ast.Return) for node in ast.walk(statement))
     return ()
+
+
+def _stopped_at(kind: str, text: str) -> bool:
+    found = compiler.refusal(text)
+    return found is not None and found.kind == kind
 
 
 def _head(function: Parsed, statement: ast.With) -> Place:

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from ts_shape_server.agent.compare import compare, same_kinds
+from ts_shape_server.agent.script.finding import one_line
 from ts_shape_server.agent.script.session import Session
 
 OTHERS = 4
@@ -58,7 +59,7 @@ def difference(before: Session, after: Session) -> str:
         try:
             actual = _observed(after, way, gradients, draw)
         except Exception as error:
-            return f"the changed module does not run: {_one_line(error)} (on {way.words})"
+            return f"the changed module does not run: {one_line(error)} (on {way.words})"
         for part, value in expected.items():
             problem = _difference(value, actual[part], part)
             if problem:
@@ -121,8 +122,3 @@ def _gradients(value: Any) -> Iterator[bool]:
     elif isinstance(value, dict):
         for item in value.values():
             yield from _gradients(item)
-
-
-def _one_line(error: BaseException) -> str:
-    first = next((line.strip() for line in str(error).split("\n") if line.strip()), "")
-    return f"{type(error).__name__}: {first}"[:200] if first else type(error).__name__

@@ -1,6 +1,6 @@
 """Sentences for refusals that need more than a pattern: what a run saw, which parameter, which attribute.
 
-Each function takes a match of torch's message and gives the words, and where they belong if that is a better place
+Each function takes a complaint of the compiler's and gives the words, and where they belong if that is a better place
 than torch's. Nothing here edits source or compiles.
 """
 
@@ -18,6 +18,8 @@ from ts_shape_server.agent.script.locate import Place
 from ts_shape_server.agent.script.problem import Problem, Search
 from ts_shape_server.agent.script.sources import Parsed
 from ts_shape_server.agent.script.types import Type
+from ts_shape_server.agent.torch_says import compiler
+from ts_shape_server.agent.torch_says.compiler import Complaint
 
 CODE_LIMIT = 60
 
@@ -46,17 +48,9 @@ def short(code: str) -> str:
     return code if len(code) <= CODE_LIMIT else code[: CODE_LIMIT - 1] + "…"
 
 
-def readable(text: str) -> str:
-    """Torch's names without its manglings."""
-    text = re.sub(r"__torch__\.(?:[\w<>]+\.)*(?:___torch_mangle_\d+\.)?(\w+)", r"\1", text)
-    text = re.sub(r" ?\(of Python compilation unit at: \w+\)", "", text)
-    return text.replace(" (inferred)", "").replace("NoneType", "None").strip()
-
-
 def plain(problem: Problem) -> Told:
     """Torch's own first line, for messages that have no row."""
-    lines = [line.strip() for line in problem.message.split("\n") if line.strip()]
-    first = readable(lines[0]).rstrip(":.") if lines else "torch.jit.script refuses this"
+    first = compiler.first_line(problem.message) or "torch.jit.script refuses this"
     words = f"TorchScript refuses `{code_of(problem)}`: {first}" if problem.code else f"TorchScript refuses it: {first}"
     return Told(words, kind="unrecognised", facts={"said": first, "code": code_of(problem)})
 
@@ -78,7 +72,7 @@ def untyped(names: tuple[str, ...], owner: Parsed, problem: Problem, search: Sea
     ]
     arguments = [*owner.tree.args.args, *owner.tree.args.kwonlyargs]
     places = [owner.place_of(item, "the parameter") for item in arguments if item.arg in names]
-    default = "default value" in problem.message or not problem.located.places
+    default = problem.says("default-value") is not None or not problem.located.places
     return Told(
         "; ".join(parts),
         ("parameter", owner.key, names),
@@ -89,7 +83,7 @@ def untyped(names: tuple[str, ...], owner: Parsed, problem: Problem, search: Sea
     )
 
 
-def variadic(match: re.Match[str], problem: Problem, search: Search) -> Told:
+def variadic(complaint: Complaint, problem: Problem, search: Search) -> Told:
     function = problem.function
     if function is None:
         return Told("a function with `*args` or `**kwargs` cannot be compiled: name its parameters")
@@ -124,20 +118,20 @@ def _own_place(function: Parsed, node: ast.AST, search: Search) -> Place | None:
     return function.place_of(node) if search.users(function.path) else None
 
 
-def no_variant(match: re.Match[str], problem: Problem, search: Search) -> Told:
+def no_variant(complaint: Complaint, problem: Problem, search: Search) -> Told:
     """No overload of an operator takes the arguments."""
-    found = list(dict.fromkeys(readable(item) for item in re.findall(r"instead found type '([^']*)'", problem.message)))
+    found = list(dict.fromkeys(complaint.names("got")))
     called = problem.whole.func if isinstance(problem.whole, ast.Call) else None
     subject = short(ast.unparse(called)) if called is not None else code_of(problem)
-    unknown = re.findall(r"Unknown keyword argument '(\w+)'", problem.message)
+    unknown = complaint.names("unknown")
     if unknown and not found:
         facts = {"callee": subject, "argument": unknown[0]}
         return Told(f"`{subject}` has no argument `{unknown[0]}` in TorchScript", kind="argument-unknown", facts=facts)
-    wanted = re.findall(r"type '([^']*)' for argument '(\w+)' but instead found type '([^']*)'", problem.message)
-    arguments = {(argument, readable(got)) for _, argument, got in wanted}
+    wanted = list(zip(complaint.names("expected"), complaint.names("arguments"), complaint.names("got")))
+    arguments = {(argument, got) for _, argument, got in wanted}
     if isinstance(problem.whole, ast.Call) and len(arguments) == 1 and "None" not in found:
         ((argument, got),) = arguments
-        kinds = list(dict.fromkeys(readable(item) for item, _, _ in wanted))
+        kinds = list(dict.fromkeys(item for item, _, _ in wanted))
         takes = " or ".join(f"`{item}`" for item in kinds[:3])
         floats = ": write it as a float, as in `2.0`" if got == "int" and any("float" in item for item in kinds) else ""
         seen = difference(problem, search)
@@ -177,18 +171,15 @@ def difference(problem: Problem, search: Search) -> str:
     return f" (here {', '.join(parts)})" if parts else ""
 
 
-def schema(match: re.Match[str], problem: Problem, search: Search) -> Told:
-    expected, argument, got = (readable(match.group(name)) for name in ("expected", "argument", "got"))
-    callee = re.findall(r"^\s*(?:aten::|prim::)?(\w+)(?:\.\w+)?\(", problem.message, re.MULTILINE)
-    name = callee[-1] if callee else code_of(problem)
+def schema(complaint: Complaint, problem: Problem, search: Search) -> Told:
+    expected, argument, got = (complaint.name(fact) for fact in ("expected", "argument", "got"))
+    name = complaint.name("callee") or code_of(problem)
     hint = ""
     if got == f"Optional[{expected}]":
         hint = ": check that it `is not None` before, on a local name"
     elif expected in ("float", "Optional[float]") and got == "int":
         hint = ": make it a float, as in `1.0`"
-    elif "(inferred)" in match.group("expected") and re.match(
-        r"(int|float|bool|str)$|(Optional|List|Dict|Tuple)\[", got
-    ):
+    elif complaint.facts.get("inferred") and re.match(r"(int|float|bool|str)$|(Optional|List|Dict|Tuple)\[", got):
         hint = f": annotate `{argument}: {got}` where `{name}` is defined"
     elif expected.startswith("List[") and got.startswith("Tuple["):
         hint = f": every item of it must be {article(expected[5:-1])}"
@@ -198,9 +189,9 @@ def schema(match: re.Match[str], problem: Problem, search: Search) -> Told:
     )
 
 
-def failed_attribute(match: re.Match[str], problem: Problem, search: Search) -> Told:
-    attribute, kind = match.group("attribute"), match.group("type")
-    cause = ("attribute", match.group("owner"), attribute)
+def failed_attribute(complaint: Complaint, problem: Problem, search: Search) -> Told:
+    attribute, kind = complaint.name("attribute"), complaint.name("type")
+    cause = ("attribute", complaint.name("owner"), attribute)
     hints = {
         "list": "make it an `nn.ModuleList` if it holds modules, else annotate the attribute in the class",
         "dict": "make it an `nn.ModuleDict` if it holds modules, else annotate the attribute in the class",
@@ -211,27 +202,25 @@ def failed_attribute(match: re.Match[str], problem: Problem, search: Search) -> 
         "method": "call it by the name of its class, or move its use to a `@torch.jit.ignore` method",
     }
     hint = hints.get(kind, "keep a value that TorchScript has, or move its use to a `@torch.jit.ignore` method")
-    empty = " (empty, so the type of its items is unknown)" if "empty" in problem.message.lower() else ""
+    empty = " (empty, so the type of its items is unknown)" if complaint.facts.get("empty") else ""
     words = f"`self.{attribute}` is a Python `{kind}`{empty}, which TorchScript cannot hold: {hint}"
     return Told(words, cause, facts={"empty": int(bool(empty))})
 
 
-def function_attribute(match: re.Match[str], problem: Problem, search: Search) -> Told:
-    attribute = match.group("attribute")
-    cause = ("attribute", match.group("owner"), attribute)
-    if "single top-level function" in problem.text or "<lambda>" in problem.text:
+def function_attribute(complaint: Complaint, problem: Problem, search: Search) -> Told:
+    attribute = complaint.name("attribute")
+    cause = ("attribute", complaint.name("owner"), attribute)
+    if complaint.facts.get("is_lambda"):
         return Told(
             f"`self.{attribute}` is a lambda, which cannot be compiled: make it a named function or an `nn.Module`",
             cause,
             kind="attribute-lambda",
         )
-    inner = problem.message.split("reproduced here:", 1)[-1].strip().split("\n")[0]
-    said = readable(inner).rstrip(":).")
-    return Told(f"`self.{attribute}` is a function that cannot be compiled: {said}", cause, facts={"said": said})
+    return Told(f"`self.{attribute}` is a function that cannot be compiled: {complaint.name('inner')}", cause)
 
 
-def no_attribute(match: re.Match[str], problem: Problem, search: Search) -> Told:
-    kind, attribute = readable(match.group("type")), match.group("attribute")
+def no_attribute(complaint: Complaint, problem: Problem, search: Search) -> Told:
+    kind, attribute = complaint.name("type"), complaint.name("attribute")
     if "super(" in problem.code:
         return _super(problem)
     hint = _WITHOUT.get(attribute, "")
@@ -279,7 +268,7 @@ _WITHOUT = {
 }
 
 
-def not_callable(match: re.Match[str], problem: Problem, search: Search) -> Told:
+def not_callable(complaint: Complaint, problem: Problem, search: Search) -> Told:
     code = code_of(problem)
     called = ast.unparse(problem.whole.func) if isinstance(problem.whole, ast.Call) else code
     arguments = problem.function.tree.args.args if problem.function is not None else []
@@ -290,20 +279,20 @@ def not_callable(match: re.Match[str], problem: Problem, search: Search) -> Told
             kind="callable-parameter",
             facts={"parameter": called},
         )
-    words = f"`{short(called)}` is {article(readable(match.group('type')))} to TorchScript, which it cannot call"
+    words = f"`{short(called)}` is {article(complaint.name('type'))} to TorchScript, which it cannot call"
     return Told(words, facts={"callee": short(called)})
 
 
-def undefined(match: re.Match[str], problem: Problem, search: Search) -> Told:
-    name = match.group("name")
+def undefined(complaint: Complaint, problem: Problem, search: Search) -> Told:
+    name = complaint.name("name")
     if problem.function is not None and name in edits.stored_names(problem.function.tree):
         words = f"`{name}` may have no value here: give it one before the branch or loop that sets it"
         return Told(words, kind="name-maybe-undefined")
     return Told(f"`{name}` means nothing to TorchScript: it cannot be compiled or is no value")
 
 
-def missing_attribute(match: re.Match[str], problem: Problem, search: Search) -> Told:
-    owner, attribute = match.group("owner"), match.group("attribute")
+def missing_attribute(complaint: Complaint, problem: Problem, search: Search) -> Told:
+    owner, attribute = complaint.name("owner"), complaint.name("attribute")
     module = problem.module
     if (
         module is not None
@@ -357,8 +346,15 @@ def _sets(function: Parsed, attribute: str) -> bool:
     )
 
 
-def first_set(match: re.Match[str], problem: Problem, search: Search) -> Told:
-    return _first_set(match.group("name"), problem.function.tree.name if problem.function is not None else "forward")
+def no_type(complaint: Complaint, problem: Problem, search: Search) -> Told:
+    name = complaint.name("name") or code_of(problem)
+    return Told(f"`{name}` is no type to TorchScript: use plain types such as `Tensor`", facts={"name": name})
+
+
+def first_set(complaint: Complaint, problem: Problem, search: Search) -> Told:
+    return _first_set(
+        complaint.name("attribute"), problem.function.tree.name if problem.function is not None else "forward"
+    )
 
 
 def _first_set(attribute: str, function: str) -> Told:
@@ -371,15 +367,15 @@ def _first_set(attribute: str, function: str) -> Told:
     )
 
 
-def attribute_set(match: re.Match[str], problem: Problem, search: Search) -> Told:
-    name, kind = match.group("name"), readable(match.group("type"))
+def attribute_set(complaint: Complaint, problem: Problem, search: Search) -> Told:
+    name, kind = complaint.name("attribute"), complaint.name("type")
     instead = {"requires_grad": "`requires_grad_()`", "data": "`copy_`"}.get(
         name, "an in-place operation such as `copy_`"
     )
     return Told(f"`{name}` of {article(kind)} cannot be set in TorchScript: use {instead}")
 
 
-def class_as_value(match: re.Match[str], problem: Problem, search: Search) -> Told:
+def class_as_value(complaint: Complaint, problem: Problem, search: Search) -> Told:
     call = edits.parents(problem.function.tree).get(problem.node) if problem.function and problem.node else None
     if isinstance(call, ast.Call) and edits.called_name(call) == "super":
         return _super(problem)
@@ -388,14 +384,14 @@ def class_as_value(match: re.Match[str], problem: Problem, search: Search) -> To
     return Told(words, facts={"code": code})
 
 
-def reassigned(match: re.Match[str], problem: Problem, search: Search) -> Told:
-    name, first, second = match.group("name"), readable(match.group("first")), readable(match.group("second"))
+def reassigned(complaint: Complaint, problem: Problem, search: Search) -> Told:
+    name, first, second = (complaint.name(fact) for fact in ("name", "first", "second"))
     hint = "let it begin as a float, as in `0.0`" if (first, second) == ("int", "float") else "use another name"
     return Told(f"`{name}` was `{first}` and becomes `{second}`: {hint}")
 
 
-def no_value(match: re.Match[str], problem: Problem, search: Search) -> Told:
-    kind, code = match.group("type"), code_of(problem)
+def no_value(complaint: Complaint, problem: Problem, search: Search) -> Told:
+    kind, code = complaint.name("type"), code_of(problem)
     if "Construct" in kind:
         words = f"a type such as `{code}` is no value in TorchScript: test for it with `isinstance`"
         return Told(words, kind="class-as-value", facts={"code": code})
@@ -413,7 +409,7 @@ def no_value(match: re.Match[str], problem: Problem, search: Search) -> Told:
     )
 
 
-def mutable_default(match: re.Match[str], problem: Problem, search: Search) -> Told:
+def mutable_default(complaint: Complaint, problem: Problem, search: Search) -> Told:
     words = "a list or dict cannot be a default in TorchScript: take None and make it in the body"
     function = problem.function
     if function is None:
@@ -427,8 +423,8 @@ def mutable_default(match: re.Match[str], problem: Problem, search: Search) -> T
 _MUTABLE = (ast.List, ast.Dict, ast.Set, ast.Call, ast.ListComp, ast.DictComp, ast.SetComp)
 
 
-def hook(match: re.Match[str], problem: Problem, search: Search) -> Told:
-    kind, name, module = match.group("which").lower(), match.group("name"), match.group("module")
+def hook(complaint: Complaint, problem: Problem, search: Search) -> Told:
+    kind, name, module = complaint.name("which").lower(), complaint.name("name"), complaint.name("module")
     made = next((item for item in search.sources.functions.values() if item.tree.name == name), None)
     result = ", output: Tensor" if kind == "hook" else ""
     return Told(
@@ -439,8 +435,8 @@ def hook(match: re.Match[str], problem: Problem, search: Search) -> Told:
     )
 
 
-def lambda_hook(match: re.Match[str], problem: Problem, search: Search) -> Told:
-    path, line = match.group("path"), int(match.group("line"))
+def lambda_hook(complaint: Complaint, problem: Problem, search: Search) -> Told:
+    path, line = complaint.name("path"), complaint.number("line") or 1
     place = Place(path, line, None, line, None) if search.users(path) else None
     return Told(
         "a hook that is a lambda cannot be compiled: make it a named function with annotations",
@@ -457,7 +453,7 @@ def static_forward(problem: Problem, search: Search) -> Told | None:
         if function.tree.name != "forward" or "staticmethod" not in names or not search.users(function.path):
             continue
         owner = getattr(function.function, "__qualname__", "").split(".")[-2:][0]
-        called = re.match(rf"\s*forward\([\w.]*\b{owner} ", readable(problem.message)) is not None
+        called = compiler.called_forward(problem.message) == owner
         if problem.function is function or called:
             return Told(
                 f"`forward` of `{owner}` is a static method, whose first parameter TorchScript takes for the module: "

@@ -24,35 +24,20 @@ import torch
 from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.script import freezes, locate, observe, randomness
-from ts_shape_server.agent.script.finding import Facts, finding
+from ts_shape_server.agent.script.finding import Facts, finding, first_line
+from ts_shape_server.agent.torch_says import tracer
 
 _PLUMBING = ("_tensor.py", "warnings.py", "overrides.py", __file__)
 _LAYERS = os.path.dirname(torch.nn.__file__)
-_CONSTANT = "registered as constants"
-_WORDS = (
-    (
-        "trace-branch",
-        r"to a Python boolean",
-        "tracing keeps the branch that the example takes: this condition depends on a Tensor's values",
-    ),
-    ("trace-number", r"to a Python (?:integer|index)", "tracing freezes this number at the example's value"),
-    ("trace-number", r"to a Python (?:float|number)", "tracing freezes this number at the example's value"),
-    (
-        "trace-leaves-graph",
-        r"to a (?:NumPy array|Python list)",
-        "tracing freezes these values at the example's: they leave the graph",
-    ),
-    ("trace-constant", _CONSTANT, "tracing freezes this Tensor as a constant of the example's values"),
-    ("trace-loop", r"Iterating over a tensor", "tracing unrolls this loop to the example's length"),
-    ("trace-length", r"Using len to get tensor shape", "tracing freezes this length at the example's: use `.shape[0]`"),
-    (
-        "trace-shared-memory",
-        r"live references to the data region",
-        "tracing an in-place write to memory that is shared may lose it",
-    ),
-)
-
-
+_WORDS = {
+    "trace-branch": "tracing keeps the branch that the example takes: this condition depends on a Tensor's values",
+    "trace-number": "tracing freezes this number at the example's value",
+    "trace-leaves-graph": "tracing freezes these values at the example's: they leave the graph",
+    "trace-constant": "tracing freezes this Tensor as a constant of the example's values",
+    "trace-loop": "tracing unrolls this loop to the example's length",
+    "trace-length": "tracing freezes this length at the example's: use `.shape[0]`",
+    "trace-shared-memory": "tracing an in-place write to memory that is shared may lose it",
+}
 _OF_SIZES = {"trace-branch": "tracing keeps the branch that the example takes: this condition depends on a size"}
 _SIZE = re.compile(r"\.shape\b|\.size\(|\.numel\(|\blen\(")
 """What of an expression tells that it is about sizes, which are Tensors while a module is traced."""
@@ -281,10 +266,9 @@ def _raised_at(error: Exception) -> dict[str, Any] | None:
 
 def _why(error: Exception) -> str:
     """The error in a line; values that it prints are left out."""
-    first = next((line.strip() for line in str(error).split("\n") if line.strip()), type(error).__name__)
-    if "Tracer cannot infer type of" in first:
+    if tracer.cannot_type(str(error)):
         return "it takes and gives Tensors and containers of one type; a value here is something else"
-    return first[:200]
+    return first_line(error)[:200]
 
 
 def _untraceable(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
@@ -304,10 +288,8 @@ def _noted(text: str, frame: FrameType | None) -> Iterator[_Noted]:
     inner = None if inner is frame else inner
     if frame is None or _guards_an_error(inner or frame) or _guards_an_error(frame):
         return
-    kind, words = next(
-        ((kind, sentence) for kind, pattern, sentence in _WORDS if re.search(pattern, text)),
-        ("trace-unrecognised", text.split(". ")[0]),
-    )
+    kind = tracer.warning(text)
+    words = _WORDS.get(kind) or text.split(". ")[0]
     place = locate.json_location(locate.expression(frame.f_code, frame.f_lasti, frame.f_lineno))
     source = _source(place)
     if _OWN_LENGTH.fullmatch(source) or _LITERAL.fullmatch(source):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import random
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -22,6 +21,7 @@ from ts_shape_server.agent.script.problem import Search, default_of
 from ts_shape_server.agent.script.session import Session
 from ts_shape_server.agent.script.sources import Parsed
 from ts_shape_server.agent.script.types import Type
+from ts_shape_server.agent.torch_says import compiler as torch_says
 
 
 def collect(session: Session, search: Search, scripted: Any, name: dict[str, Any]) -> list[dict[str, Any]]:
@@ -138,13 +138,13 @@ def _repeatable(session: Session, second: bool, expected: Any) -> bool:
 _REASONS = (
     (
         "raises-parametrization",
-        r"Parametrization is not working with scripting",
+        "parametrization-active",
         "TorchScript runs no parametrizations: take them out before, with "
         "`torch.nn.utils.parametrize.remove_parametrizations`",
     ),
     (
         "raises-mixed-numbers",
-        r"expected Float, Complex, Int, or Bool",
+        "mixed-numbers",
         "a list of numbers of several types becomes no Tensor: make all floats",
     ),
 )
@@ -152,12 +152,17 @@ _REASONS = (
 
 def _untyped_input(text: str, search: Search, where: str) -> dict[str, Any] | None:
     """A parameter of `forward` without annotation that gets something else than a Tensor."""
-    found = re.search(r"Expected a value of type '(.*?)' for argument '(\w+)' but instead found type '(.*?)'", text)
+    found = torch_says.complaint(text, "argument-type")
     functions = [item for item in search.sources.functions.values() if item.tree.name == "forward"] if found else []
     for function in functions:
         seen = search.seen_of(function)
         for argument in function.tree.args.args:
-            if found is None or argument.arg != found.group(2) or seen is None or not search.users(function.path):
+            if (
+                found is None
+                or argument.arg != found.name("argument")
+                or seen is None
+                or not search.users(function.path)
+            ):
                 continue
             kind = seen.parameters.get(argument.arg)
             if kind is None or not kind.representable or argument.annotation is not None:
@@ -178,10 +183,10 @@ def _raises(error: Exception, search: Search, where: str, name: dict[str, Any]) 
         return untyped
     located = locate.read(str(error))
     place: Place | None = next((item for item in reversed(located.places) if search.users(item.path)), None)
-    lines = [line.strip() for line in str(error).strip().split("\n") if line.strip()]
-    said = lines[-1].split(": ", 1)[-1] if lines else type(error).__name__
+    said = torch_says.last_line(str(error)) or type(error).__name__
     kind, said = next(
-        ((kind, words) for kind, pattern, words in _REASONS if re.search(pattern, str(error))), ("raises", said)
+        ((kind, words) for kind, asked, words in _REASONS if torch_says.raised(str(error), asked)),
+        ("raises", said),
     )
     location = locate.json_location(place) if place is not None else name
     message = f"it scripts, but raises on {where} where eager runs: {said[:200]}"

@@ -12,7 +12,7 @@ from typing import Any
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.script import examination, sameness
-from ts_shape_server.agent.script.finding import identities, identity
+from ts_shape_server.agent.script.finding import identities, identity, one_line
 from ts_shape_server.agent.script.session import Session
 
 
@@ -32,7 +32,7 @@ def trial(original: Run, candidate: Run, context: Context, known: Mapping[str, A
     except sameness.NotCompared as error:
         return {"ok": False, "reason": str(error), "torchscript": None, "compared": False}
     except Exception as error:
-        return {"ok": False, "reason": f"the changed module does not run: {_one_line(error)}", "torchscript": None}
+        return {"ok": False, "reason": f"the changed module does not run: {one_line(error)}", "torchscript": None}
     if reason:
         return {"ok": False, "reason": reason, "torchscript": None}
     found = examination.examined(after, tracing=False)
@@ -67,8 +67,3 @@ def _better(known: Mapping[str, Any] | None, found: Mapping[str, Any]) -> str:
     if sum(now.values()) >= sum(was.values()):
         return f"the change takes no failure away: {next(iter(messages.values()), '')}"
     return ""
-
-
-def _one_line(error: BaseException) -> str:
-    first = next((line.strip() for line in str(error).split("\n") if line.strip()), "")
-    return f"{type(error).__name__}: {first}"[:200] if first else type(error).__name__

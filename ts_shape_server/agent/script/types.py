@@ -196,7 +196,7 @@ def parse(text: str) -> Type:
         name = {"list": "List", "dict": "Dict", "tuple": "Tuple"}.get(match.group(1), match.group(1))
         expected = {"List": 1, "Optional": 1, "Dict": 2}.get(name, len(items))
         return Type(name, items) if name in _CONTAINERS and len(items) == expected else OPAQUE
-    if text == "NoneType":
+    if text in ("NoneType", "None"):
         return NONE
     return Type(text) if text in _PYTHON else OPAQUE
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import replace
@@ -89,25 +88,26 @@ def mend(problem: Problem, module: nn.Module, search: Search) -> bool:
     """Take out of the instances, or of what torch sees of a function, what no edit of a source can: whether there was
     such a thing.
     """
-    if "Mutable default parameters" in problem.message and problem.function is not None:
+    if problem.refused("mutable-default") and problem.function is not None:
         known = problem.function.key in search.sources.bare
         search.sources.bare.add(problem.function.key)
         return not known
-    hook = re.fullmatch(r"'(\w+)' object has no attribute '__name__'", problem.message)
-    constant = re.match(r"'[^']*' object in attribute '(\w+)\.(\w+)' is not a valid constant", problem.message)
+    said = problem.complaint
+    hook = said.name("name") if said is not None and said.kind == "hook-class" else ""
+    constant = said if said is not None and said.kind == "constant-unsupported" else None
     mended = False
     for part in module.modules():
         if hook:
             for hooks in (part._forward_hooks, part._forward_pre_hooks):
-                for key in [key for key, value in hooks.items() if type(value).__name__ == hook.group(1)]:
+                for key in [key for key, value in hooks.items() if type(value).__name__ == hook]:
                     del hooks[key]
                     mended = True
-        elif constant and type(part).__name__ == constant.group(1):
-            value = getattr(part, constant.group(2), None)
+        elif constant and type(part).__name__ == constant.name("owner"):
+            value = getattr(part, constant.name("attribute"), None)
             items = getattr(value, "tolist", None)
             plain = items() if callable(items) else _plain_items(value)
             if plain is not None:
-                setattr(part, constant.group(2), plain)
+                setattr(part, constant.name("attribute"), plain)
                 mended = True
     return mended
 

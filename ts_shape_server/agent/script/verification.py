@@ -11,6 +11,7 @@ import torch
 from ts_shape_server.agent import runs
 from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.script import archive
+from ts_shape_server.agent.script.finding import one_line
 
 
 def verify(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,7 +23,7 @@ def verify(job: Mapping[str, Any]) -> dict[str, Any]:
             module = archive.load(job["archive"])
             calls = archive.load_calls(job["expected"])
         except Exception as error:
-            return {**result, "reason": f"the archive does not load in a fresh process: {_one_line(error)}"}
+            return {**result, "reason": f"the archive does not load in a fresh process: {one_line(error)}"}
         for number, call in enumerate(calls):
             where = "a second size" if number else "the example"
             runs.seed()
@@ -30,16 +31,10 @@ def verify(job: Mapping[str, Any]) -> dict[str, Any]:
                 with torch.no_grad():
                     actual = module(*call["args"], **call["kwargs"])
             except Exception as error:
-                return {**result, "reason": f"the loaded module raises on {where}: {_one_line(error)}"}
+                return {**result, "reason": f"the loaded module raises on {where}: {one_line(error)}"}
             difference = compare(call["expected"], archive.plain(actual))
             result["largest_difference"] = max(result["largest_difference"], difference.largest)
             if not difference.agree:
                 return {**result, "reason": f"the loaded module differs from eager on {where}: {difference.reason}"}
             result["sizes"] += 1
     return {**result, "ok": True}
-
-
-def _one_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).split("\n") if line.strip()]
-    said = lines[-1] if lines and "TorchScript" in lines[0] else (lines[0] if lines else "")
-    return f"{type(error).__name__}: {said}"[:300]

@@ -1,16 +1,15 @@
-"""Torch's messages in words a person can act on: looks them up in the catalogue.
+"""Torch's complaints in words a person can act on: looks them up in the catalogue.
 
 It knows neither places nor edits.
 """
 
 from __future__ import annotations
 
-import re
 import string
 from dataclasses import replace
 
 from ts_shape_server.agent.script import sentences
-from ts_shape_server.agent.script.catalogue import TABLE, Row
+from ts_shape_server.agent.script.catalogue import TABLE
 from ts_shape_server.agent.script.problem import Problem, Search
 from ts_shape_server.agent.script.sentences import Told
 from ts_shape_server.agent.script.sources import Parsed
@@ -27,31 +26,23 @@ def tell(problem: Problem, search: Search, repaired: tuple[str, ...] = (), owner
 
 
 def _told(problem: Problem, search: Search) -> Told:
-    found = _row(problem)
-    if found is None:
+    complaint = problem.complaint
+    row = TABLE.get(complaint.kind) if complaint is not None else None
+    if complaint is None or row is None:
         return sentences.plain(problem)
-    row, match = found
-    groups = {name: sentences.readable(text) for name, text in match.groupdict().items() if text is not None}
+    texts = {name: value for name, value in complaint.facts.items() if isinstance(value, str)}
     if not isinstance(row.sentence, str):
-        told = row.sentence(match, problem, search)
-        return replace(told, kind=told.kind or row.kind, facts={**groups, **told.facts})
+        told = row.sentence(complaint, problem, search)
+        return replace(told, kind=told.kind or complaint.kind, facts={**texts, **told.facts})
     function = problem.function.tree.name if problem.function is not None else "forward"
-    words = {"code": sentences.code_of(problem), "function": function, **dict.fromkeys(match.groupdict(), ""), **groups}
+    words = {"code": sentences.code_of(problem), "function": function, **texts}
     message = row.sentence.format(**words)
     message = message.replace("``", "a call here" if function == "forward" else f"a call in `{function}`")
-    named = {name: words[name] for _, name, _, _ in string.Formatter().parse(row.sentence) if name in words}
-    return Told(message, kind=row.kind, facts={**named, **groups})
+    used = {name: words[name] for _, name, _, _ in string.Formatter().parse(row.sentence) if name}
+    return Told(message, kind=complaint.kind, facts={**texts, **used})
 
 
 def independent(problem: Problem) -> bool:
-    """Whether a message is a reason of its own, whatever values the expression reads."""
-    found = _row(problem)
-    return found is not None and found[0].independent
-
-
-def _row(problem: Problem) -> tuple[Row, re.Match[str]] | None:
-    for row in TABLE:
-        match = row.pattern.search(problem.message)
-        if match:
-            return row, match
-    return None
+    """Whether a refusal is a reason of its own, whatever values the expression reads."""
+    row = TABLE.get(problem.complaint.kind) if problem.complaint is not None else None
+    return row is not None and row.independent
