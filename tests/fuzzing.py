@@ -16,11 +16,13 @@ from ts_shape_server.analysis import names
 from ts_shape_server.analysis.edits import annotate
 from ts_shape_server.analysis.modules import find_classes, module_classes
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.contract import schema, wire
+from ts_shape_server.contract.jobs import read_claim, read_message
+from ts_shape_server.contract.report import Annotation
+from ts_shape_server.contract.schema import ContractError
 from ts_shape_server.features.known import Known
 from ts_shape_server.features.page import page
 from ts_shape_server.features.words import flow
-from ts_shape_server.model import Annotation, Report
-from ts_shape_server.probing import wire
 from ts_shape_server.settings import from_pyproject, parse
 
 
@@ -31,8 +33,8 @@ def messages(data: bytes) -> None:
     try:
         for part in (data[:cut], data[cut:]):
             for message in decoder.feed(part):
-                wire.validate_message(message)
-    except wire.WireError:
+                read_message(message)
+    except ContractError:
         pass
     claims(data)
 
@@ -40,12 +42,11 @@ def messages(data: bytes) -> None:
 def claims(data: bytes) -> None:
     """Bytes of a child: a claim, the report in it, and what a person is shown of it."""
     try:
-        claim = wire.validate_claim(data.decode("utf-8", "replace"))
-    except wire.WireError:
+        report = read_claim(data.decode("utf-8", "replace")).report
+    except ContractError:
         return
-    if "report" in claim:
-        report = Report.from_json(claim["report"])
-        json.dumps(report.to_json(), allow_nan=False)
+    if report is not None:
+        json.dumps(schema.write(report), allow_nan=False)
         page(Known(report.name, report, fresh=True))
         flow(report)
 

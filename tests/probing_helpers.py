@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ts_shape_server.model import Report
+from ts_shape_server.contract.report import Report
 from ts_shape_server.probing.agents import Limits
 from ts_shape_server.probing.service import ClassRequest, FileRequest, Options, ProbeService
 

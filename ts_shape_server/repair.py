@@ -18,7 +18,8 @@ from ts_shape_server.analysis.modules import find_classes
 from ts_shape_server.analysis.rewrites import LEAVES, Rewrite, Situation, proposals
 from ts_shape_server.analysis.syntax import parses
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.model import Failure, Range, Report, TextEdit, TorchScript
+from ts_shape_server.contract.places import Range, TextEdit
+from ts_shape_server.contract.report import Failure, Report, TorchScript
 from ts_shape_server.probing.requests import Trial
 
 Attempt = Callable[[str], Awaitable[Trial]]

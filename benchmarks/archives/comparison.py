@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from ts_shape_server.model import Report, Symbol, ValueSpec
+from ts_shape_server.contract.report import Report, Symbol, ValueSpec
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 

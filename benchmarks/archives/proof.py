@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.parity import claims, draws
-from ts_shape_server.model import Report
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.report import Report
 
 Call = list[Any]
 """The inputs of one call in their order, each in the contract's nested form."""
@@ -27,7 +28,7 @@ def calls(archive: Report, source: Report) -> list[Call]:
     found: list[Call] = []
     try:
         for report in (archive, source):
-            claim = claims.read(report.to_json())
+            claim = claims.read(schema.write(report))
             found += [list(claim.inputs(draw).values()) for draw in (claim.base, *draws.allowed(claim))]
             found += [list(item.inputs.values()) for item in draws.breaks(claim) if item.kind not in _OF_VALUES]
     except claims.Unreadable:
@@ -40,7 +41,7 @@ def own_difference(archive: Report, source: Report, made: Sequence[tuple[Call, M
 
     `made` has, beside each call, what came of it on the sides ``archive`` and ``class``.
     """
-    by_side = {"archive": claims.read(archive.to_json()), "class": claims.read(source.to_json())}
+    by_side = {"archive": claims.read(schema.write(archive)), "class": claims.read(schema.write(source))}
     told = [(call, sides) for call, sides in made if not any(side["limited"] for side in sides.values())]
     for call, sides in told:
         if not all(_as_claimed(by_side[name], call, side) for name, side in sides.items()):

@@ -19,7 +19,8 @@ from typing import Any
 from benchmarks.archives import proof
 from benchmarks.archives.comparison import difference
 from benchmarks.archives.saving import METHODS
-from ts_shape_server.model import Report
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.report import Report
 from ts_shape_server.probing.service import Inspection, ProbeService
 from ts_shape_server.settings import parse
 from ts_shape_server.workspace import options
@@ -117,7 +118,7 @@ def _asked(record: Record, source: Record) -> list[proof.Call]:
     """What to call both sides with; nothing where they are equal, or cannot be compared."""
     if record["report"] is None:
         return []
-    archive, wanted = Report.from_json(record["report"]), Report.from_json(source["report"])
+    archive, wanted = schema.read(Report, record["report"]), schema.read(Report, source["report"])
     if archive.status != "ok" or wanted.status != "ok" or not difference(archive, wanted):
         return []
     return proof.calls(archive, wanted)
@@ -133,6 +134,6 @@ async def _inspected(service: ProbeService, name: str, method: str, made: Any) -
     return {
         **record,
         "message": found.message,
-        "report": None if report is None else report.to_json(),
+        "report": None if report is None else schema.write(report),
         "core_seconds": 0.0 if report is None else report.core_ms / 1000,
     }

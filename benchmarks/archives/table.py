@@ -13,24 +13,27 @@ from benchmarks.archives.comparison import difference
 from benchmarks.archives.runner import Record
 from benchmarks.archives.saving import METHODS
 from benchmarks.recording import Figure
-from ts_shape_server.model import Report
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.report import Report
 
 
 def verdict(record: Record, source: Record) -> str:
     """How the archive's report differs from that of the class; empty where the two are equal."""
     if record["report"] is None:
         return f"nothing is told: {record['message']}"
-    report = Report.from_json(record["report"])
+    report = schema.read(Report, record["report"])
     if report.status != "ok" and report.reason is not None:
         return f"the archive is {report.status}: {report.reason.message}"
-    return difference(report, Report.from_json(source["report"]))
+    return difference(report, schema.read(Report, source["report"]))
 
 
 def own_difference(record: Record, source: Record) -> str:
     """How the archive itself differs from its class, shown by the calls in the record; empty where it is not."""
     if not record.get("calls"):
         return ""
-    return proof.own_difference(Report.from_json(record["report"]), Report.from_json(source["report"]), record["calls"])
+    return proof.own_difference(
+        schema.read(Report, record["report"]), schema.read(Report, source["report"]), record["calls"]
+    )
 
 
 def line(record: Record, source: Record) -> str:

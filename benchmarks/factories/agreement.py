@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ts_shape_server.model import Report
+from ts_shape_server.contract.report import Report
 
 BATCHES = (1, 4)
 """An input is documented for one image as for several."""

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.factories.agreement import disagreement
-from ts_shape_server.model import Report
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.report import Report
 from ts_shape_server.probing.service import ProbeService
 from ts_shape_server.settings import parse
 from ts_shape_server.workspace import Workspace, options
@@ -60,7 +61,7 @@ def records(out: Path) -> dict[str, Record]:
 
 def verdict(record: Record) -> str:
     """Why the documented input is outside the claim, empty where it is inside."""
-    return disagreement(Report.from_json(record["report"]), record["documented"])
+    return disagreement(schema.read(Report, record["report"]), record["documented"])
 
 
 async def run(
@@ -127,7 +128,7 @@ async def _file(
             record = {
                 "name": group[number]["name"],
                 "documented": group[number]["sizes"],
-                "report": plain.to_json(),
+                "report": schema.write(plain),
                 "core_seconds": report.core_ms / 1000,
                 "first": number == 0,
             }

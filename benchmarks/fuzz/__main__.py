@@ -29,7 +29,7 @@ def seeds() -> list[bytes]:
     """Where mutation starts: documents of the tests, words of what crosses a border, messages."""
     import fuzzing
 
-    from ts_shape_server.probing import wire
+    from ts_shape_server.contract import wire
 
     texts = [text for make in fuzzing.HOSTILE.values() if len(text := make()) < 5000]
     found = [text.encode("utf-8", "surrogatepass") for text in texts]

@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.parity import corpus, records
-from ts_shape_server.model import Report
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.report import Report
 from ts_shape_server.probing.service import ProbeService
 from ts_shape_server.settings import parse
 from ts_shape_server.workspace import Workspace, options
@@ -83,5 +84,5 @@ async def _file(service: ProbeService, source: corpus.Source, out: Path, most: i
 def _record(out: Path, file: str, report: Report) -> None:
     plain = replace(report, path=file, layers=(), variables=())
     records.append(
-        out, {"file": file, "class": report.name, "report": plain.to_json(), "core_seconds": report.core_ms / 1000}
+        out, {"file": file, "class": report.name, "report": schema.write(plain), "core_seconds": report.core_ms / 1000}
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ts_shape_server.model import Failure
+from ts_shape_server.contract.report import Failure
 
 _PLACE = re.compile(r'^\s*File "(?P<path>[^"\n]+)", line (?P<line>\d+).*$', re.MULTILINE)
 _ORDER = ("exact", "inside", "line", "other", "none")

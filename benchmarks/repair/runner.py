@@ -21,7 +21,8 @@ from typing import Any
 
 from benchmarks.parity import corpus, records
 from benchmarks.repair.located import first, place
-from ts_shape_server.model import Report
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.report import Report
 from ts_shape_server.workspace import Workspace
 
 _ROOT = Path(__file__).parents[2]
@@ -156,7 +157,7 @@ def _failures(report: dict[str, Any]) -> list[dict[str, Any]]:
 def _record(
     file: str, told: dict[str, Any], path: str, fixed: dict[str, Any], verdict: dict[str, Any]
 ) -> records.Record:
-    report = Report.from_json(told)
+    report = schema.read(Report, told)
     state = report.torchscript.script
     scripted = verdict.get("scripted", state.ok is True)
     scripts = verdict.get("scripts", state.ok is True if not verdict else False)

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 from probing_helpers import descendants
 
-from ts_shape_server.model import Report
-from ts_shape_server.probing import agents, process, wire
+from ts_shape_server.contract import wire
+from ts_shape_server.contract.report import Report
+from ts_shape_server.probing import agents, process
 from ts_shape_server.probing.agents import Agent, AgentError, Limits, State
 
 HEAD = "import torch\nfrom torch import nn\n"

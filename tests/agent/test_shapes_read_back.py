@@ -10,8 +10,9 @@ from probing_helpers import Prober
 
 from ts_shape_server.analysis.rewrites import Rewrite
 from ts_shape_server.analysis.written import ShapeWriter
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.report import Report
 from ts_shape_server.features.offers import Offer, told
-from ts_shape_server.model import Report
 from ts_shape_server.workspace import Snapshot, Workspace
 
 HEAD = "from typing import List\n\nimport torch\nfrom torch import Tensor, nn\n\n\n"
@@ -102,7 +103,7 @@ def check(prober: Prober, folder: Path, text: str, kind: str, lines: list[str], 
     assert not [line for line in lines if line not in changed.split("\n")], changed
     again, after = look(prober, folder, changed)
     offer = Offer("Net", rewrite, "runs" if kind in ("sizes", "constructor") else "read again")
-    assert told(offer, report, after), (report.to_json(), after.to_json())
+    assert told(offer, report, after), (schema.write(report), schema.write(after))
     sources = [*(item.source for item in after.inputs), *(item.source for _, item in after.init)]
     assert any(item.startswith(evidence) for item in sources), sources
     assert written(again, after, kind) is None

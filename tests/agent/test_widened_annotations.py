@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from probing_helpers import Prober
 
-from ts_shape_server.model import Report
+from ts_shape_server.contract.report import Report
 from ts_shape_server.workspace import Workspace
 
 CLASS = """import torch

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.model import Range, TextEdit
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.places import Range, TextEdit
 
 pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[2]
@@ -146,7 +147,7 @@ def test_json_tells_what_was_fixed_what_is_left_and_the_edits(tmp_path: Path) ->
     assert own["scripts"] == {"before": False, "after": True}
     assert (own["left"], own["left_to_python"], own["changes_interface"]) == ([], False, False)
     assert "Annotate `n` as int" in [item["title"] for item in own["fixed"]]
-    edits = [TextEdit(Range.from_json(item["range"]), item["text"]) for item in times["edits"]]
+    edits = [TextEdit(schema.read(Range, item["range"]), item["text"]) for item in times["edits"]]
     assert SourceText(SOURCE).apply(edits) == FIXED
     assert (times["written"], (tmp_path / "times.py").read_text()) == (False, SOURCE)
     written = fix(tmp_path, "times.py", "--json", "--write")

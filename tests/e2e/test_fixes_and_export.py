@@ -15,7 +15,7 @@ from editor import Editor, editor
 from lsprotocol import types
 
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.model import Range, TextEdit
+from ts_shape_server.contract.places import Range, TextEdit
 
 pytestmark = pytest.mark.timeout(300)
 START = Path(__file__).parents[1] / "workspaces" / "start"

@@ -96,7 +96,7 @@ FILES = (
     attack(
         "change this program",
         "landlock",
-        "import ts_shape_server.probing.wire as w; return open(w.__file__, 'a')",
+        "import ts_shape_server.contract.wire as w; return open(w.__file__, 'a')",
     ),
     attack("read attributes of a file outside", "seccomp", "return os.listxattr(SECRET)"),
     attack("see what is mounted", "landlock", "return open('/proc/self/mountinfo').read()"),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import weakened
 
-from ts_shape_server.model import Report
+from ts_shape_server.contract.report import Report
 from ts_shape_server.probing import store
 from ts_shape_server.probing.store import Entry, Store
 

@@ -18,6 +18,7 @@ from probing_helpers import Prober, descendants
 
 from ts_shape_server.agent import endings, guards, waiting
 from ts_shape_server.agent.sandbox import macos, policy, windows
+from ts_shape_server.contract.jobs import Hello
 from ts_shape_server.probing import process
 
 SPARES = "from ts_shape_server.agent.sandbox import policy\npolicy.needs_spares = lambda: True"
@@ -179,7 +180,7 @@ def test_an_agent_may_speak_over_its_standard_pipes(tmp_path: Path) -> None:
         return hello, made.code
 
     hello, code = asyncio.run(talk())
-    assert hello["type"] == "hello"
+    assert isinstance(hello, Hello)
     assert code == 0
 
 

@@ -16,8 +16,9 @@ from ts_shape_server.cli import tables
 from ts_shape_server.cli.commands import constructor, inputs
 from ts_shape_server.cli.formats import FORMATS
 from ts_shape_server.cli.runs import Problem, target
+from ts_shape_server.contract.places import Location, Range
+from ts_shape_server.contract.report import Report
 from ts_shape_server.features.diagnostics import Finding
-from ts_shape_server.model import Location, Range, Report
 
 FINDING = Finding(
     str(Path.cwd() / "a,b.py"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.model import Annotation, Attempt, Failure, Report, TorchScript
+from ts_shape_server.contract.report import Annotation, Attempt, Failure, Report, TorchScript
 from ts_shape_server.probing.requests import Trial
 from ts_shape_server.repair import combined, edits_between, harmless, reached, repair_file
 

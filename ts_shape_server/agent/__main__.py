@@ -1,6 +1,6 @@
 """The agent: a process in the user's interpreter that has torch imported and forks one sandboxed child per job.
 
-Launched by file path with two private descriptors. It exposes exactly this package's agent and `wire` to the
+Launched by file path with two private descriptors. It exposes exactly this package's agent and contract to the
 interpreter, and never puts their folder on `sys.path`. Single-threaded: it reads requests, relays a child's claims
 unread, keeps the deadline, and kills. When the request descriptor ends, it and its child end.
 """
@@ -16,7 +16,7 @@ import sys
 from typing import Any
 
 PACKAGE = "ts_shape_server"
-_EXPOSED = (PACKAGE, f"{PACKAGE}.probing", f"{PACKAGE}.probing.wire", f"{PACKAGE}.agent")
+_SHARED = (f"{PACKAGE}.agent", f"{PACKAGE}.contract")
 
 
 class ExactImporter:
@@ -26,7 +26,7 @@ class ExactImporter:
         self._root = root
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> importlib.machinery.ModuleSpec | None:
-        if name not in _EXPOSED and not name.startswith(f"{PACKAGE}.agent."):
+        if name != PACKAGE and ".".join(name.split(".")[:2]) not in _SHARED:
             return None
         place = os.path.join(self._root, *name.split(".")[1:])
         init = os.path.join(place, "__init__.py")

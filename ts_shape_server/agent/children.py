@@ -16,7 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from ts_shape_server.probing import wire
+from ts_shape_server.contract import wire
 
 _READY_SECONDS = 60.0
 

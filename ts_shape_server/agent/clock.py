@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-from ts_shape_server.probing import wire
+from ts_shape_server.contract import wire
 
 CONTENTION = wire.CONTENTION
 _SHORTEST = 0.001

@@ -17,7 +17,7 @@ from ts_shape_server.agent import endings, guards, ready
 from ts_shape_server.agent.children import Child, Forks, Source, Spares, command
 from ts_shape_server.agent.sandbox import policy
 from ts_shape_server.agent.waiting import Polling, Threads, Waiter
-from ts_shape_server.probing import wire
+from ts_shape_server.contract import wire
 
 _RECORDS = 20
 """So many records may come for each class: that it begins, that it is loaded, and reports, each more precise."""

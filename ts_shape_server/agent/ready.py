@@ -10,7 +10,7 @@ import os
 import sys
 from typing import Any
 
-from ts_shape_server.probing import wire
+from ts_shape_server.contract import wire
 
 MINIMUM_TORCH = (2, 2)
 MINIMUM_PYTHON = (3, 9)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ts_shape_server.agent import ready, standard
-from ts_shape_server.probing import wire
+from ts_shape_server.contract import wire
 
 _READY_SECONDS = 60.0
 

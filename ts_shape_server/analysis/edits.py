@@ -16,7 +16,8 @@ from ts_shape_server.analysis.signatures import Parameter, signature
 from ts_shape_server.analysis.spelling import Spelling
 from ts_shape_server.analysis.syntax import first_line, parses, statements
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.model import Annotation, Range, TextEdit
+from ts_shape_server.contract.places import Range, TextEdit
+from ts_shape_server.contract.report import Annotation
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 _EQUALS = re.compile(r"[ \t]*=(?!=)[ \t]*")

@@ -20,7 +20,8 @@ from ts_shape_server.analysis.modules import dotted, imports_everywhere, imports
 from ts_shape_server.analysis.program import Program, Site, Step, Way, enclosing_class, own_expressions
 from ts_shape_server.analysis.scopes import COMPREHENSIONS, last_part
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.model import Range
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.places import Range
 
 _TRACERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "trace": ("trace", ("example_inputs",)),
@@ -76,7 +77,7 @@ class CallEvidence:
             "setup": self.setup,
             "init": None if self.init is None else self.init.to_wire(),
             "inputs": None if self.inputs is None else self.inputs.to_wire(),
-            "range": None if self.range is None else self.range.to_json(),
+            "range": None if self.range is None else schema.write(self.range),
             "certain": self.certain,
             "cast": self.cast,
         }

@@ -17,7 +17,8 @@ from ts_shape_server.analysis.scopes import FUNCTIONS
 from ts_shape_server.analysis.spelling import Spelling
 from ts_shape_server.analysis.syntax import statements
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.model import Disagreement, Failure, Range, TextEdit
+from ts_shape_server.contract.places import Range, TextEdit
+from ts_shape_server.contract.report import Disagreement, Failure
 
 _TAKES = (
     (re.compile(r"(Linear|Bilinear)"), "in_features", 0),

@@ -18,7 +18,7 @@ from ts_shape_server.analysis.scopes import FUNCTIONS, inner_blocks
 from ts_shape_server.analysis.signatures import Parameter, Signature, name_range, signature
 from ts_shape_server.analysis.syntax import first_line, statements
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.model import Range
+from ts_shape_server.contract.places import Range
 
 __all__ = [
     "BaseReference",

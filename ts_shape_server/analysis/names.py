@@ -11,7 +11,7 @@ from ts_shape_server.analysis.paths import path_text
 from ts_shape_server.analysis.scopes import COMPREHENSIONS, FUNCTIONS, own_nodes, parameters, stored
 from ts_shape_server.analysis.syntax import statements
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.model import Range
+from ts_shape_server.contract.places import Range
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Place = tuple[ast.Name | ast.Attribute, Range]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from ts_shape_server.analysis import syntax
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.model import Range
+from ts_shape_server.contract.places import Range
 
 _PRAGMA = re.compile(r"#\s*ts-shape:\s*(.*?)\s*$")
 _IGNORE = re.compile(r"ignore(?:\[([\w\s,-]*)\])?$")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.model import Range
+from ts_shape_server.contract.places import Range
 
 _PLAIN_END = re.compile(r"\s*\([^()'\"#\[\]{}]*\)")
 _MARKS = re.compile(

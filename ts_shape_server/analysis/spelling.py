@@ -14,7 +14,7 @@ from ts_shape_server.analysis.modules import resolve_name
 from ts_shape_server.analysis.scopes import FUNCTIONS, bound_by
 from ts_shape_server.analysis.syntax import expression, first_line, statements
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.model import Range, TextEdit
+from ts_shape_server.contract.places import Range, TextEdit
 
 _TYPING = frozenset({"Any", "Callable", "Dict", "Final", "List", "NamedTuple", "Optional", "Tuple", "Union"})
 _GENERICS = {"dict": "Dict", "list": "List", "tuple": "Tuple"}

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from ts_shape_server.analysis.scopes import inner_blocks
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.model import Range
+from ts_shape_server.contract.places import Range
 
 LONGEST = 400_000
 """Characters of a file that is looked into. What is longer is data: it would cost seconds at every key."""

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from functools import cached_property
 
-from ts_shape_server.model import Range, TextEdit
+from ts_shape_server.contract.places import Range, TextEdit
 
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _MARK = "\ufeff"

@@ -19,7 +19,9 @@ from ts_shape_server.analysis.signatures import signature
 from ts_shape_server.analysis.spelling import Spelling
 from ts_shape_server.analysis.syntax import first_line, statements
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.model import Dim, Range, Report, TextEdit, ValueSpec
+from ts_shape_server.contract.dims import Dim
+from ts_shape_server.contract.places import Range, TextEdit
+from ts_shape_server.contract.report import Report, ValueSpec
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 

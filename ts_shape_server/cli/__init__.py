@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ts_shape_server import __version__
-from ts_shape_server.probing import wire
+from ts_shape_server.contract import wire
 
 COULD_NOT_RUN = 2
 INTERRUPTED = 130

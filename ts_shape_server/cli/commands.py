@@ -18,10 +18,11 @@ from ts_shape_server.cli import tables
 from ts_shape_server.cli.fixing import fix
 from ts_shape_server.cli.formats import FORMATS, shown_path
 from ts_shape_server.cli.runs import Problem, Runner, Unreadable, must_have, python_files, target, tell
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.report import Report
 from ts_shape_server.features import words
 from ts_shape_server.features.diagnostics import Finding, about_syntax, findings, once
 from ts_shape_server.features.known import Known
-from ts_shape_server.model import Report
 from ts_shape_server.probing import landing
 from ts_shape_server.probing.requests import ExportOrder
 
@@ -97,7 +98,7 @@ async def show(options: argparse.Namespace, flags: Flags) -> int:
             for report in probed.reports:
                 shown += 1
                 if options.json:
-                    print(json.dumps(report.to_json(), ensure_ascii=False), flush=True)
+                    print(json.dumps(schema.write(report), ensure_ascii=False), flush=True)
                 else:
                     tables.show(report, out)
     if not shown:

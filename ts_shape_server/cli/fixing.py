@@ -25,9 +25,9 @@ from ts_shape_server.analysis.rewrites import LEAVES
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.cli.formats import shown_path
 from ts_shape_server.cli.runs import Probed, Problem, Runner, Target, must_have, target, tell
+from ts_shape_server.contract import schema, wire
+from ts_shape_server.contract.report import SCHEMA, Failure, Report
 from ts_shape_server.features import words
-from ts_shape_server.model import SCHEMA, Failure, Report
-from ts_shape_server.probing import wire
 from ts_shape_server.probing.requests import Trial
 from ts_shape_server.repair import Repaired, edits_between, repair_file, scripts
 from ts_shape_server.workspace import encoding_of
@@ -55,7 +55,7 @@ class FileFix:
     def to_json(self, written: bool) -> dict[str, Any]:
         """The file's line of ``fix --json``; ranges of the edits are those of the text before."""
         changes = edits_between(self.source.text, self.text)
-        edits = [{"range": edit.range.to_json(), "text": edit.text} for edit in changes]
+        edits = [schema.write(edit) for edit in changes]
         classes = [_class_to_json(report, self.ends.get(report.name)) for report in self.reports]
         return {"schema": SCHEMA, "path": self.path, "written": written, "edits": edits, "classes": classes}
 
@@ -66,10 +66,10 @@ def _class_to_json(report: Report, made: Repaired | None) -> dict[str, Any]:
         "class": report.name,
         "line": report.line,
         "status": report.status,
-        "reason": None if report.reason is None else report.reason.to_json(),
+        "reason": None if report.reason is None else schema.write(report.reason),
         "scripts": None if made is None else {"before": scripts(report.torchscript), "after": made.whole},
         "fixed": [] if made is None else [{"title": title} for title in made.titles],
-        "left": [] if made is None or made.whole else [item.to_json() for item in made.state.script.failures],
+        "left": [] if made is None or made.whole else [schema.write(item) for item in made.state.script.failures],
         "left_to_python": made is not None and made.depth >= LEAVES,
         "changes_interface": made is not None and made.interface,
     }

@@ -9,9 +9,10 @@ from typing import Any
 from urllib.parse import quote
 
 from ts_shape_server import __version__
+from ts_shape_server.contract import schema, wire
+from ts_shape_server.contract.places import Range
+from ts_shape_server.contract.report import SCHEMA, Report
 from ts_shape_server.features.diagnostics import DOCUMENTATION, SEVERITIES, Finding
-from ts_shape_server.model import SCHEMA, Range, Report
-from ts_shape_server.probing import wire
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _SARIF_LEVELS = {"error": "error", "warning": "warning", "information": "note", "hint": "note"}
@@ -45,13 +46,13 @@ def as_json(findings: Sequence[Finding], reports: Sequence[Report]) -> str:
     found = [
         {
             "path": item.path,
-            "range": item.range.to_json(),
+            "range": schema.write(item.range),
             "code": item.code,
             "severity": item.severity,
             "message": item.message,
             "class": item.class_name,
             "detail": item.detail,
-            "related": [related.to_json() for related in item.related],
+            "related": [schema.write(related) for related in item.related],
             "link": item.link,
         }
         for item in findings

@@ -15,9 +15,9 @@ from typing import Any
 import platformdirs
 
 from ts_shape_server.cli.formats import shown_path
+from ts_shape_server.contract import wire
+from ts_shape_server.contract.report import Report
 from ts_shape_server.features import words
-from ts_shape_server.model import Report
-from ts_shape_server.probing import wire
 from ts_shape_server.probing.service import FileRequest, ProbeService
 from ts_shape_server.settings import Settings, parse
 from ts_shape_server.workspace import Snapshot, Workspace, options, project_settings

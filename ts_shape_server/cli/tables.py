@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from ts_shape_server.cli.formats import shown_path
+from ts_shape_server.contract.report import Failure, Report
 from ts_shape_server.features import words
 from ts_shape_server.features.hover import script_state
-from ts_shape_server.model import Failure, Report
 from ts_shape_server.probing.requests import Inspection
 
 

@@ -16,7 +16,8 @@ from ts_shape_server.analysis.modules import find_classes
 from ts_shape_server.analysis.rewrites import Rewrite, annotation_title
 from ts_shape_server.analysis.rewrites.extraction import CANNOT_BE_SAVED
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.model import Annotation, Failure, Range, Report, TextEdit, TorchScript
+from ts_shape_server.contract.places import Range, TextEdit
+from ts_shape_server.contract.report import Annotation, Failure, Report, TorchScript
 from ts_shape_server.repair import Repaired, edits_between, wishes
 
 _MOST_CANDIDATES = 8

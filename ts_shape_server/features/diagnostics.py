@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ts_shape_server.contract.places import Location, Range
+from ts_shape_server.contract.report import Failure, Report
 from ts_shape_server.features import words
 from ts_shape_server.features.known import Known
-from ts_shape_server.model import Failure, Location, Range, Report
 from ts_shape_server.settings import Settings
 
 Severity = Literal["error", "warning", "information", "hint"]

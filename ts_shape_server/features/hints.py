@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.contract.places import Range
+from ts_shape_server.contract.report import Report, ValueSpec
 from ts_shape_server.features import words
 from ts_shape_server.features.diagnostics import Place
 from ts_shape_server.features.hover import code
 from ts_shape_server.features.known import Known
-from ts_shape_server.model import Range, Report, ValueSpec
 from ts_shape_server.settings import InlayHints
 
 _MOST_VISITS = 2

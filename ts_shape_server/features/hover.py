@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ts_shape_server.analysis.modules import ModuleClass, Signature
+from ts_shape_server.contract.report import Attempt, Failure, InputSpec, Layer, Report, ValueSpec, Variable
 from ts_shape_server.features import words
 from ts_shape_server.features.known import Known
-from ts_shape_server.model import Attempt, Failure, InputSpec, Layer, Report, ValueSpec, Variable
 from ts_shape_server.probing.requests import Inspection
 
 _MOST_LAYERS = 12

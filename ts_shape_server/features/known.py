@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ts_shape_server.model import Range, Report
+from ts_shape_server.contract.places import Range
+from ts_shape_server.contract.report import Report
 
 
 def unparsed(error: tuple[Range, str]) -> str:

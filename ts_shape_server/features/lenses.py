@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from ts_shape_server.contract.places import Range
+from ts_shape_server.contract.report import Report
 from ts_shape_server.features import words
 from ts_shape_server.features.diagnostics import Place
 from ts_shape_server.features.hover import script_state
 from ts_shape_server.features.known import Known
-from ts_shape_server.model import Range, Report
 
 _LONGEST = 100
 

@@ -19,7 +19,8 @@ from ts_shape_server.analysis.signatures import signature
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.analysis.widening import widened
 from ts_shape_server.analysis.written import ShapeWriter
-from ts_shape_server.model import Annotation, Range, Report, TorchScript
+from ts_shape_server.contract.places import Range
+from ts_shape_server.contract.report import Annotation, Report, TorchScript
 
 Promise = Literal["annotated", "read again", "runs"]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from ts_shape_server.contract.report import Failure, Report
 from ts_shape_server.features import words
 from ts_shape_server.features.hover import class_hover, code, plain, row
 from ts_shape_server.features.known import Known
-from ts_shape_server.model import Failure, Report
 
 _MOST_ROWS = 400
 

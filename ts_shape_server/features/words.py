@@ -1,26 +1,18 @@
-"""Dims, values, symbols and counts in the words and signs that a person reads: text in, text out, no markdown.
-
-Dim expressions come from a child process and are claims: they are parsed with `ast` and computed by a small evaluator
-of ``+ - * // %`` over whole numbers, never executed.
-"""
+"""Dims, values, symbols and counts in the words and signs that a person reads: text in, text out, no markdown."""
 
 from __future__ import annotations
 
-import ast
-import functools
 import itertools
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ts_shape_server.model import Dim, InputSpec, Layer, Report, Symbol, ValueSpec
+from ts_shape_server.contract import dims as dims_of
+from ts_shape_server.contract.dims import Dim
+from ts_shape_server.contract.report import InputSpec, Layer, Report, Symbol, ValueSpec
 
 _MOST_COMBINATIONS = 4096
 _MOST_SHOWN = 6
 _MOST_EXAMINED = 8
-_LONGEST = 500
-"""Characters of an expression that is computed: each constraint may be, for thousands of sizes."""
-_NAME = re.compile(r"[^\W\d]\w*")
 
 SPEC_SOURCES = {
     "embedded": "As the export that wrote it has verified it.",
@@ -202,15 +194,15 @@ def shown_symbols(report: Report) -> set[str]:
     specs = [item.value for item in report.inputs] + list(report.outputs)
     for leaf in itertools.chain.from_iterable(_leaves(item) for item in specs):
         for each in leaf.dims or ():
-            used.update(_NAME.findall(str(each)))
+            used.update(dims_of.names(each))
     for text in report.constraints:
-        used.update(_NAME.findall(text))
+        used.update(dims_of.names(text))
     return used
 
 
 def constraint(text: str, symbols: Mapping[str, Symbol]) -> str:
     """A constraint in words: empty when the ranges say it, the solutions when they are few, else as it stands."""
-    names = sorted(set(_NAME.findall(text)) & set(symbols))
+    names = sorted(set(dims_of.names(text)) & set(symbols))
     choices = [_allowed(symbols[name]) for name in names]
     bounded = [item for item in choices if item is not None]
     total = 1
@@ -219,76 +211,13 @@ def constraint(text: str, symbols: Mapping[str, Symbol]) -> str:
     if not names or len(bounded) != len(choices) or total > _MOST_COMBINATIONS:
         return text
     combinations = list(itertools.product(*bounded))
-    solutions = [item for item in combinations if holds(text, dict(zip(names, item, strict=True)))]
+    solutions = [item for item in combinations if dims_of.holds(text, dict(zip(names, item, strict=True)))]
     if len(solutions) == len(combinations):
         return ""
     if not solutions or len(solutions) > _MOST_SHOWN:
         return text
     pairs = [str(item[0]) if len(item) == 1 else f"({', '.join(map(str, item))})" for item in solutions]
     return f"{', '.join(names)}{' together' if len(names) > 1 else ''}: {listed(pairs, 'or')}"
-
-
-def holds(text: str, numbers: Mapping[str, int]) -> bool | None:
-    """Whether a constraint is true of these numbers; None when it is no constraint this evaluator knows."""
-    try:
-        tree = _parsed(text)
-        if not isinstance(tree, ast.Compare):
-            return None
-        values = [_compute(item, numbers) for item in (tree.left, *tree.comparators)]
-        pairs = zip(values, tree.ops, values[1:], strict=False)
-        return all(_COMPARE[type(operator)](left, right) for left, operator, right in pairs)
-    except (SyntaxError, ValueError, KeyError, ZeroDivisionError, RecursionError, MemoryError):
-        return None
-
-
-@functools.lru_cache(maxsize=1024)
-def _parsed(text: str) -> ast.expr:
-    """Raises what `ast.parse` does, and ValueError for an expression that is too long."""
-    if len(text) > _LONGEST:
-        raise ValueError("a long expression")
-    return ast.parse(text.strip(), mode="eval").body
-
-
-def compute(text: Dim, numbers: Mapping[str, int]) -> int | None:
-    """The number that a dim is once its symbols are numbers; None when it cannot be computed."""
-    if isinstance(text, int):
-        return text
-    try:
-        return _compute(_parsed(text), numbers)
-    except (SyntaxError, ValueError, KeyError, ZeroDivisionError, RecursionError, MemoryError):
-        return None
-
-
-_COMPARE: Mapping[type[ast.cmpop], Callable[[int, int], bool]] = {
-    ast.Eq: lambda left, right: left == right,
-    ast.NotEq: lambda left, right: left != right,
-    ast.Lt: lambda left, right: left < right,
-    ast.LtE: lambda left, right: left <= right,
-    ast.Gt: lambda left, right: left > right,
-    ast.GtE: lambda left, right: left >= right,
-}
-_BINARY: Mapping[type[ast.operator], Callable[[int, int], int]] = {
-    ast.Add: lambda left, right: left + right,
-    ast.Sub: lambda left, right: left - right,
-    ast.Mult: lambda left, right: left * right,
-    ast.FloorDiv: lambda left, right: left // right,
-    ast.Mod: lambda left, right: left % right,
-}
-_FUNCTIONS: Mapping[str, Callable[..., int]] = {"max": max, "min": min}
-
-
-def _compute(tree: Any, numbers: Mapping[str, int]) -> int:
-    if isinstance(tree, ast.Constant) and type(tree.value) is int:
-        return tree.value
-    if isinstance(tree, ast.Name):
-        return numbers[tree.id]
-    if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub):
-        return -_compute(tree.operand, numbers)
-    if isinstance(tree, ast.BinOp) and type(tree.op) in _BINARY:
-        return _BINARY[type(tree.op)](_compute(tree.left, numbers), _compute(tree.right, numbers))
-    if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and len(tree.args) > 1 and not tree.keywords:
-        return _FUNCTIONS[tree.func.id](*(_compute(item, numbers) for item in tree.args))
-    raise ValueError("not an expression of dims")
 
 
 def example(report: Report) -> str:

@@ -11,13 +11,13 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
+from ts_shape_server.contract.report import Report
 from ts_shape_server.features import hover
 from ts_shape_server.features.page import page
 from ts_shape_server.lsp.convert import path_of
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.server import Server
 from ts_shape_server.lsp.session import UNTRUSTED
-from ts_shape_server.model import Report
 from ts_shape_server.probing.requests import ExportOrder
 
 log = logging.getLogger(__name__)

@@ -13,10 +13,10 @@ from lsprotocol import types
 from pygls import uris
 
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.contract.places import Location, Range, TextEdit
 from ts_shape_server.features.diagnostics import Finding
 from ts_shape_server.features.hints import Hint
 from ts_shape_server.features.lenses import Lens
-from ts_shape_server.model import Location, Range, TextEdit
 
 SOURCE = "ts-shape"
 

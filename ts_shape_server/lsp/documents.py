@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from ts_shape_server.analysis.rewrites import Rewrite
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.contract.report import Report
 from ts_shape_server.features.actions import Fix
 from ts_shape_server.features.known import Known
-from ts_shape_server.model import Report
 from ts_shape_server.workspace import Snapshot
 
 

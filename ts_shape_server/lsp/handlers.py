@@ -18,6 +18,7 @@ from lsprotocol import types
 
 from ts_shape_server.analysis.names import Subject, name_at
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.contract.places import Range, TextEdit
 from ts_shape_server.features import hover, lenses
 from ts_shape_server.features.hints import hints
 from ts_shape_server.features.known import unparsed
@@ -25,7 +26,6 @@ from ts_shape_server.lsp import menu
 from ts_shape_server.lsp.convert import SOURCE, Converter, path_of
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.server import Server
-from ts_shape_server.model import Range, TextEdit
 from ts_shape_server.settings import parse
 from ts_shape_server.workspace import Snapshot
 

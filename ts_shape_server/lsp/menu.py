@@ -11,11 +11,11 @@ from typing import Any
 
 from lsprotocol import types
 
+from ts_shape_server.contract.places import Range, TextEdit
 from ts_shape_server.features import actions
 from ts_shape_server.features.offers import Offer, offers
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.server import Server
-from ts_shape_server.model import Range, TextEdit
 
 FIX_ALL = "source.fixAll.tsShape"
 REWRITE = types.CodeActionKind.RefactorRewrite

@@ -17,6 +17,7 @@ from typing import Any
 import platformdirs
 
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.contract.report import Report
 from ts_shape_server.features import actions
 from ts_shape_server.features.diagnostics import Finding, about_syntax, findings
 from ts_shape_server.features.known import unparsed
@@ -25,7 +26,6 @@ from ts_shape_server.lsp.convert import uri_of
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.saved import SavedFiles
 from ts_shape_server.lsp.trials import Trials
-from ts_shape_server.model import Report
 from ts_shape_server.probing.service import FileRequest, ProbeService
 from ts_shape_server.settings import Settings, parse
 from ts_shape_server.workspace import Workspace, options, project_settings

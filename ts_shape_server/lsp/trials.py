@@ -11,9 +11,10 @@ import logging
 from collections.abc import Awaitable, Mapping, Sequence
 
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.contract.places import TextEdit
+from ts_shape_server.contract.report import Failure, Report
 from ts_shape_server.features import actions
 from ts_shape_server.features.offers import Offer, annotated, told
-from ts_shape_server.model import Failure, Report, TextEdit
 from ts_shape_server.probing.service import FileRequest, ProbeService, Trial
 from ts_shape_server.repair import combined, harmless, repair, scripts
 from ts_shape_server.workspace import Snapshot, Workspace

@@ -1,7 +1,7 @@
 """One agent process: started, asked, cancelled, killed, started again. Every wait here has a deadline.
 
-The state changes in one place, `_become`, which logs it and tells. What a child claims is validated before it leaves
-this module. Knows the wire, and nothing of reports beyond their schema.
+The state changes in one place, `_become`, which logs it and tells. What a child claims is read, and so
+checked, before it leaves this module. Knows nothing of what reports mean.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ts_shape_server.probing import scratch, wire
+from ts_shape_server.contract import wire
+from ts_shape_server.contract.jobs import Claim, Ended, Hello, NotReady, Working, read_claim
+from ts_shape_server.contract.schema import ContractError
+from ts_shape_server.probing import scratch
 from ts_shape_server.probing.process import Launch, Output, Process, launch
 
 log = logging.getLogger(__name__)
@@ -76,7 +79,7 @@ class Limits:
 
 
 class AgentError(Exception):
-    """The agent cannot be used. `code` is one of the refusals of the wire, ``no-start``, ``died`` or ``stopped``."""
+    """The agent cannot be used. `code` is one of the refusals of an agent, ``no-start``, ``died`` or ``stopped``."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -88,7 +91,7 @@ class Agent:
 
     def __init__(self, description: Launch, on_state: Callable[[State], None] | None = None) -> None:
         self.state = State.STOPPED
-        self.hello: dict[str, Any] = {}
+        self.hello: Hello | None = None
         self.output = Output()
         self._launch = description
         self._on_state = on_state
@@ -130,9 +133,7 @@ class Agent:
             raise
         self._become(State.READY)
 
-    async def run(
-        self, job: Mapping[str, Any], limits: Limits, on_claim: Callable[[dict[str, Any]], None]
-    ) -> tuple[Done, str]:
+    async def run(self, job: Mapping[str, Any], limits: Limits, on_claim: Callable[[Claim], None]) -> tuple[Done, str]:
         """Run a job; claims arrive as they come. Returns how it ended and the job's scratch folder, which is the
         caller's to remove.
 
@@ -188,14 +189,14 @@ class Agent:
             await self._process.settle()
             last = " ".join(self.output.last(3)).strip()
             raise AgentError("no-start", f"{interpreter} ended before it was ready. {last}"[:500])
-        if hello["type"] == "refused":
-            raise AgentError(hello["code"], hello["message"])
-        if hello["type"] != "hello" or hello["protocol"] != wire.PROTOCOL:
+        if isinstance(hello, NotReady):
+            raise AgentError(hello.code, hello.message)
+        if not isinstance(hello, Hello) or hello.protocol != wire.PROTOCOL:
             raise AgentError("no-start", f"{interpreter} answered something else than this version's handshake.")
         self.hello = hello
 
     async def _run(
-        self, number: int, job: Mapping[str, Any], limits: Limits, on_claim: Callable[[dict[str, Any]], None]
+        self, number: int, job: Mapping[str, Any], limits: Limits, on_claim: Callable[[Claim], None]
     ) -> Done:
         classes = max(1, len(job.get("classes", ())))
         message = {"type": "run", "id": number, "job": dict(job), "limits": limits.to_wire(classes)}
@@ -216,7 +217,7 @@ class Agent:
         except OSError:
             raise AgentError("died", f"The agent has ended{self._death()}.") from None
 
-    async def _listen(self, number: int, on_claim: Callable[[dict[str, Any]], None]) -> Done:
+    async def _listen(self, number: int, on_claim: Callable[[Claim], None]) -> Done:
         while True:
             process = self._process
             message = await asyncio.wait_for(process.messages.get(), SILENCE_SECONDS) if process is not None else None
@@ -224,17 +225,16 @@ class Agent:
                 if process is not None:
                     await process.settle()
                 raise AgentError("died", f"The agent ended during a probe{self._death()}.")
-            if message.get("id") != number:
+            if isinstance(message, (Hello, NotReady, Working)) or message.id != number:
                 continue
-            if message["type"] == "done":
-                return Done(message["outcome"], message["detail"][:500], message["elapsed_ms"])
-            if message["type"] == "claim":
-                try:
-                    claim = wire.validate_claim(message["payload"])
-                except wire.WireError as error:
-                    log.warning("a probe sent a claim that is none: %s", error)
-                    continue
-                on_claim(claim)
+            if isinstance(message, Ended):
+                return Done(message.outcome, message.detail[:500], message.elapsed_ms)
+            try:
+                claim = read_claim(message.payload)
+            except ContractError as error:
+                log.warning("a probe sent a claim that is none: %s", error)
+                continue
+            on_claim(claim)
 
     def _death(self) -> str:
         code = self._process.code if self._process is not None else None

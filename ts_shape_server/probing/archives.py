@@ -6,12 +6,10 @@ Opens nothing: the file is a stranger's, and only a sandboxed child reads it.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from ts_shape_server.model import Report
+from ts_shape_server.contract.jobs import InspectAnswer
 from ts_shape_server.probing.requests import Inspection
 
 
@@ -28,9 +26,7 @@ def unreadable(path: Path) -> str | None:
     return None
 
 
-def inspection(path: Path, answer: Mapping[str, Any]) -> Inspection:
-    """What a child has answered. An embedded report is a stranger's word, checked like every other answer."""
-    found = answer.get("report")
-    report = None if found is None else replace(Report.from_json(found), path=str(path), line=1)
-    facts = tuple(str(item) for item in answer.get("facts", ()))
-    return Inspection(path, str(answer["kind"]), str(answer["message"]), str(answer.get("source", "")), report, facts)
+def inspection(path: Path, answer: InspectAnswer) -> Inspection:
+    """What a child has answered."""
+    report = None if answer.report is None else replace(answer.report, path=str(path), line=1)
+    return Inspection(path, answer.kind, answer.message, answer.source, report, answer.facts)

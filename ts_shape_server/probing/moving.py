@@ -10,17 +10,8 @@ import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from ts_shape_server.model import (
-    Argument,
-    Failure,
-    FunctionFacts,
-    Layer,
-    Location,
-    Range,
-    Report,
-    TorchScript,
-    Variable,
-)
+from ts_shape_server.contract.places import Location, Range
+from ts_shape_server.contract.report import Argument, Failure, FunctionFacts, Layer, Report, TorchScript, Variable
 
 _MOST_COMPARED = 1_000_000
 """Beyond so many pairs of lines those that occur often are not compared."""

@@ -19,9 +19,11 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from ts_shape_server.probing import model_files, scratch, wire
+from ts_shape_server.contract import wire
+from ts_shape_server.contract.jobs import Message, read_message
+from ts_shape_server.contract.schema import ContractError
+from ts_shape_server.probing import model_files, scratch
 
 log = logging.getLogger(__name__)
 
@@ -104,12 +106,12 @@ class Output:
 
 
 class Process:
-    """A running agent. `messages` gives what it says, checked against the wire, then None when it says no more."""
+    """A running agent. `messages` gives what it says, checked against the contract, then None when it says no more."""
 
     def __init__(self, process: asyncio.subprocess.Process, place: str) -> None:
         self.scratch = place
         self.ended = False
-        self.messages: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+        self.messages: asyncio.Queue[Message | None] = asyncio.Queue()
         self._process = process
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.BaseTransport | None = None
@@ -169,11 +171,8 @@ class Process:
                 await reader.readuntil(token)
             while data := await reader.read(1 << 16):
                 for message in decoder.feed(data):
-                    problems = wire.validate_message(message)
-                    if problems:
-                        raise wire.WireError("; ".join(problems))
-                    self.messages.put_nowait(message)
-        except (wire.WireError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+                    self.messages.put_nowait(read_message(message))
+        except (ContractError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             log.warning("the agent sent what is no message: %s", error)
         self.ended = True
         self.messages.put_nowait(None)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ts_shape_server import reading
-from ts_shape_server.model import Failure, Report, TorchScript
-from ts_shape_server.probing import wire
+from ts_shape_server.contract import schema, wire
+from ts_shape_server.contract.report import Failure, Report, TorchScript
 from ts_shape_server.probing.agents import Limits
 from ts_shape_server.probing.moving import Place
 
@@ -208,5 +208,5 @@ class Inspection:
             "message": self.message,
             "source": self.source,
             "facts": list(self.facts),
-            "report": None if self.report is None else self.report.to_json(),
+            "report": None if self.report is None else schema.write(self.report),
         }

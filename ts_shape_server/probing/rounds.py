@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from ts_shape_server.model import Failure, Report, Status, without_report
+from ts_shape_server.contract.jobs import Claim
+from ts_shape_server.contract.report import Failure, Report, Status, without_report
 from ts_shape_server.probing.agents import Done
 from ts_shape_server.probing.requests import ClassRequest, FileRequest
 
@@ -49,20 +49,18 @@ class Round:
     _current: str | None = None
     _loading: bool = True
 
-    def claim(self, claim: Mapping[str, Any]) -> None:
-        """Take a claim that the wire has validated. One that speaks of another class is dropped."""
-        name = claim.get("class")
-        item = next((item for item in self.classes if item.name == name), None)
+    def claim(self, claim: Claim) -> None:
+        """Take a claim. One that speaks of another class is dropped."""
+        item = next((item for item in self.classes if item.name == claim.name), None)
         if item is None:
             return
-        if "begin" in claim:
-            self._current, self._loading = item.name, claim.get("phase") == "load"
-        elif "report" in claim and item.name not in self.final:
-            report = Report.from_json(claim["report"])
-            report = replace(report, path=self.request.path, name=item.name, line=item.line)
+        if claim.begin is not None:
+            self._current, self._loading = item.name, claim.phase == "load"
+        elif claim.report is not None and item.name not in self.final:
+            report = replace(claim.report, path=self.request.path, name=item.name, line=item.line)
             if report.stage == "final":
                 self.final[item.name] = report
-                self.on_final(item, report, list(claim.get("depends", ())))
+                self.on_final(item, report, list(claim.depends))
             else:
                 self._partial[item.name] = report
             self.on_report(report)

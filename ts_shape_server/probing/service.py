@@ -12,16 +12,17 @@ import asyncio
 import contextlib
 import functools
 import logging
-import math
 import os
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ts_shape_server import __version__
-from ts_shape_server.model import Failure, Report, TorchScript, without_report
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.jobs import Claim, ExportAnswer
+from ts_shape_server.contract.report import VERSION, Failure, Report, TorchScript, without_report
 from ts_shape_server.probing import archives, landing, scratch
 from ts_shape_server.probing.agents import Agent, AgentError, Done, Limits, State
 from ts_shape_server.probing.interpreter import Interpreter, NoInterpreter, find
@@ -63,6 +64,8 @@ MOST_FILES = 3000
 """A report that says that it was made from more files is not kept: each is read at every look."""
 PASSING_SECONDS = 60.0
 """So long is a report kept that a changed machine, and not only changed code, would alter."""
+
+Answer = TypeVar("Answer")
 
 
 class ProbeService:
@@ -119,16 +122,16 @@ class ProbeService:
 
     def info(self) -> dict[str, Any]:
         """Interpreter, versions, sandbox tier and layers, for people."""
-        hello = next((agent.hello for agent in self._agents if agent.hello), {})
+        hello = next((agent.hello for agent in self._agents if agent.hello is not None), None)
         found = self.interpreter
         return {
             "version": __version__,
             "interpreter": None if found is None else found.path,
             "interpreter_source": None if found is None else found.source,
-            "python": hello.get("python") or (found.python if found else None),
-            "torch": hello.get("torch") or (found.torch if found else None),
-            "engine": _ENGINES[bool(hello["symbolic"])] if "symbolic" in hello else None,
-            "sandbox": hello.get("sandbox"),
+            "python": hello.python if hello else found.python if found else None,
+            "torch": hello.torch if hello else found.torch if found else None,
+            "engine": _ENGINES[hello.symbolic] if hello and hello.symbolic is not None else None,
+            "sandbox": schema.write(hello.sandbox) if hello else None,
             "state": self._agents[0].state.value if self._agents else State.STOPPED.value,
             "running": self._running,
             "problem": None if self.problem is None else self.problem.message,
@@ -191,15 +194,12 @@ class ProbeService:
             "overlays": {**request.overlays, request.path: candidate},
             "original": {request.path: request.text()},
             "class": name,
-            "report": report.to_json(),
+            "report": schema.write(report),
         }
-        answer = await self._ask(job, "trial", self.options.limits)
+        answer = await self._ask(job, lambda claim: claim.trial, self.options.limits)
         if isinstance(answer, str):
             return Trial(False, answer, TorchScript(), compared=False)
-        state = TorchScript.from_json(answer.get("torchscript"))
-        return Trial(
-            answer.get("ok") is True, str(answer.get("reason", "")), state, answer.get("compared") is not False
-        )
+        return Trial(answer.ok, answer.reason, answer.torchscript or TorchScript(), answer.compared)
 
     async def export(
         self,
@@ -218,54 +218,52 @@ class ProbeService:
         job = {
             **self._job("export", request),
             "class": name,
-            "report": report.to_json(),
+            "report": schema.write(report),
             "method": method,
             "output": f"export{output.suffix or '.pt'}",
             "checkpoint": None if order.checkpoint is None else str(order.checkpoint.resolve()),
             "dtype": order.dtype,
-            "spec": {**report.to_json(), "torchscript": None, "variables": [], "path": Path(report.path).name},
+            "spec": {**schema.write(report), "torchscript": None, "variables": [], "path": Path(report.path).name},
         }
         kept: list[str] = []
         try:
-            answer = await self._ask(job, "export", self.options.limits.of_export(), kept)
+            answer = await self._ask(job, lambda claim: claim.export, self.options.limits.of_export(), kept)
             return await self._verified(answer, "".join(kept), order, progress)
         finally:
             await scratch.remove("".join(kept))
 
     async def _verified(
-        self, answer: Any, place: str, order: ExportOrder, progress: Callable[[str], None]
+        self, answer: ExportAnswer | str, place: str, order: ExportOrder, progress: Callable[[str], None]
     ) -> ExportResult:
         method, output = order.chosen, order.output
         if isinstance(answer, str):
             return ExportResult(False, method, answer)
-        if answer.get("ok") is not True:
-            reason = answer.get("reason") or {}
-            failure = Failure.from_json(reason) if "code" in reason and "message" in reason else None
+        chosen = answer.method or method
+        if not answer.ok:
+            failure = answer.reason
             message = failure.message if failure is not None else "the export failed without a reason"
             message = f"{message[:1].upper()}{message[1:].rstrip('.')}."
-            return ExportResult(False, str(answer.get("method", method)), message, failure=failure)
-        chosen = str(answer.get("method", method))
-        made = Path(place) / Path(str(answer.get("file", ""))).name
-        expected = Path(place) / Path(str(answer.get("expected", ""))).name
+            return ExportResult(False, chosen, message, failure=failure)
+        made = Path(place) / Path(answer.file).name
+        expected = Path(place) / Path(answer.expected).name
         progress("Verifying in a fresh process")
         job = {"kind": "verify", "path": str(made), "root": place, "archive": str(made), "expected": str(expected)}
-        verdict = await self._ask({**job, "overlays": {}, "method": chosen}, "verify", self.options.limits.of_export())
+        asked = {**job, "overlays": {}, "method": chosen}
+        verdict = await self._ask(asked, lambda claim: claim.verify, self.options.limits.of_export())
         if isinstance(verdict, str):
             return ExportResult(False, chosen, f"The export could not be verified: {verdict}")
-        if verdict.get("ok") is not True:
-            return ExportResult(False, chosen, f"The export does not verify: {verdict.get('reason', '')}"[:500])
+        if not verdict.ok:
+            return ExportResult(False, chosen, f"The export does not verify: {verdict.reason}"[:500])
         progress("Writing")
         try:
             await asyncio.to_thread(landing.land, made, output, order.force)
         except landing.LandingError as error:
             return ExportResult(False, chosen, str(error))
-        difference = verdict.get("largest_difference")
-        difference = float(difference) if difference is not None and math.isfinite(difference) else None
-        sizes = verdict.get("sizes")
+        difference = verdict.largest_difference
         told = f" (largest difference {difference:.3g})" if difference is not None else ""
-        message = f"Exported by {chosen} to {output}; it loads and agrees with eager on {sizes} sizes{told}."
-        notes = tuple(str(note) for note in answer.get("notes", ()))
-        return ExportResult(True, chosen, message.replace("on 1 sizes", "on 1 size"), output, difference, notes=notes)
+        message = f"Exported by {chosen} to {output}; it loads and agrees with eager on {verdict.sizes} sizes{told}."
+        message = message.replace("on 1 sizes", "on 1 size")
+        return ExportResult(True, chosen, message, output, difference, notes=answer.notes)
 
     async def inspect(self, path: Path) -> Inspection:
         """What a saved file holds, and what goes into the module in it; opened in the sandbox only."""
@@ -273,7 +271,7 @@ class ProbeService:
         if refused is not None:
             return Inspection(path, "unread", refused)
         job = {"kind": "inspect", "path": "", "root": "", "overlays": {}, "archive": str(path.resolve())}
-        answer = await self._ask(job, "inspect", self.options.limits.of_export())
+        answer = await self._ask(job, lambda claim: claim.inspect, self.options.limits.of_export())
         if isinstance(answer, str):
             return Inspection(path, "unread", answer)
         return archives.inspection(path, answer)
@@ -318,12 +316,18 @@ class ProbeService:
             idle.put_nowait(agent)
             self._on_status()
 
-    async def _ask(self, job: dict[str, Any], answer: str, limits: Limits, kept: list[str] | None = None) -> Any:
-        """The object that the child claims under `answer`, or a sentence why there is none.
+    async def _ask(
+        self,
+        job: dict[str, Any],
+        answer: Callable[[Claim], Answer | None],
+        limits: Limits,
+        kept: list[str] | None = None,
+    ) -> Answer | str:
+        """The `answer` that the child claims, or a sentence why there is none.
 
         `kept` gets the job's scratch folder, which is then the caller's to remove.
         """
-        claims: list[dict[str, Any]] = []
+        claims: list[Claim] = []
         try:
             async with self._agent() as agent:
                 done, place = await agent.run(job, limits, claims.append)
@@ -334,7 +338,7 @@ class ProbeService:
             kept.append(place)
         else:
             await scratch.remove(place)
-        found = next((claim[answer] for claim in claims if answer in claim), None)
+        found = next((held for claim in claims if (held := answer(claim)) is not None), None)
         return found if found is not None else sentence(done)[1]
 
     def _job(self, kind: str, request: FileRequest) -> dict[str, Any]:
@@ -357,7 +361,7 @@ class ProbeService:
     def _key(self, request: FileRequest, item: ClassRequest) -> str:
         found = self.interpreter
         torch = None if found is None else (found.path, found.torch)
-        return key(item.digest, request.path, item.name, item.decisive(), torch, agent_version())
+        return key(item.digest, request.path, item.name, item.decisive(), torch, VERSION, agent_version())
 
     def _keep(
         self, request: FileRequest, began: int, item: ClassRequest, report: Report, depends: list[str] | None
@@ -403,6 +407,7 @@ class ProbeService:
 @functools.cache
 def agent_version() -> str:
     """A hash that changes with this program's agent, so that no report of an older one is taken for fresh."""
-    folder = Path(__file__).parent.parent / "agent"
-    states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in sorted(folder.rglob("*.py"))]
+    package = Path(__file__).parent.parent
+    files = [file for name in ("agent", "contract") for file in sorted((package / name).rglob("*.py"))]
+    states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return digest(__version__, repr(states))

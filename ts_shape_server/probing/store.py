@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from ts_shape_server import reading
-from ts_shape_server.model import Report
-from ts_shape_server.probing import wire
+from ts_shape_server.contract import schema, wire
+from ts_shape_server.contract.report import VERSION, Report
 from ts_shape_server.probing.moving import Place, with_places, with_text
 
 IN_MEMORY = 2000
@@ -125,19 +125,20 @@ class Store:
             return None
         try:
             data = wire.parse((self._folder / f"{key}.json").read_bytes())
-            if wire.validate_report(data["report"]) or not isinstance(data["text"], str):
+            if data["contract"] != VERSION or not isinstance(data["text"], str):
                 return None
             depends = {str(path): str(known) for path, known in data["depends"].items()}
             places = tuple((str(path), int(line), str(label)) for path, line, label in data["places"])
-            return Entry(Report.from_json(data["report"]), data["text"], depends, places)
-        except (OSError, wire.WireError, KeyError, TypeError, AttributeError, ValueError):
+            return Entry(schema.read(Report, data["report"]), data["text"], depends, places)
+        except (OSError, KeyError, TypeError, AttributeError, ValueError):
             return None
 
     def _write(self, key: str, entry: Entry) -> None:
         if self._folder is None:
             return
         data = {
-            "report": entry.report.to_json(),
+            "contract": VERSION,
+            "report": schema.write(entry.report),
             "text": entry.text,
             "depends": dict(entry.depends),
             "places": [list(place) for place in entry.places],

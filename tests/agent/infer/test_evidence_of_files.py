@@ -22,7 +22,8 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import report_class
 from ts_shape_server.analysis.modules import find_classes, module_classes
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.probing import wire
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.report import Report
 
 HEAD = "import torch\nfrom torch import nn, Tensor\nfrom typing import *\n"
 ANY = HEAD + "class Net(nn.Module):\n    def forward(self, x, mask=None):\n        return x * 2\n"
@@ -76,7 +77,7 @@ def report(tmp_path: Path, net: str, use: str = "", files: Mapping[str, str] | N
     context = Context(str(path), str(tmp_path), net, vars(module), time.monotonic() + 40, stages=stages)
     report_class(module.Net, request, context, reports.append)
     last = reports[-1]
-    assert wire.validate_report(last) == []
+    schema.read(Report, last)
     assert last["status"] == "ok", last["reason"]
     run = runs.from_report(module.Net, vars(module), last)
     run.call(run.build())

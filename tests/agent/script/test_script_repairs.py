@@ -10,7 +10,7 @@ import pytest
 from repairs import HEADER, IMAGE, Bench, X, check
 
 from ts_shape_server.analysis.rewrites import LEAVES, SIGNATURE
-from ts_shape_server.model import TorchScript
+from ts_shape_server.contract.report import TorchScript
 from ts_shape_server.probing.requests import Trial
 from ts_shape_server.repair import repair
 

@@ -9,7 +9,7 @@ import pytest
 from ts_shape_server.analysis.edits import annotate
 from ts_shape_server.analysis.modules import find_classes
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.model import Annotation
+from ts_shape_server.contract.report import Annotation
 
 
 def check(text: str, annotations: dict[str, str], expected: str, function: str = "forward", owner: str = "A") -> None:

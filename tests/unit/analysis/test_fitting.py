@@ -7,7 +7,7 @@ import pytest
 from ts_shape_server.analysis.fitting import fitted
 from ts_shape_server.analysis.modules import find_classes
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.model import Disagreement, Failure
+from ts_shape_server.contract.report import Disagreement, Failure
 
 HEAD = "from torch import nn\n\nclass Net(nn.Module):\n    def __init__(self, width=16):\n        super().__init__()\n"
 FORWARD = "\n    def forward(self, x):\n        return self.b(self.a(x))\n"

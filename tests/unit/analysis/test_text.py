@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.model import Range, TextEdit
+from ts_shape_server.contract.places import Range, TextEdit
 
 
 @pytest.mark.parametrize(

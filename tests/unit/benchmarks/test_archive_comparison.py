@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from benchmarks.archives.comparison import difference
-from ts_shape_server.model import Report
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.report import Report
 
 
 def report(names: str = "BHW", **changes: Any) -> Report:
@@ -23,7 +24,7 @@ def report(names: str = "BHW", **changes: Any) -> Report:
         "constraints": [f"{height} % 2 == 0", f"16*{height}*{width} == 3136"],
         "outputs": [{"type": "Tensor", "dtype": "float32", "dims": [batch, f"{height}//2"]}],
     }
-    return Report.from_json({**made, **changes})
+    return schema.read(Report, {**made, **changes})
 
 
 def check(archive: Report, source: Report, words: str) -> None:

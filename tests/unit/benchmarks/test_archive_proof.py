@@ -8,7 +8,8 @@ import pytest
 
 from benchmarks.archives import proof
 from benchmarks.archives.saving import called, saved
-from ts_shape_server.model import Report
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.report import Report
 
 torch = pytest.importorskip("torch")
 pytestmark = [
@@ -47,7 +48,7 @@ def report(name: str, dims: list[Any], symbols: dict[str, Any], outputs: list[An
         "constraints": [],
         "outputs": outputs,
     }
-    return Report.from_json(made)
+    return schema.read(Report, made)
 
 
 def tensor(*dims: Any) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.repair.located import place
-from ts_shape_server.model import Failure, Location, Range
+from ts_shape_server.contract.places import Location, Range
+from ts_shape_server.contract.report import Failure
 
 DEFAULT = """Expected a default value of type Tensor (inferred) on parameter "by":
   File "/net.py", line 7

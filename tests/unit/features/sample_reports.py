@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ts_shape_server.model import (
+from ts_shape_server.contract.places import Location, Range
+from ts_shape_server.contract.report import (
     Annotation,
     Argument,
     Attempt,
     Failure,
     InputSpec,
     Layer,
-    Location,
-    Range,
     Report,
     Symbol,
     TorchScript,

@@ -8,8 +8,8 @@ from sample_reports import CNN, FAILED, LISTS, failure
 
 from ts_shape_server.analysis.rewrites.extraction import CANNOT_BE_SAVED
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.contract.report import Annotation, Attempt, Report, TorchScript
 from ts_shape_server.features import actions
-from ts_shape_server.model import Annotation, Attempt, Report, TorchScript
 from ts_shape_server.repair import Repaired
 
 ATTRIBUTE = Annotation("Dynamic", "", "state", "Optional[Tensor]", True)

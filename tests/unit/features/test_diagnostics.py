@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 from sample_reports import CNN, FAILED, LISTS, failure
 
+from ts_shape_server.contract.places import Range
+from ts_shape_server.contract.report import Report
 from ts_shape_server.features.diagnostics import SEVERITIES, Finding, Place, findings
 from ts_shape_server.features.known import Known
-from ts_shape_server.model import Range, Report
 from ts_shape_server.settings import Settings
 
 PATH = "/project/net.py"

@@ -6,8 +6,8 @@ An image would be fetched by the editor, and its address could carry what the pr
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ import pytest
 from markdown_it import MarkdownIt
 from sample_reports import CNN, FAILED, LISTS
 
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.places import Range
+from ts_shape_server.contract.report import Argument, Report, Symbol
+from ts_shape_server.contract.schema import ContractError
 from ts_shape_server.features import hints, hover, words
 from ts_shape_server.features.diagnostics import Place
 from ts_shape_server.features.known import Known
 from ts_shape_server.features.page import page
-from ts_shape_server.model import Range, Report
 from ts_shape_server.probing.requests import Inspection
 
 IMAGE = "![x](https://example.com/?secret)"
@@ -45,23 +48,34 @@ ACTIVE = frozenset({"image", "link_open", "html_block", "html_inline"})
 
 
 def poisoned(value: Any, text: str) -> Any:
-    """JSON with every text in it replaced."""
+    """A report with every text in it replaced, those too that the contract would refuse."""
     if isinstance(value, str):
         return text
-    if isinstance(value, list):
-        return [poisoned(item, text) for item in value]
-    if isinstance(value, dict):
-        return {key: item if key in KEPT else poisoned(item, text) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(poisoned(item, text) for item in value)
+    if isinstance(value, (list, Mapping)):
+        return of_json(value, text)
+    if is_dataclass(value) and not isinstance(value, type):
+        names = [item.name for item in fields(value) if item.init and item.name not in KEPT]
+        return replace(value, **{name: poisoned(getattr(value, name), text) for name in names})
     return value
+
+
+def of_json(value: Any, text: str) -> Any:
+    if isinstance(value, list):
+        return [of_json(item, text) for item in value]
+    if isinstance(value, Mapping):
+        return {key: item if key in KEPT else of_json(item, text) for key, item in value.items()}
+    return text if isinstance(value, str) else value
 
 
 def reports(text: str) -> Iterator[Report]:
     full = replace(LISTS, constraints=("16*H == 32",), notes=("note",), symbols=CNN.symbols, inputs=CNN.inputs)
     for report in (CNN, full, FAILED):
-        made = Report.from_json(poisoned(report.to_json(), text))
+        made = poisoned(report, text)
         yield replace(made, name="Net")
-        named = {"init": {"args": {text: {"expr": text, "from": text}}}, "symbols": {text: {"min": 1, "max": 9}}}
-        yield replace(Report.from_json({**made.to_json(), **named}), constraints=(text, f"{text} == 1"))
+        named = replace(made, init=((text, Argument(text, text)),), symbols=((text, Symbol(1, 9)),))
+        yield replace(named, constraints=(text, f"{text} == 1"))
 
 
 def shown(report: Report) -> Iterator[str]:
@@ -93,6 +107,30 @@ def test_nothing_of_a_report_acts_where_it_is_shown(text: str) -> None:
     for report in reports(text):
         for markdown in shown(report):
             assert active(markdown) == [], markdown
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"inputs": [{"name": "x", "type": "Tensor", "dims": ["B\n    import os"]}]},
+        {"inputs": [{"name": "x", "type": "Tensor\n"}]},
+        {"inputs": [{"name": "x = 1; y", "type": "Tensor"}]},
+        {"outputs": [{"type": "Tensor", "dims": [IMAGE]}]},
+        {"outputs": [{"type": "Tensor", "dtype": "float32, 3"}]},
+        {"variables": [{"name": "a\nb", "line": 1, "type": "Tensor"}]},
+        {"layers": [{"name": "fc\n", "type": "Linear"}]},
+        {"layers": [{"name": "fc", "type": "Linear", "outputs": [["B; x"]]}]},
+        {"symbols": {"B C": {}}},
+        {"constraints": ["H == 1\nimport os"]},
+        {"init": {"args": {"a, b": {"expr": "1"}}}},
+        {"torchscript": {"annotations": [{"owner": "N", "function": "f", "name": "x", "type": "int = 1"}]}},
+        {"torchscript": {"annotations": [{"owner": "N()", "function": "f", "name": "x", "type": "int"}]}},
+        {"torchscript": {"facts": [{"line": 1, "ran": True, "values": [[1, 0, 1, 1, "a\nb"]], "idle": []}]}},
+    ],
+)
+def test_what_would_reach_an_edit_and_is_of_no_grammar_is_no_report(forged: dict[str, Any]) -> None:
+    with pytest.raises(ContractError, match=next(iter(forged))):
+        schema.read(Report, {**schema.write(CNN), **forged})
 
 
 @pytest.mark.parametrize("text", TEXTS[:2] + TEXTS[8:10])

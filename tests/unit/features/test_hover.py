@@ -9,9 +9,9 @@ from sample_reports import CNN, FAILED, LISTS
 
 from ts_shape_server.analysis.modules import find_classes
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.contract.report import Annotation, Layer, Report, TorchScript, Variable
 from ts_shape_server.features import hover
 from ts_shape_server.features.known import Known
-from ts_shape_server.model import Annotation, Layer, Report, TorchScript, Variable
 
 FRESH = Known("SimpleCNN", CNN, fresh=True)
 

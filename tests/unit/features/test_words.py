@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ts_shape_server.contract import dims
+from ts_shape_server.contract.report import InputSpec, Report, Symbol, ValueSpec
 from ts_shape_server.features import words
-from ts_shape_server.model import InputSpec, Report, Symbol, ValueSpec
 
 
 @pytest.mark.parametrize(
@@ -103,13 +104,13 @@ def test_sizes_are_short(number: int, text: str) -> None:
     ],
 )
 def test_a_dim_is_computed_and_nothing_else_is(text: str, numbers: dict[str, int], result: int | None) -> None:
-    assert words.compute(text, numbers) == result
+    assert dims.compute(text, numbers) == result
 
 
 @given(st.text())
 def test_no_text_breaks_the_evaluator(text: str) -> None:
-    words.compute(text, {})
-    words.holds(text, {})
+    dims.compute(text, {})
+    dims.holds(text, {})
     words.constraint(text, {"H": Symbol(1, 2)})
 
 

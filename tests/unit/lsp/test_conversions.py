@@ -8,11 +8,11 @@ import pytest
 from lsprotocol import types
 
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.contract.places import Location, Range
 from ts_shape_server.features.diagnostics import Finding
 from ts_shape_server.lsp.convert import Converter, path_of, uri_of
 from ts_shape_server.lsp.handlers import changed
 from ts_shape_server.lsp.server import lenient_converter
-from ts_shape_server.model import Location, Range
 
 TEXT = 'x = "𝒳é"; y = 1\r\nz\x0c = 2\n'
 

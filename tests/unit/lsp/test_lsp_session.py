@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import pytest
 
+from ts_shape_server.contract.report import Failure, Report, without_report
 from ts_shape_server.lsp import session as session_module
 from ts_shape_server.lsp.session import UNTRUSTED, Session
-from ts_shape_server.model import Failure, Report, without_report
 from ts_shape_server.probing.service import FileRequest
 
 TEXT = "from torch import nn\n\n\nclass Net(nn.Module):\n    def forward(self, x):\n        return x\n"

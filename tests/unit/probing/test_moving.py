@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from ts_shape_server.model import Report, ValueSpec, Variable
+from ts_shape_server.contract.report import Report, ValueSpec, Variable
 from ts_shape_server.probing.moving import with_text
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from ts_shape_server.model import Report
+from ts_shape_server.contract.jobs import Claim
+from ts_shape_server.contract.report import Report, Status
 from ts_shape_server.probing.agents import Done
 from ts_shape_server.probing.requests import ClassRequest, FileRequest
 from ts_shape_server.probing.rounds import Round
@@ -14,15 +13,15 @@ from ts_shape_server.probing.rounds import Round
 CLASSES = tuple(ClassRequest(name, number, name) for number, name in enumerate(("A", "B", "C"), 1))
 
 
-def begin(name: str, phase: str = "load") -> dict[str, Any]:
-    return {"class": name, "begin": True, "phase": phase}
+def begin(name: str, phase: str = "load") -> Claim:
+    return Claim(name, begin=True, phase=phase)
 
 
-def report(name: str, stage: str = "final", status: str = "ok") -> dict[str, Any]:
-    return {"class": name, "report": {"path": "", "class": name, "line": 9, "status": status, "stage": stage}}
+def report(name: str, stage: str = "final", status: Status = "ok") -> Claim:
+    return Claim(name, report=Report("", name, 9, status, stage=stage))
 
 
-def check(claims: list[dict[str, Any]], outcome: str, expected: dict[str, str], loading: bool = False) -> Round:
+def check(claims: list[Claim], outcome: str, expected: dict[str, str], loading: bool = False) -> Round:
     """The final statuses after these claims and this end; whether the end came while the file was loaded."""
     seen: list[Report] = []
     about = Round(FileRequest("/w/net.py", "/w", {}, CLASSES), CLASSES, seen.append)
@@ -67,7 +66,7 @@ def test_an_end_while_loading_gives_another_chance() -> None:
 
 
 def test_a_second_final_report_and_one_of_a_stranger_count_for_nothing() -> None:
-    lies = [report("A", status="failed"), report("Z"), {"class": ["A"], "begin": True}]
+    lies = [report("A", status="failed"), report("Z"), begin("Z")]
     check([*A, *lies], "crashed", {"A": "ok"})
 
 

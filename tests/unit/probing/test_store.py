@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ts_shape_server.model import (
-    Argument,
-    Failure,
-    InputSpec,
-    Layer,
-    Location,
-    Range,
-    Report,
-    ValueSpec,
-    Variable,
-)
+from ts_shape_server.contract.places import Location, Range
+from ts_shape_server.contract.report import Argument, Failure, InputSpec, Layer, Report, ValueSpec, Variable
 from ts_shape_server.probing import store
 from ts_shape_server.probing.requests import ClassRequest
 from ts_shape_server.probing.store import Entry, Store, file_digest, key
@@ -72,8 +64,7 @@ def test_a_module_that_was_missing_and_is_written_makes_it_stale(tmp_path: Path)
 def test_an_edit_above_the_class_moves_every_line_of_its_file_alone() -> None:
     made = Store(None)
     elsewhere = Location("/w/other.py", Range(5, 0, 5, 1))
-    kept = report()
-    kept = Report(**{**vars(kept), "mismatches": (Failure("call-mismatch", "m", elsewhere),)})
+    kept = replace(report(), mismatches=(Failure("call-mismatch", "m", elsewhere),))
     made.put("k", Entry(kept, TEXT, {}))
     moved = made.get("k", "# a comment\n# another\n" + TEXT, {})
     assert moved is not None and moved.reason is not None and moved.reason.location is not None

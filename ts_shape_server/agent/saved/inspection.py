@@ -17,7 +17,8 @@ import torch
 from ts_shape_server.agent import clock, infer, load, runs
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.saved import checkpoint, kinds, replay, wrapping
-from ts_shape_server.probing import wire
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.report import Report
 
 _TITLES = {
     "script": "A scripted module of TorchScript.",
@@ -56,12 +57,11 @@ def _answer(kind: str, message: str, facts: list[str]) -> dict[str, Any]:
 def _embedded(text: str | None) -> dict[str, Any] | None:
     """The report that an export wrote beside the module; None where there is none, or another thing of that name."""
     try:
-        found = json.loads(text or "")
+        found: dict[str, Any] = json.loads(text or "")
+        report = schema.read(Report, found)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict) or found.get("status") != "ok" or wire.validate_report(found):
-        return None
-    return found
+    return found if report.status == "ok" else None
 
 
 class _NotLoaded(Exception):

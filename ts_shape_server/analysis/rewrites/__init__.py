@@ -27,7 +27,7 @@ from ts_shape_server.analysis.rewrites import (
     zips,
 )
 from ts_shape_server.analysis.rewrites.situation import LEAVES, PLAIN, SIGNATURE, Place, Rewrite, Rewriter, Situation
-from ts_shape_server.model import Annotation, Failure
+from ts_shape_server.contract.report import Annotation, Failure
 
 __all__ = ["LEAVES", "PLAIN", "SIGNATURE", "Place", "Rewrite", "Situation", "annotation_title", "proposals"]
 

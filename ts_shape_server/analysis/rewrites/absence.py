@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation
-from ts_shape_server.model import TextEdit
+from ts_shape_server.contract.places import TextEdit
 
 _ABOUT_NONE = re.compile(r"NoneType|Optional\[|aten::(ne|eq)\b|Tensor\? ")
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from ts_shape_server.analysis.rewrites.building import at_end
 from ts_shape_server.analysis.rewrites.locals import EMPTY
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation, holdable
-from ts_shape_server.model import Annotation, TextEdit
+from ts_shape_server.contract.places import TextEdit
+from ts_shape_server.contract.report import Annotation
 
 _HELD = re.compile(r"has no attribute '(?P<name>\w+)' \(This attribute exists on the Python module, but we failed")
 _OUTSIDE = re.compile(r"python value of type '\w+' cannot be used as a value|attribute lookup is not defined on")

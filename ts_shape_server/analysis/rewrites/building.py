@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation
 from ts_shape_server.analysis.scopes import FUNCTIONS
-from ts_shape_server.model import Range, TextEdit
+from ts_shape_server.contract.places import Range, TextEdit
 
 _WITHOUT_WEIGHTS = re.compile(
     r"(Log)?Softmax(2d)?|Softmin|Sigmoid|Tanh|ReLU6?|LeakyReLU|ELU|SELU|GELU|SiLU|Softplus|Hardtanh|Hardsigmoid|Hardswish"

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation, holdable
-from ts_shape_server.model import TextEdit
+from ts_shape_server.contract.places import TextEdit
 
 
 def written_out(situation: Situation, place: Place) -> Iterator[Rewrite]:

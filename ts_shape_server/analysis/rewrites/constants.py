@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from ts_shape_server.analysis.rewrites.building import at_end
 from ts_shape_server.analysis.rewrites.situation import SIGNATURE, Definition, Place, Rewrite, Situation
 from ts_shape_server.analysis.scopes import FUNCTIONS
-from ts_shape_server.model import Annotation, Range, TextEdit
+from ts_shape_server.contract.places import Range, TextEdit
+from ts_shape_server.contract.report import Annotation
 
 _SIMPLE = ("int", "float", "bool", "str")
 

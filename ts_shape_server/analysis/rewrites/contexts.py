@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.extraction import has_long_strings
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation
-from ts_shape_server.model import Range, TextEdit
+from ts_shape_server.contract.places import Range, TextEdit
 
 _CONTEXTS = ("torch.no_grad", "torch.inference_mode")
 

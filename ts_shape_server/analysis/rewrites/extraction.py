@@ -21,7 +21,8 @@ from ts_shape_server.analysis.rewrites.situation import (
     joined,
 )
 from ts_shape_server.analysis.scopes import FUNCTIONS
-from ts_shape_server.model import Annotation, Range, TextEdit
+from ts_shape_server.contract.places import Range, TextEdit
+from ts_shape_server.contract.report import Annotation
 
 CANNOT_BE_SAVED = "which runs here and cannot be saved"
 """What `ignore` costs: `torch.jit.save` refuses a module that leaves a function to Python."""

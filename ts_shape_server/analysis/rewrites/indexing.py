@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.building import removal
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation, holdable
-from ts_shape_server.model import Range, TextEdit
+from ts_shape_server.contract.places import Range, TextEdit
 
 
 def enumerated(situation: Situation, place: Place) -> Iterator[Rewrite]:

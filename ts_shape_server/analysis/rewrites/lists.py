@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation, holdable
 from ts_shape_server.analysis.scopes import FUNCTIONS
 from ts_shape_server.analysis.spelling import Spelling
-from ts_shape_server.model import TextEdit
+from ts_shape_server.contract.places import TextEdit
 
 _PRODUCTS = ("numpy.prod", "math.prod", "numpy.product")
 _REDUCING = ("functools.reduce", "reduce", "_functools.reduce")

@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.situation import Definition, Place, Rewrite, Situation, holdable
-from ts_shape_server.model import Annotation, Range, TextEdit
+from ts_shape_server.contract.places import Range, TextEdit
+from ts_shape_server.contract.report import Annotation
 
 _PREVIOUSLY = re.compile(r"Variable '(?P<name>\w+)' previously had type (?P<first>.*?) but is now being assigned")
 _BRANCHES = re.compile(

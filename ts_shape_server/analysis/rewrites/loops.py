@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ts_shape_server.analysis.rewrites.extraction import has_long_strings
 from ts_shape_server.analysis.rewrites.indexing import new_method
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation
-from ts_shape_server.model import Range, TextEdit
+from ts_shape_server.contract.places import Range, TextEdit
 
 _ABOUT_PARTS = re.compile(
     r"attribute or method '__call__'|^reversed\(|cannot call a value of type 'Tuple\[__torch__"

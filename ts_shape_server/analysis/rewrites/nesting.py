@@ -11,7 +11,7 @@ from typing import TypeGuard
 from ts_shape_server.analysis.rewrites.extraction import has_long_strings
 from ts_shape_server.analysis.rewrites.situation import Definition, Place, Rewrite, Situation
 from ts_shape_server.analysis.scopes import FUNCTIONS
-from ts_shape_server.model import Range, TextEdit
+from ts_shape_server.contract.places import Range, TextEdit
 
 
 def moved_out(situation: Situation, place: Place) -> Iterator[Rewrite]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation
 from ts_shape_server.analysis.scopes import FUNCTIONS
-from ts_shape_server.model import TextEdit
+from ts_shape_server.contract.places import TextEdit
 
 _PATHS = ("torch.nn.utils.weight_norm", "torch.nn.utils.weight_norm.weight_norm")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TypeGuard
 
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation, holdable
-from ts_shape_server.model import Range, TextEdit
+from ts_shape_server.contract.places import Range, TextEdit
 
 _MATH = frozenset({"sqrt", "exp", "log", "log2", "log10", "ceil", "floor", "pi", "e", "sin", "cos", "tan"})
 _DTYPES = {"torch.Tensor": "torch.float32", "torch.FloatTensor": "torch.float32", "torch.LongTensor": "torch.int64"}

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.situation import Definition, Place, Rewrite, Situation
-from ts_shape_server.model import Range, TextEdit
+from ts_shape_server.contract.places import Range, TextEdit
 
 
 def parents_method(situation: Situation, place: Place) -> Iterator[Rewrite]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ts_shape_server.analysis.rewrites.situation import SIGNATURE, Place, Rewrite, Situation, holdable
-from ts_shape_server.model import Annotation
+from ts_shape_server.contract.report import Annotation
 
 _RETURNS = re.compile(
     r"Previous return statement returned a value of type (?P<first>.*?) but this return statement returns a value of "

@@ -17,7 +17,8 @@ from ts_shape_server.analysis.scopes import FUNCTIONS
 from ts_shape_server.analysis.spelling import Spelling
 from ts_shape_server.analysis.syntax import statements
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.model import Annotation, Failure, FunctionFacts, Range, TextEdit, TorchScript
+from ts_shape_server.contract.places import Range, TextEdit
+from ts_shape_server.contract.report import Annotation, Failure, FunctionFacts, TorchScript
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 

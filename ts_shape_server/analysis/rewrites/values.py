@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.extraction import has_long_strings
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation
-from ts_shape_server.model import Range, TextEdit
+from ts_shape_server.contract.places import Range, TextEdit
 
 _EXPECTED = re.compile(
     r"Expected a value of type '(?P<wanted>[^']*)' for argument '(?P<name>\w+)' but instead found type '(?P<got>[^']*)'"

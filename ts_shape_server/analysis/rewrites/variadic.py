@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.situation import SIGNATURE, Definition, Place, Rewrite, Situation, holdable
 from ts_shape_server.analysis.syntax import expression
-from ts_shape_server.model import Range, TextEdit
+from ts_shape_server.contract.places import Range, TextEdit
 
 
 def named(situation: Situation, place: Place) -> Iterator[Rewrite]:

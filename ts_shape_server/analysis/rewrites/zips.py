@@ -13,7 +13,7 @@ from types import MappingProxyType
 from ts_shape_server.analysis.rewrites.comprehensions import as_loop, own_names
 from ts_shape_server.analysis.rewrites.extraction import has_long_strings
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation
-from ts_shape_server.model import Range, TextEdit
+from ts_shape_server.contract.places import Range, TextEdit
 
 _REFUSED = re.compile(r"Can not iterate over a module list or tuple|^reversed\(", re.MULTILINE)
 _TAKING_ALL = ("zip", "enumerate", "list", "tuple", "sum")
