@@ -56,7 +56,7 @@ def general(cls: type[nn.Module], solved: Solved, context: Context) -> dict[str,
     claim = indices.checked(trials, claims.generalise(trials, guards))
     samples, others = _sampled(solved, claim, trials, context, lines)
     claim = _without_unseen(claim, samples, traced)
-    names = naming.name_places(found.inputs, claim, found.outcome.wishes, solved.axes)
+    names = naming.name_places(found.inputs, claim, found.outcome.wishes, solved.axes, found.batch_axes)
     spelling = Spelling(claim, names, samples)
     named = argument_names.find(cls, solved.plan, solved.sources, session, found, context)
     result = _claimed(solved, claim, names, spelling, named)

@@ -23,9 +23,15 @@ _CHANNELS_FIRST = ("B", "C", "L")
 _IGNORED = frozenset({"_", "__", "self"})
 
 
-def conventional(tensor: values.TensorGuess, wish: Wish | None, in_list: bool) -> tuple[str, ...]:
-    """The letters for the axes of a tensor nobody has named."""
+def conventional(
+    tensor: values.TensorGuess, wish: Wish | None, in_list: bool, batch: int | None = None
+) -> tuple[str, ...]:
+    """The letters for the axes of a tensor nobody has named. `batch` is the axis that layers take for the batch."""
     rank = len(tensor.dims)
+    if batch == 0 and rank == 1:
+        return ("B",)
+    if batch == 1 and rank in (2, 3):
+        return ("L", "B", "D")[:rank]
     if rank == 2 and "int" in tensor.dtype:
         return ("B", "L")
     if rank == 2 and in_list:
@@ -36,15 +42,27 @@ def conventional(tensor: values.TensorGuess, wish: Wish | None, in_list: bool) -
 
 
 def name_places(
-    inputs: values.Inputs, claim: Claim, wishes: Mapping[int, Wish], axes: Mapping[str, Sequence[str | None]]
+    inputs: values.Inputs,
+    claim: Claim,
+    wishes: Mapping[int, Wish],
+    axes: Mapping[str, Sequence[str | None]],
+    batch_axes: Sequence[int | None] = (),
 ) -> dict[int, str]:
-    """A name for each free place in the sizes; places that move together share one. `axes` is by parameter."""
+    """A name for each free place in the sizes; places that move together share one.
+
+    `axes` is by parameter, `batch_axes` by tensor.
+    """
     wanted: dict[int, tuple[str, bool]] = {}
+    limited = {member for free in claim.free for member in free.members if free.maximum is not None}
+    """Places of which there may only be so many, as there may be of the items of a sequence and not of a batch."""
     slot = index = 0
     for item in inputs:
         in_list = isinstance(item.guess, values.SequenceGuess)
         for tensor in values.tensors(item.guess):
-            letters = conventional(tensor, wishes.get(index), in_list)
+            batch = batch_axes[index] if index < len(batch_axes) else None
+            if batch is None and slot in limited and len(tensor.dims) == 3:
+                batch = 1
+            letters = conventional(tensor, wishes.get(index), in_list, batch)
             written = list(tensor.axes) or ([] if in_list else list(axes.get(item.name, ())))
             if len(written) > len(tensor.dims):
                 written = []

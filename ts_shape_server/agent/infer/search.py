@@ -54,11 +54,17 @@ class TooSlow(TimeoutError):
 
 @dataclass(frozen=True)
 class Found:
-    """Inputs that run, and the outcome of that run. `others` run too, in the order in which they were met."""
+    """Inputs that run, and the outcome of that run. `others` run too, in the order in which they were met.
+
+    `why` is what spoke against the find that these took the place of, as a field of `choice.Doubts`. `batch_axes` are
+    by tensor: the dim that layers which read sequences take for the batch.
+    """
 
     inputs: Inputs
     outcome: Outcome
     others: tuple[Found, ...] = field(default=(), compare=False)
+    why: str = ""
+    batch_axes: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ What was found on fake tensors is confirmed on real ones where the module is sma
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from ts_shape_server.agent.infer import (
     argument_repairs,
     arguments,
     building,
+    choice,
     contract,
     contradictions,
     documented,
@@ -48,6 +50,8 @@ RUN_SHARE = 0.25
 HOST_SECONDS = 1.5
 ADJUSTMENTS, ADJUSTMENT_SECONDS = 4, 1.0
 OTHER_PLANS = 4
+SHORT_SEARCH = 10
+"""Attempts of a search from another number of dims on, where there is a find already."""
 OTHERS = 4
 """Of inputs of other types that the workspace passes."""
 SYMBOLIC_SECONDS = 6.0
@@ -282,12 +286,14 @@ def _search(
         inputs, built_with, longest = [start.inputs], bool(built.plan), context.remaining() * RUN_SHARE
         checked = search.search(built.session, inputs, context.path, lines, deadline, omitted, built_with, longest)
         if isinstance(checked, search.Found):
+            again = functools.partial(_shortly, built.session, context, lines, deadline, longest, built_with)
+            checked = choice.best(built.session, checked, again, known)
             checked = _on_real(built.session, checked, context, lines, deadline)
             if isinstance(checked, search.Found):
                 if _small(built.session, checked) and (checked.outcome.indexes or built.session.real_only):
                     checked = indices.bounded(built.session, checked)
                 checked = _with_different_items(built.session, checked)
-                checked = search.Found(points.sourced(checked.inputs, said), checked.outcome)
+                checked = replace(checked, inputs=points.sourced(checked.inputs, said))
                 axes = points.axes(known, checked.inputs, said)
                 labels = (start.drawn.label,) if start.drawn is not None else start.by
                 wrong = contradictions.find(
@@ -299,6 +305,21 @@ def _search(
                 return Solved(built.session, checked, built.plan, {}, left, axes, labels, wrong, (), others)
         failed = checked if checked.attempts or not failed.attempts else failed
     return _unsolved(built.session, failed, context), failed.outcome.steps
+
+
+def _shortly(
+    session: Session,
+    context: Context,
+    lines: Mapping[int, str],
+    deadline: float,
+    longest: float,
+    built_with: bool,
+    inputs: values.Inputs,
+) -> search.Found | search.NotFound:
+    """A short search from these inputs on."""
+    return search.search(
+        session, [inputs], context.path, lines, deadline, (), built_with, longest, attempts=SHORT_SEARCH
+    )
 
 
 def _of_other_kinds(
@@ -325,7 +346,9 @@ def _with_different_items(session: Session, found: search.Found) -> search.Found
     if different is None:
         return found
     outcome = session.concrete(different)
-    return search.Found(different, replace(outcome, wishes=found.outcome.wishes)) if outcome.ok else found
+    if not outcome.ok:
+        return found
+    return replace(found, inputs=different, outcome=replace(outcome, wishes=found.outcome.wishes))
 
 
 def _on_real(

@@ -29,6 +29,8 @@ class Hint:
     whole: bool = False
     """Whether it is used in another way than by taking items of it."""
     attributes: frozenset[str] = field(default_factory=frozenset)
+    asked: frozenset[int] = field(default_factory=frozenset)
+    """The axes whose sizes are read one by one: ``x.size(1)``, ``x.shape[1]``."""
 
 
 def function_tree(function: Any) -> ast.FunctionDef | None:
@@ -287,6 +289,7 @@ class _Reader(ast.NodeVisitor):
             return
         hint = self._hint(axis[0])
         if hint is not None and 0 <= axis[1] < 8:
+            hint.asked = hint.asked | {axis[1]}
             padded = [*hint.axes, *[None] * (axis[1] + 1 - len(hint.axes))]
             if padded[axis[1]] is None:
                 padded[axis[1]] = name
@@ -309,9 +312,7 @@ class _Reader(ast.NodeVisitor):
     def visit_Subscript(self, node: ast.Subscript) -> None:
         axis = _axis(node)
         if axis is not None:
-            hint = self._hint(axis[0])
-            if hint is not None:
-                hint.at_least = max(hint.at_least, axis[1] + 1 if axis[1] >= 0 else -axis[1])
+            self._ask(axis)
             return
         hint = self._hint(node.value)
         if hint is not None:
@@ -321,6 +322,12 @@ class _Reader(ast.NodeVisitor):
         if index is not None and not index.kind:
             index.kind = "index"
         self.generic_visit(node)
+
+    def _ask(self, axis: tuple[ast.expr, int]) -> None:
+        hint = self._hint(axis[0])
+        if hint is not None:
+            hint.asked = hint.asked | {axis[1]}
+            hint.at_least = max(hint.at_least, axis[1] + 1 if axis[1] >= 0 else -axis[1])
 
     @staticmethod
     def _subscript(hint: Hint, index: ast.expr) -> None:
@@ -353,9 +360,7 @@ class _Reader(ast.NodeVisitor):
             self._method(node)
         axis = _axis(node)
         if axis is not None:
-            hint = self._hint(axis[0])
-            if hint is not None:
-                hint.at_least = max(hint.at_least, axis[1] + 1 if axis[1] >= 0 else -axis[1])
+            self._ask(axis)
             return
         if isinstance(node.func, ast.Name) and self._hint(node.func) is not None:
             self._hints[node.func.id].kind = "callable"

@@ -6,6 +6,7 @@ proofs: the search tries them first. Knows torch's public functions by name; kno
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -238,6 +239,19 @@ def _permute(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any,
     return {0: Documented(len(axes), True)} if isinstance(axes, (list, tuple)) and axes else {}
 
 
+def _view(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    """The sizes of an item that is written out, ``view(-1, 28, 28)``, where the tensor's items have others."""
+    tensor = arguments[0]
+    sizes = arguments[1] if len(arguments) == 2 and isinstance(arguments[1], (list, tuple)) else arguments[1:]
+    if len(sizes) < 2 or not all(type(size) is int for size in sizes) or min(sizes[1:]) < 1:
+        return {}
+    own = list(tensor.shape)
+    taken_over = any(size == other for size, other in zip(sizes[1:], own[1:]))
+    if sizes[0] != -1 or taken_over or math.prod(sizes[1:]) == math.prod(own[1:]):
+        return {}
+    return {0: Documented(len(sizes), False, axes=dict(enumerate(sizes[1:], 1)))}
+
+
 def _index_at(position: int, name: str) -> Handler:
     def handler(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
         return {position if len(arguments) > position else name: Documented(dtype="int64")}
@@ -285,6 +299,8 @@ _HANDLERS: dict[str, Handler] = {
     "baddbmm": _batched_product,
     "einsum": _einsum,
     "permute": _permute,
+    "view": _view,
+    "reshape": _view,
     "interpolate": _rank(4),
     "upsample": _rank(4),
     "grid_sample": _rank(4),

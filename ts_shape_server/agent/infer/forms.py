@@ -1,0 +1,139 @@
+"""In which form torch's layers get what comes from the inputs, watched during one run.
+
+Two things speak against an input although it runs: a layer that takes batches gets a single item, and a tensor meets
+a table that was written for other ones, since it has more dims, or fewer and the first of these is a one. And layers
+that read sequences say which dim is the batch.
+Knows torch's layers and functions by name, and nothing of guesses or of the search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+_BATCHED_RANK: Mapping[str, int] = {
+    f"{name}{dims}d": dims + 2
+    for dims in (1, 2, 3)
+    for name in (
+        "conv",
+        "conv_transpose",
+        "max_pool",
+        "_max_pool",
+        "avg_pool",
+        "adaptive_avg_pool",
+        "adaptive_max_pool",
+        "lp_pool",
+        "instance_norm",
+    )
+}
+"""The dims of a batch, for functions that also take one item of it."""
+_SPREADING = frozenset(
+    [
+        *("add", "sub", "rsub", "mul", "div", "true_divide", "pow", "maximum", "minimum", "where", "cdist"),
+        *(f"__{side}{name}__" for name in ("add", "sub", "mul", "truediv", "pow") for side in ("", "r")),
+        *("matmul", "__matmul__", "__rmatmul__", "addcmul", "lerp", "masked_fill", "dist"),
+    ]
+)
+"""Functions that give their tensors the dims of each other."""
+
+
+class Forms(TorchFunctionMode):
+    """Context manager for one run of `module`.
+
+    `single` counts calls of layers with one item where they take a batch, `spread` those that put a tensor which comes
+    from the inputs together with a table of another rank. `batch` is the size of the dim that the first layer
+    which reads sequences takes for the batch, None without such a layer.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.single = 0
+        self.spread = 0
+        self.batch: int | None = None
+        self._module = module
+        self._handles: list[Any] = []
+        self._derived: dict[int, torch.Tensor] = {}
+        """By id, the tensors that come from the inputs; kept alive, so that no other gets their id."""
+
+    def __enter__(self) -> Forms:
+        super().__enter__()  # type: ignore[no-untyped-call]  # torch's own
+        for part in self._module.modules():
+            if isinstance(part, torch.jit.ScriptModule):
+                continue
+            if part is self._module:
+                self._handles.append(part.register_forward_pre_hook(self._begin, with_kwargs=True))
+            if _sequence_form(part) is not None:
+                self._handles.append(part.register_forward_pre_hook(self._read, with_kwargs=True))
+        return self
+
+    def __exit__(self, *details: Any) -> None:
+        for handle in self._handles:
+            handle.remove()
+        super().__exit__(*details)  # type: ignore[no-untyped-call]  # torch's own
+
+    def _begin(self, module: nn.Module, arguments: Any, keywords: Any) -> None:
+        for tensor in _tensors((*arguments, *keywords.values())):
+            self._derived[id(tensor)] = tensor
+
+    def _read(self, module: nn.Module, arguments: Any, keywords: Any) -> None:
+        first = next(_tensors((*arguments[:1], *keywords.values())), None)
+        form = _sequence_form(module)
+        if first is None or form is None or id(first) not in self._derived:
+            return
+        rank, axis = form
+        if first.dim() == rank - 1:
+            self.single += 1
+        elif first.dim() == rank and self.batch is None:
+            size = first.shape[axis]
+            self.batch = size if isinstance(size, int) else None
+
+    def __torch_function__(
+        self, function: Any, types: Any, arguments: Sequence[Any] = (), keywords: Mapping[str, Any] | None = None
+    ) -> Any:
+        keywords = keywords or {}
+        result = function(*arguments, **keywords)
+        own = [item for item in _tensors((*arguments, *keywords.values())) if id(item) in self._derived]
+        if not own:
+            return result
+        for tensor in _tensors((result,)):
+            self._derived[id(tensor)] = tensor
+        name = getattr(function, "__name__", "")
+        if name in _BATCHED_RANK and own[0].dim() == _BATCHED_RANK[name] - 1:
+            self.single += 1
+        if name in _SPREADING and isinstance(result, torch.Tensor):
+            tables = [item for item in _tensors((*arguments, *keywords.values())) if id(item) not in self._derived]
+            self.spread += _is_spread(max(item.dim() for item in own), result, tables)
+        return result
+
+
+def _is_spread(rank: int, result: torch.Tensor, tables: Sequence[torch.Tensor]) -> bool:
+    """Whether a tensor of that rank got the dims of a table, or met one with a batch of one that has fewer dims."""
+    batched = any(1 < table.dim() < rank and table.shape[0] == 1 for table in tables)
+    return batched or 0 < rank < result.dim()
+
+
+def _sequence_form(part: nn.Module) -> tuple[int, int] | None:
+    """For a layer that reads sequences, the dims of a batch of them and which of these the batch is."""
+    if isinstance(part, nn.RNNCellBase):
+        return 2, 0
+    if isinstance(part, (nn.RNNBase, nn.MultiheadAttention, nn.Transformer)):
+        return 3, 0 if part.batch_first else 1
+    if isinstance(part, (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)):
+        return 3, 0 if part.self_attn.batch_first else 1
+    return None
+
+
+def _tensors(value: Any, depth: int = 3) -> Iterator[torch.Tensor]:
+    """The tensors in nested containers, from left to right."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif depth and isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _tensors(item, depth - 1)
+    elif depth and isinstance(value, dict):
+        for item in value.values():
+            yield from _tensors(item, depth - 1)
