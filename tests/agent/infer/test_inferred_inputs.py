@@ -99,7 +99,7 @@ def net(init: str, forward: str, parameters: str = "x", arguments: str = "") -> 
             ["B", 8, "T", "H", "W"],
         ),
         (net("self.n = nn.BatchNorm1d(9)", "return self.n(x)"), {"x": ["B", 9]}, ["B", 9]),
-        (net("self.r = nn.LSTM(12, 7)", "return self.r(x)[0]"), {"x": ["B", "L", 12]}, ["B", "L", 7]),
+        (net("self.r = nn.LSTM(12, 7)", "return self.r(x)[0]"), {"x": ["L", "B", 12]}, ["L", "B", 7]),
         (
             net("self.e = nn.Embedding(50, 8); self.f = nn.Linear(48, 3)", "return self.f(self.e(x).flatten(1))"),
             {"x": ["B", 6]},

@@ -1,0 +1,104 @@
+"""Of several inputs that run, the one that is meant: the batch is kept, nothing is spread by luck."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from test_inferred_inputs import check, logging_as_it_was, net
+
+SINUSOIDS = net(
+    "self.dim = dim",
+    "freq = torch.exp(torch.arange(self.dim // 2) * -0.1); emb = x[:, None] * freq[None, :]; return emb.sin()",
+    arguments=", dim=12",
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "inputs", "output"),
+    [
+        pytest.param(
+            net("self.p = nn.Parameter(torch.zeros(1, 30, 12))", "return x + self.p[:, : x.size(1)]"),
+            {"x": ["B", "L", 12]},
+            ["B", "L", 12],
+            id="a table of positions has a batch",
+        ),
+        pytest.param(
+            net("self.g = nn.Parameter(torch.ones(1, 12, 1))", "return F.normalize(x, dim=1) * self.g"),
+            {"x": ["B", 12, "D"]},
+            ["B", 12, "D"],
+            id="a gain with a batch of one has the rank of what it scales",
+        ),
+        pytest.param(SINUSOIDS, {"x": ["B"]}, ["B", 6], id="what is put beside frequencies is a number for each item"),
+        pytest.param(
+            net(
+                "self.f = nn.Linear(12, 12); self.a = nn.MultiheadAttention(12, 2)",
+                "y = self.f(x); return self.a(y, y, y)[0]",
+            ),
+            {"x": ["L", "B", 12]},
+            ["L", "B", 12],
+            id="attention that is not batch first reads sequences first, through a layer that takes any rank",
+        ),
+        pytest.param(
+            net("self.r = nn.GRU(12, 5, batch_first=True)", "return self.r(x)[0]"),
+            {"x": ["B", "L", 12]},
+            ["B", "L", 5],
+            id="a recurrent layer that is batch first",
+        ),
+        pytest.param(
+            net("self.e = nn.Embedding(50, 12); self.r = nn.LSTM(12, 5)", "return self.r(self.e(ids))[0]", "ids"),
+            {"ids": ["L", "B"]},
+            ["L", "B", 5],
+            id="ids of sequences that come first",
+        ),
+        pytest.param(
+            net("self.f = nn.Linear(784, 5)", "return self.f(x.view(-1, 784))"),
+            {"x": ["B", 784]},
+            ["B", 5],
+            id="a view that is written out is the form of the items",
+        ),
+        pytest.param(
+            net("self.r = nn.LSTM(28, 5, batch_first=True)", "return self.r(x.reshape(-1, 28, 28))[0][:, -1]"),
+            {"x": ["B", 28, 28]},
+            ["B", 5],
+            id="a view of images as rows",
+        ),
+        pytest.param(
+            net(
+                "self.c = nn.Conv2d(3, 4, 3, padding=1); self.f = nn.Linear(4 * 8 * 8, 5)",
+                "return self.f(F.max_pool2d(self.c(x), 4).view(-1, 4 * 8 * 8))",
+            ),
+            {"x": ["B", 3, "H", "W"]},
+            ["B", 5],
+            id="a view that would fold the batch bounds the sides",
+        ),
+        pytest.param(
+            net("self.f = nn.Linear(12, 12)", "q = self.f(x); return q @ (q.transpose(1, 2) @ q)"),
+            {"x": ["B", "L", 12]},
+            ["B", "L", 12],
+            id="attention over tokens is no image",
+        ),
+        pytest.param(
+            net(
+                "self.f = nn.Linear(5, 5); self.e = nn.Embedding(100, 5)",
+                "return self.f(x) + self.e(torch.tensor(x.shape[1]))",
+            ),
+            {"x": ["B", "L", 5]},
+            ["B", "L", 5],
+            id="a size that is asked for may be another",
+        ),
+        pytest.param(
+            net("self.c = nn.Conv2d(3, 4, 3)", "return self.c(x)"),
+            {"x": ["B", 3, "H", "W"]},
+            ["B", 4, "H - 2", "W - 2"],
+            id="nothing speaks against an image",
+        ),
+        pytest.param(
+            net("self.f = nn.Linear(12, 5)", "return self.f(x)"), {"x": ["B", 12]}, ["B", 5], id="a linear layer alone"
+        ),
+    ],
+)
+def test_the_input_that_is_meant(tmp_path: Path, source: str, inputs: dict[str, Any], output: Any) -> None:
+    check(tmp_path, source, inputs, output)
