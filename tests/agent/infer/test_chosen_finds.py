@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from test_inferred_inputs import check, logging_as_it_was, net
+
+__all__ = ["logging_as_it_was"]
 
 SINUSOIDS = net(
     "self.dim = dim",
