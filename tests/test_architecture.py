@@ -14,8 +14,6 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ts_shape_server"
 OLDEST_AGENT = (3, 9)
 
-pytestmark = pytest.mark.timeout(180)
-
 
 def modules_after(statement: str, root: Path = ROOT) -> set[str]:
     """The modules that a fresh interpreter holds after a statement."""

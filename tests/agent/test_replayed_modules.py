@@ -15,7 +15,6 @@ from ts_shape_server.agent.infer import symbolic
 from ts_shape_server.agent.saved.replay import Archive
 
 pytestmark = [
-    pytest.mark.timeout(120),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
 ]

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from editor import editor
-
-pytestmark = pytest.mark.timeout(300)
 
 BASE = "from torch import nn\n\n\nclass Base(nn.Module):\n    pass\n\n\nSIZE = 4\n"
 NET = """from base import SIZE, Base

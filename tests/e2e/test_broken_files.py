@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from editor import Editor, editor
 
-pytestmark = pytest.mark.timeout(300)
 WORKSPACES = Path(__file__).parents[1] / "workspaces"
 BROKEN = WORKSPACES / "broken"
 

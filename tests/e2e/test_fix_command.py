@@ -15,7 +15,6 @@ from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract import schema
 from ts_shape_server.contract.places import Range, TextEdit
 
-pytestmark = pytest.mark.timeout(300)
 ROOT = Path(__file__).parents[2]
 SOURCE = """import torch
 from torch import nn

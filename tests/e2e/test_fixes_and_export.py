@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 import torch
 from editor import Editor, editor
 from lsprotocol import types
@@ -17,7 +16,6 @@ from lsprotocol import types
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.places import Range, TextEdit
 
-pytestmark = pytest.mark.timeout(300)
 START = Path(__file__).parents[1] / "workspaces" / "start"
 UNANNOTATED = """import torch
 from torch import nn

@@ -13,8 +13,6 @@ import pytest
 from editor import Editor, capabilities, editor
 from lsprotocol import types
 
-pytestmark = pytest.mark.timeout(300)
-
 SECONDS = 30.0
 """For all requests about one document: generous, since this is about hangs."""
 MEBIBYTES = 600

@@ -6,12 +6,10 @@ import asyncio
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import pytest
 from editor import Editor, editor
 from lsprotocol import types
 from test_fixes_and_export import applied, place
 
-pytestmark = pytest.mark.timeout(300)
 WRONG = """import torch
 from torch import nn
 

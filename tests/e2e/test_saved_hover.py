@@ -10,7 +10,6 @@ from editor import editor
 from torch import Tensor, nn
 
 pytestmark = [
-    pytest.mark.timeout(240),
     pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning"),
 ]
 

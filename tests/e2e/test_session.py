@@ -8,7 +8,6 @@ import pytest
 from editor import capabilities, editor
 from lsprotocol import types
 
-pytestmark = pytest.mark.timeout(300)
 START = Path(__file__).parents[1] / "workspaces" / "start"
 MISMATCH = Path(__file__).parents[1] / "workspaces" / "mismatch"
 

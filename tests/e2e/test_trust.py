@@ -15,8 +15,6 @@ import pytest
 from editor import Editor, editor
 from lsprotocol import types
 
-pytestmark = pytest.mark.timeout(240)
-
 MODEL = """
 {mark}
 import torch

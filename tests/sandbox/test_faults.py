@@ -24,7 +24,6 @@ def quiet(report: Any) -> None:
     return None
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("patches", "words"),
     [
@@ -62,7 +61,6 @@ def test_a_job_that_cannot_be_started_is_told_and_the_next_runs(tmp_path: Path, 
         made.close()
 
 
-@pytest.mark.timeout(240)
 def test_a_clock_that_jumps_ends_nothing(tmp_path: Path) -> None:
     patches = (
         "import time, itertools\njumps = itertools.cycle((-1e9, 1e9, 0.0, -86400.0))\nreal = time.time\n"

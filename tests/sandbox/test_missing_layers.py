@@ -19,7 +19,6 @@ from ts_shape_server.probing import agents
 pytestmark = [
     pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers of system calls are those of x86_64"),
     pytest.mark.skipif(policy.available().tier != policy.FULL, reason="the kernel lacks a layer anyway"),
-    pytest.mark.timeout(240),
 ]
 
 _BEHIND = """

@@ -55,7 +55,6 @@ def one_waits(prober: Prober) -> bool:
     return len(descendants(prober.agent_pid)) == 1
 
 
-@pytest.mark.timeout(240)
 def test_a_spare_process_reports_from_inside_the_sandbox(prober: Prober, tmp_path: Path) -> None:
     assert prober.service.info()["sandbox"]["tier"] == policy.available().tier
     first = descendants(prober.agent_pid)
@@ -65,7 +64,6 @@ def test_a_spare_process_reports_from_inside_the_sandbox(prober: Prober, tmp_pat
     assert descendants(prober.agent_pid) != first
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     ("top", "status", "words"),
     [
@@ -88,7 +86,6 @@ def test_a_spare_process_is_as_confined_and_its_end_is_told(
     assert one_waits(prober)
 
 
-@pytest.mark.timeout(240)
 def test_a_spare_process_that_is_killed_while_it_waits_is_replaced(prober: Prober, tmp_path: Path) -> None:
     os.kill(descendants(prober.agent_pid)[0], 9)
     for _ in range(2):
@@ -125,7 +122,6 @@ for work in ("while True: pass", "while True:\\n    try: pass\\n    finally: pas
 """
 
 
-@pytest.mark.timeout(240)
 def test_time_is_limited_without_a_timer_too(without_a_timer: Prober, tmp_path: Path) -> None:
     """By a thread, which the sandbox allows, and which ends with its limit: the class after it is probed as ever."""
     agent = without_a_timer.agent_pid
@@ -137,7 +133,6 @@ def test_time_is_limited_without_a_timer_too(without_a_timer: Prober, tmp_path: 
     assert without_a_timer.agent_pid == agent
 
 
-@pytest.mark.timeout(240)
 def test_a_call_that_waits_for_ever_is_ended_without_a_timer(without_a_timer: Prober, tmp_path: Path) -> None:
     """Nothing interrupts it, so the agent ends the process; the class beside it has its report."""
     source = f"{GOOD}\nclass Bad(nn.Module):\n    def forward(self, x):\n        import time; time.sleep(99)\n"
@@ -146,7 +141,6 @@ def test_a_call_that_waits_for_ever_is_ended_without_a_timer(without_a_timer: Pr
     assert one_waits(without_a_timer)
 
 
-@pytest.mark.timeout(240)
 def test_memory_that_the_system_does_not_limit_is_watched(tmp_path: Path) -> None:
     patches = (
         "linux._limit = lambda policy: None\n"
@@ -166,7 +160,6 @@ def test_memory_that_the_system_does_not_limit_is_watched(tmp_path: Path) -> Non
         made.close()
 
 
-@pytest.mark.timeout(120)
 def test_an_agent_may_speak_over_its_standard_pipes(tmp_path: Path) -> None:
     """What an interpreter prints at its start comes before, and is dropped."""
     noisy = tmp_path / "python"

@@ -10,7 +10,7 @@ import pytest
 from ts_shape_server import reading
 from ts_shape_server.probing.store import file_digest
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from evidence_helpers import calls_in
 
-from ts_shape_server.agent import runs
+from ts_shape_server.agent import clock, runs
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import report_class
 from ts_shape_server.analysis.modules import find_classes, module_classes
@@ -74,7 +74,7 @@ def report(tmp_path: Path, net: str, use: str = "", files: Mapping[str, str] | N
     }
     reports: list[dict[str, Any]] = []
     stages = ("example", "symbols")
-    context = Context(str(path), str(tmp_path), net, vars(module), time.monotonic() + 40, stages=stages)
+    context = Context(str(path), str(tmp_path), net, vars(module), clock.now() + 40, stages=stages)
     report_class(module.Net, request, context, reports.append)
     last = reports[-1]
     schema.read(Report, last)

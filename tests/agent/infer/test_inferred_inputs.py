@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.util
 import logging
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from ts_shape_server.agent import runs
+from ts_shape_server.agent import clock, runs
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import building, report_class, solve, symbolic
 
@@ -46,9 +45,7 @@ def report(tmp_path: Path, source: str, evidence: list[dict[str, Any]] | None = 
     sys.modules[path.stem] = module
     specification.loader.exec_module(module)
     found: list[dict[str, Any]] = []
-    context = Context(
-        str(path), str(tmp_path), text, vars(module), time.monotonic() + 40, stages=("example", "symbols")
-    )
+    context = Context(str(path), str(tmp_path), text, vars(module), clock.now() + 40, stages=("example", "symbols"))
     request = {"name": "Net", "line": 1, "evidence": evidence or [], "pragmas": pragmas}
     report_class(module.Net, request, context, found.append)
     last = found[-1]

@@ -7,13 +7,13 @@ import itertools
 import linecache
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ts_shape_server.agent import clock
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 
@@ -60,7 +60,7 @@ def load(tmp_path: Path) -> Iterator[Load]:
         finally:
             sys.path.remove(str(tmp_path))
         run = Run(module.Net, vars(module), init or {}, example or {"x": {"tensor": [2, 3]}}, second)
-        return run, Context(str(path), str(tmp_path), text, vars(module), time.monotonic() + seconds)
+        return run, Context(str(path), str(tmp_path), text, vars(module), clock.now() + seconds)
 
     yield make
     for name in names:

@@ -6,11 +6,11 @@ import asyncio
 import linecache
 import sys
 import textwrap
-import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ts_shape_server.agent import clock
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.script import examine, trial
@@ -70,7 +70,7 @@ class Bench:
         return Run(namespace["Net"], namespace, self.init, self.example, self.second)
 
     def context(self, text: str) -> Context:
-        return Context(str(self.path), str(self.path.parent), text, {}, time.monotonic() + 40)
+        return Context(str(self.path), str(self.path.parent), text, {}, clock.now() + 40)
 
     async def attempt(self, text: str) -> Trial:
         before = self.load(self.original)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ts_shape_server.agent import script
+from ts_shape_server.agent import clock, script
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 
@@ -40,7 +39,7 @@ def check(refusals: ModuleType, name: str, example: dict[str, Any], expected: li
     path = refusals.__file__
     assert path is not None
     run = Run(getattr(refusals, name), vars(refusals), {}, example, None)
-    context = Context(path, str(WORKSPACE), Path(path).read_text(), vars(refusals), time.monotonic() + 30)
+    context = Context(path, str(WORKSPACE), Path(path).read_text(), vars(refusals), clock.now() + 30)
     found = script.examine(run, context)
     actual = [(item, text_at(item["location"])) for item in found["script"]["failures"]]
     assert len(actual) == len(expected), [item["message"] for item, _ in actual]

@@ -124,19 +124,16 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", CASES)
 def test_each_report_gets_the_verdict_that_it_deserves(judged: dict[str, dict[str, Any]], name: str) -> None:
     given, verdict = CASES[name]
     assert judged[f"{name} {given['class']}"]["verdict"] == verdict
 
 
-@pytest.mark.timeout(300)
 def test_a_process_that_ends_costs_its_own_report_alone(judged: dict[str, dict[str, Any]]) -> None:
     assert judged["end Scale"]["verdict"] == "sound"
 
 
-@pytest.mark.timeout(300)
 def test_a_claim_is_tight_if_breaking_it_fails(judged: dict[str, dict[str, Any]]) -> None:
     tight, loose = verdicts.claims_of(judged["true Scale"]), verdicts.claims_of(judged["narrow Wide"])
     assert tight == {("fixed dim", "x: dim 1 is 4"): True, ("dtype", "x: float32"): True}
@@ -149,7 +146,6 @@ def test_a_claim_is_tight_if_breaking_it_fails(judged: dict[str, dict[str, Any]]
     }
 
 
-@pytest.mark.timeout(300)
 def test_the_cases_of_the_corpus_are_run_once_and_set_beside_the_reports(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text(SOURCE)
     records.append(tmp_path / "results.jsonl", CASES["true"][0])
