@@ -124,7 +124,7 @@ def _report_solved(cls: type[nn.Module], solved: solve.Solved, context: Context,
         report["mismatches"] = _mismatches(cls, solved, report)
         send(report, "symbols" if "script" in context.stages else "final")
     if "script" in context.stages:
-        report["torchscript"] = _script(cls, report, context)
+        report.update(_script(cls, report, context))
         send(report, "final")
 
 
@@ -134,6 +134,9 @@ def _mismatches(cls: type[nn.Module], solved: solve.Solved, report: Mapping[str,
 
 
 def _script(cls: type[nn.Module], report: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """What TorchScript makes of the class, or the note that this interpreter has none."""
     from ts_shape_server.agent import script
 
-    return script.examine(runs.from_report(cls, context.namespace, report), context)
+    if not script.supported():
+        return {"notes": [*report["notes"], script.unsupported()]}
+    return {"torchscript": script.examine(runs.from_report(cls, context.namespace, report), context)}

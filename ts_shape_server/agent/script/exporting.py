@@ -20,7 +20,7 @@ from ts_shape_server.agent import clock, runs
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.saved import checkpoint
-from ts_shape_server.agent.script import archive, examination, program, traps
+from ts_shape_server.agent.script import archive, examination, program, support, traps
 from ts_shape_server.agent.script.finding import finding, first_line, one_line
 from ts_shape_server.agent.script.session import Session
 
@@ -136,6 +136,8 @@ def _made(session: Session, method: str, job: Mapping[str, Any]) -> _Made:
 
 def _module(session: Session, method: str) -> _Made:
     """A scripted or traced module. Raises Refused."""
+    if not support.supported():
+        raise Refused(_failure("no-torchscript", support.sentence(), session))
     scripted: list[dict[str, Any]] = []
     if method in ("auto", "script"):
         told, module, _ = examination.scripted(session)

@@ -1,0 +1,61 @@
+"""Where Python has left TorchScript behind: one calm sentence, and everything else goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ts_shape_server.agent import clock, script
+from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.infer import report_class
+from ts_shape_server.agent.script import support
+
+SOURCE = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 5)
+
+    def forward(self, x, extra=None):
+        return self.fc(x)
+"""
+
+
+def check(load: Any, python: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The report of a class that runs, on such a Python."""
+    monkeypatch.setattr(support, "PYTHON", python)
+    run, context = load(SOURCE)
+    around = Context(context.path, context.root, context.source, run.namespace, clock.now() + 40)
+    found: list[dict[str, Any]] = []
+    report_class(run.cls, {"name": "Net", "line": 1, "evidence": [], "pragmas": {}}, around, found.append)
+    assert found[-1]["status"] == "ok" and found[-1]["stage"] == "final"
+    assert found[-1]["inputs"][0]["dims"] == ["B", 3]
+    return found[-1]
+
+
+def test_a_python_without_torchscript_is_told_once_and_calmly(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = check(load, (3, 14), monkeypatch)
+    assert report["notes"] == [
+        "TorchScript does not support Python 3.14: scripting and tracing were not tried. Export with `torch.export`."
+    ]
+    assert "torchscript" not in report
+
+
+def test_a_python_with_torchscript_is_not_told_of_it(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = check(load, (3, 13), monkeypatch)
+    assert report["notes"] == []
+    assert report["torchscript"]["script"]["ok"] is True
+
+
+def test_an_export_that_needs_it_is_refused_and_a_program_is_made(
+    load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(support, "PYTHON", (3, 14))
+    run, context = load(SOURCE, second={"x": {"tensor": [4, 3]}})
+    job = {"path": context.path, "root": context.root, "report": {"inputs": [], "symbols": {}}, "spec": {}}
+    refused = script.export(run, {**job, "output": "net.pt", "method": "script"}, str(tmp_path))
+    assert (refused["ok"], refused["reason"]["kind"]) == (False, "no-torchscript")
+    made = script.export(run, {**job, "output": "net.pt2", "method": "program"}, str(tmp_path))
+    assert made["ok"], made["reason"]
