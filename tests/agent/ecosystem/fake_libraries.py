@@ -172,3 +172,56 @@ class HeteroConv(nn.Module):
         return {key[2]: conv(x_dict[key[0]], edge_index_dict[key]) for key, conv in self.convs.items()}
 """,
 }
+
+CONFIGURATIONS = {
+    "omegaconf/__init__.py": """
+import json
+from omegaconf import errors
+class ListConfig(list): ...
+class DictConfig:
+    def __init__(self, content):
+        self.__dict__["_content"] = content
+    def __getattr__(self, name):
+        if name not in self._content:
+            raise AttributeError(name)
+        return OmegaConf.create(self._content[name])
+class OmegaConf:
+    @staticmethod
+    def create(content):
+        return DictConfig(content) if isinstance(content, dict) else content
+    @staticmethod
+    def load(path):
+        return OmegaConf.create(json.loads(open(path).read()))
+    @staticmethod
+    def to_container(config, resolve=False):
+        if resolve and "??" in str(config._content):
+            raise errors.OmegaConfBaseException
+        return config._content
+""",
+    "omegaconf/errors.py": "class OmegaConfBaseException(Exception): ...\n",
+    "hydra/__init__.py": """
+import contextlib, os
+from omegaconf import OmegaConf
+folder = []
+def main(config_path=None, config_name=None, version_base=None):
+    def decorated(function):
+        def run(cfg=None):
+            raise SystemExit("it reads the command line")
+        return run
+    return decorated
+@contextlib.contextmanager
+def initialize_config_dir(config_dir, version_base=None):
+    folder.append(config_dir)
+    yield
+def compose(config_name):
+    return OmegaConf.load(os.path.join(folder[-1], config_name + ".json"))
+""",
+    "hydra/core/__init__.py": "",
+    "hydra/core/global_hydra.py": """
+class GlobalHydra:
+    @classmethod
+    def instance(cls):
+        return cls()
+    def clear(self): ...
+""",
+}

@@ -9,12 +9,22 @@ imported that. It may have:
 - `argument(parameter, cls, namespace)`: a Python expression for a constructor argument that the library makes;
 - `container(asked, namespace)`: a guess for an input of the library's own kind, or for one that is passed to a part of
   the library that documents what it takes;
+- `spelled(value, namespace)`: an expression that makes an object of the library anew, or None;
 - `instance(value, namespace, guess)`: the guess that describes an object of the library that the workspace made.
 
 The engine asks through this module alone and knows none of the libraries. Nothing that a file here does may break the
 library's own code: what fails in `WATCHED` is left out, and logged.
 """
 
-from ts_shape_server.agent.ecosystem.registry import Asked, Passed, argument, container, instance, prepare, watch
+from ts_shape_server.agent.ecosystem.registry import (
+    Asked,
+    Passed,
+    argument,
+    container,
+    instance,
+    prepare,
+    spelled,
+    watch,
+)
 
-__all__ = ["Asked", "Passed", "argument", "container", "instance", "prepare", "watch"]
+__all__ = ["Asked", "Passed", "argument", "container", "instance", "prepare", "spelled", "watch"]

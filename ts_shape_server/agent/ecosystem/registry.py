@@ -141,6 +141,11 @@ def container(asked: Asked, namespace: Mapping[str, Any]) -> Any:
     return next(_answers("container", asked, namespace), None)
 
 
+def spelled(value: Any, namespace: Mapping[str, Any]) -> str | None:
+    """An expression that makes an object of a library's own kind anew; None for any other."""
+    return next(_answers("spelled", value, namespace), None)
+
+
 def instance(value: Any, namespace: Mapping[str, Any], guess: Any) -> Any:
     """The guess that describes an object of a library's own kind; `guess` describes what is in it."""
     return next(_answers("instance", value, namespace, guess), None)

@@ -68,7 +68,12 @@ def _ties(trials: Trials, conditions: Sequence[Condition]) -> list[tuple[int, ..
                 parent[root(condition.slots[0])] = root(condition.slots[1])
     axes = [axis for tensor in values.all_tensors(trials.inputs) for axis in range(len(tensor.dims))]
     grouped: dict[int, list[int]] = {}
+    known = _of_one_size(trials)
     for slot in range(len(base)):
+        if slot in known:
+            if known[slot][0] == slot:
+                grouped[slot] = known[slot]
+            continue
         if not _movable(trials, (slot,)):
             alike = [other for other in grouped if axes[other] == axes[slot] and base[other] == base[slot]]
             same = [other for other in grouped if root(other) == root(slot)]
@@ -79,6 +84,21 @@ def _ties(trials: Trials, conditions: Sequence[Condition]) -> list[tuple[int, ..
         grouped[slot] = [slot]
     _join_many(trials, grouped, [[root(slot) for slot in range(len(base))], list(zip(axes, base))])
     return [tuple(members) for members in grouped.values()]
+
+
+def _of_one_size(trials: Trials) -> dict[int, list[int]]:
+    """Places whose axes are known to have one size, each with all of them; those alone which move so."""
+    names = [
+        tensor.axes[axis] if axis < len(tensor.axes) else None
+        for tensor in values.all_tensors(trials.inputs)
+        for axis in range(len(tensor.dims))
+    ]
+    alike: dict[tuple[str, int], list[int]] = {}
+    for slot, name in enumerate(names):
+        if isinstance(name, values.OneSize):
+            alike.setdefault((name, trials.base[slot]), []).append(slot)
+    together = [members for members in alike.values() if len(members) > 1 and _movable(trials, tuple(members))]
+    return {slot: members for members in together for slot in members}
 
 
 def _join_many(trials: Trials, grouped: dict[int, list[int]], alike: Sequence[Sequence[Any]]) -> None:

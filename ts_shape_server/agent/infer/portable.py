@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ts_shape_server.agent import runs
+from ts_shape_server.agent import ecosystem, runs
 from ts_shape_server.agent.infer import configs
 
 MAXIMUM_LENGTH = 6000
@@ -121,7 +121,7 @@ def of_value(value: Any, own: Mapping[str, Any], depth: int = 0) -> str | None:
         return _sequence(value, own, depth)
     if isinstance(value, dict) and type(value).__module__ in ("builtins", "collections"):
         return _mapping(value, own, depth)
-    return _record(value, own, depth)
+    return ecosystem.spelled(value, own) or _record(value, own, depth)
 
 
 def _sequence(value: Any, own: Mapping[str, Any], depth: int) -> str | None:

@@ -11,6 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Union
 
 
+class OneSize(str):
+    """The name of an axis that has one size wherever it stands, as a batch of ids and of their mask has."""
+
+
 @dataclass(frozen=True)
 class TensorGuess:
     """Dims in elements. Integer tensors hold values from `low` to `high`, inclusively.

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ts_shape_server.agent.ecosystem import Asked
-from ts_shape_server.agent.infer.values import DictGuess, Guess, RecordGuess, TensorGuess
+from ts_shape_server.agent.infer.values import DictGuess, Guess, OneSize, RecordGuess, TensorGuess
 
-NODES, EDGES, FEATURES = 8, 12, 16
+NODES, EDGES, FEATURES = 2, 6, 16
+N, E = OneSize("N"), OneSize("E")
 _ORDER = ("x", "edge_index", "edge_attr", "edge_weight", "batch")
 """In which the attributes of a graph are told."""
 _FIELDS = frozenset({"x", "edge_index", "edge_attr", "edge_weight", "batch", "pos", "y", "edge_type", "z", "norm"})
@@ -26,18 +28,18 @@ _BETWEEN = ","
 def field(name: str) -> TensorGuess:
     """The tensor that an attribute of a graph holds, or that a layer calls so."""
     if name in ("edge_index", "edge_label_index", "adj_t"):
-        return TensorGuess((2, EDGES), "int64", 0, 1, (None, "E"))
+        return TensorGuess((2, EDGES), "int64", 0, 1, (None, E))
     if name == "batch":
-        return TensorGuess((NODES,), "int64", 0, 1, ("N",))
+        return TensorGuess((NODES,), "int64", 0, 1, (N,))
     if name in ("edge_attr", "edge_features"):
-        return TensorGuess((EDGES, FEATURES), axes=("E", None))
+        return TensorGuess((EDGES, FEATURES), axes=(E, None))
     if name in ("edge_weight", "norm"):
-        return TensorGuess((EDGES,), axes=("E",))
+        return TensorGuess((EDGES,), axes=(E,))
     if name == "edge_type":
-        return TensorGuess((EDGES,), "int64", 0, 1, ("E",))
+        return TensorGuess((EDGES,), "int64", 0, 1, (E,))
     if name in ("z", "y"):
-        return TensorGuess((NODES,), "int64", 0, 1, ("N",))
-    return TensorGuess((NODES, 3 if name == "pos" else FEATURES), axes=("N", None))
+        return TensorGuess((NODES,), "int64", 0, 1, (N,))
+    return TensorGuess((NODES, 3 if name == "pos" else FEATURES), axes=(N, None))
 
 
 def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
@@ -107,11 +109,14 @@ def _of_kinds(asked: Asked) -> Guess | None:
         return None
     nodes = dict.fromkeys(name for edge in edges for name in (edge[0], edge[-1]))
     if "edge" not in asked.name:
-        return DictGuess(tuple((name, field("x")) for name in nodes))
+        return DictGuess(tuple((name, replace(field("x"), axes=("N", None))) for name in nodes))
+    # The kinds have numbers of nodes and of edges of their own.
     what = field("edge_index") if "index" in asked.name else field("edge_attr")
     maker = f"(lambda **kinds: {{tuple(name.split('{_BETWEEN}')): item for name, item in kinds.items()}})"
     return RecordGuess(
-        maker, tuple((_BETWEEN.join(edge), what) for edge in edges), "Dict[Tuple[str, str, str], Tensor]"
+        maker,
+        tuple((_BETWEEN.join(edge), replace(what, axes=(None, "E"))) for edge in edges),
+        "Dict[Tuple[str, str, str], Tensor]",
     )
 
 

@@ -16,7 +16,7 @@ import torch
 
 from ts_shape_server.agent import standins
 from ts_shape_server.agent.ecosystem import Asked, checkpoints
-from ts_shape_server.agent.infer.values import Guess, TensorGuess
+from ts_shape_server.agent.infer.values import Guess, OneSize, TensorGuess
 
 _LOADING = frozenset(
     (
@@ -238,24 +238,26 @@ def argument(parameter: Any, cls: type, namespace: Mapping[str, Any]) -> str | N
 _TOKENS = frozenset(
     {"input_ids", "decoder_input_ids", "labels", "token_type_ids", "position_ids", "inputs", "bool_masked_pos"}
 )
-_MASKS = frozenset({"attention_mask", "decoder_attention_mask", "pixel_mask", "encoder_attention_mask"})
+_MASKS = frozenset({"attention_mask", "decoder_attention_mask", "encoder_attention_mask"})
 BATCH, LENGTH = 2, 8
+_B, _L = OneSize("B"), OneSize("L")
 
 
 def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
     """What a model of the library takes under the name that it is passed as: ids and masks are `(B, L)` integers."""
     for model, parameter in _models(asked):
-        if parameter in _TOKENS or (parameter in _MASKS and parameter != "pixel_mask"):
-            return TensorGuess((BATCH, LENGTH), "int64", 0, 1, ("B", "L"))
+        if parameter in _TOKENS or parameter in _MASKS:
+            length = OneSize("T") if parameter.startswith("decoder_") or parameter == "labels" else _L
+            return TensorGuess((BATCH, LENGTH), "int64", 0, 1, (_B, length))
         if parameter in ("inputs_embeds", "encoder_hidden_states", "input_features"):
             width = getattr(model.config, "hidden_size", None) or getattr(model.config, "d_model", None) or 16
-            return TensorGuess((BATCH, LENGTH, int(width)), axes=("B", "L", None))
+            return TensorGuess((BATCH, LENGTH, int(width)), axes=(_B, _L, None))
         if parameter == "input_values":
-            return TensorGuess((BATCH, 16000), axes=("B", "T"))
+            return TensorGuess((BATCH, 16000), axes=(_B, "T"))
         if parameter == "pixel_values":
             side, channels = getattr(model.config, "image_size", 64), getattr(model.config, "num_channels", 3)
             sides = tuple(side) if isinstance(side, (list, tuple)) else (side, side)
-            return TensorGuess((BATCH, channels, *sides), axes=("B", None, None, None))
+            return TensorGuess((BATCH, channels, *sides), axes=(_B, None, None, None))
     return None
 
 

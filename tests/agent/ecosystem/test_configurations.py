@@ -1,0 +1,74 @@
+"""A class that takes a configuration gets the one that its author's own files and calls give it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_libraries import CONFIGURATIONS
+from probing_helpers import Prober
+
+NET = """
+import hydra
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, cfg, wide=2):
+        super().__init__()
+        self.fc = nn.Linear(cfg.features, cfg.classes)
+
+    def forward(self, x):
+        return self.fc(x)
+"""
+MAIN = """
+@hydra.main(version_base=None, config_path="conf", config_name="main")
+def main(cfg):
+    print({call})
+"""
+
+
+@pytest.fixture(scope="module")
+def prober() -> Iterator[Prober]:
+    prober = Prober(wall=10.0)
+    yield prober
+    prober.close()
+
+
+def built(prober: Prober, folder: Path, source: str, content: str) -> Any:
+    files = {**CONFIGURATIONS, "conf/main.json": content, "net.py": NET + source}
+    made = prober.reports(folder, files, "Net", on_report=lambda _: None)["Net"]
+    assert made.status == "ok", made.reason
+    return dict(made.init)["cfg"].expression
+
+
+@pytest.mark.parametrize(
+    ("call", "content", "expected"),
+    [
+        ("Net(cfg)", '{"features": 9, "classes": 4}', "{'features': 9, 'classes': 4}"),
+        ("Net(cfg.model, wide=3)", '{"model": {"features": 9, "classes": 5}}', "{'features': 9, 'classes': 5}"),
+        ("Net(cfg=cfg.model)", '{"model": {"features": 8, "classes": 5}}', "{'features': 8, 'classes': 5}"),
+        (
+            "Net(cfg.model)",
+            '{"model": {"features": 8, "classes": 5, "a": "??"}}',
+            "{'features': 8, 'classes': 5, 'a': '??'}",
+        ),
+    ],
+)
+def test_hydra_composes_what_main_passes_on(
+    prober: Prober, tmp_path: Path, call: str, content: str, expected: str
+) -> None:
+    assert built(prober, tmp_path, MAIN.format(call=call), content) == f"OmegaConf.create({expected})"
+
+
+def test_a_main_that_makes_no_such_class_says_nothing(prober: Prober, tmp_path: Path) -> None:
+    found = built(prober, tmp_path, MAIN.format(call="Other(cfg)"), '{"features": 9, "classes": 4}')
+    assert "OmegaConf" not in found
+
+
+def test_a_main_whose_file_is_gone_costs_nothing(prober: Prober, tmp_path: Path) -> None:
+    found = built(prober, tmp_path, MAIN.replace('"main"', '"gone"').format(call="Net(cfg)"), "{}")
+    assert "OmegaConf" not in found
