@@ -15,7 +15,7 @@ class Numbers:
     """Looks for `wanted` from 0 on by adding one, or by doubling; a run comes as far as its number is large."""
 
     def __init__(self, wanted: int, patience: int = 100) -> None:
-        self.wanted, self.patience, self.deadline = wanted, patience, FAR
+        self.wanted, self.budget = wanted, Budget(FAR, 100, patience)
         self.seen: list[int] = []
 
     def run(self, state: int, number: int) -> Ran[int]:
@@ -38,7 +38,8 @@ class Numbers:
 def found(
     problem: Numbers, runs: int = 100, trail: Trail | None = None, alike: int = 1 << 30, finds: int = 1
 ) -> Result[int, int]:
-    search: Search[int, int] = Search(problem, Budget(FAR, runs, alike), trail, finds)
+    problem.budget.runs, problem.budget.alike = runs, alike
+    search: Search[int, int] = Search(problem, trail, finds)
     search.start([(0, 1)])
     return search.run()
 
@@ -102,7 +103,7 @@ def test_how_a_search_ends(problem: Numbers, runs: int, alike: int, exit: Exit) 
 
 def test_a_search_ends_when_its_work_is_done() -> None:
     problem = Numbers(-1)
-    problem.deadline = 0.0
+    problem.budget.deadline = 0.0
     assert found(problem).exit is Exit.WORK
 
 

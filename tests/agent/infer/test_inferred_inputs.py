@@ -17,7 +17,7 @@ import torch
 
 from ts_shape_server.agent import clock, runs
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer import building, report_class, solve, symbolic
+from ts_shape_server.agent.infer import building, reasons, report_class, solve, symbolic
 
 HEADER = """import torch
 import torch.nn as nn
@@ -323,8 +323,8 @@ def test_a_config_grows_the_attributes_that_are_read(tmp_path: Path) -> None:
     ],
 )
 def test_an_expression_holds_in_a_file_that_imports_nothing(expression: str, expected: str) -> None:
-    assert repr(eval(solve.standing_alone(expression, {}), {})) == expected
-    assert solve.standing_alone(expression, {"nn": None, "torch": None}) == expression
+    assert repr(eval(reasons.standing_alone(expression, {}), {})) == expected
+    assert reasons.standing_alone(expression, {"nn": None, "torch": None}) == expression
 
 
 def test_an_index_that_is_moved_on_the_way_stays_inside_its_table_for_all_values_not_only_for_lucky_ones(

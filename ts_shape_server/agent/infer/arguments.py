@@ -20,8 +20,6 @@ from ts_shape_server.agent import ecosystem
 from ts_shape_server.agent.infer import configs
 from ts_shape_server.agent.infer.uses import Use, required, uses_of
 
-MAXIMUM_REPAIRS = 24
-
 
 @dataclass(frozen=True)
 class Profile:

@@ -6,7 +6,9 @@ Knows nothing of inputs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +17,9 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ts_shape_server.agent import runs
-from ts_shape_server.agent.clock import now
-from ts_shape_server.agent.infer import answers, argument_repairs, arguments, configs, symbolic
+from ts_shape_server.agent.infer import answers, argument_moves, arguments, configs, symbolic
+from ts_shape_server.agent.infer.argument_moves.move import Refusal
+from ts_shape_server.agent.infer.engine import Budget, Proposal, Ran, Search, Trail
 from ts_shape_server.agent.infer.session import Session, innermost_line, is_hopeless
 
 _RANDOM = frozenset(
@@ -43,6 +46,9 @@ _LARGE = 1 << 14
 CONFIG_ATTRIBUTES = 120
 FIXES = 6
 TOLD = 200
+MOST_REPAIRS = 24
+RECORDED = "asked-of-arguments"
+"""The name of the move that notes what a constructor asks of its arguments, in the trail."""
 ASKED = 3
 """So many errors that are new are followed by a build that notes what is asked of the arguments."""
 
@@ -110,6 +116,10 @@ def _untouched(tensor: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
     return tensor
 
 
+State = tuple[tuple[str, str], ...]
+"""Constructor arguments as the engine keeps them."""
+
+
 @dataclass(frozen=True)
 class Built:
     """A session for constructor arguments that build."""
@@ -162,48 +172,81 @@ def first_that_builds(
     lines: Mapping[int, str],
     fake: bool,
     deadline: float,
+    trail: Trail | None = None,
 ) -> Built | NotBuilt:
-    """A session for the profile's plan, or for one that repairs it."""
-    first = arguments.plan(cls, given, profile, namespace)
-    queue: list[arguments.Plan] = [first]
-    seen: list[arguments.Plan] = []
-    failure: NotBuilt | None = None
-    failures: set[str] = set()
-    repairs = 0
-    while queue and repairs < arguments.MAXIMUM_REPAIRS and (not seen or now() < deadline):
-        plan = queue.pop(0)
-        if plan in seen:
-            continue
-        seen.append(plan)
+    """A session for the profile's plan, or for one that moves make of it."""
+    problem = _Plans(cls, given, profile, namespace, path, lines, fake, deadline)
+    engine: Search[State, Built] = Search(problem, trail)
+    engine.start([(0, tuple(arguments.plan(cls, given, profile, namespace).items()))])
+    result = engine.run()
+    if result.finds:
+        return result.finds[0]
+    assert problem.failure is not None
+    return problem.failure
+
+
+class _Plans:
+    """The problem that the engine searches: arguments with which the constructor does not fail."""
+
+    def __init__(
+        self,
+        cls: type[nn.Module],
+        given: Mapping[str, str],
+        profile: arguments.Profile,
+        namespace: Mapping[str, Any],
+        path: str,
+        lines: Mapping[int, str],
+        fake: bool,
+        deadline: float,
+    ) -> None:
+        self.failure: NotBuilt | None = None
+        # The first is built in any case.
+        self.budget = Budget(math.inf, MOST_REPAIRS)
+        self._deadline = deadline
+        self._cls, self._given, self._profile = cls, given, profile
+        self._namespace, self._path, self._lines, self._fake = namespace, path, lines, fake
+        self._met: set[str] = set()
+        self._latest: tuple[BaseException, bool] | None = None
+        self._turns = 0
+
+    def run(self, state: State, number: int) -> Ran[Built]:
+        """Build it. An error that was not met before is worth going on with at once, a known one last."""
+        plan = dict(state)
         try:
-            return Built(build(cls, plan, namespace, fake), plan)
+            return Ran(0, find=Built(build(self._cls, plan, self._namespace, self._fake), plan))
         except Exception as error:
+            self.budget.deadline = self._deadline
             grows = configs.missing_attribute(error) is not None
-            failure = NotBuilt(error, plan) if failure is None or grows or is_hopeless(error) else failure
-            if is_hopeless(error):
-                break
-            line = innermost_line(error, path)
-            text = lines.get(line, "") if line is not None else ""
-            fixes = list(argument_repairs.repaired(cls, plan, given, error, text, profile, namespace))
-            told = f"{line} {type(error).__name__} {error}"[:TOLD]
-            asked: list[arguments.Plan] = []
-            if told not in failures and len(failures) < ASKED:
-                asked = _asked(cls, plan, given, profile, namespace, fake)
-            if grows:
+            if self.failure is None or grows or is_hopeless(error):
+                self.failure = NotBuilt(error, plan)
+            told = f"{innermost_line(error, self._path)} {type(error).__name__} {error}"[:TOLD]
+            new = told not in self._met
+            self._met.add(told)
+            self._latest = error, new
+            self._turns += 1
+            if grows and number <= CONFIG_ATTRIBUTES:
                 # A config has as many attributes as the code reads: each is one step, and none is a wrong turn.
-                queue[:0] = fixes
-                repairs += len(seen) > CONFIG_ATTRIBUTES
-            elif told not in failures:
-                # An error that was not met before: what led here is worth going on with.
-                queue[:0] = fixes[:FIXES]
-                repairs += 1
-            else:
-                queue.extend(fixes[:FIXES])
-                repairs += 1
-            failures.add(told)
-            queue[:0] = asked
-    assert failure is not None
-    return failure
+                self.budget.runs += 1
+            return Ran(self._turns if new or grows else -self._turns, told, hopeless=is_hopeless(error))
+
+    def came_furthest(self, state: State) -> None:
+        """Nothing changes: how far a constructor came is not known."""
+
+    def proposals(self, state: State) -> Iterator[Proposal[State]]:
+        """What the constructor asks of its arguments, then what the moves make of its error."""
+        assert self._latest is not None
+        error, new = self._latest
+        plan = dict(state)
+        line = innermost_line(error, self._path)
+        text = self._lines.get(line, "") if line is not None else ""
+        if new and len(self._met) <= ASKED:
+            asked = _asked(self._cls, plan, self._given, self._profile, self._namespace, self._fake)
+            for order, other in enumerate(asked):
+                yield Proposal(RECORDED, order - len(asked), tuple(other.items()))
+        refusal = Refusal(plan, error, self._cls, text, self._given, self._profile, self._namespace)
+        most = None if configs.missing_attribute(error) is not None else FIXES
+        for order, (move, other) in enumerate(itertools.islice(argument_moves.proposals(refusal), most)):
+            yield Proposal(move.name, order, tuple(other.items()))
 
 
 def _asked(

@@ -36,14 +36,20 @@ class Exit(enum.Enum):
     HOPELESS = "no state can mend the failure"
 
 
-@dataclass(frozen=True)
+NEVER = 1 << 30
+
+
+@dataclass
 class Budget:
-    """What a search may spend. `deadline` is a value of `clock.now()`."""
+    """What a search may spend; a problem may change it while the search goes on. `deadline` is a value of
+    `clock.now()`, `patience` the number of runs without one that came further after which a search is given up, and
+    after `alike` runs that all failed in the very same way it is too.
+    """
 
     deadline: float
     runs: int
-    alike: int = 1 << 30
-    """So many runs that all fail in the very same way are enough."""
+    patience: int = NEVER
+    alike: int = NEVER
 
 
 @dataclass
@@ -117,12 +123,9 @@ class Ran(Generic[Find]):
 
 
 class Problem(Protocol[State, Find]):
-    """What is searched. `patience` is the number of runs without one that came further after which it is given up;
-    both it and `deadline` may change while the search goes on.
-    """
+    """What is searched."""
 
-    patience: int
-    deadline: float
+    budget: Budget
 
     def run(self, state: State, number: int) -> Ran[Find]:
         """Run the state; `number` counts runs from 1."""
@@ -166,9 +169,8 @@ class _Step(Generic[State]):
 class Search(Generic[State, Find]):
     """One search. `finds` is how many settled finds are collected before it ends."""
 
-    def __init__(self, problem: Problem[State, Find], budget: Budget, trail: Trail | None = None, finds: int = 1):
+    def __init__(self, problem: Problem[State, Find], trail: Trail | None = None, finds: int = 1):
         self._problem = problem
-        self._budget = budget
         self._trail = trail if trail is not None else Trail()
         self._wanted = finds
         self._queue: list[_Waiting[State]] = []
@@ -217,7 +219,7 @@ class Search(Generic[State, Find]):
             if ran.hopeless:
                 exit = Exit.HOPELESS
                 break
-            if runs >= self._budget.alike and len(self._failures) == 1:
+            if runs >= self._problem.budget.alike and len(self._failures) == 1:
                 # Nothing that was changed has changed anything: what raises does not look at it.
                 exit = Exit.ALIKE
                 break
@@ -234,11 +236,11 @@ class Search(Generic[State, Find]):
     def _over(self, runs: int, stale: int) -> Exit | None:
         if not self._queue:
             return Exit.EMPTY
-        if runs >= self._budget.runs:
+        if runs >= self._problem.budget.runs:
             return Exit.RUNS
-        if stale >= self._problem.patience:
+        if stale >= self._problem.budget.patience:
             return Exit.STALE
-        return Exit.WORK if now() >= self._problem.deadline else None
+        return Exit.WORK if now() >= self._problem.budget.deadline else None
 
     def _next(self, runs: int) -> _Step[State] | None:
         """What to run now; None if it was run before, or if a dear move was asked instead."""

@@ -24,7 +24,8 @@ from ts_shape_server.agent.infer import (
 )
 from ts_shape_server.agent.infer.claim import Claim, Sizes
 from ts_shape_server.agent.infer.pace import Pace
-from ts_shape_server.agent.infer.solve import SYMBOLIC_SECONDS, Solved
+from ts_shape_server.agent.infer.reasons import SYMBOLIC_SECONDS
+from ts_shape_server.agent.infer.solve import Solved
 from ts_shape_server.agent.infer.spelling import Spelling
 from ts_shape_server.agent.infer.trials import Trials
 

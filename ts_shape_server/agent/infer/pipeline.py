@@ -18,8 +18,9 @@ from torch import nn
 
 from ts_shape_server.agent import runs
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer import contract, contradictions, general, shots, solve, source, values
+from ts_shape_server.agent.infer import contract, contradictions, general, reasons, shots, solve, source, values
 from ts_shape_server.agent.infer.parents import Parents
+from ts_shape_server.agent.infer.reasons import Unsolved
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -57,7 +58,7 @@ def report_class(
             return
         known = parents if parents is not None else Parents(lambda path, name: None)
         solved = _solved(cls, request, context, known)
-        if isinstance(solved, solve.Unsolved):
+        if isinstance(solved, Unsolved):
             send(
                 {
                     "status": solved.status,
@@ -75,12 +76,12 @@ def report_class(
 
 def _solved(
     cls: type[nn.Module], request: Mapping[str, Any], context: Context, parents: Parents
-) -> solve.Solved | solve.Unsolved:
+) -> solve.Solved | Unsolved:
     def of_parent(other: type[nn.Module], asked: Mapping[str, Any], around: Context) -> Any:
         # Its own parents have been run before it.
-        return solve.solve(other, asked, around, lambda: parents.of(other, {}, around, of_parent))
+        return solve.solve(solve.gather(other, asked, around, lambda: parents.of(other, {}, around, of_parent)))
 
-    return solve.solve(cls, request, context, lambda: parents.of(cls, request, context, of_parent))
+    return solve.solve(solve.gather(cls, request, context, lambda: parents.of(cls, request, context, of_parent)))
 
 
 def _nothing() -> dict[str, Any]:
@@ -102,7 +103,7 @@ def _report_solved(cls: type[nn.Module], solved: solve.Solved, context: Context,
     report: dict[str, Any] = {
         "status": "ok",
         "reason": None,
-        "init": solve.init_of(solved.plan, solved.sources, context.namespace),
+        "init": reasons.init_of(solved.plan, solved.sources, context.namespace),
         "inputs": contract.input_specs(found.inputs, solved.omitted, lambda slot: values.sizes(found.inputs)[slot]),
         "example": contract.example(found.inputs),
         "second": None,

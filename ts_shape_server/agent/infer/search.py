@@ -91,9 +91,9 @@ class _Inputs:
         omitted: Inputs,
         open_arguments: bool,
         longest_run: float,
+        attempts: int,
     ) -> None:
-        self.patience = STALE
-        self.deadline = deadline
+        self.budget = Budget(deadline, attempts, STALE, ALL_ALIKE)
         self.outcomes: dict[Inputs, Outcome] = {}
         self._longest_run = longest_run
         self._session = session
@@ -131,7 +131,7 @@ class _Inputs:
         outcome = self.outcomes[state]
         self._furthest = outcome.steps
         wrong = outcome.error is not None and self._open and _is_constructors(outcome.error, state)
-        self.patience = FIXED if wrong else STALE
+        self.budget.patience = FIXED if wrong else STALE
 
     def proposals(self, state: Inputs) -> Iterator[Proposal[Inputs] | Later[Inputs]]:
         """What the moves make of a failure; the equation behind it is read when the plain changes have not helped."""
@@ -178,7 +178,7 @@ class _Inputs:
         except TimeLimit as limit:
             if not self._slow:
                 self._slow = True
-                self.deadline = max(self.deadline, now() + SHORTEST_RUN)
+                self.budget.deadline = max(self.budget.deadline, now() + SHORTEST_RUN)
             # It did not fail: that is further than any that did.
             too_slow = TooSlow(self._longest_run).with_traceback(limit.__traceback__)
             return Outcome(too_slow, steps=1 + self._furthest, wishes={})
@@ -204,7 +204,7 @@ class _Inputs:
         if self._session.real_only or outcome.error is None:
             return
         try:
-            with time_limit(max(SHORTEST_RUN, (self.deadline - now()) / 2)):
+            with time_limit(max(SHORTEST_RUN, (self.budget.deadline - now()) / 2)):
                 traced = self._session.symbolic(inputs)
         except TimeLimit:
             self._strange = STRANGE
@@ -217,7 +217,7 @@ class _Inputs:
             return
         if mismatch.sizes_that_disagree(traced.error) is not None:
             # Two fixed sizes disagree: no size of the input mends that, only another structure may.
-            self.patience = FIXED
+            self.budget.patience = FIXED
             return
         later = 6 if _asks_for_structure(outcome.error) else 0
         solved = solving.flips(traced.guards, values.sizes(inputs), places(inputs))[:24]
@@ -286,8 +286,8 @@ def search(
     takes longer than `longest_run` seconds of work, or `SHORTEST_RUN` where that is more. At most `attempts` runs are
     made, and the search goes on until so many `finds` keep the batch; the first one has the others.
     """
-    problem = _Inputs(session, path, lines, deadline, omitted, open_arguments, longest_run)
-    engine: Search[Inputs, Found] = Search(problem, Budget(deadline, attempts, ALL_ALIKE), trail, finds)
+    problem = _Inputs(session, path, lines, deadline, omitted, open_arguments, longest_run, attempts)
+    engine: Search[Inputs, Found] = Search(problem, trail, finds)
     engine.start((order - 10, inputs) for order, inputs in enumerate(starts) if problem.fits(inputs))
     result = engine.run()
     if result.finds:

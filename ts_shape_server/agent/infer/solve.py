@@ -1,28 +1,27 @@
 """Constructor arguments and inputs for a class, from the strongest evidence that works, or why there are none.
 
 The order of evidence: pragma, real data, calls in the workspace, factories, annotations and use in the body, solving.
-What was found on fake tensors is confirmed on real ones where the module is small enough.
+Each profile of sizes gives arguments to begin with; what builds is searched for inputs; where that fails because of the
+arguments, they are changed and it is searched again.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
 
-from ts_shape_server.agent.clock import TimeLimit, now, time_limit
+from ts_shape_server.agent.clock import now
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import (
-    argument_repairs,
+    argument_moves,
     arguments,
     building,
     choice,
-    contract,
+    confirming,
     contradictions,
     documented,
     evidence,
@@ -30,35 +29,34 @@ from ts_shape_server.agent.infer import (
     given,
     hosts,
     indices,
-    mismatch,
     points,
     pragmas,
+    reasons,
     search,
     symbolic,
     uses,
     values,
 )
+from ts_shape_server.agent.infer.argument_moves.move import Refusal
+from ts_shape_server.agent.infer.building import State
+from ts_shape_server.agent.infer.confirming import RUN_SHARE
+from ts_shape_server.agent.infer.engine import Budget, Proposal, Ran, Search, Trail
+from ts_shape_server.agent.infer.reasons import Unsolved
 from ts_shape_server.agent.infer.session import Outcome, Session, innermost_line, is_hopeless
-from ts_shape_server.agent.standins import StandInUsed
+from ts_shape_server.agent.infer.source import Hint
 
 SEARCH_SHARE, SEARCH_SECONDS = 0.45, 6.0
 FIRST_SHARE = 0.5
 """Part of the time for the first profile of sizes, the others share the rest: most that can be found is found there."""
 AFTER_BUILDING = 2.0
-RUN_SHARE = 0.25
-"""Part of the time for one run: a larger `timeoutMs` lets slower modules run."""
 HOST_SECONDS = 1.5
 ADJUSTMENTS, ADJUSTMENT_SECONDS = 4, 1.0
+"""So many times may arguments be changed for a run that comes further, and the time that there is for it at least."""
 OTHER_PLANS = 4
+"""Plans that are tried after a run which did not fail for sizes that disagree."""
+MOST_PLANS = 6
 SHORT_SEARCH = 10
 """Attempts of a search from another number of dims on, where there is a find already."""
-OTHERS = 4
-"""Of inputs of other types that the workspace passes."""
-SYMBOLIC_SECONDS = 6.0
-REAL_SECONDS = 8.0
-REAL_PARAMETERS = 30_000_000
-REAL_PRODUCTS = 3_000_000_000
-"""A find is confirmed on real tensors up to here, some tenths of a second to make the module and as much to run it."""
 
 _symbolic_works: bool | None = None
 
@@ -80,14 +78,35 @@ class Solved:
 
 
 @dataclass(frozen=True)
-class Unsolved:
-    """Why no input or no constructor was found."""
+class Missed:
+    """Arguments that build, and the attempt at inputs that came furthest."""
 
-    status: str
-    reason: dict[str, Any]
-    init: dict[str, Any]
-    error: BaseException | None = None
-    notes: tuple[str, ...] = ()
+    built: building.Built
+    result: search.NotFound
+
+
+@dataclass(frozen=True)
+class Case:
+    """One class, and what is known of it before anything of it is made."""
+
+    cls: type[nn.Module]
+    context: Context
+    drawn: tuple[evidence.Drawn, ...]
+    refused: tuple[evidence.Refused, ...]
+    said: points.Said
+    init: given.Given
+    notes: tuple[str, ...]
+    trail: Trail = field(default_factory=Trail)
+
+    @property
+    def open_arguments(self) -> bool:
+        """Whether the constructor needs arguments that nobody gave."""
+        return any(item.name not in self.init.init for item in uses.required(self.cls))
+
+    @property
+    def lines(self) -> Mapping[int, str]:
+        """The lines of the file by number."""
+        return dict(enumerate(self.context.source.splitlines(), 1))
 
 
 def warm() -> bool:
@@ -98,14 +117,14 @@ def warm() -> bool:
     return _symbolic_works
 
 
-def solve(
+def gather(
     cls: type[nn.Module],
     request: Mapping[str, Any],
     context: Context,
     of_parents: Callable[[], Sequence[evidence.Drawn]] = tuple,
-) -> Solved | Unsolved:
-    """Constructor arguments and inputs, from the strongest evidence that works. `of_parents` is asked where no call
-    says what goes in.
+) -> Case:
+    """What pragmas, data, calls, documentation and factories say. `of_parents` is asked where no call says what goes
+    in.
     """
     comments = request.get("pragmas") or {}
     found = evidence.draw_all(cls, list(request.get("evidence") or ()), context)
@@ -119,343 +138,209 @@ def solve(
         planned = arguments.plan(cls, init, arguments.PROFILES[0], context.namespace)
         return building.build(cls, planned, context.namespace, warm())
 
-    known = given.choose(comments.get("init") or {}, drawn, build)
-    given_init, init_sources = dict(known.init), dict(known.sources)
-    deadline = now() + min(context.remaining() * SEARCH_SHARE, SEARCH_SECONDS)
-    open_arguments = [item for item in uses.required(cls) if item.name not in given_init]
-    if open_arguments and not given_init:
+    init = given.choose(comments.get("init") or {}, drawn, build)
+    if not init.init and uses.required(cls):
         made = factories.find(cls, context)
         if made is not None:
-            given_init = dict(made.init)
-            init_sources = dict.fromkeys(given_init, made.label)
-            open_arguments = [item for item in uses.required(cls) if item.name not in given_init]
-    profiles = arguments.PROFILES if open_arguments else arguments.PROFILES[:1]
-    lines = dict(enumerate(context.source.splitlines(), 1))
-    best: Unsolved | None = None
-    depth = -1
-    for number, profile in enumerate(profiles):
-        left = deadline - now()
-        if left <= 0 and best is not None:
-            break
-        share = FIRST_SHARE if number == 0 and len(profiles) > 1 else 1 / (len(profiles) - number)
-        until = now() + max(left, 0.5) * share
+            init = replace(init, init=dict(made.init), sources=dict.fromkeys(made.init, made.label))
+    return Case(cls, context, tuple(drawn), tuple(found.refused), said, init, tuple(found.notes))
+
+
+def solve(case: Case) -> Solved | Unsolved:
+    """Constructor arguments and inputs, from the strongest evidence that works."""
+    best: Missed | building.NotBuilt | None = None
+    for profile, until in _turns(case, now() + min(case.context.remaining() * SEARCH_SHARE, SEARCH_SECONDS)):
         built = building.first_that_builds(
-            cls, given_init, profile, context.namespace, context.path, lines, warm(), until
+            case.cls,
+            case.init.init,
+            profile,
+            case.context.namespace,
+            case.context.path,
+            case.lines,
+            warm(),
+            until,
+            case.trail,
         )
         if isinstance(built, building.NotBuilt):
-            best = best or _not_built(built, context, init_sources)
+            best = best or built
             if is_hopeless(built.error):
                 break
             continue
         # A constructor that is slow leaves the search some time of its own.
-        until = max(until, now() + min(AFTER_BUILDING, context.remaining() * SEARCH_SHARE))
-        built, result = _adjusted(cls, built, given_init, drawn, said, context, lines, until)
-        sources = {name: init_sources.get(name, "guess") for name in built.plan}
+        until = max(until, now() + min(AFTER_BUILDING, case.context.remaining() * SEARCH_SHARE))
+        result = _adjusted(case, built, until)
         if isinstance(result, Solved):
-            wrong = (*known.wrong, *contradictions.of_refused(found.refused), *result.contradictions)
-            return replace(result, sources=sources, contradictions=wrong, notes=found.notes)
-        if result[1] > depth:
-            best, depth = result[0], result[1]
-            best = replace(best, init=init_of(built.plan, sources, context.namespace))
-            if best.status == "failed" and not open_arguments:
-                break
+            return _with_sources(case, result)
+        if is_hopeless(result.result.outcome.error):
+            # A name, a file or a package that is missing is missing for other sizes too.
+            best = result
+            break
+        if not isinstance(best, Missed) or result.result.outcome.steps > best.result.outcome.steps:
+            best = result
     assert best is not None
-    if best.status == "unresolved" and not given_init and not is_hopeless(best.error):
-        made_by_host = _by_host(cls, said, context, lines)
+    told = _told(case, best)
+    if told.status == "unresolved" and not case.init.init and not is_hopeless(told.error):
+        made_by_host = _by_host(case)
         if made_by_host is not None:
-            return replace(made_by_host, notes=found.notes)
-    return replace(best, notes=found.notes)
+            return replace(made_by_host, notes=case.notes)
+    return told
 
 
-def _by_host(cls: type[nn.Module], said: points.Said, context: Context, lines: Mapping[int, str]) -> Solved | None:
+def _turns(case: Case, deadline: float) -> Iterator[tuple[arguments.Profile, float]]:
+    """The profiles of sizes, and until when each may be tried; one where no argument is open."""
+    profiles = arguments.PROFILES if case.open_arguments else arguments.PROFILES[:1]
+    for number, profile in enumerate(profiles):
+        left = deadline - now()
+        if left <= 0 and number:
+            return
+        share = FIRST_SHARE if number == 0 and len(profiles) > 1 else 1 / (len(profiles) - number)
+        yield profile, now() + max(left, 0.5) * share
+
+
+def _with_sources(case: Case, solved: Solved) -> Solved:
+    """What was solved, with where each argument came from and what the workspace says that it denies."""
+    sources = {name: case.init.sources.get(name, "guess") for name in solved.plan}
+    wrong = (*case.init.wrong, *contradictions.of_refused(case.refused), *solved.contradictions)
+    return replace(solved, sources=sources, contradictions=wrong, notes=case.notes)
+
+
+def _told(case: Case, best: Missed | building.NotBuilt) -> Unsolved:
+    """Why nothing was found, of the attempt that came furthest."""
+    if isinstance(best, building.NotBuilt):
+        return replace(reasons.not_built(best, case.context, case.init.sources), notes=case.notes)
+    plan = best.built.plan
+    sources = {name: case.init.sources.get(name, "guess") for name in plan}
+    told = reasons.not_found(best.built.session, best.result, case.context)
+    return replace(told, init=reasons.init_of(plan, sources, case.context.namespace), notes=case.notes)
+
+
+def _by_host(case: Case) -> Solved | None:
     """What another class of the file gives to the class that it makes, where that runs."""
-    for item in hosts.draw(cls, context, warm()):
+    for item in hosts.draw(case.cls, case.context, warm()):
         plan = dict(item.init or {})
         try:
-            session = building.build(cls, plan, context.namespace, warm())
+            session = building.build(case.cls, plan, case.context.namespace, warm())
         except Exception:
             continue
-        result = _search(cls, building.Built(session, plan), [item], said, context, lines, now() + HOST_SECONDS)
+        result = _search(replace(case, drawn=(item,)), building.Built(session, plan), now() + HOST_SECONDS)
         if isinstance(result, Solved):
             return replace(result, sources=dict.fromkeys(plan, item.label))
     return None
 
 
-def _adjusted(
-    cls: type[nn.Module],
-    built: building.Built,
-    given: Mapping[str, str],
-    drawn: list[evidence.Drawn],
-    said: points.Said,
-    context: Context,
-    lines: Mapping[int, str],
-    deadline: float,
-) -> tuple[building.Built, Solved | tuple[Unsolved, int]]:
-    """The search with these arguments, then with guessed sizes changed where two that follow from them disagree."""
-    result = _search(cls, built, drawn, said, context, lines, deadline)
-    for number in range(ADJUSTMENTS):
-        if number == 0:
-            deadline = max(deadline, now() + ADJUSTMENT_SECONDS)
-        if isinstance(result, Solved) or now() > deadline:
-            break
-        plans = _other_plans(cls, built, result[0].error, given, context, lines)
-        better: tuple[building.Built, Solved | tuple[Unsolved, int]] | None = None
-        for plan in plans:
+def _adjusted(case: Case, built: building.Built, deadline: float) -> Solved | Missed:
+    """The search with these arguments, then with guessed ones changed where it is they that a run fails for."""
+    problem = _Joint(case, built, deadline)
+    engine: Search[State, Solved] = Search(problem, case.trail)
+    engine.start([(0, tuple(built.plan.items()))])
+    result = engine.run()
+    return result.finds[0] if result.finds else problem.best
+
+
+class _Joint:
+    """The problem that the engine searches: arguments for which there are inputs. How far the best attempt at inputs
+    came is how far they came.
+    """
+
+    def __init__(self, case: Case, built: building.Built, deadline: float) -> None:
+        # The first is searched in any case; the others have some time of their own.
+        self.budget = Budget(float("inf"), 1 + ADJUSTMENTS * MOST_PLANS, MOST_PLANS)
+        self.best = Missed(built, search.NotFound((), Outcome(None, wishes={}), 0))
+        self._case, self._built, self._deadline = case, built, deadline
+        self._latest: Missed | None = None
+
+    def run(self, state: State, number: int) -> Ran[Solved]:
+        """Inputs for what these arguments make."""
+        case, plan = self._case, dict(state)
+        if number == 1:
+            built = self._built
+        else:
             try:
-                session = building.build(cls, plan, context.namespace, warm())
-            except Exception:
-                continue
-            other = building.Built(session, plan)
-            tried = _search(cls, other, drawn, said, context, lines, deadline)
-            if isinstance(tried, Solved):
-                return other, tried
-            if tried[1] > result[1]:
-                better = other, tried
-        if better is None:
-            break
-        built, result = better
-    return built, result
+                built = building.Built(building.build(case.cls, plan, case.context.namespace, warm()), plan)
+            except Exception as error:
+                self._latest = None
+                return Ran(-1, type(error).__name__)
+        result = _search(case, built, self._deadline)
+        if number == 1:
+            self._deadline = max(self._deadline, now() + ADJUSTMENT_SECONDS)
+            self.budget.deadline = self._deadline
+        if isinstance(result, Solved):
+            return Ran(0, find=result)
+        self._latest = result
+        return Ran(result.result.outcome.steps)
+
+    def came_furthest(self, state: State) -> None:
+        """The attempt that is told if there is no better one."""
+        assert self._latest is not None
+        self.best = self._latest
+
+    def proposals(self, state: State) -> Iterator[Proposal[State]]:
+        """Other arguments where those that were searched last came as far as any: a step aside is not gone on with."""
+        error = self.best.result.outcome.error
+        if self._latest is not self.best or error is None or is_hopeless(error):
+            return
+        line = self._case.lines.get(innermost_line(error, self._case.context.path) or 0, "")
+        refusal = Refusal(
+            dict(state), error, self._case.cls, line, self._case.init.init, namespace=self._case.context.namespace
+        )
+        found = list(argument_moves.after_a_run(refusal))
+        most = MOST_PLANS if all(move in argument_moves.plans.OF_RUNS for move, _ in found) else OTHER_PLANS
+        for order, (move, plan) in enumerate(itertools.islice(found, most)):
+            yield Proposal(move.name, order, tuple(plan.items()))
 
 
-def _other_plans(
-    cls: type[nn.Module],
-    built: building.Built,
-    error: BaseException | None,
-    given: Mapping[str, str],
-    context: Context,
-    lines: Mapping[int, str],
-) -> list[arguments.Plan]:
-    """Constructor arguments that may mend a failure of `forward`."""
-    if error is None or is_hopeless(error):
-        return []
-    pair = mismatch.sizes_that_disagree(error)
-    if pair is not None:
-        return argument_repairs.agreeing(dict(built.plan), given, pair)
-    line = lines.get(innermost_line(error, context.path) or 0, "")
-    plans = argument_repairs.repaired(
-        cls, dict(built.plan), given, error, line, arguments.PROFILES[0], context.namespace
-    )
-    return list(itertools.islice(plans, OTHER_PLANS))
-
-
-def init_of(plan: Mapping[str, str], sources: Mapping[str, str], namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """The contract's object for a plan, each expression such that the file's own `namespace` understands it."""
-    return {
-        "args": {
-            name: {"expr": standing_alone(text, namespace), "from": sources.get(name, "guess")}
-            for name, text in plan.items()
-        }
-    }
-
-
-def standing_alone(expression: str, namespace: Mapping[str, Any]) -> str:
-    """An expression over `torch` and `nn` for a file that may not import them by these names."""
-    for name, spelled in (("nn", "__import__('torch').nn"), ("torch", "__import__('torch')")):
-        if name not in namespace:
-            expression = re.sub(rf"(?<![\w.'\"]){name}\.", f"{spelled}.", expression)
-    return expression
-
-
-def _not_built(built: building.NotBuilt, context: Context, sources: Mapping[str, str]) -> Unsolved:
-    line = innermost_line(built.error, context.path)
-    message = (
-        f"No constructor arguments were found: {contract.one_line(built.error)}. "
-        "Give them in a comment above the class: `# ts-shape: init(name=value)`."
-    )
-    if isinstance(built.error, StandInUsed):
-        # No arguments would help: what the constructor makes is not on this machine.
-        message = f"It cannot be built here: {built.error}."
-    place = mismatch.call_place(context.source, line, "") if line else None
-    reason = contract.failure("no-constructor", message, context.path, place, contract.one_line(built.error))
-    return Unsolved("unresolved", reason, init_of(built.plan, sources, context.namespace), built.error)
-
-
-def _search(
-    cls: type[nn.Module],
-    built: building.Built,
-    drawn: list[evidence.Drawn],
-    said: points.Said,
-    context: Context,
-    lines: Mapping[int, str],
-    deadline: float,
-) -> Solved | tuple[Unsolved, int]:
-    """The inputs for one instance, or why there are none and how many torch calls the best attempt made."""
-    starts, known, omitted = points.starts(cls, drawn, said, built.session.module)
+def _search(case: Case, built: building.Built, deadline: float) -> Solved | Missed:
+    """The inputs for one instance, or the attempt at them that came furthest."""
+    session, context, said = built.session, case.context, case.said
+    starts, known, omitted = points.starts(case.cls, case.drawn, said, session.module)
     failed = search.NotFound(starts[0].inputs, Outcome(None, wishes={}), 0)
+    longest = context.remaining() * RUN_SHARE
+
+    def look(inputs: values.Inputs, omitted: values.Inputs, attempts: int) -> search.Found | search.NotFound:
+        return search.search(
+            session,
+            [inputs],
+            context.path,
+            case.lines,
+            deadline,
+            omitted,
+            bool(built.plan),
+            longest,
+            attempts,
+            trail=case.trail,
+        )
+
     for start in starts:
-        inputs, built_with, longest = [start.inputs], bool(built.plan), context.remaining() * RUN_SHARE
-        checked = search.search(built.session, inputs, context.path, lines, deadline, omitted, built_with, longest)
+        checked = look(start.inputs, omitted, search.ATTEMPTS)
         if isinstance(checked, search.Found):
-            again = functools.partial(_shortly, built.session, context, lines, deadline, longest, built_with)
-            checked = choice.best(built.session, checked, again, known)
-            checked = _on_real(built.session, checked, context, lines, deadline)
-            if isinstance(checked, search.Found):
-                if _small(built.session, checked) and (checked.outcome.indexes or built.session.real_only):
-                    checked = indices.bounded(built.session, checked)
-                checked = _with_different_items(built.session, checked)
-                checked = replace(checked, inputs=points.sourced(checked.inputs, said))
-                axes = points.axes(known, checked.inputs, said)
-                labels = (start.drawn.label,) if start.drawn is not None else start.by
-                wrong = contradictions.find(
-                    built.session, starts, start, checked.inputs, said, context, built.plan, warm()
-                )
-                passed = {item.name for item in checked.inputs}
-                left = tuple(item for item in omitted if item.name not in passed)
-                others = _of_other_kinds(built.session, starts, checked.inputs, deadline)
-                return Solved(built.session, checked, built.plan, {}, left, axes, labels, wrong, (), others)
+            checked = choice.best(session, checked, lambda inputs: look(inputs, (), SHORT_SEARCH), known)
+            checked = confirming.on_real(session, checked, context, case.lines, deadline)
+        if isinstance(checked, search.Found):
+            return _solved(case, built, checked, starts, start, known, omitted, deadline)
         failed = checked if checked.attempts or not failed.attempts else failed
-    return _unsolved(built.session, failed, context), failed.outcome.steps
+    return Missed(built, failed)
 
 
-def _shortly(
-    session: Session,
-    context: Context,
-    lines: Mapping[int, str],
+def _solved(
+    case: Case,
+    built: building.Built,
+    found: search.Found,
+    starts: Sequence[points.Start],
+    used: points.Start,
+    known: Mapping[str, Hint],
+    omitted: values.Inputs,
     deadline: float,
-    longest: float,
-    built_with: bool,
-    inputs: values.Inputs,
-) -> search.Found | search.NotFound:
-    """A short search from these inputs on."""
-    return search.search(
-        session, [inputs], context.path, lines, deadline, (), built_with, longest, attempts=SHORT_SEARCH
-    )
-
-
-def _of_other_kinds(
-    session: Session, starts: Sequence[points.Start], found: values.Inputs, deadline: float
-) -> tuple[values.Inputs, ...]:
-    """What the workspace passes besides, of other types than what was found, where that runs."""
-    kinds = {tuple((item.name, values.kind(item.guess)) for item in found)}
-    others: list[values.Inputs] = []
-    for start in starts:
-        kind = tuple((item.name, values.kind(item.guess)) for item in start.inputs)
-        if start.drawn is None or kind in kinds or len(others) >= OTHERS or now() > deadline:
-            continue
-        kinds.add(kind)
-        if session.concrete(start.inputs).error is None:
-            others.append(start.inputs)
-    return tuple(others)
-
-
-def _with_different_items(session: Session, found: search.Found) -> search.Found:
-    """The find with items of different sizes in its lists, where the module takes that."""
-    if any(item.given for item in found.inputs):
-        return found
-    different = values.with_different_items(found.inputs)
-    if different is None:
-        return found
-    outcome = session.concrete(different)
-    if not outcome.ok:
-        return found
-    return replace(found, inputs=different, outcome=replace(outcome, wishes=found.outcome.wishes))
-
-
-def _on_real(
-    session: Session, found: search.Found, context: Context, lines: Mapping[int, str], deadline: float
-) -> search.Found | search.NotFound:
-    """The find confirmed on real tensors, where the module is small enough to be run for real."""
-    if session.real_only or not _small(session, found):
-        return found
-    try:
-        with time_limit(min(REAL_SECONDS, max(1.0, context.remaining() / 3))):
-            if session.confirms(found.inputs):
-                return found
-            runs_made = (session.on_real(found.inputs, draw=draw) for draw in values.draws(found.inputs))
-            outcome = next((outcome for outcome in runs_made if not outcome.ok), None)
-    except TimeLimit:
-        return found
-    if outcome is None:
-        return found
-    session.real_only = True
-    try:
-        with time_limit(max(1.0, deadline - now())):
-            longest = context.remaining() * RUN_SHARE
-            return search.search(session, [found.inputs], context.path, lines, deadline, longest_run=longest)
-    except TimeLimit:
-        return search.NotFound(found.inputs, outcome, 1)
-
-
-def _small(session: Session, found: search.Found) -> bool:
-    """Whether the module and its inputs are small enough to be run for real."""
-    count, _ = contract.parameter_counts(session.module)
-    return count <= REAL_PARAMETERS and found.outcome.work <= REAL_PRODUCTS
-
-
-def _unsolved(session: Session, result: search.NotFound, context: Context) -> Unsolved:
-    """`failed` where two fixed sizes disagree, else `unresolved` with what would help."""
-    wrong = _mismatch(session, result, context)
-    error = result.outcome.error or RuntimeError("no attempt was made")
-    if wrong is not None:
-        layer = f"`{wrong.layer}`" if wrong.layer else "this call"
-        producer = f"`{wrong.producer}` gives" if wrong.producer else "what arrives has"
-        message = (
-            f"{layer} takes {wrong.wanted} features or channels, but {producer} {wrong.got}: no input can make it run."
-        )
-        related = _layer_places(session, wrong, context)
-        reason = contract.failure(
-            "shape-mismatch", message, context.path, wrong.place, contract.one_line(error), related
-        )
-        reason["sizes"] = wrong.sizes()
-        return Unsolved("failed", reason, {"args": {}}, error)
-    if isinstance(error, StandInUsed):
-        line = innermost_line(error, context.path)
-        place = mismatch.call_place(context.source, line, "") if line else None
-        message = f"`forward` cannot run here: {error}. Install it where the probes run."
-        return Unsolved(
-            "unresolved", contract.failure("missing-package", message, context.path, place), {"args": {}}, error
-        )
-    if isinstance(error, search.TooSlow):
-        return _too_slow(error, context)
-    names = ", ".join(item.name for item in result.inputs) or "x"
-    line = innermost_line(error, context.path)
-    message = (
-        f"No input was found: the best of {result.attempts} attempts failed"
-        f"{f' in line {line}' if line else ''} with {contract.one_line(error)}. "
-        f"Say what goes in, in a comment above the class: `# ts-shape: {names.split(', ')[0]}=(B, 3, 224, 224)`."
-    )
-    place = mismatch.call_place(context.source, line, "") if line else None
-    reason = contract.failure("no-input", message, context.path, place, contract.one_line(error))
-    return Unsolved("unresolved", reason, {"args": {}}, error)
-
-
-def _too_slow(error: search.TooSlow, context: Context) -> Unsolved:
-    line = innermost_line(error, context.path)
-    message = (
-        f"The run was ended{f' in line {line}' if line else ''}: {error}. A `forward` that works this long, or for "
-        "ever, cannot be probed; raise `timeoutMs` if it needs the time."
-    )
-    place = mismatch.call_place(context.source, line, "") if line else None
-    reason = contract.failure("timeout", message, context.path, place, contract.one_line(error))
-    return Unsolved("timeout", reason, {"args": {}}, error)
-
-
-def _mismatch(session: Session, result: search.NotFound, context: Context) -> mismatch.Mismatch | None:
-    if session.real_only or not result.inputs or not values.sizes(result.inputs):
-        return None
-    error = result.outcome.error
-    if error is None or mismatch.sizes_that_disagree(error) is None:
-        return None
-    watched = mismatch.FailingLayer(session.module)
-    try:
-        with time_limit(SYMBOLIC_SECONDS):
-            outcome = session.symbolic(result.inputs, [watched])
-    except TimeLimit:
-        return None
-    if outcome.error is None:
-        return None
-    return mismatch.find(outcome.error, watched, context.path, context.source)
-
-
-def _layer_places(session: Session, wrong: mismatch.Mismatch, context: Context) -> list[dict[str, Any]]:
-    lines = contract.layer_lines(session.cls)
-    texts = context.source.splitlines()
-    places = []
-    for name in (wrong.layer, wrong.producer):
-        line = lines.get(name)
-        if line is not None and line <= len(texts):
-            text = texts[line - 1]
-            keys = ("line", "column", "end_line", "end_column")
-            span = (line, len(text) - len(text.lstrip()), line, len(text.rstrip()))
-            places.append({"path": context.path, "range": dict(zip(keys, span)), "message": f"`{name}` is made here."})
-    return places
+) -> Solved:
+    """A find with its values bounded, its lists of items that differ, and what the workspace says besides."""
+    session, said = built.session, case.said
+    if confirming.is_small(session, found) and (found.outcome.indexes or session.real_only):
+        found = indices.bounded(session, found)
+    found = confirming.with_different_items(session, found)
+    found = replace(found, inputs=points.sourced(found.inputs, said))
+    axes = points.axes(known, found.inputs, said)
+    labels = (used.drawn.label,) if used.drawn is not None else used.by
+    wrong = contradictions.find(session, starts, used, found.inputs, said, case.context, built.plan, warm())
+    passed = {item.name for item in found.inputs}
+    left = tuple(item for item in omitted if item.name not in passed)
+    others = confirming.of_other_kinds(session, starts, found.inputs, deadline)
+    return Solved(session, found, built.plan, {}, left, axes, labels, wrong, (), others)

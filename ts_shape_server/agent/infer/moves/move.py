@@ -110,20 +110,21 @@ def _with(attempt: Attempt, index: int, guess: TensorGuess) -> Inputs:
 
 def move(rule: OfInputs) -> Move:
     """A rule that sees all inputs."""
-    return Move(*_described(rule), of_inputs=rule)
+    return Move(*described(rule), of_inputs=rule)
 
 
 def value_move(rule: OfValue) -> Move:
     """A rule that sees one input of any kind."""
-    return Move(*_described(rule), of_value=rule)
+    return Move(*described(rule), of_value=rule)
 
 
 def tensor_move(rule: OfTensor) -> Move:
     """A rule that sees one tensor."""
-    return Move(*_described(rule), of_tensor=rule)
+    return Move(*described(rule), of_tensor=rule)
 
 
-def _described(rule: Callable[..., object]) -> tuple[str, str]:
+def described(rule: Callable[..., object]) -> tuple[str, str]:
+    """The name of a rule and why it is right, from its docstring. Raises `TypeError` where that has no example."""
     text = rule.__doc__ or ""
     name = rule.__name__.replace("_", "-")
     if __debug__ and text and not all(part in text for part in EXAMPLE):
