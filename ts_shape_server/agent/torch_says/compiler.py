@@ -165,6 +165,11 @@ def _called(match: re.Match[str]) -> Facts:
     return {**_groups(match), "modules": int(match.group("type").startswith("Tuple[__torch__"))}
 
 
+def _truth(match: re.Match[str]) -> Facts:
+    """`is_object` is 1 for a module or another object of a class."""
+    return {**_groups(match), "is_object": int(match.group("type").startswith("__torch__"))}
+
+
 def _held(match: re.Match[str]) -> Facts:
     """`empty` is 1 for a container of whose items nothing is known."""
     return {**_groups(match), "empty": int("empty" in match.string.lower())}
@@ -383,6 +388,8 @@ REFUSALS: tuple[Row, ...] = (
         "truth-value",
         r"Could not cast value of type (?P<type>\S.*?) to bool",
         "Could not cast value of type Optional[Tensor] to bool",
+        "Could not cast value of type __torch__.torch.nn.modules.linear.Linear to bool",
+        read=_truth,
     ),
     _row("tolist-type", r"Expected type hint for result of tolist", "Expected type hint for result of tolist()"),
     _row(
@@ -575,6 +582,7 @@ MENTIONS: tuple[Row, ...] = (
         read=lambda match: {"types": tuple(dict.fromkeys(re.findall(r"'(Optional\[[^']*\])'", match.string)))},
     ),
     _row("equality-operator", r"aten::(?:ne|eq)\b|Tensor\? ", "aten::ne.Tensor(Tensor self, Tensor other) -> Tensor:"),
+    _row("for-argument", r"for argument", "missing value for argument 'parts'"),
     _row("any-type", r"\bAny\b", "'Any' object has no attribute or method 'mean'."),
     _row(
         "device-type",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ts_shape_server.analysis.rewrites import (
     absence,
@@ -31,71 +32,101 @@ from ts_shape_server.contract.report import Annotation, Failure
 
 __all__ = ["LEAVES", "PLAIN", "SIGNATURE", "Place", "Rewrite", "Situation", "annotation_title", "proposals"]
 
-_REWRITERS: tuple[Rewriter, ...] = (
-    values.converted_arguments,
-    values.narrowed,
-    values.truth,
-    indexing.enumerated,
-    indexing.chosen,
-    zips.zipped,
-    zips.turned_lists,
-    loops.part_of_modules,
-    loops.part_called,
-    indexing.named,
-    indexing.unpacked,
-    building.built_once,
-    building.floats_for_layers,
-    building.first_parameter,
-    callables.chosen_function,
-    callables.given_module,
-    nesting.moved_out,
-    nesting.lambda_attributes,
-    callables.held_function,
-    callables.known_keywords,
-    norms.weight_norms,
-    contexts.entered,
-    absence.asked_with_is,
-    outdated.variables,
-    outdated.new_tensors,
-    outdated.private_names,
-    parents.parents_method,
-    parents.parents_forward,
-    parents.parents_sequence,
-    outdated.numbers,
-    outdated.plain_texts,
-    outdated.sets,
-    lists.summed,
-    lists.multiplied,
-    lists.tuples,
-    outdated.asked_types,
-    outdated.sparse_products,
-    outdated.starred_sizes,
-    outdated.starred_values,
-    outdated.set_attributes,
-    outdated.tensor_types,
-    outdated.mapped,
-    outdated.children,
-    comprehensions.written_out,
-    locals.typed_start,
-    locals.defined_before,
-    locals.renamed,
-    locals.may_be_none,
-    locals.alternative,
-    constants.class_values,
-    variadic.list_defaults,
-    attributes.settings,
-    attributes.first_set,
-    constants.global_values,
-    constants.final_flags,
-    constants.decided_in_constructor,
-    variadic.named,
-    results.union,
-    results.chosen,
-    results.devices,
-    extraction.extract,
-    extraction.extract_call,
-    extraction.ignore_whole,
+ANY: tuple[str, ...] = ()
+"""For rewrites of a source that is wrong whatever torch says of it."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rewriter with the kinds of refusals, traps and complaints that it knows something against."""
+
+    rewriter: Rewriter
+    kinds: tuple[str, ...]
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(values.converted_arguments, ("expected-types",)),
+    Rule(values.narrowed, ("none-or-optional",)),
+    Rule(values.truth, ("truth-value",)),
+    Rule(indexing.enumerated, ("module-list-index", "module-dict-index")),
+    Rule(indexing.chosen, ("module-list-index", "module-dict-index")),
+    Rule(zips.zipped, ("module-zip", "reversed-overload")),
+    Rule(zips.turned_lists, ("reversed-overload",)),
+    Rule(
+        loops.part_of_modules,
+        ("method-unknown", "reversed-overload", "not-callable", "tuple-slice", "differs-from-eager"),
+    ),
+    Rule(loops.part_called, ("method-unknown", "reversed-overload", "not-callable", "tuple-slice")),
+    Rule(indexing.named, ("getattr-name", "attribute-missing")),
+    Rule(indexing.unpacked, ("tuple-length-unknown",)),
+    Rule(building.built_once, ("class-instantiated",)),
+    Rule(building.floats_for_layers, ("expected-types",)),
+    Rule(building.first_parameter, ANY),
+    Rule(callables.chosen_function, ANY),
+    Rule(callables.given_module, ("not-callable",)),
+    Rule(nesting.moved_out, ("nested-function",)),
+    Rule(
+        nesting.lambda_attributes,
+        ("attribute-unsupported", "attribute-function", "attribute-missing", "method-unknown", "attribute-unknown"),
+    ),
+    Rule(callables.held_function, ("attribute-unsupported", "attribute-function", "attribute-missing")),
+    Rule(callables.known_keywords, ("keyword-expansion",)),
+    Rule(norms.weight_norms, ("hook-class",)),
+    Rule(contexts.entered, ("no-grad-left-out",)),
+    Rule(absence.asked_with_is, ("none-or-optional", "equality-operator")),
+    Rule(outdated.variables, ("legacy-variable",)),
+    Rule(outdated.new_tensors, ANY),
+    Rule(
+        outdated.private_names,
+        ("attribute-missing", "attribute-unsupported", "attribute-function", "attribute-first-set"),
+    ),
+    Rule(parents.parents_method, ANY),
+    Rule(parents.parents_forward, ANY),
+    Rule(parents.parents_sequence, ANY),
+    Rule(outdated.numbers, ANY),
+    Rule(outdated.plain_texts, ("f-string",)),
+    Rule(outdated.sets, ("set",)),
+    Rule(lists.summed, ANY),
+    Rule(lists.multiplied, ANY),
+    Rule(lists.tuples, ("list-length-unknown", "generator-expression")),
+    Rule(outdated.asked_types, ("is-tensor",)),
+    Rule(outdated.sparse_products, ("sparse-product",)),
+    Rule(outdated.starred_sizes, ("list-length-unknown",)),
+    Rule(outdated.starred_values, ("list-length-unknown",)),
+    Rule(outdated.set_attributes, ("attribute-assignment",)),
+    Rule(outdated.tensor_types, ANY),
+    Rule(outdated.mapped, ANY),
+    Rule(outdated.children, ("attribute-missing",)),
+    Rule(comprehensions.written_out, ("comprehension-condition",)),
+    Rule(locals.typed_start, ANY),
+    Rule(locals.defined_before, ("branch-undefined", "name-undefined")),
+    Rule(locals.renamed, ("variable-type-changed",)),
+    Rule(locals.may_be_none, ("none-default",)),
+    Rule(locals.alternative, ("conditional-types", "truth-value")),
+    Rule(constants.class_values, ("attribute-missing", "attribute-unsupported", "attribute-function")),
+    Rule(variadic.list_defaults, ("mutable-default",)),
+    Rule(attributes.settings, ("attribute-unsupported", "python-value", "attribute-lookup")),
+    Rule(attributes.first_set, ("attribute-first-set", "attribute-missing")),
+    Rule(constants.global_values, ("python-value",)),
+    Rule(constants.final_flags, ANY),
+    Rule(constants.decided_in_constructor, ANY),
+    Rule(variadic.named, ("variadic", "keyword-expansion")),
+    Rule(results.union, ("return-types", "return-annotation")),
+    Rule(results.chosen, ("conditional-types",)),
+    Rule(results.devices, ("device-type",)),
+    Rule(extraction.extract, ANY),
+    Rule(extraction.extract_call, ANY),
+    Rule(extraction.ignore_whole, ANY),
 )
+"""In the order in which they are tried; of one depth, the first that helps is taken."""
+
+
+def asked(failure: Failure) -> Iterator[Rewriter]:
+    """The rewriters that know something against a refusal, by its kind and by what torch complains of."""
+    kinds = {failure.kind, *(item.kind for item in failure.complaints)}
+    for rule in RULES:
+        if not rule.kinds or not kinds.isdisjoint(rule.kinds):
+            yield rule.rewriter
 
 
 def proposals(situation: Situation) -> Iterator[tuple[Failure | None, Rewrite]]:
@@ -106,7 +137,7 @@ def proposals(situation: Situation) -> Iterator[tuple[Failure | None, Rewrite]]:
         place = situation.place(failure)
         if place is None:
             continue
-        for rewriter in _REWRITERS:
+        for rewriter in asked(failure):
             for rewrite in rewriter(situation, place):
                 yield failure, rewrite
 

@@ -5,19 +5,14 @@ by a helper that it only calls.
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation
 from ts_shape_server.contract.places import TextEdit
 
-_ABOUT_NONE = re.compile(r"NoneType|Optional\[|aten::(ne|eq)\b|Tensor\? ")
-
 
 def asked_with_is(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``x != None`` and ``exists(x)`` as ``x is not None``."""
-    if not _ABOUT_NONE.search(place.said):
-        return
     helpers = {name: wanted for name, wanted in map(_helper, situation.tree.body) if name}
     edits: list[TextEdit] = []
     for node in ast.walk(place.function):

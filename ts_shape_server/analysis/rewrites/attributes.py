@@ -14,10 +14,6 @@ from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situatio
 from ts_shape_server.contract.places import TextEdit
 from ts_shape_server.contract.report import Annotation
 
-_HELD = re.compile(r"has no attribute '(?P<name>\w+)' \(This attribute exists on the Python module, but we failed")
-_OUTSIDE = re.compile(r"python value of type '\w+' cannot be used as a value|attribute lookup is not defined on")
-_UNSET = re.compile(r"Tried to set nonexistent attribute: (?P<name>\w+)|has no attribute '(?P<other>\w+)' :")
-
 
 def settings(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``self.args.width`` in `forward` as an attribute that `__init__` sets."""
@@ -63,13 +59,13 @@ def _values(situation: Situation, place: Place, root: str) -> Iterator[ast.AST]:
 
 def _root(situation: Situation, place: Place) -> str | None:
     """The text of the object with settings that a refusal is about: an attribute, or a global."""
-    held = _HELD.search(place.said)
+    held = place.says("attribute-unsupported")
     if held is not None:
-        return f"self.{held.group('name')}"
+        return f"self.{held.fact('attribute')}"
     node = place.node
     while isinstance(node, (ast.Attribute, ast.Subscript)):
         node = node.value
-    if _OUTSIDE.search(place.said) is None or not isinstance(node, ast.Name):
+    if place.says("python-value", "attribute-lookup") is None or not isinstance(node, ast.Name):
         return None
     local = {item.id for item in ast.walk(place.function) if isinstance(item, ast.Name) and _is_stored(item)}
     local |= {item.arg for item in ast.walk(place.function.args) if isinstance(item, ast.arg)}
@@ -104,11 +100,11 @@ def _is_value(situation: Situation, node: ast.AST, root: str) -> bool:
 
 def first_set(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``self.size = x.size(0)`` in `forward` of what `__init__` does not set: there it gets a value of that type."""
-    found = _UNSET.search(place.said)
+    found = place.says("attribute-first-set", "attribute-missing")
     initialiser = situation.method(place.owner, "__init__") if place.owner is not None else None
     if found is None or not isinstance(initialiser, ast.FunctionDef) or place.owner is None:
         return
-    name = found.group("name") or found.group("other")
+    name = found.fact("attribute")
     if any(isinstance(node, ast.Constant) and node.value == name for node in ast.walk(situation.tree)):
         yield from _in_python_only(situation, place, name)
         return

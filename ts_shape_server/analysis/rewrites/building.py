@@ -24,8 +24,6 @@ _WITHOUT_WEIGHTS = re.compile(
 
 def built_once(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``nn.Softmax(dim=1)(x)`` in `forward`: built in `__init__`, called in `forward`."""
-    if "Cannot instantiate class" not in place.said and "does not have an __init__" not in place.said:
-        return
     call = place.node
     if not isinstance(call, ast.Call):
         above = situation.parents.get(call)
@@ -73,20 +71,23 @@ _FLOATS: dict[str, tuple[tuple[str, int], ...]] = {
 
 def floats_for_layers(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``nn.Dropout(0)``: Python takes the int, the compiled operator does not."""
-    wanted = re.search(r"type 'float' for argument '(\w+)' but instead found type 'int'", place.said)
-    owner = place.owner
-    if wanted is None or owner is None:
+    said, owner = place.says("expected-types"), place.owner
+    if said is None or owner is None:
+        return
+    columns = zip(said.list("arguments"), said.list("expected"), said.list("got"), strict=True)
+    wanted = next((name for name, expected, got in columns if (expected, got) == ("float", "int")), None)
+    if wanted is None:
         return
     edits: list[TextEdit] = []
     for node in ast.walk(owner):
         if isinstance(node, ast.Call) and situation.path_of(node.func).startswith("torch.nn."):
-            value = _float_argument(node, wanted.group(1))
+            value = _float_argument(node, wanted)
             if isinstance(value, ast.Constant) and type(value.value) is int:
                 edits.append(situation.replace(value, f"{value.value}.0"))
             elif value is not None and not isinstance(value, ast.Constant):
                 edits.append(situation.replace(value, f"float({situation.text(value)})"))
     if edits:
-        yield Rewrite(f"Give layers a float for `{wanted.group(1)}`", tuple(edits))
+        yield Rewrite(f"Give layers a float for `{wanted}`", tuple(edits))
 
 
 def _float_argument(call: ast.Call, name: str) -> ast.expr | None:

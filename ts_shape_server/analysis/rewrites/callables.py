@@ -94,7 +94,7 @@ def _by_name(situation: Situation, function: Definition, use: ast.Name, named: d
 def given_module(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``attention(q, k, dropout=self.dropout)``: the function becomes a method that calls `self.dropout`."""
     function = place.function
-    if "cannot call a value of type" not in place.said or not isinstance(function, ast.FunctionDef):
+    if not isinstance(function, ast.FunctionDef):
         return
     if place.owner is not None or situation.parents.get(function) is not situation.tree or function.decorator_list:
         return
@@ -158,8 +158,6 @@ def _parameters(function: ast.FunctionDef, without: str) -> str:
 
 def known_keywords(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``f(x, **self.up)`` with the keywords of the one literal that `up` is."""
-    if "keyword-arg expansion is not supported" not in place.said:
-        return
     edits: list[TextEdit] = []
     for node in ast.walk(place.statement):
         if not isinstance(node, ast.keyword) or node.arg is not None:
@@ -229,10 +227,10 @@ def held_function(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """
     owner = place.owner
     initialiser = situation.method(owner, "__init__") if owner is not None else None
-    found = re.search(r"has no attribute '(\w+)'", place.said)
-    if owner is None or not isinstance(initialiser, ast.FunctionDef) or found is None:
+    said = place.says("attribute-unsupported", "attribute-function", "attribute-missing")
+    if owner is None or not isinstance(initialiser, ast.FunctionDef) or said is None:
         return
-    name = found.group(1)
+    name = said.fact("attribute")
     made = [item for item in ast.walk(owner) if isinstance(item, ast.Assign) and _is_own(item.targets[0], name)]
     if len(made) != 1 or len(made[0].targets) != 1 or made[0] not in initialiser.body or len(initialiser.body) < 2:
         return

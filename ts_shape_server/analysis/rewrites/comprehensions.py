@@ -15,8 +15,6 @@ from ts_shape_server.contract.places import TextEdit
 
 def written_out(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``ys = [f(x) for x in xs if x.dim() > 1]`` as a loop that appends."""
-    if "Comprehension ifs are not supported" not in place.said:
-        return
     node = place.node if isinstance(place.node, ast.ListComp) else next(iter(_comprehensions(place.statement)), None)
     if node is None:
         return

@@ -158,21 +158,22 @@ def _flag_name(situation: Situation, node: ast.expr, taken: set[str]) -> str:
 
 def class_values(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``expansion = 4`` in the body of a class: TorchScript knows it if it is a `Final`."""
-    match = re.search(r"has no attribute '(\w+)'", place.said)
-    if match is None or place.owner is None:
+    said = place.says("attribute-missing", "attribute-unsupported", "attribute-function")
+    if said is None or place.owner is None:
         return
+    attribute = said.fact("attribute")
     for owner in situation.bases(place.owner):
         for node in owner.body:
-            if not isinstance(node, ast.Assign) or match.group(1) not in _targets(node) or len(node.targets) != 1:
+            if not isinstance(node, ast.Assign) or attribute not in _targets(node) or len(node.targets) != 1:
                 continue
             kind = _kind_of_literal(node.value)
-            if kind is None or not _set_once(situation, place.owner, match.group(1)):
+            if kind is None or not _set_once(situation, place.owner, attribute):
                 return
             speller = situation.spelling()
             span = situation.range_of(node.targets[0])
             where = Range(span.end_line, span.end_column, span.end_line, span.end_column)
             edits = (TextEdit(where, f": {speller.of(f'Final[{kind}]')}"), *speller.imports())
-            yield Rewrite(f"Say that `{match.group(1)}` of `{owner.name}` is fixed (`Final`)", edits)
+            yield Rewrite(f"Say that `{attribute}` of `{owner.name}` is fixed (`Final`)", edits)
             return
 
 
@@ -196,9 +197,9 @@ def _kind_of_literal(node: ast.expr) -> str | None:
 
 def global_values(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """A global number or text: a constant of the class in a method, a parameter's default in a function."""
-    match = re.search(r"python value of type '(int|float|bool|str)' cannot be used as a value", place.said)
-    node = place.node
-    if match is None or not isinstance(node, ast.Name) or node.id in situation.classes.imports:
+    said, node = place.says("python-value"), place.node
+    kind = said.fact("type") if said is not None else ""
+    if kind not in _SIMPLE or not isinstance(node, ast.Name) or node.id in situation.classes.imports:
         return
     tops = [item for statement in situation.tree.body for item in _targets(statement)]
     if tops.count(node.id) != 1:
@@ -206,7 +207,6 @@ def global_values(situation: Situation, place: Place) -> Iterator[Rewrite]:
     uses = [item for item in ast.walk(place.function) if isinstance(item, ast.Name) and item.id == node.id]
     if any(not isinstance(item.ctx, ast.Load) for item in uses):
         return
-    kind = match.group(1)
     if place.owner is not None:
         yield from _class_constant(situation, place.owner, node.id, kind)
         return

@@ -15,8 +15,6 @@ _CONTEXTS = ("torch.no_grad", "torch.inference_mode")
 def entered(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``@torch.no_grad()`` over a function as ``with torch.no_grad():`` in it."""
     function = place.function
-    if place.failure.kind != "no-grad-left-out":
-        return
     for decorator in function.decorator_list:
         if not isinstance(decorator, ast.Call) or not situation.means(decorator.func, *_CONTEXTS):
             continue

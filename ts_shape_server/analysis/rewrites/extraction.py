@@ -50,7 +50,7 @@ def extract(situation: Situation, place: Place) -> Iterator[Rewrite]:
         return
     if not isinstance(situation.parents.get(function), (ast.Module, ast.ClassDef)):
         return
-    if "for argument" in place.said and _calls_python(situation, place.statement):
+    if place.says("for-argument") is not None and _calls_python(situation, place.statement):
         return
     found = _movable(situation, place)
     if found is not None:

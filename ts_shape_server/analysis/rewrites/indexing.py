@@ -5,7 +5,6 @@ out, in place where it is one, else in a method of its own.
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.building import removal
@@ -41,8 +40,6 @@ def _joint(situation: Situation, first: ast.AST, last: ast.AST) -> Range:
 
 def _indexed(situation: Situation, place: Place) -> tuple[ast.expr, ast.expr] | None:
     """The container and the index at the refusal."""
-    if "integer literal for index" not in place.said and "string literal index" not in place.said:
-        return None
     for node in [place.node, situation.parents.get(place.node), *ast.walk(place.statement)]:
         if isinstance(node, ast.Subscript) and not isinstance(node.slice, (ast.Constant, ast.Slice)):
             kind = situation.type_of(node.value) or ""
@@ -132,7 +129,12 @@ def named(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``getattr(self, name)(x)`` and ``self._modules[name](x)`` as a call of a method that goes through the modules to
     the one of that name.
     """
-    if _NAMED.search(place.said) is None or place.owner is None:
+    said = place.says("getattr-name", "attribute-missing")
+    if (
+        said is None
+        or place.owner is None
+        or (said.kind == "attribute-missing" and said.fact("attribute") != "_modules")
+    ):
         return
     asked, key = next(
         ((node, key) for node in ast.walk(place.statement) if (key := _name_asked_for(node)) is not None), (None, None)
@@ -172,9 +174,6 @@ def named(situation: Situation, place: Place) -> Iterator[Rewrite]:
         edits.append(situation.replace(call, f"self.{name}({passed})"))
     title = f"Find the module that `{situation.text(asked)}` means in a method `{name}`"
     yield Rewrite(title, (*edits, *speller.imports()))
-
-
-_NAMED = re.compile(r"getattr's second argument must be a string literal|has no attribute '_modules'")
 
 
 def _name_asked_for(node: ast.AST) -> ast.expr | None:
@@ -236,7 +235,7 @@ def new_method(situation: Situation, place: Place, lines: list[str]) -> TextEdit
 def unpacked(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``for norm, layer in self.pairs`` over modules that hold modules: the parts are indexed in the loop."""
     loop = place.statement
-    if "cannot be used as a tuple" not in place.said or not isinstance(loop, ast.For):
+    if not isinstance(loop, ast.For):
         return
     if not isinstance(loop.target, ast.Tuple) or not (situation.type_of(loop.iter) or "!torch.nn.").startswith(
         "!torch."

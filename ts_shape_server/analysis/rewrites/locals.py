@@ -5,27 +5,20 @@ sets, names that hold one thing after the other.
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.situation import Definition, Place, Rewrite, Situation, holdable
 from ts_shape_server.contract.places import Range, TextEdit
 from ts_shape_server.contract.report import Annotation
 
-_PREVIOUSLY = re.compile(r"Variable '(?P<name>\w+)' previously had type (?P<first>.*?) but is now being assigned")
-_BRANCHES = re.compile(
-    r"^(?:Type mismatch: )?(?P<name>\w+) is set to type (?P<first>.*?) in the true branch", re.MULTILINE
-)
-_UNDEFINED = re.compile(r"^(?P<name>\w+) is not defined in the (?:true|false) branch", re.MULTILINE)
-_NO_VALUE = re.compile(r"undefined value (?P<name>\w+)")
 EMPTY = {"Tensor": "torch.empty(0)", "int": "0", "float": "0.0", "bool": "False", "str": '""'}
 """A value of each type that stands for none."""
 
 
 def typed_start(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``x = None`` and ``x = []`` get the type of what comes later."""
-    match = _PREVIOUSLY.search(place.said) or _BRANCHES.search(place.said)
-    names = {match.group("name")} if match is not None else _names_of(place)
+    said = place.says("variable-type-changed", "branch-types")
+    names = {said.fact("name")} if said is not None else _names_of(place)
     for node in ast.walk(place.function):
         if not isinstance(node, ast.Assign) or len(node.targets) != 1 or not isinstance(node.targets[0], ast.Name):
             continue
@@ -61,10 +54,10 @@ def _is_empty(node: ast.expr) -> bool:
 
 def defined_before(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """A name that one branch leaves without a value: the other branch says that this never happens."""
-    match = _UNDEFINED.search(place.said) or _NO_VALUE.search(place.said)
-    if match is None:
+    said = place.says("branch-undefined", "name-undefined")
+    if said is None:
         return
-    name = match.group("name")
+    name = said.fact("name")
     stores = [
         node
         for node in ast.walk(place.function)
@@ -141,13 +134,12 @@ def _sets(statement: ast.stmt, name: str) -> bool:
 
 def renamed(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """A name that gets a value of another type becomes another name, from there to the end of the function."""
-    match = _PREVIOUSLY.search(place.said)
-    statement = place.statement
-    if match is None or situation.parents.get(statement) is not place.function or not isinstance(statement, ast.Assign):
+    said, statement = place.says("variable-type-changed"), place.statement
+    if said is None or situation.parents.get(statement) is not place.function or not isinstance(statement, ast.Assign):
         return
-    name = match.group("name")
+    name = said.fact("name")
     start = situation.range_of(statement)
-    new = situation.free_name(f"{name}_{'list' if 'List' in place.said.split('assigned', 1)[-1] else 'value'}")
+    new = situation.free_name(f"{name}_{'list' if said.fact('second').startswith('List[') else 'value'}")
     edits = []
     for node in ast.walk(place.function):
         if not isinstance(node, ast.Name) or node.id != name:
@@ -163,7 +155,7 @@ def renamed(situation: Situation, place: Place) -> Iterator[Rewrite]:
 def may_be_none(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``mask=None`` that scripts as a Tensor: it is optional."""
     name, kind = place.failure.fact("parameter"), place.failure.fact("type")
-    if place.failure.kind != "none-default" or not kind:
+    if not kind:
         return
     owner = situation.qualified(place.owner) if place.owner is not None else ""
     written = Annotation(owner, place.function.name, name, kind, True)
@@ -174,8 +166,6 @@ def may_be_none(situation: Situation, place: Place) -> Iterator[Rewrite]:
 
 def alternative(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``mode = given if given else "mean"``: a parameter that only None arrived in has the type of what stands in."""
-    if "if-expression's true branch has type" not in place.said and "Could not cast value of type" not in place.said:
-        return
     owner = situation.qualified(place.owner) if place.owner is not None else ""
     defaults = _none_defaults(place.function)
     for node in ast.walk(place.statement):

@@ -14,12 +14,6 @@ from ts_shape_server.analysis.rewrites.indexing import new_method
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation
 from ts_shape_server.contract.places import Range, TextEdit
 
-_ABOUT_PARTS = re.compile(
-    r"attribute or method '__call__'|^reversed\(|cannot call a value of type 'Tuple\[__torch__"
-    r"|tuple slice indices must be integer constants",
-    re.MULTILINE,
-)
-
 
 @dataclass(frozen=True)
 class _Part:
@@ -33,7 +27,7 @@ class _Part:
 
 def part_of_modules(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``for layer in self.layers[1:]`` and ``for layer in reversed(self.layers)`` as loops over all."""
-    refused = _ABOUT_PARTS.search(place.said) is not None
+    refused = _about_parts(place)
     if not refused and place.failure.kind != "differs-from-eager":
         return
     for loop in ast.walk(place.function):
@@ -42,6 +36,16 @@ def part_of_modules(situation: Situation, place: Place) -> Iterator[Rewrite]:
             edits = _whole_loop(situation, place, loop)
             if edits is not None:
                 yield Rewrite(f"Loop over all modules for `{situation.text(loop.iter)}`", tuple(edits))
+
+
+def _about_parts(place: Place) -> bool:
+    """Whether torch takes a part of a list of modules for a tuple, which it neither calls nor slices."""
+    method, called = place.says("method-unknown"), place.says("not-callable")
+    if method is not None and method.fact("attribute") == "__call__":
+        return True
+    if called is not None and called.fact("modules") == "1":
+        return True
+    return place.says("reversed-overload", "tuple-slice") is not None
 
 
 def _whole_loop(situation: Situation, place: Place, loop: ast.For) -> list[TextEdit] | None:
@@ -147,7 +151,7 @@ def _leaves(loop: ast.For) -> bool:
 
 def part_called(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``self.net[:3](x)`` as a call of a method that goes through these modules."""
-    if _ABOUT_PARTS.search(place.said) is None or place.owner is None or place.function.decorator_list:
+    if not _about_parts(place) or place.owner is None or place.function.decorator_list:
         return
     for call in ast.walk(place.statement):
         if not isinstance(call, ast.Call) or len(call.args) != 1 or call.keywords:

@@ -19,7 +19,7 @@ def moved_out(situation: Situation, place: Place) -> Iterator[Rewrite]:
     inner = place.statement
     above = situation.parents.get(inner)
     outer = situation.function_of(above) if above is not None else None
-    if "function definitions aren't supported" not in place.said or outer is None:
+    if outer is None:
         return
     if not isinstance(inner, ast.FunctionDef) or not _is_plain(situation, inner):
         return
@@ -54,7 +54,7 @@ def lambda_attributes(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """
     owner = place.owner
     initialiser = situation.method(owner, "__init__") if owner is not None else None
-    if owner is None or initialiser is None or "has no attribute" not in place.said:
+    if owner is None or initialiser is None:
         return
     for node in ast.walk(place.statement):
         if not isinstance(node, ast.Attribute) or not isinstance(node.value, ast.Name) or node.value.id != "self":

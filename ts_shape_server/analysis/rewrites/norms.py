@@ -16,7 +16,8 @@ _PATHS = ("torch.nn.utils.weight_norm", "torch.nn.utils.weight_norm.weight_norm"
 
 def weight_norms(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``weight_norm(nn.Linear(3, 3))`` with a hook that scripts, in a file that never takes the hook away again."""
-    if "'WeightNorm' object has no attribute '__name__'" not in place.said or "remove_weight_norm" in _names(situation):
+    said = place.says("hook-class")
+    if said is None or said.fact("name") != "WeightNorm" or "remove_weight_norm" in _names(situation):
         return
     calls = [
         node

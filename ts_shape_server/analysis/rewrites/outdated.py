@@ -30,7 +30,7 @@ def variables(situation: Situation, place: Place) -> Iterator[Rewrite]:
             simple = isinstance(inner, (ast.Name, ast.Attribute, ast.Call, ast.Subscript))
             text = situation.text(inner)
             edits.append(situation.replace(node, text if simple else f"({text})"))
-    if edits and "Variable" in place.said:
+    if edits:
         yield Rewrite("Take `Variable` out: it is a Tensor", tuple(edits))
 
 
@@ -63,7 +63,8 @@ def new_tensors(situation: Situation, place: Place) -> Iterator[Rewrite]:
 
 def private_names(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``self.__conv`` is `_Net__conv` to everyone but this class: TorchScript does not know Python's mangling."""
-    if place.owner is None or not re.search(r"has no attribute '__\w+'|attribute: __\w+", place.said):
+    said = place.says("attribute-missing", "attribute-unsupported", "attribute-function", "attribute-first-set")
+    if place.owner is None or said is None or not said.fact("attribute").startswith("__"):
         return
     edits = []
     for node in ast.walk(place.function):
@@ -102,7 +103,7 @@ def numbers(situation: Situation, place: Place) -> Iterator[Rewrite]:
 
 def plain_texts(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """An f-string with formats or conversions, in what is raised or asserted, with its plain values."""
-    if "JoinedStr" not in place.said or not isinstance(place.statement, (ast.Raise, ast.Assert, ast.Expr)):
+    if not isinstance(place.statement, (ast.Raise, ast.Assert, ast.Expr)):
         return
     for node in ast.walk(place.statement):
         if isinstance(node, ast.JoinedStr):
@@ -136,7 +137,7 @@ def _quoted(situation: Situation, node: ast.JoinedStr, text: str) -> str:
 
 def sets(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``x in {…}`` as ``x in […]``."""
-    if not re.search(r"\bSet aren't supported", place.said) or not isinstance(place.node, ast.Set):
+    if not isinstance(place.node, ast.Set):
         return
     parent = situation.parents.get(place.node)
     if isinstance(parent, ast.Compare):
@@ -146,8 +147,6 @@ def sets(situation: Situation, place: Place) -> Iterator[Rewrite]:
 
 def starred_sizes(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``x.view(*sizes, -1)`` as ``x.view(list(sizes) + [-1])``."""
-    if "expected size of a list" not in place.said:
-        return
     for call in ast.walk(place.statement):
         if not isinstance(call, ast.Call) or not any(isinstance(item, ast.Starred) for item in call.args):
             continue
@@ -165,7 +164,7 @@ def starred_sizes(situation: Situation, place: Place) -> Iterator[Rewrite]:
 def starred_values(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``b, n, h = *x.shape, self.heads`` as two assignments."""
     statement = place.statement
-    if "expected size of a list" not in place.said or not isinstance(statement, ast.Assign):
+    if not isinstance(statement, ast.Assign):
         return
     target, value = statement.targets[0], statement.value
     if len(statement.targets) != 1 or not isinstance(target, ast.Tuple) or not isinstance(value, ast.Tuple):
@@ -203,8 +202,6 @@ _IN_PLACE: dict[type, str] = {ast.Mult: "mul_", ast.Add: "add_", ast.Sub: "sub_"
 def set_attributes(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``w.data *= m`` as ``w.data.mul_(m)``, ``x.requires_grad = True`` as ``x.requires_grad_(True)``."""
     statement = place.statement
-    if "Tried to set an attribute" not in place.said:
-        return
     if isinstance(statement, ast.AugAssign) and type(statement.op) in _IN_PLACE:
         if isinstance(statement.target, ast.Attribute) and statement.target.attr == "data":
             name, value = _IN_PLACE[type(statement.op)], situation.text(statement.value)
@@ -256,8 +253,6 @@ def _dtype_of(situation: Situation, node: ast.expr) -> str | None:
 
 def sparse_products(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``torch.spmm(adjacency, x)`` as ``torch.mm``, which takes sparse matrices as well."""
-    if "aten::spmm" not in place.said:
-        return
     edits = [
         situation.replace(node.func, f"{situation.torch_name()}.mm")
         for node in ast.walk(place.function)
@@ -275,7 +270,7 @@ def asked_types(situation: Situation, place: Place) -> Iterator[Rewrite]:
         if plain and isinstance(node, ast.Call) and situation.means(node.func, "torch.is_tensor"):
             text = f"isinstance({situation.text(node.args[0])}, {situation.torch_name()}.Tensor)"
             edits.append(situation.replace(node, text))
-    if edits and "is_tensor" in place.said:
+    if edits:
         yield Rewrite("Ask for a Tensor with `isinstance`", (*edits, *situation.torch_import()))
 
 
@@ -327,5 +322,6 @@ def children(situation: Situation, place: Place) -> Iterator[Rewrite]:
         if isinstance(called.value, ast.Attribute) and called.value.attr == "_modules":
             text = f"{situation.text(called.value.value)}.{_CHILDREN[called.attr]}()"
             edits.append(situation.replace(node, text))
-    if edits and "_modules" in place.said:
+    said = place.says("attribute-missing")
+    if edits and said is not None and said.fact("attribute") == "_modules":
         yield Rewrite("Go through the modules with `named_children` and `children`", tuple(edits))

@@ -9,23 +9,15 @@ from collections.abc import Iterable, Iterator
 from ts_shape_server.analysis.rewrites.situation import SIGNATURE, Place, Rewrite, Situation, holdable
 from ts_shape_server.contract.report import Annotation
 
-_RETURNS = re.compile(
-    r"Previous return statement returned a value of type (?P<first>.*?) but this return statement returns a value of "
-    r"type (?P<second>.*?)$"
-    r"|Return value was annotated as having type (?P<written>.*?) but is actually of type (?P<actual>.*?)$",
-    re.MULTILINE,
-)
-_CHOSEN = re.compile(r"true branch has type (?P<first>.*?) but false branch has type (?P<second>.*?)$", re.MULTILINE)
+_RETURNS = ("return-types", "return-annotation")
 _TYPE = re.compile(r"[\w\[\], ]+")
 
 
 def union(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``return x, aux`` in training and ``return x`` else: the result is annotated with both types."""
-    if _RETURNS.search(place.said) is None:
-        return
     places = [situation.place(failure) for failure in situation.state.script.failures]
-    matches = [_RETURNS.search(item.said) for item in places if item is not None and item.function is place.function]
-    told = [_plain(text) for match in matches if match is not None for text in match.groups() if text is not None]
+    found = [item.says(*_RETURNS) for item in places if item is not None and item.function is place.function]
+    told = [_plain(item.fact(name)) for item in found if item is not None for name in ("first", "second")]
     seen = [
         situation.type_of(node.value)
         for node in ast.walk(place.function)
@@ -42,14 +34,14 @@ def union(situation: Situation, place: Place) -> Iterator[Rewrite]:
 
 def chosen(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``return x if self.training else (y, x)`` as two returns of a result that is annotated with both types."""
-    told, statement = _CHOSEN.search(place.said), place.statement
+    told, statement = place.says("conditional-types"), place.statement
     value = statement.value if isinstance(statement, ast.Return) else None
     if told is None or not isinstance(value, ast.IfExp) or not situation.alone(statement):
         return
     text = situation.text(statement)
     if "\n" in text:
         return
-    sides = ((value.body, told.group("first")), (value.orelse, told.group("second")))
+    sides = ((value.body, told.fact("first")), (value.orelse, told.fact("second")))
     wanted = _joined([situation.type_of(node) or _plain(kind) for node, kind in sides])
     if wanted is None:
         return
@@ -79,8 +71,8 @@ def _joined(found: Iterable[str]) -> str | None:
 
 
 def _plain(text: str) -> str:
-    """A type in torch's message as it is written."""
-    return re.sub(r"\s*\(inferred\)", "", text).strip().rstrip(".:").replace("NoneType", "None").strip()
+    """A type at the end of a sentence of torch's."""
+    return text.rstrip(".:").strip()
 
 
 def _members(kind: str) -> list[str]:
@@ -101,8 +93,6 @@ def _members(kind: str) -> list[str]:
 
 def devices(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``x.device if x.is_cuda else "cpu"`` with ``torch.device("cpu")``."""
-    if "type Device" not in place.said and "type torch.device" not in place.said and "torch.device" not in place.said:
-        return
     edits = []
     for node in ast.walk(place.statement):
         for value in (node.body, node.orelse) if isinstance(node, ast.IfExp) else ():

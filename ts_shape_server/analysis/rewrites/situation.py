@@ -18,7 +18,7 @@ from ts_shape_server.analysis.spelling import Spelling
 from ts_shape_server.analysis.syntax import statements
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.places import Range, TextEdit
-from ts_shape_server.contract.report import Annotation, Failure, FunctionFacts, TorchScript
+from ts_shape_server.contract.report import Annotation, Complaint, Failure, FunctionFacts, TorchScript
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -48,10 +48,9 @@ class Place:
     function: Definition
     owner: ast.ClassDef | None
 
-    @property
-    def said(self) -> str:
-        """Torch's own words, without the places under them."""
-        return self.failure.detail.split("\n  File ", 1)[0]
+    def says(self, *kinds: str) -> Complaint | None:
+        """The first of torch's complaints that is of one of these kinds."""
+        return next((item for item in self.failure.complaints if item.kind in kinds), None)
 
 
 class Situation:

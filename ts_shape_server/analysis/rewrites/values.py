@@ -12,24 +12,21 @@ from ts_shape_server.analysis.rewrites.extraction import has_long_strings
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation
 from ts_shape_server.contract.places import Range, TextEdit
 
-_EXPECTED = re.compile(
-    r"Expected a value of type '(?P<wanted>[^']*)' for argument '(?P<name>\w+)' but instead found type '(?P<got>[^']*)'"
-)
-_VARIANT = re.compile(r"^\s*(?:[\w:.]+)\((?P<parameters>.*)\) -> .*:\s*$", re.MULTILINE)
 _NUMBERS = ("int", "float", "bool")
 
 
 def converted_arguments(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``f(x, 2)`` where a float is wanted: the argument is made one, if a float is what the operator makes of it."""
-    call = _call(situation, place.node)
-    if call is None:
+    call, told = _call(situation, place.node), place.says("expected-types")
+    if call is None or told is None:
         return
     edits: dict[ast.expr, TextEdit] = {}
-    for match in _EXPECTED.finditer(place.said):
-        argument = _argument(call, match.group("name"), place.said[: match.start()])
+    columns = [told.list(name) for name in ("arguments", "positions", "counts", "first", "expected", "got")]
+    for name, position, count, first, wanted, got in zip(*columns, strict=True):
+        argument = _argument(call, name, int(position), int(count), first == "1")
         if argument is None or argument in edits:
             continue
-        text = _converted(situation, argument, match.group("wanted"), match.group("got"))
+        text = _converted(situation, argument, wanted, got)
         if text is not None:
             edits[argument] = situation.replace(argument, text)
     for argument, edit in edits.items():
@@ -43,34 +40,20 @@ def _call(situation: Situation, node: ast.AST) -> ast.Call | None:
     return node if isinstance(node, ast.Call) else None
 
 
-def _argument(call: ast.Call, name: str, above: str) -> ast.expr | None:
-    """The argument of a call that a parameter gets, by the variant of the operator that torch printed last."""
+def _argument(call: ast.Call, name: str, position: int, count: int, after_self: bool) -> ast.expr | None:
+    """The argument of a call that a parameter gets, which stands at a `position` of so many (-1 if that is not told).
+    `after_self`: the parameters begin with `self`.
+    """
     for keyword in call.keywords:
         if keyword.arg == name:
             return keyword.value
-    variants = _VARIANT.findall(above)
-    if not variants or any(isinstance(item, ast.Starred) for item in call.args):
+    if position < 0 or any(isinstance(item, ast.Starred) for item in call.args):
         return None
-    parameters = [item.split("=")[0].split()[-1] for item in _split(variants[-1]) if item.strip() not in ("", "*")]
-    if name not in parameters:
-        return None
-    method = isinstance(call.func, ast.Attribute) and parameters[0] == "self"
-    position = parameters.index(name)
+    method = isinstance(call.func, ast.Attribute) and after_self
     arguments = [call.func.value, *call.args] if method and isinstance(call.func, ast.Attribute) else call.args
-    if method and len(call.args) >= len(parameters):
+    if method and len(call.args) >= count:
         arguments = call.args
     return arguments[position] if position < len(arguments) else None
-
-
-def _split(text: str) -> list[str]:
-    parts, depth = [""], 0
-    for sign in text:
-        depth += (sign in "([") - (sign in ")]")
-        if sign == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += sign
-    return parts
 
 
 def _converted(situation: Situation, argument: ast.expr, wanted: str, got: str) -> str | None:
@@ -92,8 +75,6 @@ def _converted(situation: Situation, argument: ast.expr, wanted: str, got: str) 
 
 def narrowed(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``assert x is not None`` before a statement that needs the value."""
-    if "Optional[" not in place.said and "NoneType" not in place.said:
-        return
     if not situation.alone(place.statement) or isinstance(place.statement, (ast.FunctionDef, ast.For, ast.While)):
         return
     names: dict[str, ast.Name] = {}
@@ -136,11 +117,13 @@ def _may_be_none(situation: Situation, place: Place, node: ast.Name) -> bool:
 
 def _narrowed_attribute(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """An attribute keeps its narrower type only under a local name."""
+    said = place.says("optional-types")
+    told = said.list("types") if said is not None else ()
     for node in ast.walk(place.statement):
         own = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
         if not own or not isinstance(node, ast.Attribute) or not isinstance(node.ctx, ast.Load):
             continue
-        if f"'Optional[{situation.type_of(node)}]'" in place.said:
+        if f"Optional[{situation.type_of(node)}]" in told:
             name = situation.free_name(node.attr, place.function)
             text = situation.text(node)
             same = [
@@ -156,14 +139,17 @@ def _narrowed_attribute(situation: Situation, place: Place) -> Iterator[Rewrite]
 
 def truth(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``if self.layer:`` asks for None: TorchScript has a truth value of numbers and tensors only."""
-    if "Could not cast value of type" not in place.said or not isinstance(place.node, ast.expr):
+    said = place.says("truth-value")
+    if said is None or not isinstance(place.node, ast.expr):
         return
     node = place.node
-    kind = situation.type_of(node) or _type_in(place.said)
+    # Where nothing ran, torch's type is all that is known: of a module, of None or of a container.
+    told = "!" if said.fact("is_object") == "1" else said.fact("type")
+    kind = situation.type_of(node) or told
     text = situation.text(node)
     parent = situation.parents.get(node)
     wrap = "({})" if isinstance(parent, (ast.UnaryOp, ast.BinOp, ast.Compare)) else "{}"
-    plain = re.fullmatch(r"Optional\[(int|float|str)\]", _type_in(place.said) or "")
+    plain = re.fullmatch(r"Optional\[(int|float|str)\]", told)
     if plain is not None:
         if isinstance(node, ast.Name):
             nothing = '""' if plain.group(1) == "str" else "0"
@@ -214,12 +200,3 @@ def _asked_twice(situation: Situation, statement: ast.AST | None, node: ast.Attr
 def _is_called(situation: Situation, place: Place, text: str) -> bool:
     """Whether something is called in a function: then it is a module or a function, which is true."""
     return any(isinstance(node, ast.Call) and situation.text(node.func) == text for node in ast.walk(place.function))
-
-
-def _type_in(said: str) -> str | None:
-    """The type in torch's message, where nothing ran: a module, None or a container."""
-    match = re.search(r"Could not cast value of type (\S.*?) to bool", said)
-    if match is None:
-        return None
-    text = match.group(1)
-    return "None" if text == "NoneType" else "!" if text.startswith("__torch__") else text

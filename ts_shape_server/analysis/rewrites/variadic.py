@@ -15,8 +15,6 @@ from ts_shape_server.contract.places import Range, TextEdit
 
 def named(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """The signature with what arrived in the place of the stars, and the calls in the body without them."""
-    if "variable number of arguments" not in place.said and "keyword-arg expansion" not in place.said:
-        return
     function = place.function
     arguments = function.args
     if (arguments.vararg or arguments.kwarg) and _is_entrance(situation, place) and not situation.called:
@@ -49,8 +47,6 @@ def _is_entrance(situation: Situation, place: Place) -> bool:
 def list_defaults(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``sizes=[1, 2]`` as None, for which the body makes the list."""
     function = place.function
-    if "Mutable default parameters" not in place.said:
-        return
     arguments = function.args
     plain = arguments.args[len(arguments.args) - len(arguments.defaults) :]
     pairs = [

@@ -5,7 +5,6 @@ indexed. A pair that `zip` would not make, since there are fewer values, is not 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -15,7 +14,6 @@ from ts_shape_server.analysis.rewrites.extraction import has_long_strings
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation
 from ts_shape_server.contract.places import Range, TextEdit
 
-_REFUSED = re.compile(r"Can not iterate over a module list or tuple|^reversed\(", re.MULTILINE)
 _TAKING_ALL = ("zip", "enumerate", "list", "tuple", "sum")
 
 
@@ -33,8 +31,6 @@ class _Enumerated:
 
 def zipped(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``for x, layer in zip(xs, self.layers)``, and a comprehension over such pairs."""
-    if _REFUSED.search(place.said) is None:
-        return
     loop = place.statement
     made = _loop(situation, place, loop) if isinstance(loop, ast.For) else _comprehension(situation, place)
     if made is not None:
@@ -43,8 +39,6 @@ def zipped(situation: Situation, place: Place) -> Iterator[Rewrite]:
 
 def turned_lists(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``for item in reversed(items)`` as ``for item in items[::-1]``, wherever all of them are taken at once."""
-    if not place.said.startswith("reversed("):
-        return
     edits = []
     for node in ast.walk(place.statement):
         if not isinstance(node, ast.Call) or not _is_turned(node) or _list(situation, node) == "":
