@@ -1,12 +1,14 @@
 """The surroundings in which a slice of the workspace's code runs as it would for its author, short of the machine.
 
-Its folder is on the path and is the current one, command lines are empty and ask for nothing, loaders work in this
+Its folder is on the path and is the current one, command lines are empty and ask for nothing (a number that has to be
+given is guessed by its name), loaders work in this
 process, and what is printed is not seen. Everything is put back. Knows nothing of what is drawn.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
 import io
 import os
@@ -15,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from torch.utils import data
+
+from ts_shape_server.agent.infer import arguments
 
 _ALONE = {"num_workers": 0, "pin_memory": False, "persistent_workers": False, "prefetch_factor": None, "timeout": 0}
 _POSITIONS = {5: "num_workers", 7: "pin_memory", 9: "timeout"}
@@ -80,9 +84,27 @@ def _no_command_line() -> Iterator[None]:
 
 
 def _ask_nothing(action: argparse.Action) -> None:
+    positional = not action.option_strings and action.nargs not in (argparse.OPTIONAL, argparse.ZERO_OR_MORE)
+    if (action.required or positional) and action.default is None:
+        action.default = _guessed(action)
     action.required = False
     if action.option_strings or isinstance(action, argparse._SubParsersAction):
         return
     if action.nargs is None or action.nargs == argparse.ONE_OR_MORE:
         # A positional argument is optional by the number of values that it takes, not by a flag.
         action.nargs = argparse.OPTIONAL if action.nargs is None else argparse.ZERO_OR_MORE
+
+
+def _guessed(action: argparse.Action) -> Any:
+    """A value for an argument that nobody gives: the first choice, or a number such as its name suggests."""
+    single = action.nargs is None
+    if action.choices and single:
+        return next(iter(action.choices), None)
+    if action.type not in (int, float) or not single:
+        return None
+    guess = arguments.by_name(action.dest, arguments.Sizes(arguments.PROFILES[0]))
+    try:
+        value = ast.literal_eval(guess)
+    except (SyntaxError, ValueError):
+        return None
+    return action.type(value) if isinstance(value, (int, float)) else None

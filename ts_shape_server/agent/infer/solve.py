@@ -26,6 +26,7 @@ from ts_shape_server.agent.infer import (
     documented,
     evidence,
     factories,
+    files,
     given,
     hosts,
     indices,
@@ -143,6 +144,8 @@ def gather(
         made = factories.find(cls, context)
         if made is not None:
             init = replace(init, init=dict(made.init), sources=dict.fromkeys(made.init, made.label))
+    placed = files.placed(cls, init.init, context)
+    init = replace(init, init=placed, sources={**dict.fromkeys(placed, "default"), **init.sources})
     return Case(cls, context, tuple(drawn), tuple(found.refused), said, init, tuple(found.notes))
 
 
