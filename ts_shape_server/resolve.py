@@ -119,7 +119,7 @@ class Resolver:
         2. A module that nothing on the path gives, where the class's own file is one of that name: in doubt.
         3. jedi, for names that the text does not settle: in doubt.
         """
-        own = self._classes(path)
+        own = self._classes(path) if path.endswith(".py") else find_classes(SourceText(text))[0]
         if own is None:
             return Standing(frozenset())
         names: set[str] = set()

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from ts_shape_server import reading
+from ts_shape_server.analysis import documents
 from ts_shape_server.analysis.evidence import Candidates, calls_of, candidates, makers_of
 from ts_shape_server.analysis.instances import Standing
 from ts_shape_server.analysis.modules import BaseReference, FileClasses, ModuleClass, find_classes, module_classes
@@ -42,7 +43,10 @@ _NOT_OF_PROJECTS = {
     "env": "only your own settings name variables that have code loaded",
 }
 _MOST_FILES = 3000
+_MOST_DOCUMENTS = 60
 _MOST_EVIDENCE = 12
+_LOOKED_AT = 48
+"""Of so many calls those that tell inputs are taken first."""
 _MOST_MAKERS = 3
 """Classes that make one, which are looked at for what they give to it."""
 _MOST_PARENTS = 6
@@ -155,7 +159,7 @@ class Workspace:
         self._lock = threading.Lock()
         self._snapshots: OrderedDict[tuple[str, str], Snapshot] = OrderedDict()
         self._texts: dict[str, tuple[float, int, str]] = {}
-        self._listings: dict[str, tuple[float, list[str]]] = {}
+        self._listings: dict[str, tuple[float, list[str], list[str]]] = {}
 
     def use_environment(self, interpreter: str | None) -> None:
         """Follow base classes into the packages of this interpreter too. It is not run."""
@@ -263,30 +267,33 @@ class Workspace:
         )
         return FileRequest(snapshot.path, root, {**overlays, snapshot.path: snapshot.source.text}, classes)
 
-    def _evidence(self, item: ModuleClass, path: str, texts: Sequence[tuple[str, str]]) -> Iterator[Mapping[str, Any]]:
+    def _evidence(self, item: ModuleClass, path: str, texts: Sequence[tuple[str, str]]) -> list[Mapping[str, Any]]:
         """What the texts say of one class, up to a number of calls."""
         last = item.name.rsplit(".", 1)[-1]
         target = Definition(path, item.line, item.name)
         names = frozenset({last}).union(*(_other_names(last, text) for _, text in texts))
-        found = 0
+        found: list[Mapping[str, Any]] = []
         for place, text in texts:
             if not any(_speaks_of(name, text) for name in names):
                 continue
             with self._lock:
                 standing = self._resolver.standing(place, text, _candidates(text, names), target)
-            for each in _calls(last, text, place, standing) if standing.names or standing.paths else ():
-                if found >= _MOST_EVIDENCE:
-                    return
-                found += 1
-                yield each
+            if standing.names or standing.paths:
+                found += _calls(last, text, place, standing)
+            if len(found) >= _LOOKED_AT:
+                break
+        found.sort(key=lambda each: each["inputs"] is None)
+        return found[:_MOST_EVIDENCE]
 
     def _parents(self, item: ModuleClass, path: str, texts: Sequence[tuple[str, str]]) -> tuple[ParentRequest, ...]:
         """Classes whose runs may show what a class gets, the outermost first; those of its own file before others."""
         found: dict[tuple[str, str], ParentRequest] = {}
-        known = dict(texts)
+        known = {path: text for path, text in texts if path.endswith(".py")}
 
         def add(about: ModuleClass, place: str, depth: int) -> None:
-            for where, name in itertools.islice(self._makers(about, place, texts), _MOST_MAKERS):
+            makers = list(itertools.islice(self._makers(about, place, texts), _MOST_MAKERS))
+            beside = [each for each in makers if each[0] == place and each != (place, about.name)]
+            for where, name in beside or makers:
                 key = (where, name)
                 made = next((each for each in _classes_of(known[where]).classes if each.name == name), None)
                 if key in found or made is None or made.pragmas.skip or (where, name) == (path, item.name):
@@ -306,7 +313,7 @@ class Workspace:
         last = item.name.rsplit(".", 1)[-1]
         target = Definition(path, item.line, item.name)
         for place, text in sorted(texts, key=lambda each: each[0] != path):
-            if not _speaks_of(last, text):
+            if not place.endswith(".py") or not _speaks_of(last, text):
                 continue
             with self._lock:
                 standing = self._resolver.standing(place, text, _candidates(text, frozenset({last})), target)
@@ -314,20 +321,34 @@ class Workspace:
                 yield from ((place, name) for name in _makers(text, standing))
 
     def _around(self, snapshot: Snapshot, root: str, overlays: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-        """The texts that may say something of the classes of a file: its own, then the workspace's, nearest first."""
+        """The texts that may say something of the classes of a file: its own, then the workspace's, nearest first, then
+        what documents show.
+        """
         yield snapshot.path, snapshot.source.text
         for path in self.files(root, near=snapshot.path):
             text = overlays[path] if path in overlays else self._on_disk(path)
             if text is not None and path != snapshot.path:
                 yield path, text
+        for path in self._listed(root)[1]:
+            text = self._on_disk(path)
+            if text is not None:
+                yield from ((path, piece) for piece in _pieces(path, text))
 
     def files(self, root: str, near: str | None = None) -> list[str]:
         """The Python files of a folder, without environments and hidden folders; those beside `near` first."""
+        beside = os.path.dirname(near) if near is not None else root  # noqa: PTH120  # thousands of files at each key
+        return sorted(self._listed(root)[0], key=lambda path: (os.path.dirname(path) != beside, path))  # noqa: PTH120
+
+    def _listed(self, root: str) -> tuple[list[str], list[str]]:
+        """The Python files of a folder, and the documents: those that introduce it first."""
         known = self._listings.get(root)
         if known is None or time.monotonic() - known[0] > _LISTING_SECONDS:
-            known = self._listings[root] = (time.monotonic(), list(_walked(root)))
-        beside = os.path.dirname(near) if near is not None else root  # noqa: PTH120  # thousands of files at each key
-        return sorted(known[1], key=lambda path: (os.path.dirname(path) != beside, path))  # noqa: PTH120
+            every = list(_walked(root))
+            sources = [path for path in every if path.endswith(".py")]
+            others = [path for path in every if not path.endswith(".py")]
+            others.sort(key=lambda path: (not os.path.basename(path).lower().startswith("readme"), path))  # noqa: PTH119
+            known = self._listings[root] = (time.monotonic(), sources, others[:_MOST_DOCUMENTS])
+        return known[1], known[2]
 
 
 def _walked(root: str) -> Iterator[str]:
@@ -335,8 +356,8 @@ def _walked(root: str) -> Iterator[str]:
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if _is_source(Path(folder, name)))
         for name in sorted(names):
-            if name.endswith(".py"):
-                found += 1
+            if name.endswith((".py", *documents.NAMES)):
+                found += name.endswith(".py")
                 yield os.path.join(folder, name)  # noqa: PTH118
         if found >= _MOST_FILES:
             return
@@ -363,6 +384,11 @@ def _candidates(text: str, names: frozenset[str]) -> Candidates:
     return candidates(SourceText(text), names)
 
 
+@lru_cache(maxsize=64)
+def _pieces(path: str, text: str) -> tuple[str, ...]:
+    return documents.pieces(path, text)
+
+
 @lru_cache(maxsize=4096)
 def _makers(text: str, standing: Standing) -> tuple[str, ...]:
     return makers_of(SourceText(text), standing)
@@ -375,7 +401,11 @@ def _classes_of(text: str) -> FileClasses:
 
 @lru_cache(maxsize=4096)
 def _calls(name: str, text: str, path: str, standing: Standing) -> tuple[Mapping[str, Any], ...]:
-    return tuple(item.to_wire() for item in calls_of(name, SourceText(text), path, standing))
+    found = calls_of(name, SourceText(text), path, standing)
+    if not path.endswith(".py"):
+        # What a document shows may be long outdated.
+        found = tuple(replace(item, certain="") for item in found)
+    return tuple(item.to_wire() for item in found)
 
 
 def decoded(data: bytes) -> str:

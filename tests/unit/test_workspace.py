@@ -119,6 +119,18 @@ def test_the_classes_that_make_a_class_come_with_it_the_outermost_first(tmp_path
     assert [item["label"] for item in classes[1].parents[0].evidence] == ["call whole.py:6"]
 
 
+def test_documents_are_evidence_and_never_wrong(tmp_path: Path) -> None:
+    workspace = written(tmp_path, net=MODULE)
+    page = "# Use\n```python\nfrom net import Net\nm = Net(1)\nm(2)\n```\n"
+    page += "```python\nfrom other import Net\nNet(3)\n```\n"
+    (tmp_path / "README.md").write_text(page, encoding="utf-8")
+    (item,) = workspace.request(workspace.snapshot(str(tmp_path / "net.py"), MODULE)).classes
+    assert [(each["label"], each["certain"]) for each in item.evidence] == [
+        ("call README.md:5", ""),
+        ("call README.md:4", ""),
+    ]
+
+
 def test_the_folder_named_is_the_root_or_the_repository_around_it(tmp_path: Path) -> None:
     alone, inside = tmp_path / "alone", tmp_path / "repository" / "inside"
     alone.mkdir()

@@ -17,17 +17,19 @@ from typing import Any
 import torch
 from torch import nn
 
+from ts_shape_server.agent import runs
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import building, constructions, portable, values
 from ts_shape_server.agent.infer.evidence import Drawn
+from ts_shape_server.agent.infer.session import Session
 
 MAXIMUM = 4
 """Different constructions of one part that are kept."""
 SECONDS = 4.0
 SHARE = 0.3
 """Part of a class's time that one parent of it may take, where that has not been solved for itself."""
-RECORD_SECONDS = 2.0
+RECORD_SECONDS = 3.0
 
 Request = Mapping[str, Any]
 Find = Callable[[str, str], "tuple[type[nn.Module], Context] | None"]
@@ -83,7 +85,7 @@ class Parents:
             return
         with contextlib.ExitStack() as stack:
             made = {item: stack.enter_context(constructions.watched(item)) for item in parts if _can_be_watched(item)}
-            session = building.build(cls, solved.plan, context.namespace, not solved.session.real_only)
+            session = _built(cls, solved, context)
             known = {id(item.instance): item for every in made.values() for item in every}
         kept = [item for item in session.module.modules() if _is_of(type(item), context.root) and type(item) is not cls]
         calls: dict[int, dict[str, Any]] = {}
@@ -111,6 +113,19 @@ class Parents:
             session = building.build(cls, dict(drawn.init or {}), own, True)
             if session.concrete(tuple(needed.values())).error is None:
                 self._keep(cls, replace(drawn, inputs=needed), own)
+
+
+def _built(cls: type[nn.Module], solved: Any, context: Context) -> Session:
+    """The parent, made anew: on real memory, with large weights all alike, where it reads values."""
+    if not solved.session.real_only:
+        return building.build(cls, solved.plan, context.namespace, True)
+
+    def make() -> nn.Module:
+        with building.SkipInitialisation(fill=0.01), torch.no_grad():
+            return runs.in_eval(runs.build(cls, solved.plan, context.namespace))
+
+    module = make()
+    return Session(cls, context.namespace, None, None, lambda: module)
 
 
 def _needed(cls: type[nn.Module], inputs: Mapping[str, values.InputGuess]) -> dict[str, values.InputGuess]:
@@ -153,7 +168,7 @@ def _by_parameter(bound: inspect.BoundArguments) -> Iterator[tuple[str, Any]]:
     for name, value in list(bound.arguments.items())[1:]:
         kind = bound.signature.parameters[name].kind
         if kind is inspect.Parameter.VAR_KEYWORD:
-            yield from value.items()
+            yield from ((key, item) for key, item in value.items() if item is not None)
         elif value is not None:
             yield ("*" + name if kind is inspect.Parameter.VAR_POSITIONAL else name), value
 
