@@ -13,7 +13,8 @@ import pytest
 
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import Parents, report_class
-from ts_shape_server.probing import wire
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.report import Report
 
 HEAD = "import copy\nimport torch\nfrom torch import nn\n"
 NET = (
@@ -109,7 +110,7 @@ def report(folder: Path, name: str, parents: list[str], before: str = "") -> dic
     for request in requests:
         report_class(getattr(module, str(request["name"])), request, context, reports.append, known)
     assert before not in asked
-    assert wire.validate_report(reports[-1]) == []
+    schema.read(Report, reports[-1])
     assert reports[-1]["status"] == "ok", reports[-1]["reason"]
     return reports[-1]
 
