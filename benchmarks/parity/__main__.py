@@ -27,11 +27,14 @@ def main() -> None:
     parser.add_argument(
         "--without-script", action="store_true", help="inputs and outputs only: TorchScript is not asked"
     )
+    parser.add_argument("--trail", action="store_true", help="what each move of the search gained and cost, too")
     parser.add_argument("--rows", type=int, default=50, help="of the table of reasons")
     recording.add_arguments(parser)
     options = parser.parse_args()
     names = corpus.sample(corpus.names(options.corpus, options.half), options.sample, options.seed)
     stages = ("example", "symbols") if options.without_script else ("example", "symbols", "script")
+    if options.trail:
+        stages = (*stages, "trail")
     asyncio.run(
         runner.run(
             options.corpus,
@@ -49,6 +52,9 @@ def main() -> None:
     print(table.coverage(found))
     print()
     print(table.reasons(found, options.rows))
+    if options.trail:
+        print()
+        print(table.trail(found))
     recording.record(options, "parity", table.figures(found), [table.reason_table(found, 15)], table.cases(found))
 
 

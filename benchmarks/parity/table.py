@@ -98,3 +98,23 @@ def reason_table(found: Sequence[Record], rows: int) -> Table:
         if record["report"]["status"] not in ("ok", "skipped") and reason is not None:
             count[general(reason)] += 1
     return Table("Reasons of the classes without a report", ("reason", "classes"), tuple(count.most_common(rows)))
+
+
+def trail(found: Sequence[Record]) -> str:
+    """What each move of the search was asked, gained and cost over all classes, the dearest first; then how the
+    searches ended. `led` counts moves on the way to a find.
+    """
+    total: dict[str, Counter[str]] = defaultdict(Counter)
+    exits: Counter[str] = Counter()
+    for record in found:
+        effort = record["report"].get("effort") or {}
+        for name, counts in effort.get("moves", {}).items():
+            total[name].update(counts)
+        exits.update(effort.get("exits", {}))
+    lines = [f"{'move':<28} {'proposed':>8} {'ran':>6} {'further':>7} {'led':>5} {'seconds':>8}"]
+    for name, counts in sorted(total.items(), key=lambda item: -item[1]["ms"]):
+        lines.append(
+            f"{name:<28} {counts['proposed']:>8} {counts['ran']:>6} {counts['further']:>7} {counts['led']:>5} "
+            f"{counts['ms'] / 1000:>8.2f}"
+        )
+    return "\n".join([*lines, "", *(f"{name:<10} {count}" for name, count in exits.most_common())])

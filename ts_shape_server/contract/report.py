@@ -297,6 +297,29 @@ def _check_text(value: Any) -> None:
         raise ContractError("has an expression that is no text")
 
 
+@dataclass(frozen=True)
+class MoveEffort:
+    """Of one move of the search: states that it proposed, that were run, that came further than what they were made
+    from, that are on the way to a find, and the processor time of their runs.
+    """
+
+    proposed: int = 0
+    ran: int = 0
+    further: int = 0
+    led: int = 0
+    ms: int = 0
+
+
+@dataclass(frozen=True)
+class SearchEffort:
+    """What the searches for a class took: the effort of each move by its name, and how often they ended for which
+    reason.
+    """
+
+    moves: tuple[tuple[str, MoveEffort], ...] = ()
+    exits: tuple[tuple[str, int], ...] = ()
+
+
 _DEPTH = 16
 Value = Annotated[Any, Codec(_read_value)]
 """``{"tensor": [2, 3]}``, ``{"list": …}``, ``{"tuple": …}``, ``{"dict": …}``, ``{"expr": …}``, and ``{"make": …,
@@ -341,6 +364,8 @@ class Report:
     elapsed_ms: int = 0
     core_ms: int = 0
     stage: str = "final"
+    effort: SearchEffort = field(default_factory=SearchEffort, metadata=entry(omitted=True))
+    """Told where the stage ``trail`` is asked for, by benchmarks."""
 
 
 def without_report(path: str, name: str, line: int, status: Status, reason: Failure) -> Report:

@@ -12,7 +12,7 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ts_shape_server.agent.clock import now
 
@@ -79,6 +79,20 @@ class Trail:
     def ended(self, exit: Exit) -> None:
         """Note how a search ended."""
         self.exits[exit.name] = self.exits.get(exit.name, 0) + 1
+
+    def told(self) -> dict[str, Any]:
+        """The contract's ``effort``."""
+        moves = {
+            name: {
+                "proposed": tally.proposed,
+                "ran": tally.ran,
+                "further": tally.further,
+                "led": tally.led,
+                "ms": int(tally.seconds * 1000),
+            }
+            for name, tally in self.moves.items()
+        }
+        return {"moves": moves, "exits": dict(self.exits)}
 
 
 @dataclass(frozen=True)

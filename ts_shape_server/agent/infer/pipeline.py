@@ -48,16 +48,18 @@ def report_class(
 
     def send(report: Mapping[str, Any], stage: str) -> None:
         elapsed = int((time.monotonic() - started) * 1000)
-        emit({**base, **report, "elapsed_ms": elapsed, "stage": stage})
+        effort = {"effort": case.trail.told()} if stage == "final" and "trail" in context.stages else {}
+        emit({**base, **report, **effort, "elapsed_ms": elapsed, "stage": stage})
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         skipped = _skipped(cls)
         if skipped is not None:
-            send({"status": "skipped", "reason": skipped, **_nothing()}, "final")
+            emit({**base, "status": "skipped", "reason": skipped, **_nothing(), "elapsed_ms": 0, "stage": "final"})
             return
         known = parents if parents is not None else Parents(lambda path, name: None)
-        solved = _solved(cls, request, context, known)
+        case = _gathered(cls, request, context, known)
+        solved = solve.solve(case)
         if isinstance(solved, Unsolved):
             send(
                 {
@@ -74,14 +76,14 @@ def report_class(
         _report_solved(cls, solved, context, send)
 
 
-def _solved(
-    cls: type[nn.Module], request: Mapping[str, Any], context: Context, parents: Parents
-) -> solve.Solved | Unsolved:
+def _gathered(cls: type[nn.Module], request: Mapping[str, Any], context: Context, parents: Parents) -> solve.Case:
+    """What is known of a class before it is made, its parents' runs among it."""
+
     def of_parent(other: type[nn.Module], asked: Mapping[str, Any], around: Context) -> Any:
         # Its own parents have been run before it.
         return solve.solve(solve.gather(other, asked, around, lambda: parents.of(other, {}, around, of_parent)))
 
-    return solve.solve(solve.gather(cls, request, context, lambda: parents.of(cls, request, context, of_parent)))
+    return solve.gather(cls, request, context, lambda: parents.of(cls, request, context, of_parent))
 
 
 def _nothing() -> dict[str, Any]:
