@@ -58,7 +58,7 @@ def test_a_trail_tells_what_led_to_the_find() -> None:
     assert trail.moves["double"].led == 0
     assert trail.moves["double"].proposed == 2
     assert trail.moves["start"].ran == 1
-    assert trail.exits == {"FOUND": 1}
+    assert trail.exits == {"found": 1}
 
 
 def test_a_dear_move_is_asked_when_its_turn_comes() -> None:

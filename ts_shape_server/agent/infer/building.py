@@ -176,7 +176,7 @@ def first_that_builds(
 ) -> Built | NotBuilt:
     """A session for the profile's plan, or for one that moves make of it."""
     problem = _Plans(cls, given, profile, namespace, path, lines, fake, deadline)
-    engine: Search[State, Built] = Search(problem, trail)
+    engine: Search[State, Built] = Search(problem, trail, what="arguments")
     engine.start([(0, tuple(arguments.plan(cls, given, profile, namespace).items()))])
     result = engine.run()
     if result.finds:

@@ -76,9 +76,10 @@ class Trail:
         """The tally of a move, made on demand."""
         return self.moves.setdefault(move, Tally())
 
-    def ended(self, exit: Exit) -> None:
+    def ended(self, what: str, exit: Exit) -> None:
         """Note how a search ended."""
-        self.exits[exit.name] = self.exits.get(exit.name, 0) + 1
+        key = f"{what} {exit.name.lower()}".lstrip()
+        self.exits[key] = self.exits.get(key, 0) + 1
 
     def told(self) -> dict[str, Any]:
         """The contract's ``effort``."""
@@ -181,12 +182,15 @@ class _Step(Generic[State]):
 
 
 class Search(Generic[State, Find]):
-    """One search. `finds` is how many settled finds are collected before it ends."""
+    """One search. `finds` is how many settled finds are collected before it ends, `what` names what is searched, in
+    the trail.
+    """
 
-    def __init__(self, problem: Problem[State, Find], trail: Trail | None = None, finds: int = 1):
+    def __init__(self, problem: Problem[State, Find], trail: Trail | None = None, finds: int = 1, what: str = ""):
         self._problem = problem
         self._trail = trail if trail is not None else Trail()
         self._wanted = finds
+        self._what = what
         self._queue: list[_Waiting[State]] = []
         self._aside: deque[_Step[State]] = deque()
         self._seen: set[State] = set()
@@ -199,7 +203,7 @@ class Search(Generic[State, Find]):
     def start(self, states: Iterable[tuple[int, State]]) -> None:
         """The states to begin with, with their priorities."""
         for priority, state in states:
-            self._push(Proposal(START, priority, state, 0), None)
+            self._push(Proposal(f"{START} {self._what}".rstrip(), priority, state, 0), None)
 
     def run(self) -> Result[State, Find]:
         """Search until something is found or nothing is left to spend."""
@@ -244,7 +248,7 @@ class Search(Generic[State, Find]):
                     break
         finds = (*self._settled, *self._kept)
         ended = Exit.FOUND if finds else exit or Exit.EMPTY
-        self._trail.ended(ended)
+        self._trail.ended(self._what, ended)
         return Result(ended, runs, finds, best)
 
     def _over(self, runs: int, stale: int) -> Exit | None:

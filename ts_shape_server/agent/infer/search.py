@@ -27,7 +27,9 @@ __all__ = ["Found", "NotFound", "TooSlow", "first_tensor", "keeps_batch", "place
 ATTEMPTS = 160
 STALE = 60
 FIXED = 8
-"""Attempts without any that came further, after which the search gives up; fewer where fixed sizes disagree."""
+"""Attempts without any that came further, after which the search gives up; fewer where fixed sizes disagree, or where
+something is missing that no input gives.
+"""
 ALL_ALIKE = 24
 """So many inputs that all fail in the very same way are enough."""
 TOLD = 200
@@ -130,8 +132,10 @@ class _Inputs:
         """Where it is the constructor's arguments that seem wrong, little more is tried."""
         outcome = self.outcomes[state]
         self._furthest = outcome.steps
-        wrong = outcome.error is not None and self._open and _is_constructors(outcome.error, state)
-        self.budget.patience = FIXED if wrong else STALE
+        error = outcome.error
+        wrong = error is not None and self._open and _is_constructors(error, state)
+        # Where what came furthest fails for want of a name or a file, only a way around that is looked for.
+        self.budget.patience = FIXED if wrong or is_hopeless(error) else STALE
 
     def proposals(self, state: Inputs) -> Iterator[Proposal[Inputs] | Later[Inputs]]:
         """What the moves make of a failure; the equation behind it is read when the plain changes have not helped."""
@@ -287,7 +291,7 @@ def search(
     made, and the search goes on until so many `finds` keep the batch; the first one has the others.
     """
     problem = _Inputs(session, path, lines, deadline, omitted, open_arguments, longest_run, attempts)
-    engine: Search[Inputs, Found] = Search(problem, trail, finds)
+    engine: Search[Inputs, Found] = Search(problem, trail, finds, "inputs")
     engine.start((order - 10, inputs) for order, inputs in enumerate(starts) if problem.fits(inputs))
     result = engine.run()
     if result.finds:

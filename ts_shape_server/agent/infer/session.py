@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ts_shape_server.agent import clock, runs
+from ts_shape_server.agent import clock, runs, torch_says
 from ts_shape_server.agent.infer import lazy, symbolic, values
 from ts_shape_server.agent.infer.spy import Spy, Wish
 from ts_shape_server.agent.standins import StandInUsed
@@ -300,7 +300,12 @@ def innermost_line(error: BaseException, path: str) -> int | None:
 
 
 def is_hopeless(error: BaseException | None) -> bool:
-    """Whether an error stays whatever goes in: a name or a package that is missing is missing for every input."""
-    return isinstance(error, (StandInUsed, ImportError)) or (
-        isinstance(error, NameError) and not isinstance(error, UnboundLocalError)
-    )
+    """Whether an error stays whatever goes in: a name, a package, a file or a device that is missing is missing for
+    every input.
+    """
+    if error is None:
+        return False
+    if isinstance(error, NameError):
+        return not isinstance(error, UnboundLocalError)
+    missing = isinstance(error, (StandInUsed, ImportError, FileNotFoundError, ConnectionError))
+    return missing or "surroundings-missing" in torch_says.read(error)

@@ -182,7 +182,8 @@ def solve(case: Case) -> Solved | Unsolved:
             best = result
     assert best is not None
     told = _told(case, best)
-    if told.status == "unresolved" and not case.init.init and not is_hopeless(told.error):
+    named = isinstance(told.error, (NameError, ImportError)) and not isinstance(told.error, UnboundLocalError)
+    if told.status == "unresolved" and not case.init.init and not named:
         made_by_host = _by_host(case)
         if made_by_host is not None:
             return replace(made_by_host, notes=case.notes)
@@ -234,7 +235,7 @@ def _by_host(case: Case) -> Solved | None:
 def _adjusted(case: Case, built: building.Built, deadline: float) -> Solved | Missed:
     """The search with these arguments, then with guessed ones changed where it is they that a run fails for."""
     problem = _Joint(case, built, deadline)
-    engine: Search[State, Solved] = Search(problem, case.trail)
+    engine: Search[State, Solved] = Search(problem, case.trail, what="both")
     engine.start([(0, tuple(built.plan.items()))])
     result = engine.run()
     return result.finds[0] if result.finds else problem.best

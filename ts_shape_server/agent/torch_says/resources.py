@@ -46,6 +46,24 @@ ROWS = (
         "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "
         "allocate 4503599627370496 bytes. Error code 12 (Cannot allocate memory)",
     ),
+    # What a probe does not have, whatever goes in.
+    row(
+        "surroundings-missing",
+        r"process group has not been initialized",
+        "Default process group has not been initialized, please make sure to call init_process_group.",
+    ),
+    row("surroundings-missing", r"not compiled with CUDA", "Torch not compiled with CUDA enabled"),
+    row(
+        "surroundings-missing",
+        r"Found no NVIDIA driver",
+        "Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU and installed a driver from",
+    ),
+    row("surroundings-missing", r"No CUDA GPUs are available", "No CUDA GPUs are available"),
+    row(
+        "surroundings-missing",
+        r"urlopen error",
+        "<urlopen error [Errno -3] Temporary failure in name resolution>",
+    ),
     row(
         "pickled-code",
         r"weights_only|Unsupported",
