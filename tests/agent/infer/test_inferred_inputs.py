@@ -45,7 +45,9 @@ def report(tmp_path: Path, source: str, evidence: list[dict[str, Any]] | None = 
     sys.modules[path.stem] = module
     specification.loader.exec_module(module)
     found: list[dict[str, Any]] = []
-    context = Context(str(path), str(tmp_path), text, vars(module), clock.now() + 40, stages=("example", "symbols"))
+    context = Context(
+        str(path), str(tmp_path), text, vars(module), clock.now() + 40, stages=("example", "symbols", "trail")
+    )
     request = {"name": "Net", "line": 1, "evidence": evidence or [], "pragmas": pragmas}
     report_class(module.Net, request, context, found.append)
     last = found[-1]

@@ -125,8 +125,8 @@ class Later(Generic[State]):
 class Ran(Generic[Find]):
     """What a run gave: how far it came, and the find or how it failed (equal texts are equal failures).
 
-    A find that is not `settled` is kept while up to `grace` other failures are looked at for a better one; None leaves
-    that count as it is.
+    A find that is not `settled` is kept while up to `grace` other states are run for a better one; None leaves that
+    count as it is.
     """
 
     progress: int
@@ -226,7 +226,7 @@ class Search(Generic[State, Find]):
             ran = self._problem.run(state, runs)
             self._note(step, ran, now() - before)
             if ran.find is not None:
-                if self._found(ran, step):
+                if self._found(ran, step) or self._weary():
                     exit = Exit.FOUND
                     break
                 continue
@@ -242,10 +242,8 @@ class Search(Generic[State, Find]):
                 exit = Exit.ALIKE
                 break
             self._propose(step, ran.progress)
-            if self._kept and self._grace is not None:
-                self._grace -= 1
-                if self._grace <= 0:
-                    break
+            if self._weary():
+                break
         finds = (*self._settled, *self._kept)
         ended = Exit.FOUND if finds else exit or Exit.EMPTY
         self._trail.ended(self._what, ended)
@@ -318,6 +316,11 @@ class Search(Generic[State, Find]):
         while way is not None:
             self._trail.of(way.move).led += 1
             way = way.parent
-        if ran.settled:
-            return len(self._settled) >= self._wanted
-        return not self._queue or (self._grace is not None and self._grace <= 0)
+        return len(self._settled) >= self._wanted if ran.settled else not self._queue
+
+    def _weary(self) -> bool:
+        """Whether a find that is not settled has waited long enough for a better one."""
+        if not self._kept or self._grace is None:
+            return False
+        self._grace -= 1
+        return self._grace < 0

@@ -36,6 +36,10 @@ TOLD = 200
 SHORTEST_RUN = 1.0
 """Seconds that a run may take, however little of the search's time is left."""
 SYMBOLIC_ATTEMPTS = 40
+EQUATIONS_ALIKE = 12
+"""So many equations are read of failures that came equally far: a search without a find spends most on reading them,
+and none after the eighth led to one.
+"""
 STRANGE = 2
 """So many symbolic runs that fail elsewhere than the runs on numbers: then no more are made."""
 LARGEST_REAL, LARGEST_FAKE = 1 << 23, 1 << 28
@@ -96,7 +100,9 @@ class _Inputs:
         attempts: int,
     ) -> None:
         self.budget = Budget(deadline, attempts, STALE, ALL_ALIKE)
-        self.outcomes: dict[Inputs, Outcome] = {}
+        self.best: Outcome | None = None
+        self._latest = Outcome(None, wishes={})
+        self._first = True
         self._longest_run = longest_run
         self._session = session
         self._omitted = omitted
@@ -104,6 +110,8 @@ class _Inputs:
         self._path = path
         self._lines = lines
         self._symbolic = 0
+        self._read: dict[int, int] = {}
+        """Equations that were read, by how far the run came."""
         self._furthest = 0
         self._kept = False
         self._strange = 0
@@ -112,7 +120,7 @@ class _Inputs:
     def run(self, state: Inputs, number: int) -> Ran[Found]:
         """A run on tensors, in a part of the time that there is."""
         outcome = self._run(state)
-        self.outcomes[state] = outcome
+        self._latest, self._first = outcome, number == 1
         if outcome.error is not None:
             failure = f"{type(outcome.error).__name__} {outcome.steps} {outcome.error}"[:TOLD]
             return Ran(outcome.steps, failure)
@@ -130,7 +138,7 @@ class _Inputs:
 
     def came_furthest(self, state: Inputs) -> None:
         """Where it is the constructor's arguments that seem wrong, little more is tried."""
-        outcome = self.outcomes[state]
+        outcome = self.best = self._latest
         self._furthest = outcome.steps
         error = outcome.error
         wrong = error is not None and self._open and _is_constructors(error, state)
@@ -139,9 +147,9 @@ class _Inputs:
 
     def proposals(self, state: Inputs) -> Iterator[Proposal[Inputs] | Later[Inputs]]:
         """What the moves make of a failure; the equation behind it is read when the plain changes have not helped."""
-        outcome = self.outcomes[state]
+        outcome = self._latest
         if outcome.error is None:
-            if len(self.outcomes) == 1:
+            if self._first:
                 wished = wishes.fulfilled(state, outcome.wishes, ranks=True)
                 yield from self._fitting([Proposal("documented-form", 0, wished, outcome.steps + FIRST)])
             return
@@ -205,8 +213,10 @@ class _Inputs:
 
     def _equation(self, inputs: Inputs, outcome: Outcome) -> Iterator[Proposal[Inputs]]:
         """Sizes for which the last condition that torch evaluated comes out the other way."""
-        if self._session.real_only or outcome.error is None:
+        read = self._read.get(outcome.steps, 0)
+        if self._session.real_only or outcome.error is None or read >= EQUATIONS_ALIKE:
             return
+        self._read[outcome.steps] = read + 1
         try:
             with time_limit(max(SHORTEST_RUN, (self.budget.deadline - now()) / 2)):
                 traced = self._session.symbolic(inputs)
@@ -297,7 +307,7 @@ def search(
     if result.finds:
         first, *others = result.finds
         return Found(first.inputs, first.outcome, tuple(others))
-    if result.best is None:
+    if result.best is None or problem.best is None:
         nothing = Outcome(RuntimeError("nothing was tried"), wishes={})
         return NotFound((), nothing, result.runs, result.exit)
-    return NotFound(result.best, problem.outcomes[result.best], result.runs, result.exit)
+    return NotFound(result.best, problem.best, result.runs, result.exit)

@@ -49,6 +49,8 @@ from ts_shape_server.agent.infer.source import Hint
 SEARCH_SHARE, SEARCH_SECONDS = 0.45, 6.0
 FIRST_SHARE = 0.5
 """Part of the time for the first profile of sizes, the others share the rest: most that can be found is found there."""
+ALIKE = 3
+"""Profiles for which the best attempts fail at the same place: then no others are tried."""
 AFTER_BUILDING = 2.0
 HOST_SECONDS = 1.5
 ADJUSTMENTS, ADJUSTMENT_SECONDS = 4, 1.0
@@ -152,6 +154,7 @@ def gather(
 def solve(case: Case) -> Solved | Unsolved:
     """Constructor arguments and inputs, from the strongest evidence that works."""
     best: Missed | building.NotBuilt | None = None
+    failures: list[object] = []
     for profile, until in _turns(case, now() + min(case.context.remaining() * SEARCH_SHARE, SEARCH_SECONDS)):
         built = building.first_that_builds(
             case.cls,
@@ -174,12 +177,13 @@ def solve(case: Case) -> Solved | Unsolved:
         result = _adjusted(case, built, until)
         if isinstance(result, Solved):
             return _with_sources(case, result)
-        if is_hopeless(result.result.outcome.error):
-            # A name, a file or a package that is missing is missing for other sizes too.
-            best = result
-            break
         if not isinstance(best, Missed) or result.result.outcome.steps > best.result.outcome.steps:
             best = result
+        failures.append(_failure(result, case.context))
+        if is_hopeless(result.result.outcome.error) or failures.count(failures[-1]) >= ALIKE:
+            # A name, a file or a package that is missing is missing for other sizes too; and what fails at one place
+            # for sizes as different as those of the profiles does not look at them.
+            break
     assert best is not None
     told = _told(case, best)
     named = isinstance(told.error, (NameError, ImportError)) and not isinstance(told.error, UnboundLocalError)
@@ -188,6 +192,13 @@ def solve(case: Case) -> Solved | Unsolved:
         if made_by_host is not None:
             return replace(made_by_host, notes=case.notes)
     return told
+
+
+def _failure(missed: Missed, context: Context) -> object:
+    """The place and the kind of the failure that came furthest."""
+    outcome = missed.result.outcome
+    line = innermost_line(outcome.error, context.path) if outcome.error is not None else None
+    return type(outcome.error), line, outcome.steps
 
 
 def _turns(case: Case, deadline: float) -> Iterator[tuple[arguments.Profile, float]]:

@@ -1,0 +1,55 @@
+"""A class for which there is nothing to find is given up early, and its report says how its searches ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_inferred_inputs import logging_as_it_was, net, report
+
+from ts_shape_server.contract.report import Report
+from ts_shape_server.contract.schema import read, write
+
+__all__ = ["logging_as_it_was"]
+
+
+def runs_of(found: dict[str, Any]) -> int:
+    """Runs of inputs: those of whole searches apart."""
+    moves = found["effort"]["moves"]
+    return sum(item["ran"] for name, item in moves.items() if name not in ("start arguments", "start both"))
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "open('weights.bin').read()",
+        "undefined(x)",
+        "torch.distributed.get_world_size()",
+        "__import__('no_such_package')",
+    ],
+)
+def test_what_is_missing_is_not_looked_for_in_other_sizes(tmp_path: Path, missing: str) -> None:
+    body = f"h = self.layer(x); {missing}; return h"
+    source = net("self.layer = nn.Linear(size, 4)", body).replace("def __init__(self)", "def __init__(self, size)")
+    found = report(tmp_path, source)
+    assert found["status"] == "unresolved"
+    assert runs_of(found) < 16
+    assert found["effort"]["moves"]["start arguments"]["ran"] == 1
+
+
+def test_what_fails_alike_for_very_different_sizes_is_not_tried_for_all(tmp_path: Path) -> None:
+    body = "h = self.layer(x); raise RuntimeError('it never runs')"
+    source = net("self.layer = nn.Linear(size, 4)", body).replace("def __init__(self)", "def __init__(self, size)")
+    found = report(tmp_path, source)
+    assert found["status"] == "unresolved"
+    assert found["effort"]["moves"]["start arguments"]["ran"] == 3
+
+
+def test_a_trail_crosses_as_the_contract_has_it(tmp_path: Path) -> None:
+    found = report(tmp_path, net("self.layer = nn.Linear(8, 4)", "return self.layer(x)"))
+    told = read(Report, {**found, "stage": "final"})
+    assert dict(told.effort.moves)["start inputs"].led == 1
+    assert write(told)["effort"]["exits"]["inputs found"] >= 1
+    without = {name: value for name, value in found.items() if name != "effort"}
+    assert "effort" not in write(read(Report, without))
