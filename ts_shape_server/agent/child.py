@@ -40,7 +40,7 @@ class Sender:
         self._record = endings.record
 
     def claim(self, payload: Mapping[str, Any]) -> None:
-        self._send(b"C", payload)
+        self._send(b"C", contract.without_addresses(payload))
 
     def begin(self, name: str) -> None:
         """The deadline counts anew from here, and what goes wrong is this class's doing."""

@@ -225,3 +225,64 @@ class GlobalHydra:
     def clear(self): ...
 """,
 }
+
+CONSUMERS = {
+    "diffusers/__init__.py": "",
+    "diffusers/models.py": """
+import torch
+from torch import nn
+class Timesteps(nn.Module):
+    def forward(self, timesteps):
+        assert timesteps.dim() == 1, "Timesteps should be a 1d-array"
+        return timesteps[:, None].float() * torch.ones(4)
+""",
+    "torchvision/__init__.py": "",
+    "torchvision/ops.py": """
+def roi_align(input, boxes, output_size):
+    if boxes.size(1) != 5:
+        raise ValueError("The shape of the tensor in the boxes list is not correct")
+    return input.mean((0, 2, 3)) + boxes.sum(1, keepdim=True)
+""",
+    "torchvision/models.py": """
+from torch import nn
+class GeneralizedRCNN(nn.Module):
+    def forward(self, images, targets=None):
+        if any(image.dim() != 3 for image in images):
+            raise ValueError("images is expected to be a list of 3d tensors")
+        return [image.mean((1, 2)) for image in images]
+""",
+    "torchaudio/__init__.py": "",
+    "torchaudio/transforms.py": """
+from torch import nn
+class Spectrogram(nn.Module):
+    def forward(self, waveform):
+        return waveform.unfold(-1, 400, 200)
+""",
+    "e3nn/__init__.py": "",
+    "e3nn/o3.py": """
+import torch
+from torch import nn
+class Irreps:
+    dim = 10
+class TensorProduct(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.irreps_in1 = self.irreps_in2 = Irreps()
+    def forward(self, x, y):
+        assert x.shape[-1] == 10 and x.dim() < 5
+        return torch.einsum("...i,...j->...ij", x, y)
+""",
+    "lightning/__init__.py": "from lightning.pytorch.core.module import LightningModule\n",
+    "lightning/pytorch/__init__.py": "",
+    "lightning/pytorch/core/__init__.py": "",
+    "lightning/pytorch/core/module.py": """
+from torch import nn
+class LightningModule(nn.Module):
+    __jit_unused_properties__ = ["trainer"]
+    _jit_is_scripting = False
+    @property
+    def trainer(self):
+        if not self._jit_is_scripting:
+            raise RuntimeError("is not attached to a `Trainer`.")
+""",
+}

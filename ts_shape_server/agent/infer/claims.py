@@ -93,10 +93,10 @@ def _of_one_size(trials: Trials) -> dict[int, list[int]]:
         for tensor in values.all_tensors(trials.inputs)
         for axis in range(len(tensor.dims))
     ]
-    alike: dict[tuple[str, int], list[int]] = {}
+    alike: dict[tuple[str, str, int], list[int]] = {}
     for slot, name in enumerate(names):
         if isinstance(name, values.OneSize):
-            alike.setdefault((name, trials.base[slot]), []).append(slot)
+            alike.setdefault((name, name.of, trials.base[slot]), []).append(slot)
     together = [members for members in alike.values() if len(members) > 1 and _movable(trials, tuple(members))]
     return {slot: members for members in together for slot in members}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -193,6 +194,18 @@ def one_line(error: BaseException) -> str:
         text = ""
     first = text.splitlines()[0] if text else ""
     return f"{type(error).__name__}: {first}"[:300] if first else type(error).__name__
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,16}\b")
+
+
+def without_addresses(value: Any) -> Any:
+    """A nested value whose texts name no places in memory: these say nothing, and differ from run to run."""
+    if isinstance(value, str):
+        return _ADDRESS.sub("", value) if " at 0x" in value else value
+    if isinstance(value, Mapping):
+        return {key: without_addresses(item) for key, item in value.items()}
+    return [without_addresses(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def dtype_name(tensor: torch.Tensor) -> str:

@@ -23,6 +23,8 @@ from ts_shape_server.agent.infer import configs
 MAXIMUM_LENGTH = 6000
 """Characters of a spelling; what needs more is left out."""
 DEPTH = 5
+LITERAL = 64
+"""Numbers of a tensor that are spelled one by one."""
 _NUMBERS = (bool, int, float, complex, str, bytes)
 
 
@@ -115,13 +117,26 @@ def of_value(value: Any, own: Mapping[str, Any], depth: int = 0) -> str | None:
         return by_name(value, own)
     if isinstance(value, types.ModuleType):
         return _imported(value.__name__) if value.__name__ in sys.modules else None
-    if isinstance(value, (nn.Module, torch.Tensor)):
+    if isinstance(value, torch.Tensor):
+        return _tensor(value)
+    if isinstance(value, nn.Module):
         return None
     if type(value) in (list, tuple):
         return _sequence(value, own, depth)
     if isinstance(value, dict) and type(value).__module__ in ("builtins", "collections"):
         return _mapping(value, own, depth)
     return ecosystem.spelled(value, own) or _record(value, own, depth)
+
+
+def _tensor(value: torch.Tensor) -> str | None:
+    """A tensor of that form: of real numbers its values are others, which no size depends on."""
+    shape, size = list(value.shape), value.numel()
+    if type(value) is not torch.Tensor or value.layout is not torch.strided or not size:
+        return None
+    if value.is_floating_point():
+        dtype = "" if value.dtype == torch.get_default_dtype() else f", dtype={value.dtype}"
+        return f"torch.linspace(0, 1, {size}{dtype}).reshape({shape})"
+    return f"torch.tensor({value.tolist()}, dtype={value.dtype})" if size <= LITERAL else None
 
 
 def _sequence(value: Any, own: Mapping[str, Any], depth: int) -> str | None:

@@ -12,7 +12,14 @@ from typing import Any, Union
 
 
 class OneSize(str):
-    """The name of an axis that has one size wherever it stands, as a batch of ids and of their mask has."""
+    """The name of an axis that has one size wherever it stands `of` one thing, as a batch of ids and of their mask."""
+
+    of: str
+
+    def __new__(cls, name: str, of: str = "") -> OneSize:
+        made = super().__new__(cls, name)
+        made.of = of
+        return made
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ts_shape_server.agent.ecosystem import checkpoints
+from ts_shape_server.agent.ecosystem import Asked, checkpoints
+from ts_shape_server.agent.infer.values import Guess, OneSize, TensorGuess
 
 
 def _configuration_utils(module: Any) -> None:
@@ -33,6 +34,26 @@ def _modeling_utils(module: Any) -> None:
     module.ModelMixin.from_pretrained = classmethod(from_pretrained)
 
 
+BATCH, LENGTH, STEPS = 2, 8, 1000
+
+
+def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
+    """What parts of the library take under the name that the input is passed as: time steps are `(B,)`."""
+    for item in asked.passed:
+        target = item.target
+        if not any(base.__module__.startswith("diffusers.") for base in type(target).__mro__):
+            continue
+        config = getattr(target, "config", None) or {}
+        if item.parameter in ("timestep", "timesteps"):
+            return TensorGuess((BATCH,), "int64", 0, STEPS - 1, (_B,))
+        if item.parameter == "encoder_hidden_states" and isinstance(config.get("cross_attention_dim"), int):
+            return TensorGuess((BATCH, LENGTH, config["cross_attention_dim"]), axes=(_B, "L", None))
+        if item.parameter == "sample" and isinstance(config.get("in_channels"), int):
+            return TensorGuess((BATCH, config["in_channels"], 32, 32), axes=(_B, None, None, None))
+    return None
+
+
+_B = OneSize("B")
 WATCHED: Mapping[str, Callable[[Any], None]] = {
     "diffusers.configuration_utils": _configuration_utils,
     "diffusers.models.modeling_utils": _modeling_utils,

@@ -240,25 +240,33 @@ _TOKENS = frozenset(
 )
 _MASKS = frozenset({"attention_mask", "decoder_attention_mask", "encoder_attention_mask"})
 BATCH, LENGTH = 2, 8
-_B, _L = OneSize("B"), OneSize("L")
 
 
 def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
     """What a model of the library takes under the name that it is passed as: ids and masks are `(B, L)` integers."""
     for model, parameter in _models(asked):
+        # Two models may be given batches of their own, as images and their captions are.
+        batch, length = OneSize("B", _place(asked, model)), OneSize("L", _place(asked, model))
         if parameter in _TOKENS or parameter in _MASKS:
-            length = OneSize("T") if parameter.startswith("decoder_") or parameter == "labels" else _L
-            return TensorGuess((BATCH, LENGTH), "int64", 0, 1, (_B, length))
+            if parameter.startswith("decoder_") or parameter == "labels":
+                length = OneSize("T", length.of)
+            return TensorGuess((BATCH, LENGTH), "int64", 0, 1, (batch, length))
         if parameter in ("inputs_embeds", "encoder_hidden_states", "input_features"):
             width = getattr(model.config, "hidden_size", None) or getattr(model.config, "d_model", None) or 16
-            return TensorGuess((BATCH, LENGTH, int(width)), axes=(_B, _L, None))
+            return TensorGuess((BATCH, LENGTH, int(width)), axes=(batch, length, None))
         if parameter == "input_values":
-            return TensorGuess((BATCH, 16000), axes=(_B, "T"))
+            return TensorGuess((BATCH, 16000), axes=(batch, "T"))
         if parameter == "pixel_values":
             side, channels = getattr(model.config, "image_size", 64), getattr(model.config, "num_channels", 3)
             sides = tuple(side) if isinstance(side, (list, tuple)) else (side, side)
-            return TensorGuess((BATCH, channels, *sides), axes=(_B, None, None, None))
+            return TensorGuess((BATCH, channels, *sides), axes=(batch, None, None, None))
     return None
+
+
+def _place(asked: Asked, model: Any) -> str:
+    """The name of a part in the module."""
+    parts = asked.module.named_modules() if asked.module is not None else ()
+    return next((name for name, part in parts if part is model), "")
 
 
 def _models(asked: Asked) -> Iterator[tuple[Any, str]]:
