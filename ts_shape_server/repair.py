@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ts_shape_server.analysis.modules import find_classes
-from ts_shape_server.analysis.rewrites import LEAVES, Rewrite, Situation, proposals
+from ts_shape_server.analysis.rewrites import LEAVES, SIGNATURE, Rewrite, Situation, proposals
 from ts_shape_server.analysis.syntax import parses
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.places import Range, TextEdit
@@ -47,7 +47,8 @@ class Wish:
 @dataclass(frozen=True)
 class Repaired:
     """The text to write. `whole`: the class scripts, and agrees with eager. `depth` is that of the deepest rewrite,
-    `interface` tells that a function takes other arguments now.
+    `interface` tells that a function takes other arguments now. `compiled` is the best that leaves nothing to Python,
+    where the text leaves something.
     """
 
     text: str
@@ -57,6 +58,12 @@ class Repaired:
     depth: int = 0
     interface: bool = False
     trials: int = 0
+    compiled: Repaired | None = None
+
+    @property
+    def leaves(self) -> bool:
+        """Whether a part is left to Python: the script cannot be saved."""
+        return self.depth >= LEAVES
 
 
 def scripts(state: TorchScript) -> bool:
@@ -114,7 +121,8 @@ class _Work:
             interface = interface or any(wish.rewrite.interface for wish in made)
             # Half a repair that leaves TorchScript costs something and gains nothing.
             if scripts(state) or (depth < LEAVES and _better(self.report.torchscript, state)):
-                best = Repaired(text, state, scripts(state), titles, depth, interface)
+                shallow = best if depth >= LEAVES else None
+                best = Repaired(text, state, scripts(state), titles, depth, interface, compiled=shallow)
         return replace(best, trials=self.trials)
 
     def left(self) -> bool:
@@ -171,8 +179,11 @@ async def repair_file(
     attempt: Callable[[Report, str], Awaitable[Trial]],
     seconds: float,
     reports_of: ReportsOf,
+    deepest: int = SIGNATURE,
 ) -> tuple[str, dict[str, Repaired]]:
     """The text with every class of these reports repaired that can be, in their order, and how each ended.
+
+    Nothing is left to Python unless `deepest` says so: what is cannot be saved.
 
     A repair of one class stays only if every class of the file that it reaches computes the same, and scripts if it
     did before; `reports_of` is asked for those that `reports` does not have.
@@ -185,7 +196,7 @@ async def repair_file(
         if current != text:
             state = (await attempt(report, current)).torchscript
             now = replace(report, torchscript=state) if state.script.ok is not None else report
-        made = await repair(now, current, functools.partial(attempt, report), seconds)
+        made = await repair(now, current, functools.partial(attempt, report), seconds, deepest)
         if made.text != current:
             missing = [name for name in reached(current, made.text, report.name) if name not in known]
             known.update({item.name: item for item in (await reports_of(missing) if missing else ())})

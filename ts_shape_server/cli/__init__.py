@@ -153,6 +153,11 @@ def _parser() -> argparse.ArgumentParser:
     fix = commands.add_parser("fix", parents=[common], help="rewrites that are known to help, as a diff")
     fix.add_argument("files", nargs="+", metavar="FILE[:CLASS]")
     fix.add_argument("--seconds", type=float, default=60.0, help="how long to look for a class's repair (default 60)")
+    fix.add_argument(
+        "--leave-to-python",
+        action="store_true",
+        help="also move what cannot be compiled into `@torch.jit.ignore` functions: the script cannot be saved then",
+    )
     fix.add_argument("--write", action="store_true", help="write the files instead")
     fix.add_argument("--json", action="store_true", help="one JSON object a file: what was fixed, what is left, edits")
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ts_shape_server.analysis.rewrites import LEAVES
+from ts_shape_server.analysis.rewrites import LEAVES, SIGNATURE
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.cli.formats import shown_path
 from ts_shape_server.cli.runs import Probed, Problem, Runner, Target, must_have, target, tell
@@ -70,7 +70,7 @@ def _class_to_json(report: Report, made: Repaired | None) -> dict[str, Any]:
         "scripts": None if made is None else {"before": scripts(report.torchscript), "after": made.whole},
         "fixed": [] if made is None else [{"title": title} for title in made.titles],
         "left": [] if made is None or made.whole else [schema.write(item) for item in made.state.script.failures],
-        "left_to_python": made is not None and made.depth >= LEAVES,
+        "left_to_python": made is not None and made.leaves,
         "changes_interface": made is not None and made.interface,
     }
 
@@ -85,7 +85,7 @@ async def fix(options: argparse.Namespace, flags: Mapping[str, Any]) -> int:
         runner.must_probe()
         for item in targets:
             try:
-                made = await _file(runner, item, options.seconds)
+                made = await _file(runner, item, options.seconds, LEAVES if options.leave_to_python else SIGNATURE)
                 found += len(made.reports)
                 left += made.left
                 deliver(made, options.write)
@@ -102,7 +102,7 @@ async def fix(options: argparse.Namespace, flags: Mapping[str, Any]) -> int:
     return 1 if left else 0
 
 
-async def _file(runner: Runner, item: Target, seconds: float) -> FileFix:
+async def _file(runner: Runner, item: Target, seconds: float, deepest: int) -> FileFix:
     """Repair one file, in memory."""
     snapshot = await runner.snapshot(item.path)
     if snapshot.classes.syntax_error is not None:
@@ -112,12 +112,12 @@ async def _file(runner: Runner, item: Target, seconds: float) -> FileFix:
     with _progress(shown_path(item.path)) as show:
         show("running its classes")
         probed = await runner.probe(snapshot, [item.class_name] if item.class_name else None)
-        text, ends = await _repaired(runner, probed, seconds, show)
+        text, ends = await _repaired(runner, probed, seconds, deepest, show)
     return FileFix(item.path, snapshot.source, text, probed.reports, ends)
 
 
 async def _repaired(
-    runner: Runner, probed: Probed, seconds: float, show: Callable[[str], None]
+    runner: Runner, probed: Probed, seconds: float, deepest: int, show: Callable[[str], None]
 ) -> tuple[str, dict[str, Repaired]]:
     tried = 0
 
@@ -131,7 +131,7 @@ async def _repaired(
         show(f"running {words.listed(names)}, which the change reaches")
         return (await runner.probe(probed.snapshot, names)).reports
 
-    return await repair_file(probed.snapshot.source.text, probed.reports, attempt, seconds, reports_of)
+    return await repair_file(probed.snapshot.source.text, probed.reports, attempt, seconds, reports_of, deepest)
 
 
 @contextlib.contextmanager

@@ -113,11 +113,11 @@ def repaired(done: Repaired, report: Report, text: str) -> Fix | None:
     title = done.titles[0] if len(done.titles) == 1 else f"Repair {name} for TorchScript, {len(done.titles)} changes"
     if len(done.titles) != 1 and not done.whole:
         title = f"Repair what can be in {name}, {len(done.titles)} changes"
-    if len(done.titles) != 1 and any(item.endswith(CANNOT_BE_SAVED) for item in done.titles):
+    if len(done.titles) != 1 and done.leaves:
         title = f"{title}, {CANNOT_BE_SAVED}"
     needed = [item for item in report.torchscript.annotations if item.needed]
     gone = _gone(report.torchscript, done.state)
-    return Fix(report.name, title, text, edits_between(text, done.text), True, gone, _parameters(needed))
+    return Fix(report.name, title, text, edits_between(text, done.text), not done.leaves, gone, _parameters(needed))
 
 
 def all_of(text: str, edits: Sequence[TextEdit]) -> Fix:

@@ -74,12 +74,14 @@ class Trials:
             return self.beside(report, changed)
 
         done = await repair(report, self.text, attempt, _REPAIR_SECONDS)
-        whole = actions.repaired(done, report, self.text)
-        if whole is not None and not await self._harmless(done.text, report, known, done.interface):
-            whole = None
-        fixes = [] if whole is None else [whole]
+        fixes = []
+        for made in (done.compiled, done) if done.compiled is not None else (done,):
+            fix = actions.repaired(made, report, self.text)
+            if fix is not None and await self._harmless(made.text, report, known, made.interface):
+                fixes.append(fix)
+        proven = {SourceText(self.text).apply(fix.edits) for fix in fixes}
         for candidate in actions.candidates(report, self.text):
-            if whole is not None and candidate.title == whole.title:
+            if SourceText(self.text).apply(candidate.rewrite.edits) in proven:
                 continue
             rewrite, changed = candidate.rewrite, SourceText(self.text).apply(candidate.rewrite.edits)
             trial = await attempt(changed)

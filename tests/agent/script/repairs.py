@@ -75,7 +75,7 @@ class Bench:
     async def attempt(self, text: str) -> Trial:
         before = self.load(self.original)
         made = trial(before, self.load(text), self.context(text), schema.write(self.report.torchscript))
-        return Trial(made["ok"], made["reason"], schema.read(TorchScript, made["torchscript"]))
+        return Trial(made["ok"], made["reason"], schema.read(TorchScript, made["torchscript"] or {}))
 
     def repaired(self) -> Repaired:
         return asyncio.run(repair(self.report, self.original, self.attempt, 40))

@@ -394,7 +394,7 @@ def test_a_call_in_a_condition_of_training_is_left_to_python_alone(tmp_path: Pat
     check(tmp_path, source, part, "if self.training and self._python_part() < self.p:", depth=LEAVES)
 
 
-def test_a_branch_that_never_ran_is_left_unused_so_that_the_module_can_be_saved(tmp_path: Path) -> None:
+def test_a_branch_that_did_not_run_is_not_taken_from_the_script(tmp_path: Path) -> None:
     source = """
         class Net(nn.Module):
             def __init__(self, slow=0):
@@ -406,7 +406,23 @@ def test_a_branch_that_never_ran_is_left_unused_so_that_the_module_can_be_saved(
                     x = torch.from_numpy(np.sort(x.numpy()))
                 return x * 2
         """
-    check(tmp_path, source, "@torch.jit.unused", depth=LEAVES)
+    text = HEADER + textwrap.dedent(source)
+    done = Bench(tmp_path / "net.py", text, X, {}).repaired()
+    assert not done.whole
+    assert "@torch.jit" not in done.text
+
+
+def test_a_value_that_the_next_call_takes_up_is_not_kept_from_the_script(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def forward(self, x):
+                if hasattr(self, "last"):
+                    x = x + self.last
+                self.last = x
+                return x * 2
+        """
+    text = HEADER + textwrap.dedent(source)
+    assert "is_scripting" not in Bench(tmp_path / "net.py", text, X, {}).repaired().text
 
 
 def test_a_repair_that_computes_something_else_is_not_made(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from sample_reports import CNN, FAILED, LISTS, failure
 
+from ts_shape_server.analysis.rewrites import LEAVES, PLAIN
 from ts_shape_server.analysis.rewrites.extraction import CANNOT_BE_SAVED
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.report import Annotation, Attempt, Report, TorchScript
@@ -36,9 +37,9 @@ def check(report: Report, *titles: str) -> None:
     assert [item.title for item in actions.candidates(report, TEXT)] == list(titles)
 
 
-def fix_of(after: str = AFTER, left: TorchScript | None = None, *titles: str) -> actions.Fix:
+def fix_of(after: str = AFTER, left: TorchScript | None = None, *titles: str, depth: int = PLAIN) -> actions.Fix:
     state = TorchScript(Attempt(True), Attempt(True)) if left is None else left
-    made = Repaired(after, state, not state.script.failures, titles or ("Annotate `x` as List[Tensor]",))
+    made = Repaired(after, state, not state.script.failures, titles or ("Annotate `x` as List[Tensor]",), depth)
     found = actions.repaired(made, LISTS, TEXT)
     assert found is not None
     return found
@@ -98,8 +99,10 @@ def test_a_fix_is_gone_once_its_own_line_changed() -> None:
 
 def test_a_repair_that_leaves_torchscript_says_before_it_is_taken_that_it_cannot_be_saved() -> None:
     leaves = f"Move line 4 into a `@torch.jit.ignore` function `plain`, {CANNOT_BE_SAVED}"
-    assert fix_of(AFTER, None, "Annotate `x` as List[Tensor]", leaves).title.endswith(CANNOT_BE_SAVED)
-    assert fix_of(AFTER, None, leaves).title == leaves
+    fix = fix_of(AFTER, None, "Annotate `x` as List[Tensor]", leaves, depth=LEAVES)
+    assert fix.title.endswith(CANNOT_BE_SAVED)
+    assert not fix.preferred
+    assert fix_of(AFTER, None, leaves, depth=LEAVES).title == leaves
     assert not fix_of(AFTER, None, "Annotate `x` as List[Tensor]", "Annotate `y` as int").title.endswith(
         CANNOT_BE_SAVED
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.building import at_end
 from ts_shape_server.analysis.rewrites.locals import EMPTY
-from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation, holdable
+from ts_shape_server.analysis.rewrites.situation import Definition, Place, Rewrite, Situation, holdable
 from ts_shape_server.contract.places import TextEdit
 from ts_shape_server.contract.report import Annotation
 
@@ -128,8 +128,12 @@ def first_set(situation: Situation, place: Place) -> Iterator[Rewrite]:
 
 
 def _in_python_only(situation: Situation, place: Place, name: str) -> Iterator[Rewrite]:
-    """Of an attribute that something asks for with `hasattr`: the script does not set it."""
+    """Of an attribute that something asks for with `hasattr`: the script does not set it, where nothing that runs reads
+    it. A value that a later call takes up is no such thing.
+    """
     statement = place.statement
+    if any(_reads(function, name) and _runs(situation, function) for function in situation.functions):
+        return
     if not isinstance(statement, ast.Assign) or not situation.alone(statement) or "\n" in situation.text(statement):
         return
     step = situation.indent(place.function.body[0])[len(situation.indent(place.function)) :] or "    "
@@ -138,6 +142,22 @@ def _in_python_only(situation: Situation, place: Place, name: str) -> Iterator[R
     )
     edits = (situation.replace(statement, text + situation.text(statement)), *situation.torch_import())
     yield Rewrite(f"Set `self.{name}` where Python runs only", edits)
+
+
+def _reads(function: Definition, name: str) -> bool:
+    """Whether a function reads an attribute, or asks for it by its name."""
+    return any(
+        (isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and ast.unparse(node) == f"self.{name}")
+        or (isinstance(node, ast.Constant) and node.value == name)
+        for node in ast.walk(function)
+    )
+
+
+def _runs(situation: Situation, function: Definition) -> bool:
+    """Whether a run came through a function."""
+    owner = situation.owner(function)
+    name = situation.qualified(owner) if owner is not None else ""
+    return any((item.owner, item.function) == (name, function.name) for item in situation.state.annotations)
 
 
 def _set_to(owner: ast.ClassDef, name: str) -> Iterator[ast.expr]:

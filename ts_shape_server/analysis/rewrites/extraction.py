@@ -1,7 +1,7 @@
 """The last resort: statements that TorchScript cannot take move into a method or function that Python runs.
 
 What goes in and comes out must have types that TorchScript holds, as the run saw them; where it has not, the stretch
-grows until it has. A stretch that never ran is marked ``unused``: the compiled module raises there, and can be saved.
+grows until it has. What did not run stays where it is: another setting or another call may need it.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def extract_call(situation: Situation, place: Place) -> Iterator[Rewrite]:
     indent = situation.indent(function)
     step = situation.indent(function.body[0])[len(indent) :] or "    "
     lines = [
-        indent + _decorator(situation, "ignore"),
+        indent + _decorator(situation),
         f"{indent}def {name}({', '.join(parameters)}) -> {speller.of(result or '')}:",
         f"{indent}{step}return {situation.text(call)}",
     ]
@@ -150,7 +150,7 @@ def ignore_whole(situation: Situation, place: Place) -> Iterator[Rewrite]:
         return
     written = [Annotation(owner, function.name, name, kind, True) for name, kind in kinds.items()]
     edits = situation.annotated(written)
-    decorator = _decorator(situation, "ignore")
+    decorator = _decorator(situation)
     yield Rewrite(
         f"Leave `{function.name}` to Python with `@torch.jit.ignore`, {CANNOT_BE_SAVED}",
         (*edits, situation.before(function, decorator), *situation.torch_import()),
@@ -372,7 +372,8 @@ def _moved(
     method = owner is not None and not function.decorator_list
     if owner is not None and not method:
         return None
-    idle = situation.block_is_idle(stretch.block) or situation.idle(stretch.statements[0])
+    if situation.block_is_idle(stretch.block) or situation.idle(stretch.statements[0]):
+        return None
     wanted = f"_{function.name.strip('_')}_part" if function.name != "forward" else "_python_part"
     name = _name_of_part(situation, function, wanted)
     speller = situation.spelling()
@@ -387,15 +388,15 @@ def _moved(
     elif names:
         call = f"{', '.join(names)} = {call}"
     edits = [
-        _insertion(situation, function, [_decorator(situation, "unused" if idle else "ignore"), head], stretch, names),
+        _insertion(situation, function, [_decorator(situation), head], stretch, names),
         TextEdit(_extent(situation, stretch), call),
         *speller.imports(),
         *situation.torch_import(),
     ]
     lines = {stretch.statements[0].lineno, stretch.statements[-1].end_lineno or 0}
     where = f"line {min(lines)}" if len(lines) == 1 else f"lines {min(lines)} to {max(lines)}"
-    kind, price = ("unused", "raises where it is called") if idle else ("ignore", CANNOT_BE_SAVED)
-    return Rewrite(f"Move {where} into a `@torch.jit.{kind}` function `{name}`, {price}", tuple(edits), LEAVES)
+    title = f"Move {where} into a `@torch.jit.ignore` function `{name}`, {CANNOT_BE_SAVED}"
+    return Rewrite(title, tuple(edits), LEAVES)
 
 
 def _name_of_part(situation: Situation, function: Definition, wanted: str) -> str:
@@ -429,5 +430,5 @@ def _insertion(
     return situation.above(function, [*(outer + head for head in heads), *body])
 
 
-def _decorator(situation: Situation, kind: str) -> str:
-    return f"@{situation.torch_name()}.jit.{kind}"
+def _decorator(situation: Situation) -> str:
+    return f"@{situation.torch_name()}.jit.ignore"

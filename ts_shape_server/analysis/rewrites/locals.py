@@ -83,9 +83,10 @@ def defined_before(situation: Situation, place: Place) -> Iterator[Rewrite]:
         return
     kind = situation.type_of_name(place.function, name) if ran else "Tensor"
     if kind in EMPTY:
-        yield Rewrite(
-            f"Give `{name}` a value before it is set", (situation.before(outermost, f"{name} = {EMPTY[kind]}"),)
-        )
+        torch, imports = situation.import_of("torch") if kind == "Tensor" else ("torch", [])
+        value = EMPTY[kind].replace("torch.", f"{torch}.")
+        above = situation.before(outermost, f"{name} = {value}")
+        yield Rewrite(f"Give `{name}` a value before it is set", (above, *imports))
     elif kind is not None and holdable(kind) and kind.startswith(("List[", "Optional[")):
         speller = situation.spelling()
         value = "[]" if kind.startswith("List[") else "None"

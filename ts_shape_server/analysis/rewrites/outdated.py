@@ -13,7 +13,7 @@ from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situatio
 from ts_shape_server.contract.places import Range, TextEdit
 
 _MATH = frozenset({"sqrt", "exp", "log", "log2", "log10", "ceil", "floor", "pi", "e", "sin", "cos", "tan"})
-_DTYPES = {"torch.Tensor": "torch.float32", "torch.FloatTensor": "torch.float32", "torch.LongTensor": "torch.int64"}
+_DTYPES = {"torch.Tensor": "float32", "torch.FloatTensor": "float32", "torch.LongTensor": "int64"}
 
 
 def variables(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -43,6 +43,7 @@ def _is_off(item: ast.keyword) -> bool:
 def new_tensors(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``x.new(2, 3)`` as ``x.new_empty([2, 3])``, ``torch.Tensor([1.0])`` as ``torch.tensor([1.0])``."""
     made: dict[str, list[TextEdit]] = {}
+    torch, imports = situation.import_of("torch")
     for node in ast.walk(place.statement):
         if not isinstance(node, ast.Call) or node.keywords:
             continue
@@ -54,9 +55,9 @@ def new_tensors(situation: Situation, place: Place) -> Iterator[Rewrite]:
                 made.setdefault("Write `new` as `new_empty`", []).append(situation.replace(node, text))
         elif situation.means(node.func, *_DTYPES) and len(kinds) == 1 and (kinds[0] or "").startswith("List["):
             dtype = _DTYPES[situation.path_of(node.func)]
-            text = f"torch.tensor({situation.text(node.args[0])}, dtype={dtype})"
+            text = f"{torch}.tensor({situation.text(node.args[0])}, dtype={torch}.{dtype})"
             title = f"Write `{situation.text(node.func)}` as `torch.tensor`"
-            made.setdefault(title, []).append(situation.replace(node, text))
+            made.setdefault(title, list(imports)).append(situation.replace(node, text))
     for title, edits in made.items():
         yield Rewrite(title, tuple(edits))
 
@@ -79,6 +80,7 @@ def private_names(situation: Situation, place: Place) -> Iterator[Rewrite]:
 
 def numbers(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """numpy's functions of one number as those of `math`."""
+    name, imports = situation.import_of("math")
     edits = []
     for node in ast.walk(place.statement):
         if not isinstance(node, ast.Attribute) or node.attr not in _MATH:
@@ -90,15 +92,9 @@ def numbers(situation: Situation, place: Place) -> Iterator[Rewrite]:
             kinds = {situation.type_of(item) for item in call.args}
             if not kinds <= {"int", "float"} or node.attr in ("ceil", "floor"):
                 continue
-        edits.append(situation.replace(node, f"math.{node.attr}"))
+        edits.append(situation.replace(node, f"{name}.{node.attr}"))
     if edits:
-        known = "math" in situation.classes.imports.values()
-        first = next((item for item in situation.tree.body if isinstance(item, (ast.Import, ast.ImportFrom))), None)
-        if known or first is None or (isinstance(first, ast.ImportFrom) and first.module == "__future__"):
-            edits += []
-        else:
-            edits.append(situation.before(first, "import math"))
-        yield Rewrite("Use `math` for plain numbers", tuple(edits))
+        yield Rewrite("Use `math` for plain numbers", (*edits, *imports))
 
 
 def plain_texts(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -229,6 +225,7 @@ _TENSOR_TYPES = {
 
 def tensor_types(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``x.type(torch.FloatTensor)`` as ``x.to(torch.device("cpu"), torch.float32)``: the old types are of the CPU."""
+    torch, imports = situation.import_of("torch")
     edits = []
     for node in ast.walk(place.statement):
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "type":
@@ -239,9 +236,9 @@ def tensor_types(situation: Situation, place: Place) -> Iterator[Rewrite]:
         if dtype is not None:
             called, whole = situation.range_of(node.func), situation.range_of(node)
             span = Range(called.end_line, called.end_column - len("type"), whole.end_line, whole.end_column)
-            edits.append(TextEdit(span, f'to(torch.device("cpu"), torch.{dtype})'))
-    if edits and situation.means(ast.Name("torch"), "torch"):
-        yield Rewrite("Name the dtype instead of a tensor type", tuple(edits))
+            edits.append(TextEdit(span, f'to({torch}.device("cpu"), {torch}.{dtype})'))
+    if edits:
+        yield Rewrite("Name the dtype instead of a tensor type", (*edits, *imports))
 
 
 def _dtype_of(situation: Situation, node: ast.expr) -> str | None:

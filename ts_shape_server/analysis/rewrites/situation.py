@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ts_shape_server.analysis.edits import annotate
+from ts_shape_server.analysis.imports import ensure_import
 from ts_shape_server.analysis.modules import FileClasses
 from ts_shape_server.analysis.scopes import FUNCTIONS
 from ts_shape_server.analysis.spelling import Spelling
@@ -133,16 +134,15 @@ class Situation:
 
     def torch_name(self) -> str:
         """What torch is called in this file."""
-        return next((name for name, path in self.classes.imports.items() if path == "torch"), "torch")
+        return self.import_of("torch")[0]
 
     def torch_import(self) -> list[TextEdit]:
         """The import of torch, where the file has none."""
-        if "torch" in self.classes.imports.values():
-            return []
-        first = next((node for node in self.tree.body if isinstance(node, (ast.Import, ast.ImportFrom))), None)
-        if first is None or (isinstance(first, ast.ImportFrom) and first.module == "__future__"):
-            return []
-        return [self.before(first, "import torch")]
+        return self.import_of("torch")[1]
+
+    def import_of(self, module: str) -> tuple[str, list[TextEdit]]:
+        """What a module is called in this file, and the edits that import it where it is not."""
+        return ensure_import(self.source, self.tree, module)
 
     def indent(self, node: ast.AST) -> str:
         line = self.source.line(self.range_of(node).line)
