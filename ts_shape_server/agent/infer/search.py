@@ -143,7 +143,7 @@ class _Inputs:
         error = outcome.error
         wrong = error is not None and self._open and _is_constructors(error, state)
         # Where what came furthest fails for want of a name or a file, only a way around that is looked for.
-        self.budget.patience = FIXED if wrong or is_hopeless(error) else STALE
+        self.budget.patience = FIXED if wrong or _is_missing(error) else STALE
 
     def proposals(self, state: Inputs) -> Iterator[Proposal[Inputs] | Later[Inputs]]:
         """What the moves make of a failure; the equation behind it is read when the plain changes have not helped."""
@@ -153,7 +153,7 @@ class _Inputs:
                 wished = wishes.fulfilled(state, outcome.wishes, ranks=True)
                 yield from self._fitting([Proposal("documented-form", 0, wished, outcome.steps + FIRST)])
             return
-        if is_hopeless(outcome.error):
+        if _is_missing(outcome.error):
             return
         names = frozenset(item.name for item in (*state, *self._omitted))
         attempt = Attempt(
@@ -248,6 +248,11 @@ def _proposal(move: Move, priority: int, inputs: Inputs) -> Proposal[Inputs]:
 def _asks_for_structure(error: BaseException) -> bool:
     """Whether an error is about ranks or kinds of values, which no other size would mend."""
     return "rank-wanted" in torch_says.read(error) or isinstance(error, TypeError)
+
+
+def _is_missing(error: BaseException | None) -> bool:
+    """Whether a run failed for want of something that no input gives, a function that its library has no more too."""
+    return is_hopeless(error) or (error is not None and "missing-module-attribute" in torch_says.read(error))
 
 
 def _is_constructors(error: BaseException, inputs: Inputs) -> bool:

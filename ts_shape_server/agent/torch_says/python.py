@@ -53,6 +53,13 @@ ROWS = (
         "'int' object has no attribute 'lower'",
         read=_attribute,
     ),
+    row(
+        "missing-module-attribute",
+        r"^module '([\w.]+)' has no attribute '(\w+)'",
+        "module 'torch' has no attribute 'rfft'",
+        "module 'torch.nn' has no attribute 'relu'",
+        read=_attribute,
+    ),
     row("missing-key", r"^['\"]?([\w.]+)['\"]?$", "'ids'", read=_name),
     row(
         "missing-arguments",

@@ -61,6 +61,11 @@ ROWS = (
     row("surroundings-missing", r"No CUDA GPUs are available", "No CUDA GPUs are available"),
     row(
         "surroundings-missing",
+        r"Legacy autograd function",
+        "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function",
+    ),
+    row(
+        "surroundings-missing",
         r"urlopen error",
         "<urlopen error [Errno -3] Temporary failure in name resolution>",
     ),

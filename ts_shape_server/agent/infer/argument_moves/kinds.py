@@ -17,6 +17,14 @@ from ts_shape_server.agent.infer.uses import required
 PLAIN_OWNERS = frozenset({"int", "float", "str", "list", "NoneType", "Identity", "bool"})
 """Kinds of values that stand for what a constructor takes, where nothing is known of it."""
 MOST_CLASSES = 3
+NAMED_IN = {
+    "torch.nn": "ReLU",
+    "torch": "relu",
+    "torch.nn.functional": "relu",
+    "torch.nn.modules.activation": "ReLU",
+    "torch.optim": "SGD",
+}
+"""What a name that is looked up in a module of torch may be."""
 
 
 @argument_move
@@ -121,6 +129,19 @@ def name_of_activation(name: str, expression: str, refusal: Refusal) -> Iterator
     """
     if "unknown-choice" in refusal.said:
         yield "'relu'"
+
+
+@argument_move
+def name_of_layer(name: str, expression: str, refusal: Refusal) -> Iterator[str]:
+    """What is looked up in torch by its name is the name of something that torch has.
+
+    before: act="'x'"
+    says: AttributeError: module 'torch.nn' has no attribute 'x'
+    after: act="'ReLU'"
+    """
+    missed = refusal.said.get("missing-module-attribute")
+    if missed is not None and expression == repr(missed.name("name")) and missed.name("owner") in NAMED_IN:
+        yield repr(NAMED_IN[missed.name("owner")])
 
 
 @argument_move
@@ -239,6 +260,7 @@ ALL = (
     no_keywords,
     one_of_choices,
     name_of_activation,
+    name_of_layer,
     number_of_axis,
     something_to_call,
     owner_of_attribute,
