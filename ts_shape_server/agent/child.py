@@ -204,8 +204,9 @@ def _with_cause(reason: dict[str, Any] | None, failed: Mapping[str, load.LoadPro
     if reason is None:
         return None
     message = str(reason.get("message", ""))
-    unknown = torch_says.read_text(message).get("missing-name")
-    problem = failed.get(unknown.name("name")) if unknown is not None else None
+    said = reason.get("complaints") or ()
+    unknown = next((item["facts"]["name"] for item in said if item["kind"] == "missing-name"), None)
+    problem = failed.get(unknown) if unknown is not None else None
     return reason if problem is None else {**reason, "message": f"{message.rstrip('.')}. {problem.message}"}
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import building, contract, mismatch, search, values
@@ -58,7 +59,19 @@ def not_built(built: building.NotBuilt, context: Context, sources: Mapping[str, 
         message = f"It cannot be built here: {built.error}."
     place = mismatch.call_place(context.source, line, "") if line else None
     reason = contract.failure("no-constructor", message, context.path, place, contract.one_line(built.error))
-    return Unsolved("unresolved", reason, init_of(built.plan, sources, context.namespace), built.error)
+    told = {**reason, "complaints": _complaints(built.error)}
+    return Unsolved("unresolved", told, init_of(built.plan, sources, context.namespace), built.error)
+
+
+def _complaints(error: BaseException) -> list[dict[str, Any]]:
+    """What is known of the error's text, in the form of the contract."""
+    return [
+        {
+            "kind": item.kind,
+            "facts": {name: list(fact) if isinstance(fact, tuple) else fact for name, fact in item.facts.items()},
+        }
+        for item in torch_says.read(error)
+    ]
 
 
 def not_found(session: Session, result: search.NotFound, context: Context) -> Unsolved:
@@ -76,6 +89,7 @@ def not_found(session: Session, result: search.NotFound, context: Context) -> Un
             "shape-mismatch", message, context.path, wrong.place, contract.one_line(error), related
         )
         reason["sizes"] = wrong.sizes()
+        reason["complaints"] = _complaints(error)
         return Unsolved("failed", reason, {"args": {}}, error)
     if isinstance(error, StandInUsed):
         line = innermost_line(error, context.path)
@@ -95,6 +109,7 @@ def not_found(session: Session, result: search.NotFound, context: Context) -> Un
     )
     place = mismatch.call_place(context.source, line, "") if line else None
     reason = contract.failure("no-input", message, context.path, place, contract.one_line(error))
+    reason["complaints"] = _complaints(error)
     return Unsolved("unresolved", reason, {"args": {}}, error)
 
 
