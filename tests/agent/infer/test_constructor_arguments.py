@@ -46,6 +46,7 @@ CASES = {
         net("self.layer = nn.Sequential(*[nn.Linear(8, 8) for _ in range(resblk_num)])", "resblk_num"),
         {"resblk_num": "2"},
     ),
+    "a layer by its name": (net("self.layer = getattr(nn, kind)()", "kind: str"), {"kind": "'ReLU'"}),
     "parts of a config": (net(LINEAR.format("cfg.model.encoder.width"), "cfg"), {}),
     "keys of a config": (net(LINEAR.format("cfg['model']['width']"), "cfg"), {}),
     "attributes and keys of one config": (net(LINEAR.format("cfg.width + cfg['more']"), "cfg"), {}),
