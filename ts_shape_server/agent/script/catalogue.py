@@ -13,7 +13,7 @@ from typing import Union
 from ts_shape_server.agent.script import sentences
 from ts_shape_server.agent.script.problem import Problem, Search
 from ts_shape_server.agent.script.sentences import Told
-from ts_shape_server.agent.torch_says.compiler import Complaint
+from ts_shape_server.agent.torch_says.rows import Complaint
 
 Sentence = Union[str, Callable[[Complaint, Problem, Search], Told]]
 

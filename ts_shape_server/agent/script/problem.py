@@ -24,7 +24,7 @@ from ts_shape_server.agent.script.observe import Seen
 from ts_shape_server.agent.script.sources import NodeKey, Parsed, Sources, key_of, located_nodes
 from ts_shape_server.agent.script.types import Type
 from ts_shape_server.agent.torch_says import compiler
-from ts_shape_server.agent.torch_says.compiler import Complaint
+from ts_shape_server.agent.torch_says.rows import Complaint
 
 
 @dataclass

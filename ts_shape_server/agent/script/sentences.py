@@ -19,7 +19,7 @@ from ts_shape_server.agent.script.problem import Problem, Search
 from ts_shape_server.agent.script.sources import Parsed
 from ts_shape_server.agent.script.types import Type
 from ts_shape_server.agent.torch_says import compiler
-from ts_shape_server.agent.torch_says.compiler import Complaint
+from ts_shape_server.agent.torch_says.rows import Complaint
 
 CODE_LIMIT = 60
 

@@ -8,39 +8,15 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
 from types import MappingProxyType
 
-from ts_shape_server.agent.torch_says.rows import Facts, Reader, Row
+from ts_shape_server.agent.torch_says.rows import Complaint, Facts, Reader, Row
 
 REMEMBERED = 1024
 """Answers that are kept: the same refusals are met again and again."""
 MOST_TEXT = 20_000
 """Characters of a message that are read."""
 LONGEST_FACT = 200
-
-
-@dataclass(frozen=True)
-class Complaint:
-    """One thing that a message says: its kind, and the names, types and numbers in it."""
-
-    kind: str
-    facts: Facts
-
-    def name(self, fact: str) -> str:
-        """A fact that is a text; empty where it is none."""
-        value = self.facts.get(fact, "")
-        return value if isinstance(value, str) else ""
-
-    def number(self, fact: str) -> int | None:
-        """A fact that is a number; None where it is none."""
-        value = self.facts.get(fact)
-        return value if isinstance(value, int) else None
-
-    def names(self, fact: str) -> tuple[str, ...]:
-        """A fact that is several texts."""
-        value = self.facts.get(fact, ())
-        return tuple(item for item in value if isinstance(item, str)) if isinstance(value, tuple) else ()
 
 
 def read(text: str) -> tuple[Complaint, ...]:

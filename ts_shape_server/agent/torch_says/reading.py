@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ts_shape_server.agent.torch_says import containers, dtypes, python, ranks, resources, sizes
-from ts_shape_server.agent.torch_says.rows import Facts, Row
+from ts_shape_server.agent.torch_says.rows import Complaint, Row
 
 MOST_TEXT = 2000
 """Characters of a message that are read: what follows are tables of overloads and traces."""
@@ -27,34 +27,6 @@ TABLE: tuple[Row, ...] = (
 _by_kind: dict[str, list[Row]] = {}
 for _row in TABLE:
     _by_kind.setdefault(_row.kind, []).append(_row)
-
-
-@dataclass(frozen=True)
-class Complaint:
-    """One thing that a message says. Its facts are numbers, names, and tuples of them; the kind decides which."""
-
-    kind: str
-    facts: Facts
-
-    def number(self, name: str) -> int | None:
-        """A fact that is a number; None where it is none, as a size of a symbolic run."""
-        value = self.facts.get(name)
-        return value if isinstance(value, int) else None
-
-    def numbers(self, name: str) -> tuple[int, ...]:
-        """A fact that is several numbers."""
-        value = self.facts.get(name, ())
-        return tuple(item for item in value if isinstance(item, int)) if isinstance(value, tuple) else ()
-
-    def name(self, name: str) -> str:
-        """A fact that is a name; empty where it is none."""
-        value = self.facts.get(name, "")
-        return value if isinstance(value, str) else ""
-
-    def names(self, name: str) -> tuple[str, ...]:
-        """A fact that is several names."""
-        value = self.facts.get(name, ())
-        return tuple(item for item in value if isinstance(item, str)) if isinstance(value, tuple) else ()
 
 
 @dataclass(frozen=True)

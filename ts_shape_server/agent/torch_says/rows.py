@@ -16,6 +16,34 @@ Reader = Callable[["re.Match[str]"], Optional[Facts]]
 
 
 @dataclass(frozen=True)
+class Complaint:
+    """One thing that a message says. Its facts are numbers, names, and tuples of them; the kind decides which."""
+
+    kind: str
+    facts: Facts
+
+    def number(self, name: str) -> int | None:
+        """A fact that is a number; None where it is none, as a size of a symbolic run."""
+        value = self.facts.get(name)
+        return value if isinstance(value, int) else None
+
+    def numbers(self, name: str) -> tuple[int, ...]:
+        """A fact that is several numbers."""
+        value = self.facts.get(name, ())
+        return tuple(item for item in value if isinstance(item, int)) if isinstance(value, tuple) else ()
+
+    def name(self, name: str) -> str:
+        """A fact that is a name; empty where it is none."""
+        value = self.facts.get(name, "")
+        return value if isinstance(value, str) else ""
+
+    def names(self, name: str) -> tuple[str, ...]:
+        """A fact that is several names."""
+        value = self.facts.get(name, ())
+        return tuple(item for item in value if isinstance(item, str)) if isinstance(value, tuple) else ()
+
+
+@dataclass(frozen=True)
 class Row:
     """`said` are messages that the pattern finds. `read` gives the facts of a match, None where it is none after all.
 
