@@ -17,7 +17,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from ts_shape_server.agent import runs
-from ts_shape_server.agent.infer import answers, argument_moves, arguments, configs, symbolic
+from ts_shape_server.agent.infer import answers, argument_moves, arguments, configs, conversions, symbolic
 from ts_shape_server.agent.infer.argument_moves.move import Refusal
 from ts_shape_server.agent.infer.engine import Budget, Proposal, Ran, Search, Trail
 from ts_shape_server.agent.infer.session import Session, innermost_line, is_hopeless
@@ -150,7 +150,7 @@ def build(cls: type[nn.Module], plan: Mapping[str, str], namespace: Mapping[str,
     if fake:
         mode = symbolic.new_mode()
         try:
-            with mode, torch.no_grad(), WithoutValues():
+            with mode, torch.no_grad(), WithoutValues(), conversions.of_fake_parameters():
                 runs.seed()
                 return Session(
                     cls, namespace, mode, runs.in_eval(runs.build(cls, plan, namespace)), make_real, make_light
