@@ -90,3 +90,31 @@ def test_what_runs_in_the_users_interpreter_parses_on_the_oldest(name: str) -> N
 def test_syntax_that_is_too_new_is_found(tmp_path: Path) -> None:
     (tmp_path / "new.py").write_text("match 1:\n    case 1:\n        pass\n")
     assert [line.partition(":")[0] for line in too_new(tmp_path)] == ["new.py"]
+
+
+WATCHES_FROM_OUTSIDE = frozenset(["clock.py", "guards.py", "loop.py", "children.py", "waiting.py"])
+"""What keeps time for others: the clock itself, and the agent's side, which waits for children by the wall."""
+
+
+def keepers_of_time(folder: Path) -> list[str]:
+    """The files below a folder that read a clock by themselves: the sandbox's limits are the system's own."""
+    found = []
+    for path in sorted(folder.rglob("*.py")):
+        if path.name in WATCHES_FROM_OUTSIDE or path.parent.name == "sandbox":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [item.name for item in node.names] if isinstance(node, ast.Import) else []
+            if "time" in names or (isinstance(node, ast.ImportFrom) and node.module == "time"):
+                found.append(path.name)
+    return found
+
+
+def test_one_module_knows_clocks() -> None:
+    assert keepers_of_time(PACKAGE / "agent") == []
+
+
+def test_a_module_that_reads_a_clock_is_found(tmp_path: Path) -> None:
+    (tmp_path / "hasty.py").write_text("import time\n")
+    (tmp_path / "sly.py").write_text("from time import monotonic\n")
+    (tmp_path / "clock.py").write_text("import time\n")
+    assert keepers_of_time(tmp_path) == ["hasty.py", "sly.py"]

@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -141,24 +140,32 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
     for request in requests:
         sender.begin(request["name"])
         clock.restart()
-        started, core = time.monotonic(), time.process_time()
+        watch = clock.Stopwatch()
         if loaded is None:
             loaded = load.load(job, seconds * load.SHARE)
         cls = load.find(loaded, request["name"], job, seconds * load.SHARE)
         if isinstance(cls, load.LoadProblem):
-            sender.claim({"class": request["name"], "report": _problem_report(job, request, loaded, cls, started)})
+            sender.claim({"class": request["name"], "report": _problem_report(job, request, loaded, cls, watch)})
             continue
         sender.loaded(request["name"])
         context = _context(job, cls.loaded, seconds, tuple(job.get("stages") or ("example", "symbols", "script")))
 
         def emit(
-            report: dict[str, Any], name: str = request["name"], failed: Any = cls.loaded.failed, core: float = core
+            report: dict[str, Any],
+            name: str = request["name"],
+            failed: Any = cls.loaded.failed,
+            watch: clock.Stopwatch = watch,
         ) -> None:
             depends = {"depends": load.depends(job)} if report.get("stage") == "final" else {}
             reason = _with_cause(report.get("reason"), failed)
-            used = int((time.process_time() - core) * 1000)
             notes = [*report.get("notes", ()), *checkpoints.notes()]
-            report = {**report, "stubbed": list(load.stubbed()), "notes": notes, "reason": reason, "core_ms": used}
+            report = {
+                **report,
+                "stubbed": list(load.stubbed()),
+                "notes": notes,
+                "reason": reason,
+                "core_ms": watch.core_ms,
+            }
             sender.claim({"class": name, "report": report, **depends})
 
         try:
@@ -166,11 +173,11 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
         except Exception as error:
             if torch_says.out_of_memory(error):
                 raise MemoryError from None
-            emit(_error_report(job, request, loaded, error, started))
+            emit(_error_report(job, request, loaded, error, watch))
         except (SystemExit, KeyboardInterrupt):
             message = f"`{request['name']}` ends the program when it is built or called."
             failure = contract.failure("ends-program", message, job["path"], None)
-            emit(_bare(job, request, loaded, "unresolved", failure, started))
+            emit(_bare(job, request, loaded, "unresolved", failure, watch))
 
 
 def _parents_first(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -211,26 +218,35 @@ def _with_cause(reason: dict[str, Any] | None, failed: Mapping[str, load.LoadPro
 
 
 def _problem_report(
-    job: Mapping[str, Any], request: Mapping[str, Any], loaded: load.Loaded, problem: load.LoadProblem, started: float
+    job: Mapping[str, Any],
+    request: Mapping[str, Any],
+    loaded: load.Loaded,
+    problem: load.LoadProblem,
+    watch: clock.Stopwatch,
 ) -> dict[str, Any]:
     place = None if problem.line is None else (problem.line, 0, problem.line, problem.width)
     reason = contract.failure(problem.code, problem.message, problem.path, place)
-    return _bare(job, request, loaded, "unresolved", reason, started)
+    return _bare(job, request, loaded, "unresolved", reason, watch)
 
 
 def _error_report(
-    job: Mapping[str, Any], request: Mapping[str, Any], loaded: load.Loaded, error: Exception, started: float
+    job: Mapping[str, Any], request: Mapping[str, Any], loaded: load.Loaded, error: Exception, watch: clock.Stopwatch
 ) -> dict[str, Any]:
     """The report for an error of this program itself; its traceback goes to the log."""
     import traceback
 
     traceback.print_exception(type(error), error, error.__traceback__)
     message = f"The probe met an error of its own ({contract.one_line(error)}); the log has the details."
-    return _bare(job, request, loaded, "unresolved", contract.failure("internal", message, job["path"], None), started)
+    return _bare(job, request, loaded, "unresolved", contract.failure("internal", message, job["path"], None), watch)
 
 
 def _bare(
-    job: Mapping[str, Any], request: Mapping[str, Any], loaded: load.Loaded, status: str, reason: Any, started: float
+    job: Mapping[str, Any],
+    request: Mapping[str, Any],
+    loaded: load.Loaded,
+    status: str,
+    reason: Any,
+    watch: clock.Stopwatch,
 ) -> dict[str, Any]:
     return {
         "schema": contract.SCHEMA,
@@ -240,7 +256,7 @@ def _bare(
         "status": status,
         "reason": reason,
         "stubbed": list(load.stubbed()),
-        "elapsed_ms": int((time.monotonic() - started) * 1000),
+        "elapsed_ms": watch.wall_ms,
         "stage": "final",
     }
 
@@ -283,7 +299,8 @@ def _verify(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
 
 
 def _inspect(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
+    watch = clock.Stopwatch()
     found = saved.inspect(job, seconds, scratch)
     if found["source"] != "embedded" and found["report"] is not None:
-        found["report"]["core_ms"] = int(time.process_time() * 1000)
+        found["report"]["core_ms"] = watch.core_ms
     sender.claim({"inspect": found})

@@ -47,6 +47,22 @@ def now() -> float:
     return max(time.process_time() - worked, (time.monotonic() - waited) / CONTENTION)
 
 
+class Stopwatch:
+    """What a piece of work took, to be told. Decides nothing: a busy machine shows in `wall_ms`."""
+
+    def __init__(self) -> None:
+        self._worked, self._waited = time.process_time(), time.monotonic()
+
+    @property
+    def wall_ms(self) -> int:
+        return int((time.monotonic() - self._waited) * 1000)
+
+    @property
+    def core_ms(self) -> int:
+        """Processor time of this process, its threads included."""
+        return int((time.process_time() - self._worked) * 1000)
+
+
 _due: list[float] = []
 """When the limits that are in force end, on the clock of `now`, the outermost first."""
 IDLE = 0.01

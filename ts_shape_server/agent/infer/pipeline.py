@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import inspect
 import logging
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import nn
 
-from ts_shape_server.agent import runs
+from ts_shape_server.agent import clock, runs
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import contract, contradictions, general, reasons, shots, solve, source, values
 from ts_shape_server.agent.infer.parents import Parents
@@ -37,7 +36,7 @@ def report_class(
     `parents` knows what other classes give to this one, and is told what this one gives.
     """
     logging.disable(logging.CRITICAL)
-    started = time.monotonic()
+    watch = clock.Stopwatch()
     base = {
         "schema": contract.SCHEMA,
         "path": context.path,
@@ -47,9 +46,8 @@ def report_class(
     }
 
     def send(report: Mapping[str, Any], stage: str) -> None:
-        elapsed = int((time.monotonic() - started) * 1000)
         effort = {"effort": case.trail.told()} if stage == "final" and "trail" in context.stages else {}
-        emit({**base, **report, **effort, "elapsed_ms": elapsed, "stage": stage})
+        emit({**base, **report, **effort, "elapsed_ms": watch.wall_ms, "stage": stage})
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
