@@ -115,6 +115,17 @@ def test_without_a_timer_a_limit_that_comes_too_late_is_not_felt_behind_it() -> 
 
 
 @pytest.mark.usefixtures("without_timer")
+def test_without_a_timer_a_limit_that_meets_its_own_end_lets_the_next_one_begin() -> None:
+    """Wherever the interruption arrives in it: a lock of `threading` that stayed taken once let no thread start."""
+    for number in range(1500):
+        try:
+            with time_limit(0.0005 + 0.000005 * (number % 200)):
+                work(0.001)
+        except TimeLimit:
+            pass
+
+
+@pytest.mark.usefixtures("without_timer")
 def test_functions_start_under_a_profiler_after_a_limit_without_a_timer() -> None:
     for seconds in (0.02, 20.0):
         try:

@@ -7,6 +7,7 @@ a part of the wall time where that is more, for code that only waits. Every dead
 
 from __future__ import annotations
 
+import _thread
 import ctypes
 import os
 import signal
@@ -186,14 +187,23 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def _watch() -> Iterator[None]:
-    """The limit by a thread that raises in this one. A call that waits is not interrupted, only what comes after it."""
-    body, ended = threading.get_ident(), threading.Event()
-    level, due, patience = len(_due), _due[-1], tuple(_patience)
+    """The limit by a thread that raises in this one. A call that waits is not interrupted, only what comes after it.
+
+    The thread is a bare one, and what the two share are lists and locks that no interruption leaves half taken:
+    `threading` holds locks of its own while threads start and end, and one that is interrupted there lets no other
+    thread start again.
+    """
+    body, level, due, patience = threading.get_ident(), len(_due), _due[-1], tuple(_patience)
+    ended: list[bool] = []
+    gone: list[bool] = []
     raised: list[float] = []
+    wake, left = _thread.allocate_lock(), _thread.allocate_lock()
+    wake.acquire()
+    left.acquire()
 
     def look() -> None:
         pause = _SHORTEST
-        while not ended.wait(pause) and len(_due) >= level:
+        while not wake.acquire(timeout=pause) and not ended and len(_due) >= level:
             pause = min(max(_SHORTEST, due - now()), _LOOK)
             waiting = any(item.over() for item in patience)
             if now() >= due and _may_end_itself(due) and not waiting:
@@ -202,13 +212,14 @@ def _watch() -> Iterator[None]:
                 raised.append(now())
                 _raise_in(body)
                 pause = _AGAIN
+        gone.append(True)
+        left.release()
 
-    thread = threading.Thread(target=look, name="time limit", daemon=True)
-    thread.start()
+    _thread.start_new_thread(look, ())
     try:
         yield
     finally:
-        _join(thread, ended)
+        _see_off(ended, gone, wake, left)
         if raised:
             _receive(body)
 
@@ -217,12 +228,16 @@ def _raise_in(thread: int) -> None:
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(TimeLimit))
 
 
-def _join(thread: threading.Thread, ended: threading.Event) -> None:
-    while thread.is_alive():
+def _see_off(ended: list[bool], gone: list[bool], wake: _thread.LockType, left: _thread.LockType) -> None:
+    """Tell the thread that it may end, and wait until it has, whatever is raised in this one meanwhile."""
+    while not gone:
         try:
-            ended.set()
-            thread.join()
-        except TimeLimit:
+            ended.append(True)
+            if wake.locked():
+                wake.release()
+            left.acquire(timeout=_LOOK)
+        except (TimeLimit, RuntimeError):
+            # RuntimeError: the thread was woken by what an interrupted turn of this loop had done already.
             continue
 
 
