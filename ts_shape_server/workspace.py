@@ -363,20 +363,32 @@ def _walked(root: str) -> Iterator[str]:
             return
 
 
-@lru_cache(maxsize=1 << 17)
+_NAMED_ANEW = re.compile(r"\b(\w+)\s+as\s+(\w+)|^(\w+)\s*=\s*[\w.]*\b(\w+)\s*$", re.MULTILINE)
+
+
 def _speaks_of(name: str, text: str) -> bool:
-    """Kept, since of all the texts of a workspace at most one changes with a key."""
-    return name in text and re.search(rf"\b{re.escape(name)}\b", text) is not None
+    return name in _words(text)
 
 
-@lru_cache(maxsize=1 << 14)
 def _other_names(name: str, text: str) -> frozenset[str]:
     """The names under which a text passes a class on: ``import Net as Model``, ``Model = Net``."""
-    if name not in text:
-        return frozenset()
-    spelled = re.escape(name)
-    found = re.findall(rf"\b{spelled}\s+as\s+(\w+)|^(\w+)\s*=\s*[\w.]*\b{spelled}\s*$", text, re.MULTILINE)
-    return frozenset(item for pair in found for item in pair if item)
+    return _named_anew(text).get(name, frozenset())
+
+
+# Read once for a text, of which at most one changes with a key: a file of thousands of classes asks for each of them.
+
+
+@lru_cache(maxsize=1 << 12)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text))
+
+
+@lru_cache(maxsize=1 << 12)
+def _named_anew(text: str) -> Mapping[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for imported, alias, assigned, value in _NAMED_ANEW.findall(text):
+        found.setdefault(imported or value, set()).add(alias or assigned)
+    return {name: frozenset(others) for name, others in found.items()}
 
 
 @lru_cache(maxsize=4096)

@@ -107,21 +107,46 @@ class _Given:
         return CallArguments(tuple(ast.unparse(item) for item in self.args), named)
 
 
+@dataclass(frozen=True)
+class _Spelled:
+    """The dotted names of a file and the import paths in it, each under the last names that it may stand for."""
+
+    names: Mapping[str, Mapping[str, tuple[int, int]]]
+    paths: Mapping[str, frozenset[str]]
+
+
 def candidates(source: SourceText, names: Iterable[str]) -> Candidates:
     """What in this file may stand for a class that somewhere has one of these (last) names."""
-    program, imports = _program(source.text)
-    known = frozenset(names)
+    spelled = _spelled(source.text)
     found: dict[str, tuple[int, int]] = {}
+    paths: set[str] = set()
+    for name in names:
+        found.update(spelled.names.get(name, {}))
+        paths |= spelled.paths.get(name, frozenset())
+    return Candidates(found, frozenset(paths))
+
+
+@lru_cache(maxsize=32)
+def _spelled(text: str) -> _Spelled:
+    """Read once for a file: a file of thousands of classes is asked for each of them."""
+    program, imports = _program(text)
+    source = SourceText(text)
+    seen: set[str] = set()
+    names: dict[str, dict[str, tuple[int, int]]] = {}
     for way in program.ways:
         for node in own_expressions(way[-1].body[way[-1].index]):
             spelled = dotted(node) if isinstance(node, (ast.Name, ast.Attribute)) else None
-            if spelled is None or spelled in found:
+            if spelled is None or spelled in seen:
                 continue
-            if spelled.rsplit(".", 1)[-1] in known or resolve_name(spelled, imports).rsplit(".", 1)[-1] in known:
-                place = source.range_of(node)
-                found[spelled] = (place.end_line, max(place.end_column - 1, 0))
-    paths = frozenset(path for path in imports_everywhere(program.tree) if path.rsplit(".", 1)[-1] in known)
-    return Candidates(found, paths)
+            seen.add(spelled)
+            place = source.range_of(node)
+            for whole in (spelled, resolve_name(spelled, imports)):
+                last = whole.rsplit(".", 1)[-1]
+                names.setdefault(last, {})[spelled] = (place.end_line, max(place.end_column - 1, 0))
+    paths: dict[str, set[str]] = {}
+    for path in imports_everywhere(program.tree):
+        paths.setdefault(path.rsplit(".", 1)[-1], set()).add(path)
+    return _Spelled(names, {name: frozenset(found) for name, found in paths.items()})
 
 
 def calls_of(class_name: str, source: SourceText, path: str, standing: Standing) -> tuple[CallEvidence, ...]:
