@@ -94,8 +94,9 @@ class Run:
 
     @property
     def file_name(self) -> str:
-        seed = "" if self.seed is None else f"-seed{self.seed}"
-        return f"{self.benchmark}-{self.commit[:7]}{'' if self.clean else '-changed'}{seed}.json"
+        """One for each benchmark, commit, seed and set of arguments: the newest such run is kept."""
+        commit = f"{self.commit[:7]}{'' if self.clean else '-changed'}"
+        return f"{self.benchmark}-{commit}-{digest(repr((self.seed, sorted(self.arguments.items()))))[:4]}.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

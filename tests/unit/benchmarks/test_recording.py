@@ -75,6 +75,12 @@ def test_a_kept_run_says_what_was_measured_and_names_no_path(repository: Path, t
     assert recording.load(tmp_path) == [run]
 
 
+def test_runs_with_other_arguments_are_kept_apart() -> None:
+    others = [dataclasses.replace(RUN, seed=52), dataclasses.replace(RUN, arguments={"sample": 12})]
+    assert len({run.file_name for run in (RUN, *others)}) == 3
+    assert dataclasses.replace(RUN, date="2027-01-01", figures=()).file_name == RUN.file_name
+
+
 def test_changed_code_is_told_and_new_figures_are_no_change(repository: Path) -> None:
     (repository / "docs").mkdir()
     (repository / "docs" / "benchmarks.md").write_text("new")
