@@ -163,14 +163,14 @@ def run(waiting: Iterable[Waiting], jobs: int, seconds: float) -> Iterator[Recor
             yield from _finish(running.pop(pipe))
 
 
-def _waiting(options: argparse.Namespace) -> Iterator[Waiting]:
+def _waiting(options: argparse.Namespace, found: Sequence[Record]) -> Iterator[Waiting]:
     done = {(item["file"], item["class"]) for item in records.load(options.out)}
     grouped: dict[str, list[Record]] = {}
-    for record in records.of_classes(options.results):
+    for record in found:
         if record["report"]["status"] == "ok" and (record["file"], record["class"]) not in done:
             grouped.setdefault(record["file"], []).append(record)
-    for name, found in grouped.items():
-        yield name, found, functools.partial(trials.load, name, corpus.read(options.corpus, name).text)
+    for name, own in grouped.items():
+        yield name, own, functools.partial(trials.load, name, corpus.read(options.corpus, name).text)
 
 
 def main() -> None:
@@ -178,21 +178,29 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, required=True, help="the folder generated/ of a ParityBench checkout")
     parser.add_argument("--results", type=Path, required=True, help="what `python -m benchmarks.parity` wrote")
     parser.add_argument("--out", type=Path, required=True, help="the verdicts, one JSON line a report; added to")
+    parser.add_argument("--half", choices=("development", "judging", "all"), default="all")
+    parser.add_argument("--sample", type=int, help="of so many files, those that `python -m benchmarks.parity` takes")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--limit-seconds", type=float, default=20.0, help="seconds of work for a report")
     parser.add_argument("--rows", type=int, default=30, help="of the table of reasons")
     recording.add_arguments(parser)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    for number, item in enumerate(run(_waiting(options), options.jobs, options.limit_seconds), 1):
+    found = records.of_classes(options.results)
+    if options.sample is not None:
+        chosen = corpus.sample(corpus.names(options.corpus, options.half), options.sample, options.seed)
+        found = [record for record in found if record["file"] in chosen]
+    for number, item in enumerate(run(_waiting(options, found), options.jobs, options.limit_seconds), 1):
         records.append(options.out, item)
         if number % 50 == 0:
             print(f"{number} reports", file=sys.stderr, flush=True)
-    found = list(records.load(options.out))
-    print(verdicts.soundness(found, options.rows))
+    files = {record["file"] for record in found}
+    judged = [item for item in records.load(options.out) if item["file"] in files]
+    print(verdicts.soundness(judged, options.rows))
     print()
-    print(verdicts.tightness(found))
-    recording.record(options, "parity-verification", verdicts.figures(found), (), verdicts.cases(found))
+    print(verdicts.tightness(judged))
+    recording.record(options, "parity-verification", verdicts.figures(judged), (), verdicts.cases(judged))
 
 
 if __name__ == "__main__":
