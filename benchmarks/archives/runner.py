@@ -58,7 +58,7 @@ async def run(
     progress: Callable[[Record], None],
 ) -> None:
     """Save and inspect the models that `out` does not have yet, one after the other."""
-    settings, _ = parse({}, {"jobs": 1, "timeoutMs": int(timeout * 1000)})
+    settings, _ = parse({}, {"jobs": 1, "timeoutMs": int(timeout * 1000), "interpreter": sys.executable})
     service = ProbeService(replace(options(settings, (), None), stages=("example", "symbols")))
     done = records(out)
     waiting = [item for item in chosen if any((item["name"], method) not in done for method in METHODS)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -77,7 +78,7 @@ async def run(
 ) -> None:
     """Probe the factories that `out` does not have yet, `jobs` files of `group` classes at once."""
     given = {"jobs": jobs, "timeoutMs": int(timeout * 1000), "extraPaths": [str(place.resolve()) for place in site]}
-    settings, _ = parse({}, given)
+    settings, _ = parse({}, {**given, "interpreter": sys.executable})
     service = ProbeService(replace(options(settings, (), None), stages=stages))
     done = records(out)
     waiting = [item for item in chosen if item["name"] not in done]

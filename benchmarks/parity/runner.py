@@ -7,6 +7,7 @@ file can be evidence for another.
 from __future__ import annotations
 
 import asyncio
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -38,7 +39,7 @@ async def run(
 
     `timeout` is a class's wall time in seconds; of each file `most` classes at most are probed, evenly spread.
     """
-    settings, _ = parse({}, {"jobs": jobs, "timeoutMs": int(timeout * 1000)})
+    settings, _ = parse({}, {"jobs": jobs, "timeoutMs": int(timeout * 1000), "interpreter": sys.executable})
     service = ProbeService(replace(options(settings, (), None), stages=stages))
     done = records.finished(out)
     waiting = [name for name in names if name not in done]
