@@ -35,7 +35,10 @@ FACTS = {
         {"ranks": (4, 3)},
     ),
     "Padding size 4 is not supported for 2D input tensor.": ("rank-wanted", {"ranks": (4,)}),
-    "Dimension out of range (expected to be in range of [-1, 0], but got -2)": ("axis-out-of-range", {"axis": -2}),
+    "Dimension out of range (expected to be in range of [-1, 0], but got -2)": (
+        "axis-out-of-range",
+        {"axis": -2, "rank": 1},
+    ),
     "mat1 and mat2 shapes cannot be multiplied (3x37 and 10x5)": ("layer-size-differs", {"wanted": 10, "got": 37}),
     "a and b must have same reduction dim, but got [s0, 16*s1] X [10, 5].": (
         "layer-size-differs",

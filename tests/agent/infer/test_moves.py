@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ts_shape_server.agent.infer import moves, values
+from ts_shape_server.agent.infer import checks, moves, values
 from ts_shape_server.agent.infer.moves.move import Attempt, Move, Proposals, move
 from ts_shape_server.agent.infer.spy import Wish
 from ts_shape_server.agent.infer.values import ConstantGuess, DictGuess, Guess, InputGuess, Inputs, SequenceGuess
@@ -53,7 +53,7 @@ class Example:
 
 
 def example(rule: Move, text: str) -> Example:
-    found = dict(re.findall(r"^\s*(before|omitted|wishes|real|says|after): (.*)$", text, re.MULTILINE))
+    found = dict(re.findall(r"^\s*(before|omitted|wishes|real|check|says|after): (.*)$", text, re.MULTILINE))
     kind, _, message = found["says"].partition(": ")
     attempt = Attempt(
         inputs(found["before"]),
@@ -61,6 +61,7 @@ def example(rule: Move, text: str) -> Example:
         omitted=inputs(found.get("omitted", "")),
         wishes=wishes(found.get("wishes", "")),
         real_only="real" in found,
+        checked=checks.of_text(found["check"]) if "check" in found else (),
     )
     return Example(attempt, inputs(found["after"]))
 

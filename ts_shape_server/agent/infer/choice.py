@@ -63,8 +63,11 @@ class _Judged:
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing speaks against it and each tensor has one fixed size at most, as features or channels are."""
-        return not self.doubts and self.doubts.fixed <= len(values.all_tensors(self.found.inputs))
+        """Whether nothing speaks against it, each tensor has one fixed size at most, as features or channels are, and
+        none has more dims than a sequence where its consumers ask for none.
+        """
+        few = self.doubts.fixed <= len(values.all_tensors(self.found.inputs))
+        return not self.doubts and few and _distance(self.found, beyond=1) == 0
 
 
 def best(session: Session, found: search.Found, again: Again, hints: Mapping[str, Hint]) -> search.Found:
@@ -218,11 +221,11 @@ def _weakly_formed(found: search.Found) -> bool:
     )
 
 
-def _distance(found: search.Found) -> int:
-    """How far the ranks are from those that the first consumers document."""
+def _distance(found: search.Found, beyond: int = 0) -> int:
+    """How far the ranks are from those that the first consumers document, each by what it is `beyond` so many dims."""
     wishes, tensors = found.outcome.wishes, values.all_tensors(found.inputs)
     return sum(
-        abs(len(tensor.dims) - (wishes[index].rank or 0))
+        max(0, abs(len(tensor.dims) - (wishes[index].rank or 0)) - beyond)
         for index, tensor in enumerate(tensors)
         if index in wishes and wishes[index].rank is not None
     )

@@ -98,6 +98,14 @@ def sizes_that_disagree(error: BaseException) -> tuple[int, int] | None:
     return _pair(said.get("layer-size-differs") or said.get("sizes-differ"))
 
 
+def of_layer(error: BaseException) -> tuple[int, int] | None:
+    """What a layer takes and what arrives, where an error names both as numbers.
+
+    In a symbolic run these are sizes that no input changes. Other errors name the sizes of the run, whatever they are.
+    """
+    return _pair(torch_says.read(error).get("layer-size-differs"))
+
+
 def _pair(complaint: torch_says.Complaint | None) -> tuple[int, int] | None:
     """The two sizes of a complaint, if they are two numbers: in a symbolic run they may be symbols."""
     wanted = complaint.number("wanted") if complaint is not None else None

@@ -14,7 +14,7 @@ import torch
 
 from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.clock import TimeLimit, now, time_limit
-from ts_shape_server.agent.infer import mismatch, moves, solving, source, values, wishes
+from ts_shape_server.agent.infer import checks, mismatch, moves, solving, source, values, wishes
 from ts_shape_server.agent.infer.engine import Budget, Exit, Later, Proposal, Ran, Search, Trail
 from ts_shape_server.agent.infer.moves.move import Attempt, Move
 from ts_shape_server.agent.infer.moves.sizes import EQUATION_PRIORITY, PLAIN_PRIORITY
@@ -163,6 +163,7 @@ class _Inputs:
             self._omitted,
             outcome.wishes,
             self._session.real_only,
+            checks.of_error(outcome.error),
         )
         yield from self._fitting(_proposal(*item) for item in moves.of_sizes(attempt))
         if self._may_be_read(outcome.error, state):
@@ -229,7 +230,7 @@ class _Inputs:
             # It came less far, for a reason of its own: what it asked last is not what the run needs.
             self._strange += 1
             return
-        if mismatch.sizes_that_disagree(traced.error) is not None:
+        if mismatch.of_layer(traced.error) is not None:
             # Two fixed sizes disagree: no size of the input mends that, only another structure may.
             self.budget.patience = FIXED
             return

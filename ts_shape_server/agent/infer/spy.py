@@ -307,6 +307,7 @@ _HANDLERS: dict[str, Handler] = {
     "pixel_shuffle": _rank(4),
     "pixel_unshuffle": _rank(4),
     "unfold": _rank(4),
+    "stft": _rank(2),
     "affine_grid": _rank(3),
     "one_hot": lambda arguments, keywords: {0: Documented(2, False, "int64")},
     "gather": _index_at(2, "index"),
@@ -417,8 +418,13 @@ class Spy(TorchFunctionMode):
         return result
 
     def _unpacks(self, name: str, arguments: Sequence[Any]) -> bool:
-        """Whether a call takes an item of an input, as it would of a list: with a list no call is made for that."""
-        return name == "__getitem__" and id(arguments[0]) in self._same and isinstance(arguments[1], int)
+        """Whether a call takes an item of an input, as it would of a list, or gives it the dim of a batch.
+
+        With a list, or with a batch, no call is made for that.
+        """
+        if name not in ("__getitem__", "unsqueeze") or id(arguments[0]) not in self._same:
+            return False
+        return len(arguments) > 1 and isinstance(arguments[1], int)
 
     @property
     def unsafe(self) -> bool:
@@ -455,9 +461,11 @@ class Spy(TorchFunctionMode):
             index = self._derived.get(id(tensor))
             if index is None:
                 return
-            if id(tensor) in self._unsqueezed and documented.firm:
+            if id(tensor) in self._unsqueezed:
                 wish = self.wishes.setdefault(index, Wish())
                 wish.rank = wish.rank or documented.rank
+                if tensor.shape[-1] == self._alive[index].shape[-1] and -1 in documented.axes:
+                    wish.axes.setdefault(-1, documented.axes[-1])
             if documented.high is not None and self._intervals.may_hold_an_input(tensor):
                 self._bound(self.wishes.setdefault(index, Wish()), documented.high)
             if documented.dtype in ("int64", "bool"):

@@ -73,6 +73,10 @@ LARGEST_RANK = 6
 NO_KEY = "x"
 """The key of a dict of which no key is known."""
 _LENGTHS = re.compile(r"(^|_)(lengths|lens)$|(^|_)(x|src|seq|input|text|word|mel)_(len|length)$")
+_TIMES = frozenset(
+    ["t", "time", "times", "timestep", "timesteps", "time_step", "diffusion_step", "sigma", "sigmas", "noise_level"]
+)
+"""What a model that is conditioned on the time of a process calls it: a number for each item of the batch."""
 _TENSOR_TYPES = {"LongTensor": "int64", "IntTensor": "int32", "BoolTensor": "bool", "FloatTensor": "float32"}
 
 
@@ -219,6 +223,8 @@ def _named(hint: Hint, name: str) -> TensorGuess:
     rank = hint.rank
     if rank is None and _LENGTHS.search(lowered):
         return lengths()
+    if rank is None and lowered in _TIMES and hint.at_least < 2:
+        return TensorGuess((BATCH,))
     if rank is None and hint.at_least:
         rank = max(hint.at_least, 2)
     if lowered in _INDEX_NAMES or hint.kind == "index":

@@ -21,12 +21,21 @@ def _of_padding(match: re.Match[str]) -> Facts:
     return {"ranks": (int(match.group(1)) // 2 + 2,)}
 
 
+def _vector(match: re.Match[str]) -> Facts:
+    return {"ranks": (1,)}
+
+
+def _batched_states(match: re.Match[str]) -> Facts:
+    return {"ranks": (3,)}
+
+
 def _between(match: re.Match[str]) -> Facts:
     return {"wanted": int(match.group("wanted")), "got": int(match.group("got"))}
 
 
 def _axis(match: re.Match[str]) -> Facts:
-    return {"axis": int(match.group(1))}
+    """The axis, and how many dims there are."""
+    return {"axis": int(match.group("axis")), "rank": int(match.group("rank"))}
 
 
 def _wanted(pattern: str, *said: str) -> Row:
@@ -83,6 +92,45 @@ ROWS = (
         "operand 0 and no ellipsis was given",
     ),
     _wanted(r"only supported for (\d)-?D", "linalg: this is only supported for 2-D tensors"),
+    _wanted(
+        r"has to be (?:a )?(\d)D (?:or (\d)D )?Tensor",
+        "input has to be 1D or 2D Tensor, but got Tensor of dimension 4",
+        "offsets has to be a 1D Tensor",
+    ),
+    # einops.
+    _wanted(
+        r"expected (\d+) dims\. Received",
+        'Error while processing rearrange-reduction pattern "b -> b 1".\n Input tensor shape: torch.Size([2, 3]). '
+        "Additional info: {}.\n Wrong shape: expected 1 dims. Received 2-dim tensor.",
+    ),
+    _wanted(
+        r"must be (\d) or (\d)(?: dim|, but got)",
+        "prob_dist must be 1 or 2 dim",
+        "The probability distributions dimensions must be 1 or 2, but got 4",
+    ),
+    # diffusers.
+    _wanted(r"should be a (\d)d-array", "Timesteps should be a 1d-array."),
+    _wanted(r"(\d)D tensors expected, but got", "1D tensors expected, but got 4D and 4D tensors"),
+    row(
+        "rank-wanted",
+        r"Index should have dimension (\d) or (\d)",
+        "Index should have dimension 1 or 0 (got 4)",
+        read=_smaller_first,
+    ),
+    # The states of a recurrent layer have the dims of its input, and both a batch.
+    row(
+        "rank-wanted",
+        r"(?:hx|hx and cx) should also be \d-D but got",
+        "For batched 3-D input, hx and cx should also be 3-D but got (4-D, 4-D) tensors",
+        "For unbatched 2-D input, hx should also be 2-D but got 4-D tensor",
+        read=_batched_states,
+    ),
+    row(
+        "rank-wanted",
+        r"Index is supposed to be a vector",
+        "index_select(): Index is supposed to be a vector",
+        read=_vector,
+    ),
     # All inputs have so many dims too many, or one of them.
     row(
         "rank-too-high",
@@ -92,7 +140,7 @@ ROWS = (
     ),
     row(
         "axis-out-of-range",
-        r"Dimension out of range \(expected to be in range of \[-\d, \d\], but got (-?\d+)",
+        r"Dimension out of range \(expected to be in range of \[-(?P<rank>\d), \d\], but got (?P<axis>-?\d+)",
         "Dimension out of range (expected to be in range of [-2, 1], but got 2)",
         "Dimension out of range (expected to be in range of [-1, 0], but got -2)",
         read=_axis,

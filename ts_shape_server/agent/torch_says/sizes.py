@@ -171,6 +171,12 @@ ROWS = (
         "Argument #4: Padding size should be less than the corresponding input dimension, but got: padding (5, 5) at "
         "dimension 3 of input [2, 3, 4, 4]",
     ),
+    row(
+        "too-small",
+        r"expected 0 < n_fft <",
+        "stft(torch.FloatTensor[2, 16], n_fft=48, hop_length=12, win_length=48) : expected 0 < n_fft < 16, but got "
+        "n_fft=48",
+    ),
     row("too-small", r"must have non-zero size", "max_pool2d: input must have non-zero size"),
     row("too-small", r"Expected .* non-zero size", "Expected a tensor with non-zero size"),
     row("too-small", r"too small", "The input image is too small"),
@@ -184,7 +190,7 @@ ROWS = (
     ),
     row(
         "sides-wrong",
-        r"height|width|resolution|window",
+        r"height|width|resolution|window(?!=)",
         "Input image height (64) doesn't match model (224)",
         "expected the width to be 224",
         "the resolution of the input is wrong",

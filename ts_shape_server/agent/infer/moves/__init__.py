@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ts_shape_server.agent.infer import values
-from ts_shape_server.agent.infer.moves import dtypes, kinds, omitted, ranks, sizes, together
+from ts_shape_server.agent.infer.moves import dtypes, kinds, omitted, ranks, sizes, stated, together
 from ts_shape_server.agent.infer.moves.move import Attempt, Move
 from ts_shape_server.agent.infer.values import Inputs
 
 SIZES: tuple[Move, ...] = sizes.ALL
-BEFORE: tuple[Move, ...] = omitted.ALL
+BEFORE: tuple[Move, ...] = (*stated.ALL, *omitted.ALL)
 VALUES: tuple[Move, ...] = kinds.ALL
 TOGETHER: tuple[Move, ...] = together.ALL
 TENSORS: tuple[Move, ...] = (*dtypes.FIRST, *ranks.ALL, *dtypes.LAST)

@@ -14,6 +14,7 @@ from typing import Callable
 
 from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.infer import values
+from ts_shape_server.agent.infer.checks import Wanted
 from ts_shape_server.agent.infer.spy import Wish
 from ts_shape_server.agent.infer.values import Guess, InputGuess, Inputs, TensorGuess
 from ts_shape_server.agent.torch_says import Complaints
@@ -26,7 +27,8 @@ FAR = 4
 @dataclass(frozen=True)
 class Attempt:
     """Inputs that were run, and how the run failed. `blamed` are the inputs in the failing line, `omitted` those that
-    may be left out, `wishes` what the consumers of each tensor document.
+    may be left out, `wishes` what the consumers of each tensor document, `checked` what the author's own check asks
+    for if it was that which refused them.
     """
 
     inputs: Inputs
@@ -35,6 +37,7 @@ class Attempt:
     omitted: Inputs = ()
     wishes: Mapping[int, Wish] = field(default_factory=dict)
     real_only: bool = False
+    checked: tuple[Wanted, ...] = ()
 
     @functools.cached_property
     def said(self) -> Complaints:

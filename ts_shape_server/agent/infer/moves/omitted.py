@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ts_shape_server.agent.infer.moves.move import Attempt, Proposals, move
-from ts_shape_server.agent.infer.starting import tensor
+from ts_shape_server.agent.infer.starting import named_tensor
 from ts_shape_server.agent.infer.values import ConstantGuess, InputGuess
 
 
@@ -31,7 +31,8 @@ def pass_omitted(attempt: Attempt) -> Proposals:
 
 def _asked_for(item: InputGuess) -> InputGuess:
     """An omitted input as one that is passed; its default is no value for that."""
-    guess = tensor(4) if isinstance(item.guess, ConstantGuess) and item.guess.expression == "None" else item.guess
+    unknown = isinstance(item.guess, ConstantGuess) and item.guess.expression == "None"
+    guess = named_tensor(item.name) if unknown else item.guess
     return replace(item, guess=guess, source="solved")
 
 

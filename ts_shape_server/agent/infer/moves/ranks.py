@@ -42,7 +42,7 @@ def wanted_rank(guess: TensorGuess, said: Complaints) -> Guesses:
 
 @tensor_move
 def rank_of_axis(guess: TensorGuess, said: Complaints) -> Guesses:
-    """A tensor has the axis that is asked for.
+    """A tensor has the axis that is asked for; one that it was made into has it where the tensor has as many more.
 
     before: x=T(2, 16)
     says: IndexError: Dimension out of range (expected to be in range of [-2, 1], but got 2)
@@ -50,8 +50,12 @@ def rank_of_axis(guess: TensorGuess, said: Complaints) -> Guesses:
     """
     beyond = said.get("axis-out-of-range")
     axis = beyond.number("axis") if beyond is not None else None
-    if axis is not None:
-        yield 1, ranked(guess, axis + 1 if axis >= 0 else -axis)
+    if beyond is not None and axis is not None:
+        wanted = axis + 1 if axis >= 0 else -axis
+        yield 1, ranked(guess, wanted)
+        missing = wanted - (beyond.number("rank") or 0)
+        if 0 < missing <= LARGEST_RANK - len(guess.dims) and len(guess.dims) + missing != wanted:
+            yield 1, ranked(guess, len(guess.dims) + missing)
 
 
 @tensor_move
