@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.infer import values
 from ts_shape_server.agent.infer.recording import LayerCall, Local, Shape
 from ts_shape_server.agent.infer.shots import Shot
@@ -189,7 +190,7 @@ def failure(
 def one_line(error: BaseException) -> str:
     """The first line of an error's text, at most 200 characters; the type's name where it has none."""
     try:
-        text = str(error).strip()
+        text = torch_says.for_people(str(error).strip())
     except Exception:
         text = ""
     first = text.splitlines()[0] if text else ""

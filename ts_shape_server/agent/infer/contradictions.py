@@ -40,6 +40,8 @@ class Contradiction:
     error: BaseException | None = None
     why: str = ""
     code: str = "call-mismatch"
+    wrong: mismatch.Mismatch | None = None
+    """The layer that refuses what is passed, where one does."""
 
 
 def find(
@@ -83,13 +85,16 @@ def _of_calls(
         elif start is not used and start.inputs != used.inputs:
             own = dict(drawn.init or {})
             other = any(plan.get(name) != text for name, text in own.items()) or set(plan) - set(own)
-            error = _denial(session, own if other else None, start.inputs, fake)
-            if error is not None:
+            denied_by = _denial(session, own if other else None, start.inputs, fake)
+            if denied_by is not None:
+                error, wrong = denied_by
                 why = f"the module that is called refuses it ({contract.one_line(error)})" if other else ""
-                yield Contradiction(passed, drawn.path, place_of(drawn), start.inputs, error, why)
+                yield Contradiction(passed, drawn.path, place_of(drawn), start.inputs, error, why, wrong=wrong)
 
 
-def _denial(session: Session, own: Mapping[str, str] | None, inputs: values.Inputs, fake: bool) -> BaseException | None:
+def _denial(
+    session: Session, own: Mapping[str, str] | None, inputs: values.Inputs, fake: bool
+) -> tuple[BaseException, mismatch.Mismatch | None] | None:
     """What the session's object, or one made with arguments of its `own`, says to inputs, on fake tensors and on real
     ones; None if it takes them or only values could tell.
     """
@@ -100,10 +105,13 @@ def _denial(session: Session, own: Mapping[str, str] | None, inputs: values.Inpu
             return None
     if session.real_only:
         return None
-    error = session.concrete(inputs).error
+    watched = mismatch.FailingLayer(session.module)
+    error = session.concrete(inputs, [watched]).error
     if not isinstance(error, _DENIALS) or session.real_only:
         return None
-    return error if isinstance(session.quickly(inputs).error, _DENIALS) else None
+    if not isinstance(session.quickly(inputs).error, _DENIALS):
+        return None
+    return error, mismatch.given(error, watched, "", "")
 
 
 def _subject(drawn: Drawn) -> str:
@@ -184,6 +192,8 @@ def to_failure(name: str, item: Contradiction, report: Mapping[str, Any]) -> dic
     else:
         message = f"`{name}` takes {_takes(report)}, but {item.said}{_difference(item, report)}."
     failure = contract.failure(item.code, message, item.path, item.place, detail)
+    if item.wrong is not None and item.wrong.layer:
+        return {**failure, "sizes": item.wrong.sizes()}
     pair = mismatch.sizes_that_disagree(item.error) if item.error is not None else None
     return failure if pair is None else {**failure, "sizes": {"wanted": pair[0], "got": pair[1]}}
 
@@ -225,6 +235,8 @@ def _difference(item: Contradiction, report: Mapping[str, Any]) -> str:
                 return f": dim {axis} of `{given.name}` has to be {dim}, and is {size}"
         if spec.get("dtype") != given.guess.dtype:
             return f": `{given.name}` has to be {spec.get('dtype')}, and is {given.guess.dtype}"
+    if told is None and item.wrong is not None and item.wrong.layer:
+        return f": `{item.wrong.layer}` takes {item.wrong.wanted} features or channels, and gets {item.wrong.got}"
     return "" if told is not None or item.error is None else f" ({contract.one_line(item.error)})"
 
 

@@ -30,6 +30,8 @@ class Mismatch:
     producer: str
     line: int | None
     place: tuple[int, int, int, int] | None
+    multiple_of: int = 0
+    """What every size that can arrive is a multiple of, where it is no single one; `got` is then that of one run."""
 
     def sizes(self) -> dict[str, Any]:
         """The contract's ``sizes`` of a failure."""
@@ -73,23 +75,57 @@ class FailingLayer:
 
 def find(error: BaseException, watched: FailingLayer, path: str, source: str) -> Mismatch | None:
     """The fixed disagreement behind the error of a *symbolic* run; None if an input could mend it."""
-    pair = _pair(torch_says.read(error).get("layer-size-differs"))
+    complaint = torch_says.read(error).get("layer-size-differs")
+    pair, multiple_of = _pair(complaint), 0
     if pair is None:
-        return None
+        pair = _never(complaint)
+        multiple_of = pair[1] if pair is not None else 0
+    return None if pair is None else _at(error, watched, pair, multiple_of, path, source)
+
+
+def given(error: BaseException, watched: FailingLayer, path: str, source: str) -> Mismatch | None:
+    """The disagreement behind the error of a run on inputs that are known to be meant."""
+    pair = of_layer(error)
+    return None if pair is None else _at(error, watched, pair, 0, path, source)
+
+
+def _at(
+    error: BaseException, watched: FailingLayer, pair: tuple[int, int], multiple_of: int, path: str, source: str
+) -> Mismatch:
     wanted, got = pair
     layer = watched.entered[-1] if watched.entered else ""
-    producer = next(
-        (
-            name
-            for name, given in reversed(watched.finished)
-            if any(not isinstance(size, torch.SymInt) and size == got for item in given for size in item.sizes)
-        ),
-        "",
-    )
+    sizes = ((name, size) for name, given in reversed(watched.finished) for item in given for size in item.sizes)
+    producer = next((name for name, size in sizes if not isinstance(size, torch.SymInt) and size == got), "")
     line = next(
         (frame.lineno for frame in reversed(traceback.extract_tb(error.__traceback__)) if frame.filename == path), None
     )
-    return Mismatch(wanted, got, layer, producer, line, call_place(source, line, layer))
+    place = call_place(source, line, layer)
+    return Mismatch(wanted, got, layer, "" if multiple_of else producer, line, place, multiple_of)
+
+
+def _never(complaint: torch_says.Complaint | None) -> tuple[int, int] | None:
+    """What is wanted, and the number of which all that can arrive are multiples, where that is no multiple of it."""
+    wanted = complaint.number("wanted") if complaint is not None else None
+    if complaint is None or wanted is None:
+        return None
+    factor = _factor(complaint.name("got"))
+    return (wanted, factor) if factor > 1 and wanted % factor else None
+
+
+def _factor(text: str) -> int:
+    """The whole numbers by which a product of sizes is multiplied; 1 for anything else."""
+    try:
+        node = ast.parse(text, mode="eval").body
+    except SyntaxError:
+        return 1
+    factor, rest = 1, [node]
+    while rest:
+        part = rest.pop()
+        if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mult):
+            rest += [part.left, part.right]
+        elif isinstance(part, ast.Constant) and isinstance(part.value, int):
+            factor *= part.value
+    return factor
 
 
 def sizes_that_disagree(error: BaseException) -> tuple[int, int] | None:

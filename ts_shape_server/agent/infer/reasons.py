@@ -5,18 +5,19 @@ help. Decides by kinds and facts, and says it in a sentence for the author.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer import building, contract, mismatch, search, values
+from ts_shape_server.agent.infer import advice, building, contract, mismatch, search, values
 from ts_shape_server.agent.infer.session import Session, innermost_line
 from ts_shape_server.agent.standins import StandInUsed
 
 SYMBOLIC_SECONDS = 6.0
+MOST_KNOWN = 3
 
 
 @dataclass(frozen=True)
@@ -48,12 +49,13 @@ def standing_alone(expression: str, namespace: Mapping[str, Any]) -> str:
     return expression
 
 
-def not_built(built: building.NotBuilt, context: Context, sources: Mapping[str, str]) -> Unsolved:
+def not_built(cls: type, built: building.NotBuilt, context: Context, sources: Mapping[str, str]) -> Unsolved:
     line = innermost_line(built.error, context.path)
-    message = (
-        f"No constructor arguments were found: {contract.one_line(built.error)}. "
-        "Give them in a comment above the class: `# ts-shape: init(name=value)`."
-    )
+    comment = advice.for_constructor(cls, built.plan)
+    found = "No constructor arguments were found" if comment else "The constructor fails"
+    message = f"{found}: {contract.one_line(built.error)}. {advice.missing(built.error)}".rstrip()
+    if comment:
+        message += f" Give them in a comment above the class: {comment}."
     if isinstance(built.error, StandInUsed):
         # No arguments would help: what the constructor makes is not on this machine.
         message = f"It cannot be built here: {built.error}."
@@ -74,16 +76,19 @@ def _complaints(error: BaseException) -> list[dict[str, Any]]:
     ]
 
 
-def not_found(session: Session, result: search.NotFound, context: Context) -> Unsolved:
-    """`failed` where two fixed sizes disagree, else `unresolved` with what would help."""
+def not_found(
+    session: Session, result: search.NotFound, context: Context, known: Sequence[values.Inputs] = ()
+) -> Unsolved:
+    """`failed` where two fixed sizes disagree, else `unresolved` with what would help. `known` is what is passed."""
+    passed = _passed(session, known, context)
     wrong = _mismatch(session, result, context)
     error = result.outcome.error or RuntimeError("no attempt was made")
+    if wrong is None and passed is not None:
+        wrong, error = passed[1], passed[2]
     if wrong is not None:
-        layer = f"`{wrong.layer}`" if wrong.layer else "this call"
-        producer = f"`{wrong.producer}` gives" if wrong.producer else "what arrives has"
-        message = (
-            f"{layer} takes {wrong.wanted} features or channels, but {producer} {wrong.got}: no input can make it run."
-        )
+        message = _disagreement(wrong, None if passed is None else passed[0], None if passed is None else passed[1])
+        if passed is not None and wrong.multiple_of:
+            wrong = passed[1]
         related = _layer_places(session, wrong, context)
         reason = contract.failure(
             "shape-mismatch", message, context.path, wrong.place, contract.one_line(error), related
@@ -100,17 +105,50 @@ def not_found(session: Session, result: search.NotFound, context: Context) -> Un
         )
     if isinstance(error, search.TooSlow):
         return _too_slow(error, context)
-    names = ", ".join(item.name for item in result.inputs) or "x"
     line = innermost_line(error, context.path)
     message = (
         f"No input was found: the best of {result.attempts} attempts failed"
-        f"{f' in line {line}' if line else ''} with {contract.one_line(error)}. "
-        f"Say what goes in, in a comment above the class: `# ts-shape: {names.split(', ')[0]}=(B, 3, 224, 224)`."
-    )
+        f"{f' in line {line}' if line else ''} with {contract.one_line(error)}. {advice.missing(error)}"
+    ).rstrip()
+    comment = advice.for_inputs(result.inputs, result.outcome.wishes)
+    if comment:
+        message += f" Say what goes in, in a comment above the class: {comment}."
     place = mismatch.call_place(context.source, line, "") if line else None
     reason = contract.failure("no-input", message, context.path, place, contract.one_line(error))
     reason["complaints"] = _complaints(error)
     return Unsolved("unresolved", reason, {"args": {}}, error)
+
+
+def _disagreement(wrong: mismatch.Mismatch, inputs: values.Inputs | None, passed: mismatch.Mismatch | None) -> str:
+    """What the layer takes and what it gets, with the inputs that are passed if there are any."""
+    layer = f"`{wrong.layer}`" if wrong.layer else "this call"
+    takes = f"{layer} takes {wrong.wanted} features or channels"
+    shapes = ", ".join(_shape(item) for item in values.all_tensors(inputs or ()))
+    seen = f"with {shapes} it gets {passed.got}" if passed is not None and shapes else ""
+    if wrong.multiple_of:
+        always = f"what arrives is a multiple of {wrong.multiple_of} whatever goes in: no input can make it run"
+        return f"{takes}, but {always}" + (f"; {seen}." if seen else ".")
+    if seen:
+        return f"{takes}, but {seen}."
+    producer = f"`{wrong.producer}` gives" if wrong.producer else "what arrives has"
+    return f"{takes}, but {producer} {wrong.got}: no input can make it run."
+
+
+def _shape(guess: values.TensorGuess) -> str:
+    return f"({', '.join(map(str, guess.dims))}{',' if len(guess.dims) == 1 else ''})"
+
+
+def _passed(
+    session: Session, known: Sequence[values.Inputs], context: Context
+) -> tuple[values.Inputs, mismatch.Mismatch, BaseException] | None:
+    """Of what is certainly passed the first that a layer refuses, and how."""
+    for inputs in () if session.real_only else known[:MOST_KNOWN]:
+        watched = mismatch.FailingLayer(session.module)
+        error = session.concrete(inputs, [watched]).error
+        wrong = None if error is None else mismatch.given(error, watched, context.path, context.source)
+        if error is not None and wrong is not None:
+            return inputs, wrong, error
+    return None
 
 
 def _too_slow(error: search.TooSlow, context: Context) -> Unsolved:
@@ -138,7 +176,19 @@ def _mismatch(session: Session, result: search.NotFound, context: Context) -> mi
         return None
     if outcome.error is None:
         return None
-    return mismatch.find(outcome.error, watched, context.path, context.source)
+    found = mismatch.find(outcome.error, watched, context.path, context.source)
+    if found is not None and found.multiple_of and not _of_one_form(result):
+        return None
+    return found
+
+
+def _of_one_form(result: search.NotFound) -> bool:
+    """Whether each tensor goes to a layer that takes its number of dims alone: what follows holds for all inputs."""
+    wishes, tensors = result.outcome.wishes, values.all_tensors(result.inputs)
+    return all(
+        index in wishes and wishes[index].firm and wishes[index].rank == len(tensor.dims)
+        for index, tensor in enumerate(tensors)
+    )
 
 
 def _layer_places(session: Session, wrong: mismatch.Mismatch, context: Context) -> list[dict[str, Any]]:

@@ -222,10 +222,11 @@ def _with_sources(case: Case, solved: Solved) -> Solved:
 def _told(case: Case, best: Missed | building.NotBuilt) -> Unsolved:
     """Why nothing was found, of the attempt that came furthest."""
     if isinstance(best, building.NotBuilt):
-        return replace(reasons.not_built(best, case.context, case.init.sources), notes=case.notes)
+        return replace(reasons.not_built(case.cls, best, case.context, case.init.sources), notes=case.notes)
     plan = best.built.plan
     sources = {name: case.init.sources.get(name, "guess") for name in plan}
-    told = reasons.not_found(best.built.session, best.result, case.context)
+    known = [tuple(item.inputs.values()) for item in case.drawn if item.certain and item.inputs]
+    told = reasons.not_found(best.built.session, best.result, case.context, known)
     return replace(told, init=reasons.init_of(plan, sources, case.context.namespace), notes=case.notes)
 
 
