@@ -166,6 +166,14 @@ ROWS = (
         "expand(torch.FloatTensor{[2, 3, 4, 5]}, size=[2, 3]): the number of sizes provided (2) must be greater or "
         "equal to the number of dimensions in the tensor (4)",
     ),
+    row(
+        "rank-too-high",
+        r"sizes provided \((?P<wanted>\d)\) must be greater or equal to the number of dimensions in the tensor "
+        r"\((?P<got>\d)\)",
+        "expand(torch.FloatTensor{[2, 3, 4, 5]}, size=[2, 3]): the number of sizes provided (2) must be greater or "
+        "equal to the number of dimensions in the tensor (4)",
+        read=_between,
+    ),
     row("fewer-dims-needed", r"too many values to unpack", "too many values to unpack (expected 2)"),
     row(
         "vector-needed",

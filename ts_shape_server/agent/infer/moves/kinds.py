@@ -35,6 +35,18 @@ def list_of_tensors(item: InputGuess, said: Complaints) -> Guesses:
 
 
 @value_move
+def flags_for_a_mask(item: InputGuess, said: Complaints) -> Guesses:
+    """What chooses places and is called a mask is of flags, not of numbers.
+
+    before: mask=T(2, 16)
+    says: IndexError: tensors used as indices must be long, int, byte or bool tensors
+    after: mask=T(2, 16, dtype='bool')
+    """
+    if isinstance(item.guess, TensorGuess) and "integer-needed" in said and "mask" in item.name.lower():
+        yield 0, replace(item.guess, dtype="bool")
+
+
+@value_move
 def pair_of_states(item: InputGuess, said: Complaints) -> Guesses:
     """An LSTM takes a pair of states, and says what size each has.
 
@@ -187,6 +199,7 @@ def _first(guess: Guess) -> TensorGuess:
 
 ALL = (
     list_of_tensors,
+    flags_for_a_mask,
     pair_of_states,
     number,
     mapping,

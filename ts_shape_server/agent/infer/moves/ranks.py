@@ -86,6 +86,21 @@ def fewer_dims(guess: TensorGuess, said: Complaints) -> Guesses:
 
 
 @tensor_move
+def so_many_dims_fewer(guess: TensorGuess, said: Complaints) -> Guesses:
+    """What was made of this tensor alone has too many dims, as an index has that gets a dim and is spread.
+
+    before: x=T(2, 8, 16), index=T(2, 3, 64, 64)
+    says: RuntimeError: sizes provided (3) must be greater or equal to the number of dimensions in the tensor (5)
+    after: x=T(2, 8, 16), index=T(2, 16)
+    """
+    between = said.get("rank-too-high")
+    if between is not None:
+        rank = len(guess.dims) - (between.number("got") or 0) + (between.number("wanted") or 0)
+        if 0 < rank < len(guess.dims):
+            yield 0, ranked(guess, rank)
+
+
+@tensor_move
 def lengths_of_batch(guess: TensorGuess, said: Complaints) -> Guesses:
     """What is told one by one, as the lengths of sequences, has one number for each item of the batch.
 
@@ -116,6 +131,7 @@ ALL = (
     rank_of_axis,
     one_dim_more,
     fewer_dims,
+    so_many_dims_fewer,
     lengths_of_batch,
     other_ranks,
 )

@@ -121,6 +121,27 @@ def lower_ranks(attempt: Attempt) -> Proposals:
         yield 0, _lowered(attempt.inputs, (between.number("got") or 0) - (between.number("wanted") or 0))
 
 
+@move
+def all_states(attempt: Attempt) -> Proposals:
+    """The states of a recurrent layer that are passed one by one have one size.
+
+    before: h=T(2, 8, 16), c=T(2, 8, 16)
+    says: RuntimeError: Expected hidden[0] size (4, 8, 5), got [2, 8, 16]
+    after: h=T(4, 8, 5), c=T(4, 8, 5)
+    """
+    state = attempt.said.get("state-size-differs")
+    if state is None:
+        return
+    got, wanted = state.numbers("got"), state.numbers("wanted")
+
+    def change(index: int, guess: TensorGuess) -> Guess:
+        alike = guess.dims == got and not attempt.owners[index].given
+        return replace(guess, dims=wanted, axes=()) if alike else guess
+
+    if sum(guess.dims == got for guess in values.all_tensors(attempt.inputs)) > 1:
+        yield -1, values.map_tensors(attempt.inputs, change)
+
+
 def wanted_ranks(said: Complaints) -> list[int]:
     """The ranks that an error asks for, the likeliest first."""
     return list(dict.fromkeys(rank for complaint in said.all("rank-wanted") for rank in complaint.numbers("ranks")))
@@ -218,4 +239,5 @@ ALL = (
     customary_sides,
     dims_of_another,
     lower_ranks,
+    all_states,
 )
