@@ -352,7 +352,8 @@ def _solved(
     if confirming.is_small(session, found) and (found.outcome.indexes or session.real_only):
         found = indices.bounded(session, found)
     found = confirming.with_different_items(session, found)
-    found = replace(found, inputs=points.sourced(found.inputs, said))
+    batch_axes = found.batch_axes or choice.batch_axes(session, found.inputs)
+    found = replace(found, inputs=points.sourced(found.inputs, said), batch_axes=batch_axes)
     axes = points.axes(known, found.inputs, said)
     labels = (used.drawn.label,) if used.drawn is not None else used.by
     wrong = contradictions.find(session, starts, used, found.inputs, said, case.context, built.plan, warm())
