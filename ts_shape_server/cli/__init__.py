@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--interpreter", metavar="PYTHON", help="the Python whose torch runs the probes")
     common.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="how long one class may take (20)")
-    common.add_argument("--jobs", type=int, metavar="N", help="how many probes run at once (1)")
+    common.add_argument("--jobs", type=int, metavar="N", help="how many probes run at once (check: one for each core)")
     common.add_argument("--sandbox", choices=("required", "bestEffort", "off"), help="how probes are confined")
     common.add_argument("--verbose", action="store_true", help="log more, and show tracebacks")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

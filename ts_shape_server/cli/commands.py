@@ -17,7 +17,7 @@ from rich.progress import Progress
 from ts_shape_server.cli import tables
 from ts_shape_server.cli.fixing import fix
 from ts_shape_server.cli.formats import FORMATS, shown_path
-from ts_shape_server.cli.runs import Problem, Runner, Unreadable, must_have, python_files, target, tell
+from ts_shape_server.cli.runs import Problem, Runner, Unreadable, cores, must_have, python_files, target, tell
 from ts_shape_server.contract import schema
 from ts_shape_server.contract.report import Report
 from ts_shape_server.features import words
@@ -26,6 +26,8 @@ from ts_shape_server.features.known import Known
 from ts_shape_server.probing import landing
 from ts_shape_server.probing.requests import ExportOrder
 
+MOST_JOBS = 16
+"""Each probe may take gigabytes of memory."""
 Flags = Mapping[str, Any]
 Checked = tuple[list[Finding], tuple[Report, ...]]
 
@@ -33,7 +35,7 @@ Checked = tuple[list[Finding], tuple[Report, ...]]
 async def check(options: argparse.Namespace, flags: Flags) -> int:
     """All diagnostics of all classes; 1 if one of them is an error."""
     paths = python_files(options.paths)
-    async with Runner(flags, options.paths, tell) as runner:
+    async with Runner(flags, options.paths, tell, min(cores(), len(paths), MOST_JOBS)) as runner:
         runner.must_probe()
         checked = await _all_checked(runner, paths)
     found = once(item for one in checked for item in one[0])

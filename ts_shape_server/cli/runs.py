@@ -6,6 +6,7 @@ Whoever starts a command on a file has chosen to run it, so there is no question
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -88,17 +89,21 @@ def python_files(paths: Sequence[str]) -> list[str]:
 
 
 class Runner:
-    """Async context: a service that knows its interpreter on entry and leaves no process behind. The workspace is the
-    folders named, or the repositories around them and the files; the first has the settings.
+    """Async context: a service that knows its interpreter on entry and leaves no process behind.
+
+    The workspace is the folders named, or the repositories around them and the files; the first has the settings.
+    `jobs` is how many probes run at once where nothing else is said.
 
     An agent is started by the first question that the store cannot answer.
     """
 
-    def __init__(self, flags: Mapping[str, Any], near: Sequence[str], on_problem: Callable[[str], None]) -> None:
+    def __init__(
+        self, flags: Mapping[str, Any], near: Sequence[str], on_problem: Callable[[str], None], jobs: int = 1
+    ) -> None:
         alone = Workspace(())
         every = dict.fromkeys(alone.root_of(str(Path(path).resolve())) for path in near)
         roots = tuple(root for root in every if not any(Path(other) in Path(root).parents for other in every))
-        self.settings, problems = _settings(roots[0], flags)
+        self.settings, problems = _settings(roots[0], flags, jobs)
         self.workspace = Workspace(roots)
         for problem in problems:
             on_problem(problem)
@@ -150,7 +155,14 @@ class Runner:
         return Probed(snapshot, request, reports)
 
 
-def _settings(root: str, flags: Mapping[str, Any]) -> tuple[Settings, tuple[str, ...]]:
+def cores() -> int:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _settings(root: str, flags: Mapping[str, Any], jobs: int) -> tuple[Settings, tuple[str, ...]]:
     project, problems = project_settings(root)
-    settings, found = parse(project, {key: value for key, value in flags.items() if value is not None})
+    settings, found = parse({"jobs": jobs}, project, {key: value for key, value in flags.items() if value is not None})
     return settings, (*problems, *found)

@@ -17,7 +17,7 @@ from typing import Any
 from torch import nn
 
 from ts_shape_server.agent import ecosystem
-from ts_shape_server.agent.infer import configs
+from ts_shape_server.agent.infer import config_instances, configs
 from ts_shape_server.agent.infer.uses import Use, required, uses_of
 
 
@@ -104,8 +104,10 @@ def plan(cls: type, given: Mapping[str, str], profile: Profile, namespace: Mappi
         if name in given:
             result[name] = given[name]
         else:
-            of_library = ecosystem.argument(parameter, cls, namespace)
-            result[name] = of_library or _expression(parameter, uses.get(name, Use()), sizes, namespace)
+            use = uses.get(name, Use())
+            known = ecosystem.argument(parameter, cls, namespace)
+            known = known or config_instances.made(parameter, cls, use.attributes, namespace)
+            result[name] = known or _expression(parameter, use, sizes, namespace)
     result.update({name: expression for name, expression in given.items() if name not in result})
     return result
 

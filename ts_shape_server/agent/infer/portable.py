@@ -169,7 +169,24 @@ def _record(value: Any, own: Mapping[str, Any], depth: int) -> str | None:
     known = {name: part for name, part in found.items() if part is not None}
     if not known:
         return None
+    remade = _remade(value, known, own)
+    if remade is not None:
+        return remade
     return configs.HEAD + ", ".join(f"{name}={part}" for name, part in known.items()) + ")"
+
+
+def _remade(value: Any, known: Mapping[str, str], own: Mapping[str, Any]) -> str | None:
+    """The object's own class called with its attributes, where that gives one that has the same."""
+    name = by_name(type(value), own)
+    held = getattr(value, "__dict__", {})
+    if name is None or set(known) != set(held):
+        return None
+    text = f"{name}({', '.join(f'{key}={part}' for key, part in known.items())})"
+    try:
+        again = runs.evaluate(text, own)
+    except Exception:
+        return None
+    return text if type(again) is type(value) and set(vars(again)) == set(held) else None
 
 
 def _attributes(value: Any) -> dict[str, Any]:
