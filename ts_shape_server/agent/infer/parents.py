@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from ts_shape_server.agent import runs
-from ts_shape_server.agent.clock import TimeLimit, time_limit
+from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import building, constructions, portable, values
 from ts_shape_server.agent.infer.evidence import Drawn
@@ -27,8 +27,8 @@ from ts_shape_server.agent.infer.session import Session
 MAXIMUM = 4
 """Different constructions of one part that are kept."""
 SECONDS = 4.0
-SHARE = 0.3
-"""Part of a class's time that one parent of it may take, where that has not been solved for itself."""
+SHARE = 0.35
+"""Part of a class's time that its parents may take, those that have not been solved for themselves."""
 RECORD_SECONDS = 3.0
 
 Request = Mapping[str, Any]
@@ -49,13 +49,15 @@ class Parents:
 
     def of(self, cls: type[nn.Module], request: Request, context: Context, solve: Solve) -> list[Drawn]:
         """What the parents of a class gave to it; those that were not yet run are, the outermost first."""
+        until = now() + context.remaining() * SHARE
         for parent in request.get("parents") or ():
             key = str(parent["path"]), str(parent["name"])
-            if key in self._done:
+            left = until - now()
+            if key in self._done or left <= 0:
                 continue
             self._done.add(key)
             try:
-                with time_limit(max(0.1, min(SECONDS, context.remaining() * SHARE))):
+                with time_limit(min(SECONDS, left)):
                     self._solve(parent, key, solve)
             except (Exception, TimeLimit, SystemExit):
                 continue
@@ -69,7 +71,7 @@ class Parents:
         self.record(cls, solve(cls, parent, context), context)
 
     def note(self, cls: type[nn.Module], name: str, solved: Any, context: Context) -> None:
-        """Keep what a class that was solved for itself gives to its parts, if they will be asked about."""
+        """Keep what a class that was solved for itself, or was not, gives to its parts, if they will be asked about."""
         key = context.path, name
         if key in self.wanted and key not in self._done:
             self._done.add(key)
