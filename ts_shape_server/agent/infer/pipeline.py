@@ -58,6 +58,7 @@ def report_class(
         known = parents if parents is not None else Parents(lambda path, name: None)
         case = _gathered(cls, request, context, known)
         solved = solve.solve(case)
+        known.note(cls, str(request["name"]), solved, context)
         if isinstance(solved, Unsolved):
             send(
                 {
@@ -70,7 +71,6 @@ def report_class(
                 "final",
             )
             return
-        known.note(cls, str(request["name"]), solved, context)
         _report_solved(cls, solved, context, send)
 
 
