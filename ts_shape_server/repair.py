@@ -241,7 +241,8 @@ async def harmless(
     attempt: Callable[[Report, str], Awaitable[Trial]],
     interface: bool = False,
 ) -> bool:
-    """Whether every other class whose code changed computes the same, and scripts if it did.
+    """Whether every other class whose code changed computes the same, scripts if it did, and is refused for no more
+    reasons.
 
     Of a class that does not run nothing can be seen: a changed signature does not stand where it reaches one. Nor does
     any change where it reaches one that scripts and takes too long to be compared.
@@ -260,6 +261,8 @@ async def harmless(
             continue
         state = trial.torchscript
         if state.script.ok is None or (scripts(report.torchscript) and not scripts(state)):
+            return False
+        if len(state.script.failures) > len(report.torchscript.script.failures):
             return False
     return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -108,6 +109,16 @@ async def test_a_class_that_cannot_be_compared_stands_in_the_way_of_what_it_may_
 
     reports = [report("First", failing()), report("Second", state)]
     assert await harmless(TEXT, FIXED, reports[0], reports, attempt, interface) is expected
+
+
+async def test_a_class_that_is_refused_for_more_reasons_stands_in_the_way() -> None:
+    more = TorchScript(script=Attempt(False, (REFUSED, replace(REFUSED, kind="variadic"))))
+    reports = [report("First", failing()), report("Second", failing())]
+
+    async def attempt(about: Report, text: str) -> Trial:
+        return Trial(False, "", more)
+
+    assert not await harmless(TEXT, FIXED, reports[0], reports, attempt)
 
 
 async def test_repairs_that_do_not_go_together_are_left_out_of_all() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 from typing import Any
 
 import pytest
 from expectations import expected_of
 
 from ts_shape_server.agent import script
+from ts_shape_server.agent.infer.argument_modules import PASSING
+from ts_shape_server.agent.script import edits
+from ts_shape_server.agent.script.sources import key_of
 
 
 def check(load: Any, source: str, code: str = "script-error", **inputs: Any) -> list[dict[str, Any]]:
@@ -138,6 +142,18 @@ def test_every_refusal_is_found_where_it_is(load: Any, source: str) -> None:
     check(load, source)
 
 
+RESULT = """
+from dataclasses import dataclass
+
+@dataclass
+class Resized:
+    image: torch.Tensor
+
+class Net(nn.Module):
+    def forward(self, x):
+    #   ^^^^^^^ `Resized` has a constructor that Python writes itself
+        return Resized(x + 1)
+"""
 STATIC = """
 class Act(nn.Module):
     @staticmethod
@@ -294,13 +310,50 @@ class Net(nn.Module):
 
 @pytest.mark.parametrize(
     "source",
-    [STATIC, FIRST_SET, DEFAULT, KINDS, HOOKS, LAMBDA_HOOK, LIBRARY, PARALLEL, ARGUMENTS, NUMPY_INSIDE],
-    ids=range(10),
+    [
+        STATIC,
+        FIRST_SET,
+        DEFAULT,
+        KINDS,
+        HOOKS,
+        LAMBDA_HOOK,
+        LIBRARY,
+        PARALLEL,
+        ARGUMENTS,
+        NUMPY_INSIDE,
+        RESULT,
+    ],
+    ids=range(11),
 )
 def test_what_has_one_cause_is_told_once_in_words_that_say_what_to_do(load: Any, source: str) -> None:
     if "numpy" in source:
         pytest.importorskip("numpy")
     check(load, source)
+
+
+def test_a_replaced_statement_inside_of_a_replaced_one_becomes_statements() -> None:
+    """A list among statements made torch's parser fail, and that was told as a refusal of the author's source."""
+    tree = ast.parse("def f(x):\n    if a:\n        if b:\n            x = 1\n            y = 2\n    return x").body[0]
+    assert isinstance(tree, ast.FunctionDef) and isinstance(tree.body[0], ast.If)
+    keys = [key_of(tree.body[0]), key_of(tree.body[0].body[0])]
+    edits.apply([edits.replaced(key, lambda node: node.body) for key in keys], tree)
+    assert [type(item) for item in tree.body] == [ast.Assign, ast.Assign, ast.Return]
+
+
+def test_of_a_module_of_ours_nothing_is_told(load: Any) -> None:
+    source = """
+    class Net(nn.Module):
+        def __init__(self, layer):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x):
+            return self.layer(x)
+    """
+    run, context = load(source, init={"layer": PASSING})
+    found = script.examine(run, context)
+    assert found["script"] == {"ok": None, "failures": []}
+    assert found["trace"] == {"ok": None, "warnings": []}
 
 
 def test_a_constructor_that_works_once_leaves_the_state_unknown(load: Any) -> None:

@@ -54,6 +54,10 @@ TABLE: Mapping[str, Row] = {
     ),
     "hook-unannotated": Row(sentences.hook),
     "hook-lambda": Row(sentences.lambda_hook),
+    "constructor-source-missing": Row(
+        "`{name}` has a constructor that Python writes itself, as a dataclass has, and TorchScript needs its source: "
+        "return a `NamedTuple`, a tuple or a dict instead, or write `__init__` out"
+    ),
     "class-opaque": Row(
         "`{name}` is a class that TorchScript cannot look into: move its use to a `@torch.jit.ignore` method"
     ),

@@ -68,7 +68,8 @@ class _Replacer(ast.NodeTransformer):
             if item is node:
                 item.made = True  # type: ignore[attr-defined]
         if isinstance(found, list):
-            return [self.visit(item) for item in found]
+            inner = [self.visit(item) for item in found]
+            return [part for item in inner for part in (item if isinstance(item, list) else [item])]
         return self.visit(found)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.infer.argument_modules import PASSING
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.script import edits, facts, failures, locate, traps
 from ts_shape_server.agent.script.annotations import collect as collect_annotations
@@ -30,7 +31,11 @@ def examined(session: Session, tracing: bool = True) -> dict[str, Any]:
         seen, used = session.watched
     except Exception:
         # A constructor that only works once has been called before: nothing can be said of another instance.
-        return {"script": {"ok": None, "failures": []}, "trace": {"ok": None, "warnings": []}, "annotations": []}
+        return {**_unknown(), "annotations": []}
+    if _has_stand_in(session):
+        # What TorchScript says of a module of ours is no reason of the author's.
+        annotations = collect_annotations(seen, session.pristine, used, session.context.path, session.run.namespace)
+        return {**_unknown(), "annotations": annotations}
     script, _, known = scripted(session)
     return {
         "script": script,
@@ -41,6 +46,15 @@ def examined(session: Session, tracing: bool = True) -> dict[str, Any]:
         ],
         "facts": known["facts"],
     }
+
+
+def _unknown() -> dict[str, Any]:
+    return {"script": {"ok": None, "failures": []}, "trace": {"ok": None, "warnings": []}}
+
+
+def _has_stand_in(session: Session) -> bool:
+    """Whether a constructor argument is a module of ours, that only passes on what it is given."""
+    return any(PASSING in expression for expression in session.run.init.values())
 
 
 def _traceable(session: Session) -> bool:

@@ -54,7 +54,7 @@ def collect(compiler: Compiler, search: Search, remaining: Callable[[], float]) 
     first = error
     while error is not None and len(reasons.found) < LIMIT and compiler.attempts < ATTEMPTS:
         problem = take_apart(error, search)
-        follows = _follows(problem, search)
+        follows = _follows(problem, search) or _is_of_our_making(error, problem, search)
         started = clock.now()
         if problem.place is None:
             problem = unplaced.place(problem, compiler.module, search)
@@ -130,6 +130,14 @@ def _follows(problem: Problem, search: Search) -> bool:
         # What `*args` are nobody knows where none arrived; that they have no type is told already.
         return variadic.arg in edits.loaded_names(problem.node)
     return not words.independent(problem) and search.invented(problem.function, problem.whole or problem.node)
+
+
+def _is_of_our_making(error: BaseException, problem: Problem, search: Search) -> bool:
+    """Whether Python failed inside of torch's parser over a source that an edit had changed: what a compiler says to
+    its users is a RuntimeError, and what it says of a source as it stands is told before.
+    """
+    edited = any(search.sources.edits.values())
+    return edited and problem.complaint is None and not isinstance(error, (RuntimeError, OSError))
 
 
 def _calls_bare_library(problem: Problem, search: Search) -> bool:

@@ -249,6 +249,11 @@ REFUSALS: tuple[Row, ...] = (
         read=lambda match: {"path": match.group("path"), "line": int(match.group("line"))},
     ),
     _row(
+        "constructor-source-missing",
+        r"Failed to get source for <function (?P<name>[\w.]+)\.__init__",
+        "Failed to get source for <function Resized.__init__ at 0x7f13bf9b7380> using inspect.getsource",
+    ),
+    _row(
         "class-opaque",
         r"^type object '(?P<name>\w+)' has no attribute '__globals__'",
         "type object 'Rearrange' has no attribute '__globals__'",
