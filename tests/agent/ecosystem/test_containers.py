@@ -167,3 +167,27 @@ class Net(nn.Module):
     assert found.inputs[0].value.dims == dims
     assert found.outputs[0].dims == ("B", 6)
     assert found.torchscript.script.ok
+
+
+def test_images_have_a_batch_of_their_own_beside_their_captions(prober: Prober, tmp_path: Path) -> None:
+    source = """
+from transformers import BertConfig, PreTrainedModel
+
+class Towers(PreTrainedModel):
+    def __init__(self, config):
+        super().__init__(config)
+        self.words, self.look = nn.Embedding(50, 8), nn.Conv2d(3, 8, 64)
+
+    def forward(self, input_ids, pixel_values):
+        return self.look(pixel_values).flatten(1) @ self.words(input_ids).mean(1).t()
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.base = Towers(BertConfig())
+
+    def forward(self, ids, image):
+        return self.base(ids, image)
+"""
+    ids, image = values(report(prober, tmp_path, TRANSFORMERS, source))
+    assert ids.dims[0] != image.dims[0]

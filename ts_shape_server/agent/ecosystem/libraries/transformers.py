@@ -245,7 +245,7 @@ BATCH, LENGTH = 2, 8
 def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
     """What a model of the library takes under the name that it is passed as: ids and masks are `(B, L)` integers."""
     for model, parameter in _models(asked):
-        # Two models may be given batches of their own, as images and their captions are.
+        # Two models may be given batches of their own, and images another one than their captions.
         batch, length = OneSize("B", _place(asked, model)), OneSize("L", _place(asked, model))
         if parameter in _TOKENS or parameter in _MASKS:
             if parameter.startswith("decoder_") or parameter == "labels":
@@ -255,11 +255,11 @@ def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
             width = getattr(model.config, "hidden_size", None) or getattr(model.config, "d_model", None) or 16
             return TensorGuess((BATCH, LENGTH, int(width)), axes=(batch, length, None))
         if parameter == "input_values":
-            return TensorGuess((BATCH, 16000), axes=(batch, "T"))
+            return TensorGuess((BATCH, 16000), axes=("B", "T"))
         if parameter == "pixel_values":
             side, channels = getattr(model.config, "image_size", 64), getattr(model.config, "num_channels", 3)
             sides = tuple(side) if isinstance(side, (list, tuple)) else (side, side)
-            return TensorGuess((BATCH, channels, *sides), axes=(batch, None, None, None))
+            return TensorGuess((BATCH, channels, *sides), axes=("B", None, None, None))
     return None
 
 
