@@ -64,7 +64,9 @@ def cases(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, item in items:
         name = next((str(item[word]) for word in ("case", "class", "name") if word in item), str(key))
         right = item["right"] if "right" in item else item["verdict"] == "right"
-        yield name, "right" if right else str(item.get("verdict") or item.get("status") or "wrong")
+        # A report with status `ok` that is not right is a wrong one.
+        other = item.get("verdict") or item.get("status", "ok")
+        yield name, "right" if right else "wrong" if other == "ok" else str(other)
 
 
 def figures(found: Mapping[str, Any]) -> list[Figure]:

@@ -52,6 +52,7 @@ def test_a_judge_that_writes_nothing_ends_the_run_with_what_it_said(tmp_path: Pa
     [
         ({"cases": {"a": {"right": True}, "b": {"right": False}}}, {"a": "right", "b": "wrong"}),
         ({"classes": [{"class": "A", "right": False, "status": "unresolved"}]}, {"A": "unresolved"}),
+        ({"classes": [{"class": "A", "right": False, "status": "ok"}]}, {"A": "wrong"}),
         ({"a": {"verdict": "partial"}, "b": {"verdict": "right"}}, {"a": "partial", "b": "right"}),
     ],
 )
