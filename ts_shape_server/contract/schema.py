@@ -198,28 +198,26 @@ def _group(value: dict[str, Any], group: str) -> dict[str, Any]:
 
 
 def _class_writer(fields: list[_Field]) -> Writer:
+    plan = [(item, item.name, item.key, item.codec.write, item.group) for item in fields]
+    usual = {item.name: item.absent() for item in fields if item.entry.omitted}
+    beside = {item.name: [other.name for other in fields if other.group == item.group] for item in fields if item.group}
+
     def write_class(value: Any) -> dict[str, Any]:
         made: dict[str, Any] = {}
-        for item in fields:
-            held = getattr(value, item.name)
-            write_value = item.codec.write
+        for item, name, key, write_value, group in plan:
+            held = getattr(value, name)
             if item.entry.inlined:
                 assert write_value is not None
                 made.update(write_value(held))
                 continue
-            if item.entry.omitted and held == item.absent() and not _beside(value, item, fields):
+            # Where one field of a group is written, all of it is.
+            if name in usual and all(getattr(value, other) == usual[other] for other in beside.get(name, (name,))):
                 continue
-            holder = made.setdefault(item.group, {}) if item.group else made
-            holder[item.key] = held if write_value is None else write_value(held)
+            holder = made.setdefault(group, {}) if group else made
+            holder[key] = held if write_value is None else write_value(held)
         return made
 
     return write_class
-
-
-def _beside(value: Any, item: _Field, fields: list[_Field]) -> bool:
-    """Whether another field of the same group is written: then all of it is."""
-    others = [other for other in fields if item.group and other.group == item.group]
-    return any(getattr(value, other.name) != other.absent() for other in others)
 
 
 def _lazily(hint: Any, renamed: tuple[tuple[str, str], ...]) -> Codec:
