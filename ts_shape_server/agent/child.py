@@ -18,6 +18,8 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.ecosystem import checkpoints
 from ts_shape_server.agent.infer import contract
 from ts_shape_server.agent.sandbox import policy
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.report import Report
 
 OWN_SHARE = 0.85
 """Part of the time after which a class gives up by itself, so that it still can say what it found."""
@@ -275,9 +277,9 @@ def _trial(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) ->
             return
         made.append((runs.from_report(found.found, found.loaded.namespace, job["report"]), found.loaded))
     (original, _), (candidate, loaded) = made
-    sender.claim(
-        {"trial": script.trial(original, candidate, _context(job, loaded, seconds), job["report"].get("torchscript"))}
-    )
+    known = schema.read(Report, job["report"]).torchscript
+    answer = script.trial(original, candidate, _context(job, loaded, seconds), known)
+    sender.claim({"trial": schema.write(answer)})
 
 
 def _export(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
@@ -291,11 +293,11 @@ def _export(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
         )
         return
     run = runs.from_report(found.found, found.loaded.namespace, job["report"])
-    sender.claim({"export": script.export(run, job, scratch)})
+    sender.claim({"export": schema.write(script.export(run, job, scratch))})
 
 
 def _verify(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
-    sender.claim({"verify": script.verify(job)})
+    sender.claim({"verify": schema.write(script.verify(job))})
 
 
 def _inspect(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:

@@ -15,7 +15,6 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.script import examine, trial
 from ts_shape_server.analysis.rewrites import PLAIN
-from ts_shape_server.contract import schema
 from ts_shape_server.contract.report import Argument, InputSpec, Report, TorchScript, ValueSpec
 from ts_shape_server.probing.requests import Trial
 from ts_shape_server.repair import Repaired, repair
@@ -57,7 +56,7 @@ class Bench:
             inputs=tuple(InputSpec(name, ValueSpec("Tensor"), source) for name in example),
             example=example,
             second=self.second,
-            torchscript=schema.read(TorchScript, examine(self.load(text), self.context(text))),
+            torchscript=examine(self.load(text), self.context(text)),
         )
 
     def load(self, text: str) -> Run:
@@ -74,8 +73,8 @@ class Bench:
 
     async def attempt(self, text: str) -> Trial:
         before = self.load(self.original)
-        made = trial(before, self.load(text), self.context(text), schema.write(self.report.torchscript))
-        return Trial(made["ok"], made["reason"], schema.read(TorchScript, made["torchscript"] or {}))
+        made = trial(before, self.load(text), self.context(text), self.report.torchscript)
+        return Trial(made.ok, made.reason, made.torchscript or TorchScript())
 
     def repaired(self) -> Repaired:
         return asyncio.run(repair(self.report, self.original, self.attempt, 40))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from ts_shape_server.agent import script
+from ts_shape_server.contract import schema
 
 TENSOR = {"tensor": [2, 3]}
 
@@ -14,7 +15,7 @@ TENSOR = {"tensor": [2, 3]}
 def check(load: Any, source: str, expected: dict[str, str], **inputs: Any) -> None:
     """`expected`: ``owner.function.name`` (an attribute: ``owner..name``) to type, with a ``!`` where it is needed."""
     run, context = load(source, **inputs)
-    found = script.examine(run, context)["annotations"]
+    found = schema.write(script.examine(run, context))["annotations"]
     actual = {
         f"{item['owner']}.{item['function']}.{item['name']}": item["type"] + ("!" if item["needed"] else "")
         for item in found

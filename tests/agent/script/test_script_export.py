@@ -15,6 +15,7 @@ import torch
 from ts_shape_server.agent import script
 from ts_shape_server.agent.saved import kinds
 from ts_shape_server.agent.script import archive
+from ts_shape_server.contract import schema
 
 SCRIPTS = """
 class Net(nn.Module):
@@ -53,15 +54,15 @@ def check(load: Any, tmp_path: Path, source: str, ok: bool, by: str, **job: Any)
     wanted = {"path": context.path, "root": context.root, "report": REPORT, "output": "net.pt", "spec": {"a": 1}, **job}
     scratch = tmp_path / "scratch"
     scratch.mkdir(exist_ok=True)
-    found = script.export(run, wanted, str(scratch))
+    found = schema.write(script.export(run, wanted, str(scratch)))
     assert (found["ok"], found["method"]) == (ok, by), found
     assert (found["reason"] is None) == ok
     if ok:
         verified = script.verify(
             {"archive": str(scratch / found["file"]), "expected": str(scratch / found["expected"])}
         )
-        assert verified["ok"] and verified["sizes"] == 2, verified
-        assert verified["largest_difference"] < 1e-5
+        assert verified.ok and verified.sizes == 2, verified
+        assert verified.largest_difference is not None and verified.largest_difference < 1e-5
     return found
 
 
@@ -208,17 +209,17 @@ class Net(nn.Module):
 """
     run, context = load(source, second={"x": {"tensor": [4, 3]}})
     job = {"path": context.path, "root": context.root, "report": REPORT, "output": "net.pt2", "spec": {"a": 1}}
-    found = script.export(run, {**job, "method": "program"}, str(tmp_path))
+    found = schema.write(script.export(run, {**job, "method": "program"}, str(tmp_path)))
     assert found["ok"], found
     assert "sizes of this module free" in found["notes"][0]
     assert kinds.kind_of(str(tmp_path / "net.pt2")).spec is None
-    assert script.verify({"archive": str(tmp_path / "net.pt2"), "expected": str(tmp_path / found["expected"])})["ok"]
+    assert script.verify({"archive": str(tmp_path / "net.pt2"), "expected": str(tmp_path / found["expected"])}).ok
 
 
 def test_a_program_of_an_example_with_one_row_takes_more_rows(load: Any, tmp_path: Path) -> None:
     run, context = load(SCRIPTS, example={"x": {"tensor": [1, 3]}}, second={"x": {"tensor": [4, 3]}})
     job = {"path": context.path, "root": context.root, "report": REPORT, "output": "net.pt2", "spec": {"a": 1}}
-    found = script.export(run, {**job, "method": "program"}, str(tmp_path))
+    found = schema.write(script.export(run, {**job, "method": "program"}, str(tmp_path)))
     assert (found["ok"], found["notes"]) == (True, [])
     module = archive.load(str(tmp_path / "net.pt2"))
     assert [tuple(module(torch.rand(rows, 3)).shape) for rows in (1, 7)] == [(1, 5), (7, 5)]
@@ -240,12 +241,12 @@ def test_an_archive_that_differs_is_not_verified(load: Any, tmp_path: Path) -> N
     calls = archive.load_calls(str(expected))
     calls[1]["expected"] += 1
     archive.save_calls(calls, str(expected))
-    found = script.verify({"archive": str(tmp_path / "scratch" / "net.pt"), "expected": str(expected)})
+    found = schema.write(script.verify({"archive": str(tmp_path / "scratch" / "net.pt"), "expected": str(expected)}))
     assert not found["ok"] and "differs from eager on a second size" in found["reason"]
 
 
 def test_what_is_no_archive_is_one_sentence(tmp_path: Path) -> None:
     bad = tmp_path / "bad.pt"
     bad.write_bytes(b"nothing")
-    found = script.verify({"archive": str(bad), "expected": str(bad)})
+    found = schema.write(script.verify({"archive": str(bad), "expected": str(bad)}))
     assert not found["ok"] and "does not load in a fresh process" in found["reason"]

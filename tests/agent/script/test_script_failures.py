@@ -12,12 +12,13 @@ from ts_shape_server.agent import script
 from ts_shape_server.agent.infer.argument_modules import PASSING
 from ts_shape_server.agent.script import edits
 from ts_shape_server.agent.script.sources import key_of
+from ts_shape_server.contract import schema
 
 
 def check(load: Any, source: str, code: str = "script-error", **inputs: Any) -> list[dict[str, Any]]:
     """The failures of `source` are exactly those that its comments mark."""
     run, context = load(source, **inputs)
-    found = script.examine(run, context)["script"]
+    found = schema.write(script.examine(run, context))["script"]
     assert found["ok"] == (code != "script-error" or not expected_of(source))
     actual = []
     for failure in found["failures"]:
@@ -372,7 +373,7 @@ def test_a_constructor_that_works_once_leaves_the_state_unknown(load: Any) -> No
     """
     run, context = load(source)
     run.build()
-    found = script.examine(run, context)
+    found = schema.write(script.examine(run, context))
     assert found["script"] == {"ok": None, "failures": []}
     assert found["trace"] == {"ok": None, "warnings": []}
 

@@ -10,12 +10,13 @@ import pytest
 from expectations import expected_of
 
 from ts_shape_server.agent import script
+from ts_shape_server.contract import schema
 
 
 def check(load: Any, source: str, **inputs: Any) -> None:
     """The warnings of tracing are exactly those that the comments mark."""
     run, context = load(source, **{"second": {"x": {"tensor": [4, 5]}}, **inputs})
-    found = script.examine(run, context)["trace"]
+    found = schema.write(script.examine(run, context))["trace"]
     actual = {}
     for failure in found["warnings"]:
         assert failure["code"] == "trace-warning"

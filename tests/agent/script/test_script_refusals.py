@@ -14,6 +14,7 @@ import pytest
 from ts_shape_server.agent import clock, script
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
+from ts_shape_server.contract import schema
 
 WORKSPACE = Path(__file__).parents[2] / "workspaces" / "refusals"
 ROWS = {"tensor": [4, 8]}
@@ -40,7 +41,7 @@ def check(refusals: ModuleType, name: str, example: dict[str, Any], expected: li
     assert path is not None
     run = Run(getattr(refusals, name), vars(refusals), {}, example, None)
     context = Context(path, str(WORKSPACE), Path(path).read_text(), vars(refusals), clock.now() + 30)
-    found = script.examine(run, context)
+    found = schema.write(script.examine(run, context))
     actual = [(item, text_at(item["location"])) for item in found["script"]["failures"]]
     assert len(actual) == len(expected), [item["message"] for item, _ in actual]
     for code, file, source, words in expected:

@@ -8,6 +8,7 @@ import pytest
 from expectations import expected_of
 
 from ts_shape_server.agent import script
+from ts_shape_server.contract import schema
 
 SECOND = {"second": {"x": {"tensor": [4, 3]}}}
 
@@ -15,7 +16,7 @@ SECOND = {"second": {"x": {"tensor": [4, 3]}}}
 def check(load: Any, source: str, **inputs: Any) -> None:
     """The class scripts, and its traps are exactly those that its comments mark."""
     run, context = load(source, **inputs)
-    found = script.examine(run, context)["script"]
+    found = schema.write(script.examine(run, context))["script"]
     assert found["ok"], found["failures"]
     actual = {}
     for failure in found["failures"]:

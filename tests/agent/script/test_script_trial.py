@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ts_shape_server.agent import script
+from ts_shape_server.contract import schema
 
 ORIGINAL = """
 class Net(nn.Module):
@@ -81,7 +82,7 @@ def test_a_change_must_be_better_and_nothing_else(load: Any, candidate: str, kno
     original, before = load(ORIGINAL, second=second)
     known = script.examine(original, before) if knows else None
     changed, context = load(candidate, second=second)
-    found = script.trial(original, changed, context, known)
+    found = schema.write(script.trial(original, changed, context, known))
     assert found["ok"] == ok, found["reason"]
     assert words in found["reason"]
     assert bool(found["reason"]) != ok
@@ -101,7 +102,7 @@ def test_what_a_run_leaves_and_other_values_of_a_fixed_size_are_compared(
 ) -> None:
     original, _ = load(source)
     changed, context = load(candidate)
-    found = script.trial(original, changed, context)
+    found = schema.write(script.trial(original, changed, context))
     assert (found["ok"], found["torchscript"]) == (False, None)
     assert words in found["reason"], found["reason"]
 
@@ -110,7 +111,7 @@ def test_a_class_too_large_to_run_gets_no_fix(load: Any, monkeypatch: pytest.Mon
     monkeypatch.setattr("ts_shape_server.agent.script.session.HEAVY_BYTES", 10)
     original, _ = load(ORIGINAL)
     changed, context = load(FIXED)
-    found = script.trial(original, changed, context)
+    found = schema.write(script.trial(original, changed, context))
     assert (found["ok"], found["torchscript"], found["compared"]) == (False, None, False)
     assert "too large" in found["reason"]
 
@@ -163,6 +164,8 @@ def test_every_input_that_is_known_is_compared(
 ) -> None:
     original, _ = load(source)
     changed, context = load(candidate)
-    found = script.trial(dataclasses.replace(original, **run), dataclasses.replace(changed, **run), context)
+    found = schema.write(
+        script.trial(dataclasses.replace(original, **run), dataclasses.replace(changed, **run), context)
+    )
     assert (found["ok"], found["torchscript"]) == (False, None)
     assert words in found["reason"], found["reason"]

@@ -20,6 +20,7 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import contract, contradictions, general, reasons, shots, solve, source, values
 from ts_shape_server.agent.infer.parents import Parents
 from ts_shape_server.agent.infer.reasons import Unsolved
+from ts_shape_server.contract import schema
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -140,4 +141,4 @@ def _script(cls: type[nn.Module], report: Mapping[str, Any], context: Context) -
 
     if not script.supported():
         return {"notes": [*report["notes"], script.unsupported()]}
-    return {"torchscript": script.examine(runs.from_report(cls, context.namespace, report), context)}
+    return {"torchscript": schema.write(script.examine(runs.from_report(cls, context.namespace, report), context))}

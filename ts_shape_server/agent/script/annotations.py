@@ -20,17 +20,18 @@ from torch._sources import fake_range
 from ts_shape_server.agent.script import types
 from ts_shape_server.agent.script.observe import Seen
 from ts_shape_server.agent.script.types import Type
+from ts_shape_server.contract.report import Annotation
 
 
 def collect(
     seen: Mapping[CodeType, Seen], pristine: nn.Module, used: nn.Module, path: str, namespace: Mapping[str, Any]
-) -> list[dict[str, Any]]:
+) -> list[Annotation]:
     """The annotations of all functions and classes of the file at `path`, whose names `namespace` has, that the run
     reached.
 
     `pristine` is an instance that has not run, `used` one that has: an attribute may have changed its type between.
     """
-    found: list[dict[str, Any]] = []
+    found: list[Annotation] = []
     static = _static_methods(used)
     for entry in seen.values():
         if entry.path == path and entry.code.co_name.isidentifier():
@@ -64,7 +65,7 @@ def _static_methods(module: nn.Module) -> dict[CodeType, type]:
     return found
 
 
-def _of_function(entry: Seen, kind: type | None, namespace: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _of_function(entry: Seen, kind: type | None, namespace: Mapping[str, Any]) -> Iterator[Annotation]:
     function = _function(kind, entry, namespace)
     hints = getattr(function, "__annotations__", {}) if function is not None else {}
     scope = getattr(function, "__globals__", {})
@@ -84,8 +85,8 @@ def _of_function(entry: Seen, kind: type | None, namespace: Mapping[str, Any]) -
         yield _annotation(owner, entry.name, "return", entry.result, needed)
 
 
-def _annotation(owner: str, function: str, name: str, kind: Type, needed: bool) -> dict[str, Any]:
-    return {"owner": owner, "function": function, "name": name, "type": str(kind), "needed": needed}
+def _annotation(owner: str, function: str, name: str, kind: Type, needed: bool) -> Annotation:
+    return Annotation(owner, function, name, str(kind), needed)
 
 
 def _function(owner: type | None, entry: Seen, namespace: Mapping[str, Any]) -> Any:
@@ -135,7 +136,7 @@ def _read(annotation: Any, scope: Mapping[str, Any]) -> Any | None:
         return None
 
 
-def _of_attributes(kind: type, pristine: Iterable[nn.Module], used: Iterable[nn.Module]) -> Iterator[dict[str, Any]]:
+def _of_attributes(kind: type, pristine: Iterable[nn.Module], used: Iterable[nn.Module]) -> Iterator[Annotation]:
     """Attributes that torch cannot type from their value, or that change their type in a run."""
     before, after = _attribute_types(pristine), _attribute_types(used)
     hints = {name for base in kind.__mro__ for name in getattr(base, "__annotations__", {})}
@@ -152,7 +153,7 @@ def _attribute_types(modules: Iterable[nn.Module]) -> dict[str, Type]:
     for module in modules:
         values = {**vars(module), **module._buffers}
         for name, value in values.items():
-            if name not in _INTERNAL:
+            if name not in _INTERNAL and name.isidentifier():
                 found[name] = types.join(found.get(name, types.UNKNOWN), types.of(value))
     return found
 

@@ -6,6 +6,7 @@ in a way of its own leaves the others standing.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ts_shape_server.agent.context import Context
@@ -18,38 +19,29 @@ from ts_shape_server.agent.script.problem import Search
 from ts_shape_server.agent.script.session import Session, forward_name
 from ts_shape_server.agent.script.sources import Sources
 from ts_shape_server.agent.script.trace import Traced, state, trace
+from ts_shape_server.contract.places import Location
+from ts_shape_server.contract.report import Annotation, Attempt, FunctionFacts, TorchScript
 
 
-def examine(run: Run, context: Context) -> dict[str, Any]:
-    """The contract's ``torchscript`` object for a run that works in eager mode."""
+def examine(run: Run, context: Context) -> TorchScript:
+    """The state of a class towards TorchScript, for a run that works in eager mode."""
     return examined(Session(run, context))
 
 
-def examined(session: Session, tracing: bool = True) -> dict[str, Any]:
+def examined(session: Session, tracing: bool = True) -> TorchScript:
     """The same for a session; without `tracing` nothing is said of a trace."""
     try:
         seen, used = session.watched
     except Exception:
         # A constructor that only works once has been called before: nothing can be said of another instance.
-        return {**_unknown(), "annotations": []}
+        return TorchScript()
+    annotations = collect_annotations(seen, session.pristine, used, session.context.path, session.run.namespace)
     if _has_stand_in(session):
         # What TorchScript says of a module of ours is no reason of the author's.
-        annotations = collect_annotations(seen, session.pristine, used, session.context.path, session.run.namespace)
-        return {**_unknown(), "annotations": annotations}
-    script, _, known = scripted(session)
-    return {
-        "script": script,
-        "trace": traced(session).to_json() if tracing and _traceable(session) else {"ok": None, "warnings": []},
-        "annotations": [
-            *collect_annotations(seen, session.pristine, used, session.context.path, session.run.namespace),
-            *known["annotations"],
-        ],
-        "facts": known["facts"],
-    }
-
-
-def _unknown() -> dict[str, Any]:
-    return {"script": {"ok": None, "failures": []}, "trace": {"ok": None, "warnings": []}}
+        return TorchScript(annotations=tuple(annotations))
+    made = scripted(session)
+    trace_state = traced(session).attempt if tracing and _traceable(session) else Attempt()
+    return TorchScript(made.attempt, trace_state, (*annotations, *made.unseen), made.facts)
 
 
 def _has_stand_in(session: Session) -> bool:
@@ -61,24 +53,33 @@ def _traceable(session: Session) -> bool:
     return not session.heavy and session.affords(4 * len(session.sizes()))
 
 
-def scripted(session: Session) -> tuple[dict[str, Any], Any | None, dict[str, list[dict[str, Any]]]]:
-    """The contract's ``script`` object, the scripted module if the class scripts as it stands, and what is known of
-    the functions that it refuses: the contract's ``facts``, and ``annotations`` that no run shows.
+@dataclass(frozen=True)
+class Scripted:
+    """What scripting said, the scripted module if the class scripts as it stands, and what is known of the functions
+    that it refuses: `facts`, and annotations that no run shows (`unseen`).
     """
+
+    attempt: Attempt
+    module: Any | None
+    facts: tuple[FunctionFacts, ...]
+    unseen: tuple[Annotation, ...]
+
+
+def scripted(session: Session) -> Scripted:
+    """What scripting says of the class."""
     seen, _ = session.watched
     name = place_of_forward(session)
     with Sources(edits.apply) as sources:
         search = Search(sources, seen, session.rerun, session.users)
         compiler = Compiler(session.fresh(), sources)
         ok, found = failures.collect(compiler, search, session.context.remaining)
-        for item in found:
-            item["location"] = item["location"] or name
+        found = [item if item.location is not None else replace(item, location=name) for item in found]
         if ok:
             found = traps.collect(session, search, compiler.scripted, name)
         path = session.context.path
-        unseen = [] if ok else facts.unseen(search, path)
-        known = {"facts": facts.collect(search, found, path), "annotations": unseen}
-    return {"ok": ok, "failures": found}, compiler.scripted if ok else None, known
+        unseen = () if ok else facts.unseen(search, path)
+        known = facts.collect(search, found, path)
+    return Scripted(Attempt(ok, tuple(found)), compiler.scripted if ok else None, known, unseen)
 
 
 def traced(session: Session) -> Traced:
@@ -88,10 +89,10 @@ def traced(session: Session) -> Traced:
     return trace(session.run, session.fresh(), session.eager, place_of_forward(session), session.fresh, remembers)
 
 
-def place_of_forward(session: Session) -> dict[str, Any]:
+def place_of_forward(session: Session) -> Location:
     """The contract's location of the name of `forward`; the file's class line is not known here, so its first line."""
     found = forward_name(session.run)
     if found is None:
-        return locate.json_location(locate.Place(session.context.path, 1, 0, 1, 0))
+        return locate.location(locate.Place(session.context.path, 1, 0, 1, 0))
     path, line, start, end = found
-    return locate.json_location(locate.Place(path, line, start, line, end))
+    return locate.location(locate.Place(path, line, start, line, end))

@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,9 +20,11 @@ from ts_shape_server.agent import clock, runs
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.saved import checkpoint
-from ts_shape_server.agent.script import archive, examination, program, support, traps
+from ts_shape_server.agent.script import archive, examination, program, support
 from ts_shape_server.agent.script.finding import finding, first_line, one_line
 from ts_shape_server.agent.script.session import Session
+from ts_shape_server.contract.jobs import ExportAnswer
+from ts_shape_server.contract.report import Failure
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 _OVERHEAD = 1 << 20
@@ -34,13 +36,13 @@ PATIENCE = 3600.0
 class Refused(Exception):
     """There is no faithful export; carries the Failure to report."""
 
-    def __init__(self, failure: dict[str, Any]) -> None:
-        super().__init__(failure["message"])
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
         self.failure = failure
 
 
-def export(run: Run, job: Mapping[str, Any], scratch: str) -> dict[str, Any]:
-    """``{"ok", "method", "reason", "file", "expected", "notes"}`` for an export job."""
+def export(run: Run, job: Mapping[str, Any], scratch: str) -> ExportAnswer:
+    """The answer to an export job."""
     method = job.get("method") or "auto"
     name = job["output"]
     expected = f"{name}.expected"
@@ -57,9 +59,9 @@ def export(run: Run, job: Mapping[str, Any], scratch: str) -> dict[str, Any]:
             archive.save_calls(calls[:1] if made.fixed else calls, os.path.join(scratch, expected))
             archive.save(made.module, os.path.join(scratch, name), {} if made.fixed else _spec(job, run, calls))
     except Refused as refused:
-        return {"ok": False, "method": method, "reason": refused.failure, "file": "", "expected": "", "notes": []}
-    notes = [*(found.notes if found is not None else ()), *made.notes]
-    return {"ok": True, "method": made.method, "reason": None, "file": name, "expected": expected, "notes": notes}
+        return ExportAnswer(False, method, refused.failure)
+    notes = (*(found.notes if found is not None else ()), *made.notes)
+    return ExportAnswer(True, made.method, None, name, expected, notes)
 
 
 @dataclass(frozen=True)
@@ -138,11 +140,11 @@ def _module(session: Session, method: str) -> _Made:
     """A scripted or traced module. Raises Refused."""
     if not support.supported():
         raise Refused(_failure("no-torchscript", support.sentence(), session))
-    scripted: list[dict[str, Any]] = []
+    scripted: tuple[Failure, ...] = ()
     if method in ("auto", "script"):
-        told, module, _ = examination.scripted(session)
-        scripted = told["failures"]
-        wrong = [item for item in scripted if item["code"] != "script-trap" or traps.computes_otherwise(item)]
+        told = examination.scripted(session)
+        scripted, module = told.attempt.failures, told.module
+        wrong = [item for item in scripted if item.code != "script-trap" or item.computes_otherwise]
         if module is not None and not wrong and (method == "script" or not scripted):
             return _Made("script", module, tuple(_noted(item) for item in scripted))
         if method == "script":
@@ -153,15 +155,14 @@ def _module(session: Session, method: str) -> _Made:
     if method == "trace":
         raise Refused(_because("it does not trace", traced.warnings, session))
     reason = _because("it does not script", scripted, session)
-    also = _because("it does not trace faithfully", traced.warnings, session)["message"]
-    raise Refused({**reason, "message": f"{reason['message']}; and {also}"})
+    also = _because("it does not trace faithfully", traced.warnings, session).message
+    raise Refused(replace(reason, message=f"{reason.message}; and {also}"))
 
 
-def _noted(failure: Mapping[str, Any]) -> str:
+def _noted(failure: Failure) -> str:
     """What a person should know of an export that was asked for in spite of it."""
-    location = failure.get("location")
-    line = f" (line {location['range']['line']})" if location is not None else ""
-    message = failure["message"]
+    line = f" (line {failure.location.range.line})" if failure.location is not None else ""
+    message = failure.message
     return f"{message[:1].upper()}{message[1:].rstrip('.')}{line}."
 
 
@@ -174,16 +175,16 @@ def _devices(module: Any) -> tuple[str, ...]:
     return ()
 
 
-def _because(what: str, failures: list[dict[str, Any]], session: Session) -> dict[str, Any]:
+def _because(what: str, failures: Sequence[Failure], session: Session) -> Failure:
     """The first failure, led in by what does not work and how many more there are."""
     if not failures:
         return _failure("no-reason", f"{what}, and torch gives no reason", session)
     first = failures[0]
     more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
-    return {**first, "message": f"{what}: {first['message']}{more}"}
+    return replace(first, message=f"{what}: {first.message}{more}")
 
 
-def _failure(kind: str, message: str, session: Session | None, detail: str = "") -> dict[str, Any]:
+def _failure(kind: str, message: str, session: Session | None, detail: str = "") -> Failure:
     location = examination.place_of_forward(session) if session is not None else None
     return finding("export-error", kind, message, location, detail)
 

@@ -8,34 +8,35 @@ rewrites.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from ts_shape_server.agent.script import edits, locate, types
 from ts_shape_server.agent.script.problem import Search
 from ts_shape_server.agent.script.sources import NodeKey, Parsed, key_of, located_nodes
 from ts_shape_server.agent.script.types import Type
+from ts_shape_server.contract.places import Range
+from ts_shape_server.contract.report import Annotation, Failure, FunctionFacts
 
 LIMIT = 6000
 """Of expressions of one class: they travel with its report."""
 
 
-def collect(search: Search, failures: Iterable[Mapping[str, Any]], path: str) -> list[dict[str, Any]]:
-    """The contract's ``facts`` for these failures."""
-    found: list[dict[str, Any]] = []
+def collect(search: Search, failures: Iterable[Failure], path: str) -> tuple[FunctionFacts, ...]:
+    """The facts for these failures."""
+    found: list[FunctionFacts] = []
     left = LIMIT
     for function in _concerned(search, list(failures), path):
         made = _of_function(search, function, left)
-        left -= len(made["values"])
+        left -= len(made.values)
         found.append(made)
         if left <= 0:
             break
-    return found
+    return tuple(found)
 
 
-def unseen(search: Search, path: str) -> list[dict[str, Any]]:
-    """The contract's annotations of functions that the compiler reads and the run never called: defaults tell."""
-    found: list[dict[str, Any]] = []
+def unseen(search: Search, path: str) -> tuple[Annotation, ...]:
+    """The annotations of functions that the compiler reads and the run never called: defaults tell."""
+    found: list[Annotation] = []
     for function in list(search.sources.functions.values()):
         if function.path != path or search.seen_of(function) is not None:
             continue
@@ -43,21 +44,21 @@ def unseen(search: Search, path: str) -> list[dict[str, Any]]:
         if "<locals>" in owner or not name.isidentifier():
             continue
         for parameter, kind in search.wanted(function).items():
-            found.append({"owner": owner, "function": name, "name": parameter, "type": str(kind), "needed": True})
-    return found
+            found.append(Annotation(owner, name, parameter, str(kind), needed=True))
+    return tuple(found)
 
 
-def _concerned(search: Search, failures: list[Mapping[str, Any]], path: str) -> Iterator[Parsed]:
-    places = [place for item in failures for place in (item.get("location"), *item.get("related", ())) if place]
-    lines = {place["range"]["line"] for place in places if place["path"] == path}
+def _concerned(search: Search, failures: list[Failure], path: str) -> Iterator[Parsed]:
+    places = [place for item in failures for place in (item.location, *item.related) if place is not None]
+    lines = {place.range.line for place in places if place.path == path}
     for function in list(search.sources.functions.values()):
         if function.path == path and any(function.first_line <= line <= function.last_line for line in lines):
             yield function
 
 
-def _of_function(search: Search, function: Parsed, limit: int) -> dict[str, Any]:
+def _of_function(search: Search, function: Parsed, limit: int) -> FunctionFacts:
     search.record_with(function)
-    values: list[list[Any]] = []
+    values: list[tuple[Range, str]] = []
     for node in located_nodes(function.tree):
         if len(values) >= limit:
             break
@@ -65,19 +66,15 @@ def _of_function(search: Search, function: Parsed, limit: int) -> dict[str, Any]
             continue
         kind = search.expressions.type_of(function, node)
         if kind is not None:
-            values.append([*_extent(function, node), spelled(kind)])
+            values.append((Range(*_extent(function, node)), spelled(kind)))
     idle = [
-        [*_extent(function, block[0])[:2], *_extent(function, block[-1])[2:]]
+        Range(*_extent(function, block[0])[:2], *_extent(function, block[-1])[2:])
         for block in edits.blocks(function.tree)
         if not search.ran(function, block)
     ]
     seen = search.seen_of(function)
-    return {
-        "line": function.first_line + function.tree.lineno - 1,
-        "ran": seen is not None,
-        "values": values,
-        "idle": idle,
-    }
+    line = function.first_line + function.tree.lineno - 1
+    return FunctionFacts(line, seen is not None, tuple(values), tuple(idle))
 
 
 def _extent(function: Parsed, node: ast.AST) -> tuple[int, int, int, int]:

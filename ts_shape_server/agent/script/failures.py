@@ -7,7 +7,7 @@ It decides what counts as a reason of its own and what merely follows from an ed
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any
 
@@ -19,6 +19,7 @@ from ts_shape_server.agent.script.problem import Problem, Search, take_apart
 from ts_shape_server.agent.script.sentences import Told
 from ts_shape_server.agent.script.sources import Edit, key_of
 from ts_shape_server.agent.torch_says import compiler as torch_says_compiler
+from ts_shape_server.contract.report import Failure
 
 LIMIT = 25
 """Of reasons of one module."""
@@ -28,26 +29,27 @@ ATTEMPTS = 150
 
 @dataclass
 class Reasons:
-    """The failures so far, as the contract spells them, by what makes them one."""
+    """The failures so far by what makes them one."""
 
-    found: dict[Any, dict[str, Any]] = field(default_factory=dict)
+    found: dict[Any, Failure] = field(default_factory=dict)
 
     def add(self, problem: Problem, told: Told) -> None:
         place = told.place or problem.place
         key = (told.cause, None if told.cause else place)
-        location = None if place is None else locate.json_location(place)
+        location = None if place is None else locate.location(place)
         if key in self.found:
-            again = {**location, "message": "the same here"} if location is not None else None
-            known = [self.found[key]["location"], *self.found[key]["related"]]
-            if again is not None and again["range"] not in [(item or {}).get("range") for item in known]:
-                self.found[key]["related"].append(again)
+            first = self.found[key]
+            known = [item.range for item in (first.location, *first.related) if item is not None]
+            if location is not None and location.range not in known:
+                again = replace(location, message="the same here")
+                self.found[key] = replace(first, related=(*first.related, again))
             return
-        related = [locate.json_location(item, item.caption or "reached from here") for item in problem.chain]
-        places = [*(locate.json_location(item, item.caption) for item in told.related), *related]
+        related = [locate.location(item, item.caption or "reached from here") for item in problem.chain]
+        places = [*(locate.location(item, item.caption) for item in told.related), *related]
         self.found[key] = finding("script-error", told.kind, told.message, location, problem.text, places, told.facts)
 
 
-def collect(compiler: Compiler, search: Search, remaining: Callable[[], float]) -> tuple[bool, list[dict[str, Any]]]:
+def collect(compiler: Compiler, search: Search, remaining: Callable[[], float]) -> tuple[bool, list[Failure]]:
     """Whether the module scripts as it stands, and all the reasons why not, in the order torch met them."""
     reasons = Reasons()
     error = compiler()

@@ -1,4 +1,4 @@
-"""A refusal, a trap or a warning as the contract spells it: the one place in this folder that does.
+"""A refusal, a trap or a warning as a Failure of the contract: the one place in this folder that makes them.
 
 `kind` and `facts` are what others decide by; `message` is for people alone.
 """
@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from ts_shape_server.agent.torch_says import compiler
+from ts_shape_server.contract.places import Location
+from ts_shape_server.contract.report import Complaint, Fact, Failure
 
 DETAIL_LIMIT = 4000
 """Characters of torch's own text."""
@@ -26,25 +28,23 @@ def finding(
     code: Code,
     kind: str,
     message: str,
-    location: dict[str, Any] | None,
+    location: Location | None,
     detail: str = "",
-    related: Iterable[dict[str, Any]] = (),
+    related: Iterable[Location] = (),
     facts: Facts | None = None,
-) -> dict[str, Any]:
+) -> Failure:
     """A Failure of the contract, with what torch's own text (`detail`) complains of."""
-    return {
-        "code": code,
-        "message": message,
-        "location": location,
-        "detail": detail.strip()[:DETAIL_LIMIT],
-        "related": list(related),
-        "kind": kind,
-        "facts": dict(facts or {}),
-        "complaints": [
-            {"kind": item.kind, "facts": {name: _plain(value) for name, value in item.facts.items()}}
-            for item in compiler.read(detail)
-        ],
-    }
+    complaints = tuple(Complaint(item.kind, _plain(item.facts)) for item in compiler.read(detail))
+    return Failure(
+        code,
+        message,
+        location,
+        detail.strip()[:DETAIL_LIMIT],
+        tuple(related),
+        kind=kind,
+        facts=_plain(facts or {}),
+        complaints=complaints,
+    )
 
 
 def one_line(error: BaseException) -> str:
@@ -58,15 +58,13 @@ def first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
-def _plain(value: object) -> object:
-    return list(value[:MOST_ITEMS]) if isinstance(value, tuple) else value
+def _plain(facts: Facts) -> tuple[tuple[str, Fact], ...]:
+    return tuple(
+        (name, tuple(value[:MOST_ITEMS]) if isinstance(value, (tuple, list)) else value)
+        for name, value in sorted(facts.items())
+    )
 
 
-def identities(failures: Iterable[Mapping[str, Any]]) -> Counter[tuple[Any, ...]]:
+def identities(failures: Iterable[Failure]) -> Counter[tuple[Any, ...]]:
     """How often each failure is there: equal are those of one kind about the same facts, wherever they stand."""
-    return Counter(identity(item) for item in failures)
-
-
-def identity(failure: Mapping[str, Any]) -> tuple[Any, ...]:
-    facts = sorted((name, str(value)) for name, value in (failure.get("facts") or {}).items())
-    return failure.get("code", ""), failure.get("kind", ""), *facts
+    return Counter(item.identity for item in failures)

@@ -25,6 +25,7 @@ from ts_shape_server.agent.script.locate import Place
 from ts_shape_server.agent.script.problem import Search
 from ts_shape_server.agent.script.session import Session
 from ts_shape_server.agent.script.sources import Parsed, located_nodes
+from ts_shape_server.contract.report import Failure
 
 _HOOKS = {
     "_backward_hooks": ("register_full_backward_hook", "register_backward_hook"),
@@ -33,26 +34,26 @@ _HOOKS = {
 _PLAIN = (bool, int, float, str)
 
 
-def collect(session: Session, search: Search) -> Iterator[dict[str, Any]]:
+def collect(session: Session, search: Search) -> Iterator[Failure]:
     """The contract's failures for values that are frozen in a module that scripts."""
     compiled = _compiled(search)
     yield from _attributes(session.pristine, compiled)
     yield from _values_elsewhere(compiled, search, session.context.source)
 
 
-def left_out(session: Session, search: Search) -> Iterator[dict[str, Any]]:
+def left_out(session: Session, search: Search) -> Iterator[Failure]:
     """The same for what a script lacks beside its outputs in eval mode: gradients, hooks, modes."""
     yield from _hooks(session.pristine, search)
     yield from _without_gradients(_compiled(search))
     yield from _own_train(session, search)
 
 
-def _failure(kind: str, facts: Facts, message: str, place: Place, *related: Place) -> dict[str, Any]:
-    places = [locate.json_location(item, item.caption) for item in related]
-    return finding("script-trap", kind, message, locate.json_location(place), related=places, facts=facts)
+def _failure(kind: str, facts: Facts, message: str, place: Place, *related: Place) -> Failure:
+    places = [locate.location(item, item.caption) for item in related]
+    return finding("script-trap", kind, message, locate.location(place), related=places, facts=facts)
 
 
-def _attributes(module: nn.Module, compiled: Iterable[Parsed]) -> Iterator[dict[str, Any]]:
+def _attributes(module: nn.Module, compiled: Iterable[Parsed]) -> Iterator[Failure]:
     """``self.mask`` that is None, or a constant, when the class is compiled and that something sets later."""
     told: set[tuple[type, str]] = set()
     functions = list(compiled)
@@ -184,7 +185,7 @@ def _shifted(path: str, node: Any, lines: int, columns: int, caption: str) -> Pl
     )
 
 
-def _values_elsewhere(compiled: Iterable[Parsed], search: Search, source: str) -> Iterator[dict[str, Any]]:
+def _values_elsewhere(compiled: Iterable[Parsed], search: Search, source: str) -> Iterator[Failure]:
     """``settings.scale`` of another file of the user's, which something assigns: the script has today's value."""
     told: set[str] = set()
     for function in compiled:
@@ -212,7 +213,7 @@ def _is_changed(text: str, name: str, path: str, source: str) -> bool:
     return assigned or any(isinstance(node, ast.Global) and name in node.names for node in ast.walk(trees[1]))
 
 
-def _hooks(module: nn.Module, search: Search) -> Iterator[dict[str, Any]]:
+def _hooks(module: nn.Module, search: Search) -> Iterator[Failure]:
     """Hooks of the backward pass: the script runs without them."""
     for path, part in module.named_modules():
         for store, names in _HOOKS.items():
@@ -276,7 +277,7 @@ def _decorators(function: Parsed) -> Iterator[Place]:
 _NO_GRADIENTS = ("no_grad", "inference_mode")
 
 
-def _without_gradients(compiled: Iterable[Parsed]) -> Iterator[dict[str, Any]]:
+def _without_gradients(compiled: Iterable[Parsed]) -> Iterator[Failure]:
     """``@torch.no_grad()`` over a function: the script computes gradients in it."""
     for function in compiled:
         for place in _decorators(function):
@@ -289,7 +290,7 @@ def _without_gradients(compiled: Iterable[Parsed]) -> Iterator[dict[str, Any]]:
                 yield _failure("no-grad-left-out", facts, message, place)
 
 
-def _own_train(session: Session, search: Search) -> Iterator[dict[str, Any]]:
+def _own_train(session: Session, search: Search) -> Iterator[Failure]:
     """A `train` of the user's that leaves parts in another mode than torch's would: a script has torch's alone."""
     own = {
         kind: place

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from types import CodeType
 from typing import Any
 
+from ts_shape_server.contract.places import Location, Range
+
 _FILE = re.compile(r'^[ \t]*File "(?P<path>[^"\n]+)", line (?P<line>\d+)(?:, in .*)?[ \t]*$', re.MULTILINE)
 _MARKER = re.compile(r"^(?P<indent> *)(?P<marks>~*)(?P<here> <--- HERE)?$")
 _CALLER = re.compile(r"'(?P<callee>[^']*)' is being compiled since it was called from '(?P<caller>[^']*)'")
@@ -117,21 +119,11 @@ def characters(path: str, line: int, byte_column: int) -> int:
     return len(encoded[:byte_column].decode(errors="ignore"))
 
 
-def json_range(path: str, line: int, column: int, end_line: int, end_column: int) -> dict[str, int]:
-    """The contract's range from utf-8 columns."""
-    return {
-        "line": line,
-        "column": characters(path, line, column),
-        "end_line": end_line,
-        "end_column": characters(path, end_line, end_column),
-    }
-
-
-def json_location(place: Place, message: str = "") -> dict[str, Any]:
+def location(place: Place, message: str = "") -> Location:
     """The contract's location of a place; the whole line (without its indentation) where torch marked nothing."""
     column, end_column = place.column, place.end_column
     if column is None or end_column is None:
         text = linecache.getline(place.path, place.line).rstrip("\n").encode()
         column, end_column = len(text) - len(text.lstrip()), len(text.rstrip())
-    found = json_range(place.path, place.line, column, place.end_line, end_column)
-    return {"path": place.path, "range": found, "message": message}
+    start, end = characters(place.path, place.line, column), characters(place.path, place.end_line, end_column)
+    return Location(place.path, Range(place.line, start, place.end_line, end), message)

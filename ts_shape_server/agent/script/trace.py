@@ -15,7 +15,7 @@ import sys
 import textwrap
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -26,6 +26,8 @@ from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.script import freezes, locate, observe, randomness
 from ts_shape_server.agent.script.finding import Facts, finding, first_line
 from ts_shape_server.agent.torch_says import tracer
+from ts_shape_server.contract.places import Location
+from ts_shape_server.contract.report import Attempt, Failure
 
 _PLUMBING = ("_tensor.py", "warnings.py", "overrides.py", __file__)
 _LAYERS = os.path.dirname(torch.nn.__file__)
@@ -51,17 +53,18 @@ _LITERAL = re.compile(
 
 @dataclass
 class Traced:
-    """`module` is None if tracing failed. `warnings` are Failures as the contract spells them."""
+    """`module` is None if tracing failed."""
 
     module: Any | None = None
-    warnings: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[Failure] = field(default_factory=list)
 
     @property
     def faithful(self) -> bool:
         return self.module is not None and not self.warnings
 
-    def to_json(self) -> dict[str, Any]:
-        return {"ok": self.faithful, "warnings": self.warnings}
+    @property
+    def attempt(self) -> Attempt:
+        return Attempt(self.faithful, tuple(self.warnings))
 
 
 Fresh = Callable[[], Any]
@@ -71,7 +74,7 @@ def trace(
     run: Run,
     module: Any,
     eager: Callable[[bool], Any],
-    name: dict[str, Any],
+    name: Location,
     fresh: Fresh | None = None,
     remembers: bool = False,
 ) -> Traced:
@@ -96,8 +99,8 @@ def trace(
         found = _believed(found, result.module, fresh, run)
     places: list[Any] = []
     for warning in (item.failure for item in found):
-        if warning["location"] not in places:
-            places.append(warning["location"])
+        if warning.location not in places:
+            places.append(warning.location)
             result.warnings.append(warning)
     for second in (False, True) if run.second is not None else (False,):
         where = "a second size" if second else "the example"
@@ -145,7 +148,7 @@ def _compared(run: Run, traced: Any, expected: Any, second: bool) -> tuple[str, 
 
 
 def _add(
-    result: Traced, run: Run, fresh: Fresh | None, second: bool, message: str, detail: str, name: dict[str, Any]
+    result: Traced, run: Run, fresh: Fresh | None, second: bool, message: str, detail: str, name: Location
 ) -> None:
     """The difference, at what was frozen where a second trace tells; a warning that is there already tells more."""
     found: freezes.Freeze | None = None
@@ -155,10 +158,11 @@ def _add(
     if found is None:
         result.warnings.append(_failure("trace-differs", message, name, detail))
         return
-    place = locate.json_location(found.place)
-    for known in result.warnings:
-        if known["location"]["path"] == found.place.path and known["location"]["range"]["line"] == found.place.line:
-            known["message"] = f"{known['message']}; {message}"
+    place = locate.location(found.place)
+    for number, known in enumerate(result.warnings):
+        where = known.location
+        if where is not None and (where.path, where.range.line) == (found.place.path, found.place.line):
+            result.warnings[number] = replace(known, message=f"{known.message}; {message}")
             return
     result.warnings.append(_failure("trace-differs", f"{found.message}; {message}", place, detail))
 
@@ -178,16 +182,16 @@ def _believed(found: list[_Noted], traced: Any, fresh: Fresh, run: Run) -> list[
     return [item for item in found if not ((item.of_constant and same) or (item.of_torch and alike))]
 
 
-def _add_draws(result: Traced, run: Run, fresh: Fresh, name: dict[str, Any]) -> None:
+def _add_draws(result: Traced, run: Run, fresh: Fresh, name: Location) -> None:
     """Numbers that Python or numpy drew: each call of the trace has those of the example."""
     with contextlib.suppress(Exception):
-        places = [locate.json_location(place) for place in randomness.draws(lambda: run.call(fresh()))]
+        places = [locate.location(place) for place in randomness.draws(lambda: run.call(fresh()))]
         for place in places or [name]:
             message = "tracing freezes this random number at the one drawn for the example: draw it with torch"
             result.warnings.append(_failure("trace-random-number", message, place, ""))
 
 
-def _add_state(result: Traced, run: Run, fresh: Fresh, name: dict[str, Any]) -> None:
+def _add_state(result: Traced, run: Run, fresh: Fresh, name: Location) -> None:
     """What each call changes in Python is as the example left it: two calls of both tell."""
     module = fresh()
     first = run.call(module)
@@ -201,7 +205,7 @@ def _add_state(result: Traced, run: Run, fresh: Fresh, name: dict[str, Any]) -> 
         with contextlib.suppress(Exception):
             found = freezes.first(result.module, _traced(again, *run.arguments())[0])
             if found is not None:
-                name = locate.json_location(found.place)
+                name = locate.location(found.place)
         message = f"tracing freezes what each call of the class changes: a second call differs, {difference}"
         result.warnings.append(_failure("trace-state", message, name, detail))
 
@@ -221,7 +225,7 @@ def state(module: Any) -> list[tuple[str, str, str]]:
 class _Noted:
     """A warning of the tracer's: of a Tensor that becomes a constant, or from inside of torch's own functions."""
 
-    failure: dict[str, Any]
+    failure: Failure
     of_constant: bool
     of_torch: bool
 
@@ -251,7 +255,7 @@ def _traced(module: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -
     return traced, found
 
 
-def _raised_at(error: Exception) -> dict[str, Any] | None:
+def _raised_at(error: Exception) -> Location | None:
     """The user's innermost expression that an error came from."""
     steps: list[TracebackType] = []
     trace = error.__traceback__
@@ -261,7 +265,7 @@ def _raised_at(error: Exception) -> dict[str, Any] | None:
     found = observe.innermost(steps, lambda item: item.tb_frame.f_code.co_filename)
     if found is None:
         return None
-    return locate.json_location(locate.expression(found.tb_frame.f_code, found.tb_lasti, found.tb_lineno))
+    return locate.location(locate.expression(found.tb_frame.f_code, found.tb_lasti, found.tb_lineno))
 
 
 def _why(error: Exception) -> str:
@@ -290,7 +294,7 @@ def _noted(text: str, frame: FrameType | None) -> Iterator[_Noted]:
         return
     kind = tracer.warning(text)
     words = _WORDS.get(kind) or text.split(". ")[0]
-    place = locate.json_location(locate.expression(frame.f_code, frame.f_lasti, frame.f_lineno))
+    place = locate.location(locate.expression(frame.f_code, frame.f_lasti, frame.f_lineno))
     source = _source(place)
     if _OWN_LENGTH.fullmatch(source) or _LITERAL.fullmatch(source):
         return
@@ -309,16 +313,14 @@ def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
-def _source(place: dict[str, Any]) -> str:
+def _source(place: Location) -> str:
     """The text of a place in a file, up to the end of its first line."""
-    where = place["range"]
-    text = linecache.getline(place["path"], where["line"])
-    return text[where["column"] : where["end_column"] if where["end_line"] == where["line"] else None]
+    where = place.range
+    text = linecache.getline(place.path, where.line)
+    return text[where.column : where.end_column if where.end_line == where.line else None]
 
 
-def _failure(
-    kind: str, message: str, location: dict[str, Any], detail: str, facts: Facts | None = None
-) -> dict[str, Any]:
+def _failure(kind: str, message: str, location: Location, detail: str, facts: Facts | None = None) -> Failure:
     return finding("trace-warning", kind, message, location, detail, facts=facts)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -22,9 +22,11 @@ from ts_shape_server.agent.script.session import Session
 from ts_shape_server.agent.script.sources import Parsed
 from ts_shape_server.agent.script.types import Type
 from ts_shape_server.agent.torch_says import compiler as torch_says
+from ts_shape_server.contract.places import Location
+from ts_shape_server.contract.report import Failure
 
 
-def collect(session: Session, search: Search, scripted: Any, name: dict[str, Any]) -> list[dict[str, Any]]:
+def collect(session: Session, search: Search, scripted: Any, name: Location) -> list[Failure]:
     """The traps of a module that scripts. `name` is the location for a trap without a place."""
     found = [*_none_defaults(search), *frozen.collect(session, search)]
     # An overloaded `forward` is compiled where it is called, and the script of the class itself has none.
@@ -34,7 +36,7 @@ def collect(session: Session, search: Search, scripted: Any, name: dict[str, Any
     return [*found, *frozen.left_out(session, search)]
 
 
-def _none_defaults(search: Search) -> Iterator[dict[str, Any]]:
+def _none_defaults(search: Search) -> Iterator[Failure]:
     """``mask=None`` without a type: the compiler takes it for a Tensor that is never None (older: for None alone)."""
     for function in search.sources.functions.values():
         if not search.users(function.path) or function.tree.name == "__init__":
@@ -47,7 +49,7 @@ def _none_defaults(search: Search) -> Iterator[dict[str, Any]]:
             if argument.arg in _read_names(function):
                 kind = _type_beside_none(search, function, argument)
                 facts = {"function": function.tree.name, "parameter": argument.arg, "type": str(kind or "")}
-                place = locate.json_location(function.place_of(argument))
+                place = locate.location(function.place_of(argument))
                 yield _trap("none-default", facts, _none_words(argument, kind), place, "")
 
 
@@ -78,7 +80,7 @@ def _read_names(function: Parsed) -> set[str]:
     return {node.id for node in ast.walk(function.tree) if isinstance(node, ast.Name)}
 
 
-def _differences(session: Session, search: Search, scripted: Any, name: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _differences(session: Session, search: Search, scripted: Any, name: Location) -> Iterator[Failure]:
     """Run the scripted module beside an eager one on every size there is; what one call leaves, the next one finds."""
     jit: Any = torch.jit
     beside = session.fresh()
@@ -106,9 +108,7 @@ def _differences(session: Session, search: Search, scripted: Any, name: dict[str
         return
 
 
-def _difference(
-    session: Session, search: Search, scripted: Any, second: bool, reason: str, name: dict[str, Any]
-) -> dict[str, Any]:
+def _difference(session: Session, search: Search, scripted: Any, second: bool, reason: str, name: Location) -> Failure:
     where = "a second size" if second else "the example"
     called = frozen.own_call(session.pristine, search)
     facts = {"where": "second size" if second else "example"}
@@ -117,16 +117,16 @@ def _difference(
     if called is not None:
         said = f"TorchScript calls `forward` and leaves `__call__` of `{called.caption}` out"
         facts["class"] = called.caption
-        return _trap("own-call-left-out", facts, f"{message}. {said}", locate.json_location(called), reason)
+        return _trap("own-call-left-out", facts, f"{message}. {said}", locate.location(called), reason)
     if left is not None:
         said = f"TorchScript compiles what stands under `{left.caption}` and leaves the decorator out"
         facts["decorator"] = left.caption
-        return _trap("decorator-left-out", facts, f"{message}. {said}", locate.json_location(left), reason)
+        return _trap("decorator-left-out", facts, f"{message}. {said}", locate.location(left), reason)
     place = differing.locate(session, search, scripted, second)
     if place is None:
         return _trap("differs-from-eager", facts, message, name, reason)
     message = f"{message}. The first difference: {place.words()}"
-    return _trap("differs-from-eager", facts, message, locate.json_location(place.place), reason)
+    return _trap("differs-from-eager", facts, message, locate.location(place.place), reason)
 
 
 def _repeatable(session: Session, second: bool, expected: Any) -> bool:
@@ -150,7 +150,7 @@ _REASONS = (
 )
 
 
-def _untyped_input(text: str, search: Search, where: str) -> dict[str, Any] | None:
+def _untyped_input(text: str, search: Search, where: str) -> Failure | None:
     """A parameter of `forward` without annotation that gets something else than a Tensor."""
     found = torch_says.complaint(text, "argument-type")
     functions = [item for item in search.sources.functions.values() if item.tree.name == "forward"] if found else []
@@ -172,12 +172,12 @@ def _untyped_input(text: str, search: Search, where: str) -> dict[str, Any] | No
                 f"annotation, and gets a `{kind}`: annotate `{argument.arg}: {kind}`"
             )
             facts = {"parameter": argument.arg, "type": str(kind), "where": where}
-            place = locate.json_location(function.place_of(argument))
+            place = locate.location(function.place_of(argument))
             return _trap("untyped-input", facts, message, place, text)
     return None
 
 
-def _raises(error: Exception, search: Search, where: str, name: dict[str, Any]) -> dict[str, Any]:
+def _raises(error: Exception, search: Search, where: str, name: Location) -> Failure:
     untyped = _untyped_input(str(error), search, where)
     if untyped is not None:
         return untyped
@@ -188,15 +188,10 @@ def _raises(error: Exception, search: Search, where: str, name: dict[str, Any]) 
         ((kind, words) for kind, asked, words in _REASONS if torch_says.raised(str(error), asked)),
         ("raises", said),
     )
-    location = locate.json_location(place) if place is not None else name
+    location = locate.location(place) if place is not None else name
     message = f"it scripts, but raises on {where} where eager runs: {said[:200]}"
     return _trap(kind, {"where": where, "said": said[:200]}, message, location, str(error))
 
 
-def computes_otherwise(failure: Mapping[str, Any]) -> bool:
-    """Whether a failure is a trap that a run showed: `where` says on which input eager and the script differed."""
-    return failure["code"] == "script-trap" and "where" in failure["facts"]
-
-
-def _trap(kind: str, facts: Facts, message: str, location: dict[str, Any], detail: str) -> dict[str, Any]:
+def _trap(kind: str, facts: Facts, message: str, location: Location, detail: str) -> Failure:
     return finding("script-trap", kind, message, location, detail, facts=facts)

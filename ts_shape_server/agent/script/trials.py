@@ -12,16 +12,17 @@ from typing import Any
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.script import examination, sameness
-from ts_shape_server.agent.script.finding import identities, identity, one_line
+from ts_shape_server.agent.script.finding import identities, one_line
 from ts_shape_server.agent.script.session import Session
+from ts_shape_server.contract.jobs import TrialAnswer
+from ts_shape_server.contract.report import Attempt, TorchScript
 
 
-def trial(original: Run, candidate: Run, context: Context, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """``{"ok", "reason", "torchscript"}``; `reason` is empty if the candidate is better, ``torchscript`` is None if it
-    does not compute the same, and says nothing of tracing. ``compared`` is false where that could not be seen.
+def trial(original: Run, candidate: Run, context: Context, known: TorchScript | None = None) -> TrialAnswer:
+    """`reason` is empty if the candidate is better; ``torchscript`` says nothing of tracing.
 
-    `context` is the candidate's. `known` is the original's ``torchscript`` object: without it only a candidate that
-    scripts counts as better.
+    `context` is the candidate's. `known` is the original's state: without it only a candidate that scripts counts as
+    better.
     """
     before = Session(original, context)
     try:
@@ -30,14 +31,14 @@ def trial(original: Run, candidate: Run, context: Context, known: Mapping[str, A
         after = Session(candidate, context, None if reason else weights)
         reason = reason or sameness.difference(before, after)
     except sameness.NotCompared as error:
-        return {"ok": False, "reason": str(error), "torchscript": None, "compared": False}
+        return TrialAnswer(False, str(error), compared=False)
     except Exception as error:
-        return {"ok": False, "reason": f"the changed module does not run: {one_line(error)}", "torchscript": None}
+        return TrialAnswer(False, f"the changed module does not run: {one_line(error)}")
     if reason:
-        return {"ok": False, "reason": reason, "torchscript": None}
+        return TrialAnswer(False, reason)
     found = examination.examined(after, tracing=False)
-    reason = _better(known, found["script"])
-    return {"ok": not reason, "reason": reason, "torchscript": found}
+    reason = _better(known, found.script)
+    return TrialAnswer(not reason, reason, found)
 
 
 def _same_weights(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
@@ -51,16 +52,15 @@ def _same_weights(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     return f"the change adds the weight `{new[0]}`: a checkpoint would no longer load" if new else ""
 
 
-def _better(known: Mapping[str, Any] | None, found: Mapping[str, Any]) -> str:
+def _better(known: TorchScript | None, found: Attempt) -> str:
     """Empty if fewer things are wrong than before and nothing new is."""
-    failures = found.get("failures", ())
-    now = identities(failures)
-    messages = {identity(item): item["message"] for item in failures}
-    if found["ok"] and not now:
+    now = identities(found.failures)
+    messages = {item.identity: item.message for item in found.failures}
+    if found.ok and not now:
         return ""
     if known is None:
         return f"the changed module still does not script: {next(iter(messages.values()), 'torch gives no reason')}"
-    was = identities((known.get("script") or {}).get("failures", ()))
+    was = identities(known.script.failures)
     new = now - was
     if new:
         return f"the change brings a new failure: {messages[next(iter(new))]}"

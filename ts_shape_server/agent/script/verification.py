@@ -12,18 +12,21 @@ from ts_shape_server.agent import runs
 from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.script import archive
 from ts_shape_server.agent.script.finding import one_line
+from ts_shape_server.contract.jobs import VerifyAnswer
 
 
-def verify(job: Mapping[str, Any]) -> dict[str, Any]:
-    """``{"ok", "reason", "largest_difference", "sizes"}`` for a verify job."""
-    result: dict[str, Any] = {"ok": False, "reason": "", "largest_difference": 0.0, "sizes": 0}
+def verify(job: Mapping[str, Any]) -> VerifyAnswer:
+    """The answer to a verify job."""
+    largest, sizes = 0.0, 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             module = archive.load(job["archive"])
             calls = archive.load_calls(job["expected"])
         except Exception as error:
-            return {**result, "reason": f"the archive does not load in a fresh process: {one_line(error)}"}
+            return VerifyAnswer(
+                False, f"the archive does not load in a fresh process: {one_line(error)}", largest, sizes
+            )
         for number, call in enumerate(calls):
             where = "a second size" if number else "the example"
             runs.seed()
@@ -31,10 +34,12 @@ def verify(job: Mapping[str, Any]) -> dict[str, Any]:
                 with torch.no_grad():
                     actual = module(*call["args"], **call["kwargs"])
             except Exception as error:
-                return {**result, "reason": f"the loaded module raises on {where}: {one_line(error)}"}
+                return VerifyAnswer(False, f"the loaded module raises on {where}: {one_line(error)}", largest, sizes)
             difference = compare(call["expected"], archive.plain(actual))
-            result["largest_difference"] = max(result["largest_difference"], difference.largest)
+            largest = max(largest, difference.largest)
             if not difference.agree:
-                return {**result, "reason": f"the loaded module differs from eager on {where}: {difference.reason}"}
-            result["sizes"] += 1
-    return {**result, "ok": True}
+                return VerifyAnswer(
+                    False, f"the loaded module differs from eager on {where}: {difference.reason}", largest, sizes
+                )
+            sizes += 1
+    return VerifyAnswer(True, "", largest, sizes)
