@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ts_shape_server.agent import clock, ecosystem, endings, infer, load, runs, saved, script, torch_says
@@ -19,7 +20,8 @@ from ts_shape_server.agent.ecosystem import checkpoints
 from ts_shape_server.agent.infer import contract
 from ts_shape_server.agent.sandbox import policy
 from ts_shape_server.contract import schema
-from ts_shape_server.contract.report import Report
+from ts_shape_server.contract.jobs import Claim, ExportAnswer, TrialAnswer
+from ts_shape_server.contract.report import Failure, Report, Status, without_report
 
 OWN_SHARE = 0.85
 """Part of the time after which a class gives up by itself, so that it still can say what it found."""
@@ -39,20 +41,21 @@ class Sender:
         self._descriptor = descriptor
         self._write = os.write
         self._record = endings.record
+        self._written = schema.write
 
-    def claim(self, payload: Mapping[str, Any]) -> None:
-        self._send(b"C", contract.without_addresses(payload))
+    def claim(self, claim: Claim) -> None:
+        self._send(b"C", claim)
 
     def begin(self, name: str) -> None:
         """The deadline counts anew from here, and what goes wrong is this class's doing."""
-        self._send(b"B", {"class": name, "begin": True, "phase": "load"})
+        self._send(b"B", Claim(name, "load", begin=True))
 
     def loaded(self, name: str) -> None:
         """The file could be loaded: what goes wrong from here on is not its import's doing."""
-        self._send(b"C", {"class": name, "begin": True, "phase": "run"})
+        self._send(b"C", Claim(name, "run", begin=True))
 
-    def _send(self, kind: bytes, payload: Mapping[str, Any]) -> None:
-        data = memoryview(self._record(kind, payload))
+    def _send(self, kind: bytes, claim: Claim) -> None:
+        data = memoryview(self._record(kind, contract.without_addresses(self._written(claim))))
         while data:
             data = data[self._write(self._descriptor, data) :]
 
@@ -147,28 +150,23 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
             loaded = load.load(job, seconds * load.SHARE)
         cls = load.find(loaded, request["name"], job, seconds * load.SHARE)
         if isinstance(cls, load.LoadProblem):
-            sender.claim({"class": request["name"], "report": _problem_report(job, request, loaded, cls, watch)})
+            problem = _problem_report(job, request, loaded, cls, watch)
+            sender.claim(Claim(request["name"], report=problem))
             continue
         sender.loaded(request["name"])
         context = _context(job, cls.loaded, seconds, tuple(job.get("stages") or ("example", "symbols", "script")))
 
         def emit(
-            report: dict[str, Any],
+            report: Report,
             name: str = request["name"],
             failed: Any = cls.loaded.failed,
             watch: clock.Stopwatch = watch,
         ) -> None:
-            depends = {"depends": load.depends(job)} if report.get("stage") == "final" else {}
-            reason = _with_cause(report.get("reason"), failed)
-            notes = [*report.get("notes", ()), *checkpoints.notes()]
-            report = {
-                **report,
-                "stubbed": list(load.stubbed()),
-                "notes": notes,
-                "reason": reason,
-                "core_ms": watch.core_ms,
-            }
-            sender.claim({"class": name, "report": report, **depends})
+            depends = tuple(load.depends(job)) if report.stage == "final" else ()
+            reason = _with_cause(report.reason, failed)
+            notes = (*report.notes, *checkpoints.notes())
+            report = replace(report, stubbed=tuple(load.stubbed()), notes=notes, reason=reason, core_ms=watch.core_ms)
+            sender.claim(Claim(name, depends=depends, report=report))
 
         try:
             infer.report_class(cls.found, request, context, emit, parents)
@@ -208,15 +206,15 @@ def _context(job: Mapping[str, Any], loaded: load.Loaded, seconds: float, stages
     return Context(job["path"], job["root"], loaded.source, loaded.namespace, seconds, loaded.stubbed, stages)
 
 
-def _with_cause(reason: dict[str, Any] | None, failed: Mapping[str, load.LoadProblem]) -> dict[str, Any] | None:
+def _with_cause(reason: Failure | None, failed: Mapping[str, load.LoadProblem]) -> Failure | None:
     """A reason that speaks of a name which the file failed to define says also why it failed."""
     if reason is None:
         return None
-    message = str(reason.get("message", ""))
-    said = reason.get("complaints") or ()
-    unknown = next((item["facts"]["name"] for item in said if item["kind"] == "missing-name"), None)
+    unknown = next((item.fact("name") for item in reason.complaints if item.kind == "missing-name"), None)
     problem = failed.get(unknown) if unknown is not None else None
-    return reason if problem is None else {**reason, "message": f"{message.rstrip('.')}. {problem.message}"}
+    if problem is None:
+        return reason
+    return replace(reason, message=f"{reason.message.rstrip('.')}. {problem.message}")
 
 
 def _problem_report(
@@ -225,7 +223,7 @@ def _problem_report(
     loaded: load.Loaded,
     problem: load.LoadProblem,
     watch: clock.Stopwatch,
-) -> dict[str, Any]:
+) -> Report:
     place = None if problem.line is None else (problem.line, 0, problem.line, problem.width)
     reason = contract.failure(problem.code, problem.message, problem.path, place)
     return _bare(job, request, loaded, "unresolved", reason, watch)
@@ -233,7 +231,7 @@ def _problem_report(
 
 def _error_report(
     job: Mapping[str, Any], request: Mapping[str, Any], loaded: load.Loaded, error: Exception, watch: clock.Stopwatch
-) -> dict[str, Any]:
+) -> Report:
     """The report for an error of this program itself; its traceback goes to the log."""
     import traceback
 
@@ -246,21 +244,12 @@ def _bare(
     job: Mapping[str, Any],
     request: Mapping[str, Any],
     loaded: load.Loaded,
-    status: str,
-    reason: Any,
+    status: Status,
+    reason: Failure,
     watch: clock.Stopwatch,
-) -> dict[str, Any]:
-    return {
-        "schema": contract.SCHEMA,
-        "path": job["path"],
-        "class": request["name"],
-        "line": request.get("line", 1),
-        "status": status,
-        "reason": reason,
-        "stubbed": list(load.stubbed()),
-        "elapsed_ms": watch.wall_ms,
-        "stage": "final",
-    }
+) -> Report:
+    report = without_report(job["path"], request["name"], request.get("line", 1), status, reason)
+    return replace(report, stubbed=tuple(load.stubbed()), elapsed_ms=watch.wall_ms)
 
 
 def _trial(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
@@ -268,18 +257,18 @@ def _trial(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) ->
     sender.begin(job["class"])
     clock.restart()
     made = []
+    report = schema.read(Report, job["report"])
     for overlays in ({**job["overlays"], **job["original"]}, job["overlays"]):
         side = {**job, "overlays": overlays}
         loaded = load.load(side, seconds * load.SHARE)
         found = load.find(loaded, job["class"], side, seconds * load.SHARE)
         if isinstance(found, load.LoadProblem):
-            sender.claim({"trial": {"ok": False, "reason": found.message, "torchscript": None}})
+            sender.claim(Claim(trial=TrialAnswer(False, found.message)))
             return
-        made.append((runs.from_report(found.found, found.loaded.namespace, job["report"]), found.loaded))
+        made.append((runs.from_report(found.found, found.loaded.namespace, report), found.loaded))
     (original, _), (candidate, loaded) = made
-    known = schema.read(Report, job["report"]).torchscript
-    answer = script.trial(original, candidate, _context(job, loaded, seconds), known)
-    sender.claim({"trial": schema.write(answer)})
+    answer = script.trial(original, candidate, _context(job, loaded, seconds), report.torchscript)
+    sender.claim(Claim(trial=answer))
 
 
 def _export(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
@@ -288,21 +277,19 @@ def _export(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
     found = load.find(loaded, job["class"], job, seconds * load.SHARE)
     if isinstance(found, load.LoadProblem):
         reason = contract.failure(found.code, found.message, found.path, None)
-        sender.claim(
-            {"export": {"ok": False, "method": job.get("method", "auto"), "reason": reason, "file": "", "expected": ""}}
-        )
+        sender.claim(Claim(export=ExportAnswer(False, job.get("method", "auto"), reason)))
         return
-    run = runs.from_report(found.found, found.loaded.namespace, job["report"])
-    sender.claim({"export": schema.write(script.export(run, job, scratch))})
+    run = runs.from_report(found.found, found.loaded.namespace, schema.read(Report, job["report"]))
+    sender.claim(Claim(export=script.export(run, job, scratch)))
 
 
 def _verify(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
-    sender.claim({"verify": schema.write(script.verify(job))})
+    sender.claim(Claim(verify=script.verify(job)))
 
 
 def _inspect(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
     watch = clock.Stopwatch()
     found = saved.inspect(job, seconds, scratch)
-    if found["source"] != "embedded" and found["report"] is not None:
-        found["report"]["core_ms"] = watch.core_ms
-    sender.claim({"inspect": found})
+    if found.source != "embedded" and found.report is not None:
+        found = replace(found, report=replace(found.report, core_ms=watch.core_ms))
+    sender.claim(Claim(inspect=found))

@@ -19,6 +19,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from ts_shape_server.contract.report import Report
+
 SEED = 0
 
 _INTEGER = {"uint8", "int8", "int16", "int32", "int64"}
@@ -75,11 +77,10 @@ class Run:
         return positional(self.cls, self.inputs(second, draw))
 
 
-def from_report(cls: type[nn.Module], namespace: Mapping[str, Any], report: Mapping[str, Any]) -> Run:
-    """The run that `report` (the JSON contract's object) describes."""
-    init = {name: item["expr"] for name, item in (report.get("init") or {}).get("args", {}).items()}
-    others = tuple(report.get("others") or ())
-    return Run(cls, namespace, init, report.get("example") or {}, report.get("second"), others=others)
+def from_report(cls: type[nn.Module], namespace: Mapping[str, Any], report: Report) -> Run:
+    """The run that `report` describes."""
+    init = {name: item.expression for name, item in report.init}
+    return Run(cls, namespace, init, report.example, report.second, others=report.others)
 
 
 def build(cls: type[nn.Module], init: Mapping[str, str], namespace: Mapping[str, Any]) -> nn.Module:

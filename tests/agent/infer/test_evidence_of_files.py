@@ -72,14 +72,14 @@ def report(tmp_path: Path, net: str, use: str = "", files: Mapping[str, str] | N
         "evidence": [item.to_wire() for item in found],
         "pragmas": {"init": dict(pragmas.init), "inputs": dict(pragmas.inputs)},
     }
-    reports: list[dict[str, Any]] = []
+    reports: list[Report] = []
     stages = ("example", "symbols")
     context = Context(str(path), str(tmp_path), net, vars(module), clock.now() + 40, stages=stages)
     report_class(module.Net, request, context, reports.append)
-    last = reports[-1]
-    schema.read(Report, last)
+    last = schema.write(reports[-1])
+    assert schema.read(Report, last) == reports[-1]
     assert last["status"] == "ok", last["reason"]
-    run = runs.from_report(module.Net, vars(module), last)
+    run = runs.from_report(module.Net, vars(module), reports[-1])
     run.call(run.build())
     return last
 

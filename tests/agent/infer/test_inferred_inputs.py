@@ -18,6 +18,8 @@ import torch
 from ts_shape_server.agent import clock, runs
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import building, reasons, report_class, solve, symbolic
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.report import Report
 
 HEADER = """import torch
 import torch.nn as nn
@@ -44,15 +46,15 @@ def report(tmp_path: Path, source: str, evidence: list[dict[str, Any]] | None = 
     module = importlib.util.module_from_spec(specification)
     sys.modules[path.stem] = module
     specification.loader.exec_module(module)
-    found: list[dict[str, Any]] = []
+    found: list[Report] = []
     context = Context(
         str(path), str(tmp_path), text, vars(module), clock.now() + 40, stages=("example", "symbols", "trail")
     )
     request = {"name": "Net", "line": 1, "evidence": evidence or [], "pragmas": pragmas}
     report_class(module.Net, request, context, found.append)
-    last = found[-1]
+    last = schema.write(found[-1])
     if last["status"] == "ok":
-        run = runs.from_report(module.Net, vars(module), last)
+        run = runs.from_report(module.Net, vars(module), found[-1])
         run.call(run.build())
         if last["second"] is not None:
             run.call(run.build(), second=True)

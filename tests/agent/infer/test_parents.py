@@ -106,13 +106,14 @@ def report(folder: Path, name: str, parents: list[str], before: str = "") -> dic
     known = Parents(find, frozenset((str(path), parent) for parent in parents))
     requests = [{"name": before}] if before else []
     requests.append({"name": name, "parents": [{"path": str(path), "name": parent} for parent in parents]})
-    reports: list[dict[str, Any]] = []
+    reports: list[Report] = []
     for request in requests:
         report_class(getattr(module, str(request["name"])), request, context, reports.append, known)
     assert before not in asked
-    schema.read(Report, reports[-1])
-    assert reports[-1]["status"] == "ok", reports[-1]["reason"]
-    return reports[-1]
+    last = schema.write(reports[-1])
+    assert schema.read(Report, last) == reports[-1]
+    assert last["status"] == "ok", last["reason"]
+    return last
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Turns what inference found into the objects of the JSON contract. Decides nothing, runs nothing."""
+"""Turns what inference found into the objects of the contract. Decides nothing, runs nothing."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from ts_shape_server.agent.infer import values
 from ts_shape_server.agent.infer.recording import LayerCall, Local, Shape
 from ts_shape_server.agent.infer.shots import Shot
 from ts_shape_server.agent.infer.source import function_tree
-
-SCHEMA = 1
+from ts_shape_server.contract.places import Location, Range
+from ts_shape_server.contract.report import Fact, Failure, InputSpec, Layer, ValueSpec, Variable
+from ts_shape_server.contract.types import is_type
 
 
 def type_of(guess: values.Guess) -> str:
@@ -35,45 +36,41 @@ def type_of(guess: values.Guess) -> str:
 
 def input_specs(
     inputs: values.Inputs, omitted: values.Inputs, dim: Callable[[int], Any], varies: Collection[str] = ()
-) -> list[dict[str, Any]]:
+) -> tuple[InputSpec, ...]:
     """One spec a parameter; `dim` spells the size at a place, `varies` are names that differ from item to item."""
     counter = iter(range(1_000_000))
 
-    def spec(guess: values.Guess) -> dict[str, Any]:
-        data: dict[str, Any] = {"type": type_of(guess)}
+    def spec(guess: values.Guess) -> ValueSpec:
         if isinstance(guess, values.TensorGuess):
-            data.update(dtype=guess.dtype, dims=[dim(next(counter)) for _ in guess.dims])
-            if "int" in guess.dtype and (guess.limited_below or guess.limited_above):
-                data["values"] = {
-                    "min": guess.low if guess.limited_below else None,
-                    "max": guess.high if guess.limited_above else None,
-                }
-        elif isinstance(guess, values.SequenceGuess):
-            items = [spec(item) for item in guess.items]
+            sizes = tuple(dim(next(counter)) for _ in guess.dims)
+            whole = "int" in guess.dtype
+            low = guess.low if whole and guess.limited_below else None
+            high = guess.high if whole and guess.limited_above else None
+            return ValueSpec("Tensor", guess.dtype, sizes, minimum=low, maximum=high)
+        if isinstance(guess, values.SequenceGuess):
+            items = tuple(spec(item) for item in guess.items)
             alike = guess.kind == "list" and all(_fits(item, items[0], varies) for item in items)
-            data["items"] = items[:1] if alike else items
-            varying = [here for here in items[0].get("dims", ()) if here in varies] if alike else []
-            if varying:
-                data["varies"] = varying
-        elif isinstance(guess, (values.DictGuess, values.RecordGuess)):
-            data["keys"] = [key for key, _ in guess.items]
-            data["items"] = [spec(item) for _, item in guess.items]
-        return data
+            told = items[:1] if alike else items
+            varying = [str(here) for item in told for here in item.dims or () if here in varies] if alike else []
+            return ValueSpec(type_of(guess), items=told, varies=tuple(varying))
+        if isinstance(guess, (values.DictGuess, values.RecordGuess)):
+            keys = tuple(key for key, _ in guess.items)
+            return ValueSpec(type_of(guess), items=tuple(spec(item) for _, item in guess.items), keys=keys)
+        return ValueSpec(type_of(guess))
 
-    result = [{"name": item.name, **spec(item.guess), "from": item.source} for item in inputs]
+    result = [InputSpec(item.name, spec(item.guess), item.source) for item in inputs]
     for item in omitted:
         kind = type_of(item.guess)
         constant = isinstance(item.guess, values.ConstantGuess)
-        result.append(
-            {"name": item.name, "type": kind if constant else f"Optional[{kind}]", "from": "default", "optional": True}
-        )
-    return result
+        told = ValueSpec(kind if constant else f"Optional[{kind}]")
+        result.append(InputSpec(item.name, told, "default", optional=True))
+    return tuple(result)
 
 
-def _fits(item: Mapping[str, Any], first: Mapping[str, Any], varies: Collection[str]) -> bool:
+def _fits(item: ValueSpec, first: ValueSpec, varies: Collection[str]) -> bool:
     """Whether the spec of a list's first item tells of another one too: the same sizes, but for those that vary."""
-    here, there = item.get("dims") or (), first.get("dims") or ()
-    if (item["type"], item.get("dtype"), len(here)) != (first["type"], first.get("dtype"), len(there)):
+    here, there = item.dims or (), first.dims or ()
+    if (item.type, item.dtype, len(here)) != (first.type, first.dtype, len(there)):
         return False
     return all(left == right or (right in varies and isinstance(left, str)) for left, right in zip(here, there))
 
@@ -83,61 +80,59 @@ def example(inputs: values.Inputs) -> dict[str, Any]:
     return {item.name: values.to_contract(item.guess) for item in inputs}
 
 
-def spec_of(value: Any) -> dict[str, Any]:
+def spec_of(value: Any) -> ValueSpec:
     """The spec of a value as `recording.shapes` left it, its sizes spelled."""
     if isinstance(value, Shape):
-        return {"type": "Tensor", "dtype": value.dtype, "dims": list(value.sizes)}
+        return ValueSpec("Tensor", value.dtype, tuple(value.sizes))
     if isinstance(value, tuple) and len(value) == 2 and value[0] in ("list", "tuple"):
-        items = [spec_of(item) for item in value[1]]
+        items = tuple(spec_of(item) for item in value[1])
         if value[0] == "list":
-            inner = {item["type"] for item in items}
-            return {"type": f"List[{inner.pop() if len(inner) == 1 else 'Any'}]", "items": items}
-        return {"type": f"Tuple[{', '.join(item['type'] for item in items)}]", "items": items}
+            return ValueSpec(f"List[{_shared(items)}]", items=items)
+        inner = ", ".join(item.type for item in items)
+        return ValueSpec(f"Tuple[{inner}]" if inner else "Tuple[()]", items=items)
     if isinstance(value, tuple) and len(value) == 2 and value[0] == "dict":
-        items = [spec_of(item) for item in value[1].values()]
-        inner = {item["type"] for item in items}
-        return {
-            "type": f"Dict[str, {inner.pop() if len(inner) == 1 else 'Any'}]",
-            "keys": list(value[1]),
-            "items": items,
-        }
-    return {"type": str(value)}
+        items = tuple(spec_of(item) for item in value[1].values())
+        return ValueSpec(f"Dict[str, {_shared(items)}]", items=items, keys=tuple(value[1]))
+    return ValueSpec(str(value) if is_type(str(value)) else "Any")
 
 
-def outputs(shot: Shot) -> list[dict[str, Any]]:
+def _shared(items: Sequence[ValueSpec]) -> str:
+    """The type of all items."""
+    kinds = {item.type for item in items}
+    return kinds.pop() if len(kinds) == 1 else "Any"
+
+
+def outputs(shot: Shot) -> tuple[ValueSpec, ...]:
     """One spec for each value that `forward` returns."""
     if shot.is_tuple and isinstance(shot.output, tuple):
-        return [spec_of(item) for item in shot.output[1]]
-    return [spec_of(shot.output)]
+        return tuple(spec_of(item) for item in shot.output[1])
+    return (spec_of(shot.output),)
 
 
-def layers(calls: Sequence[LayerCall], lines: Mapping[str, int]) -> list[dict[str, Any]]:
+def layers(calls: Sequence[LayerCall], lines: Mapping[str, int]) -> tuple[Layer, ...]:
     """The first call of each submodule."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Layer] = {}
     for call in calls:
-        if call.name in found:
-            continue
-        found[call.name] = {
-            "name": call.name,
-            "type": type(call.module).__name__,
-            "line": lines.get(call.name.split(".")[0]) if "." not in call.name else None,
-            "inputs": [list(item.sizes) for item in call.inputs],
-            "outputs": [list(item.sizes) for item in call.outputs],
-            "parameters": parameter_counts(call.module)[0],
-        }
-    return list(found.values())
+        if call.name not in found:
+            found[call.name] = Layer(
+                call.name,
+                type(call.module).__name__,
+                lines.get(call.name.split(".")[0]) if "." not in call.name else None,
+                tuple(tuple(item.sizes) for item in call.inputs),
+                tuple(tuple(item.sizes) for item in call.outputs),
+                sum(parameter.numel() for parameter in call.module.parameters()),
+            )
+    return tuple(found.values())
 
 
-def variables(locals_: Sequence[Local]) -> list[dict[str, Any]]:
+def variables(locals_: Sequence[Local]) -> tuple[Variable, ...]:
     """Locals that hold tensors, in the order of their lines."""
-    result = []
+    result: list[Variable] = []
     for item in sorted(locals_, key=lambda item: item.line):
-        data = spec_of(item.value)
-        if "Tensor" in data["type"]:
-            entry = {"name": item.name, "line": item.line, **data}
-            if entry not in result:
-                result.append(entry)
-    return result
+        told = Variable(item.name, item.line, spec_of(item.value))
+        if "Tensor" in told.value.type and told not in result:
+            result.append(told)
+    return tuple(result)
 
 
 def layer_lines(cls: type) -> dict[str, int]:
@@ -166,25 +161,14 @@ def failure(
     path: str,
     place: tuple[int, int, int, int] | None,
     detail: str = "",
-    related: Sequence[Mapping[str, Any]] = (),
+    related: Sequence[Location] = (),
     kind: str = "",
-    facts: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """A `reason` of the contract. `place` is line, column, end line, end column."""
-    location = None
-    if place is not None:
-        keys = ("line", "column", "end_line", "end_column")
-        location = {"path": path, "range": dict(zip(keys, place)), "message": ""}
-    return {
-        "code": code,
-        "message": message,
-        "location": location,
-        "detail": detail[:4000],
-        "related": list(related),
-        "kind": kind,
-        "facts": dict(facts or {}),
-        "complaints": [],
-    }
+    facts: Mapping[str, Fact] | None = None,
+) -> Failure:
+    """Why there is no report, or what is wrong with one. `place` is line, column, end line, end column."""
+    location = None if place is None else Location(path, Range(*place))
+    told = tuple(sorted((facts or {}).items()))
+    return Failure(code, message, location, detail[:4000], tuple(related), kind=kind, facts=told)
 
 
 def one_line(error: BaseException) -> str:

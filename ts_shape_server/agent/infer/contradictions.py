@@ -10,7 +10,6 @@ import linecache
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
@@ -18,6 +17,7 @@ from ts_shape_server.agent.infer import building, contract, mismatch, points, sh
 from ts_shape_server.agent.infer.evidence import Drawn, Refused
 from ts_shape_server.agent.infer.points import Said, Start
 from ts_shape_server.agent.infer.session import Session
+from ts_shape_server.contract.report import Disagreement, Failure, Report, ValueSpec
 
 MAXIMUM = 6
 SECONDS = 2.0
@@ -182,7 +182,7 @@ def of_refused(refused: Sequence[Refused]) -> Iterator[Contradiction]:
         yield Contradiction("", item.path, item.span or place, (), item.error, why)
 
 
-def to_failure(name: str, item: Contradiction, report: Mapping[str, Any]) -> dict[str, Any]:
+def to_failure(name: str, item: Contradiction, report: Report) -> Failure:
     """The diagnostic: what is said here, and what the class takes as the report has it."""
     detail = "" if item.error is None else contract.one_line(item.error)
     if not item.said:
@@ -193,39 +193,34 @@ def to_failure(name: str, item: Contradiction, report: Mapping[str, Any]) -> dic
         message = f"`{name}` takes {_takes(report)}, but {item.said}{_difference(item, report)}."
     failure = contract.failure(item.code, message, item.path, item.place, detail)
     if item.wrong is not None and item.wrong.layer:
-        return {**failure, "sizes": item.wrong.sizes()}
+        return replace(failure, sizes=item.wrong.sizes())
     pair = mismatch.sizes_that_disagree(item.error) if item.error is not None else None
-    return failure if pair is None else {**failure, "sizes": {"wanted": pair[0], "got": pair[1]}}
+    return failure if pair is None else replace(failure, sizes=Disagreement(*pair))
 
 
-def _takes(report: Mapping[str, Any]) -> str:
-    needed = [spec for spec in report.get("inputs", ()) if not spec.get("optional")]
-    return ", ".join(f"`{spec['name']}` {_spec(spec)}" for spec in needed) or "other values"
+def _takes(report: Report) -> str:
+    needed = [spec for spec in report.inputs if not spec.optional]
+    return ", ".join(f"`{spec.name}` {_spec(spec.value)}" for spec in needed) or "other values"
 
 
-def _spec(spec: Mapping[str, Any]) -> str:
-    if spec.get("dims") is not None:
-        dims = [str(dim) for dim in spec["dims"]]
-        dtype = spec.get("dtype") or "float32"
+def _spec(spec: ValueSpec) -> str:
+    if spec.dims is not None:
+        dims = [str(dim) for dim in spec.dims]
+        dtype = spec.dtype or "float32"
         return f"({', '.join(dims)}{',' if len(dims) == 1 else ''})" + ("" if dtype == "float32" else f" {dtype}")
-    inside = [_spec(item) for item in spec.get("items", ())]
-    return f"{str(spec['type']).split('[')[0]}[{', '.join(inside)}]" if inside else str(spec["type"])
+    inside = [_spec(item) for item in spec.items]
+    return f"{spec.type.split('[')[0]}[{', '.join(inside)}]" if inside else spec.type
 
 
-def _difference(item: Contradiction, report: Mapping[str, Any]) -> str:
+def _difference(item: Contradiction, report: Report) -> str:
     """Which dim it is, or torch's own words where no single one is."""
-    specs = {spec["name"]: spec for spec in report.get("inputs", ())}
+    specs = {spec.name: spec.value for spec in report.inputs}
     told = re.search(r"that `(\w+)` is \(", item.said)
     for given in item.inputs:
         spec = specs.get(given.name)
-        if (
-            told is not None
-            or spec is None
-            or spec.get("dims") is None
-            or not isinstance(given.guess, values.TensorGuess)
-        ):
+        if told is not None or spec is None or spec.dims is None or not isinstance(given.guess, values.TensorGuess):
             continue
-        dims, sizes = spec["dims"], given.guess.dims
+        dims, sizes = spec.dims, given.guess.dims
         if len(dims) != len(sizes) and dims and sizes and isinstance(dims[-1], int) and dims[-1] != sizes[-1]:
             return f": the last dim of `{given.name}` has to be {dims[-1]}, and is {sizes[-1]}"
         if len(dims) != len(sizes):
@@ -233,8 +228,8 @@ def _difference(item: Contradiction, report: Mapping[str, Any]) -> str:
         for axis, (dim, size) in enumerate(zip(dims, sizes)):
             if isinstance(dim, int) and dim != size:
                 return f": dim {axis} of `{given.name}` has to be {dim}, and is {size}"
-        if spec.get("dtype") != given.guess.dtype:
-            return f": `{given.name}` has to be {spec.get('dtype')}, and is {given.guess.dtype}"
+        if spec.dtype != given.guess.dtype:
+            return f": `{given.name}` has to be {spec.dtype}, and is {given.guess.dtype}"
     if told is None and item.wrong is not None and item.wrong.layer:
         return f": `{item.wrong.layer}` takes {item.wrong.wanted} features or channels, and gets {item.wrong.got}"
     return "" if told is not None or item.error is None else f" ({contract.one_line(item.error)})"

@@ -12,9 +12,10 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from ts_shape_server.agent.clock import now
+from ts_shape_server.contract.report import MoveEffort, SearchEffort
 
 State = TypeVar("State")
 Find = TypeVar("Find")
@@ -81,19 +82,13 @@ class Trail:
         key = f"{what} {exit.name.lower()}".lstrip()
         self.exits[key] = self.exits.get(key, 0) + 1
 
-    def told(self) -> dict[str, Any]:
-        """The contract's ``effort``."""
-        moves = {
-            name: {
-                "proposed": tally.proposed,
-                "ran": tally.ran,
-                "further": tally.further,
-                "led": tally.led,
-                "ms": int(tally.seconds * 1000),
-            }
+    def told(self) -> SearchEffort:
+        """The trail as the contract has it."""
+        moves = tuple(
+            (name, MoveEffort(tally.proposed, tally.ran, tally.further, tally.led, int(tally.seconds * 1000)))
             for name, tally in self.moves.items()
-        }
-        return {"moves": moves, "exits": dict(self.exits)}
+        )
+        return SearchEffort(moves, tuple(self.exits.items()))
 
 
 @dataclass(frozen=True)

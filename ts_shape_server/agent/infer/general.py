@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -28,6 +29,7 @@ from ts_shape_server.agent.infer.reasons import SYMBOLIC_SECONDS
 from ts_shape_server.agent.infer.solve import Solved
 from ts_shape_server.agent.infer.spelling import Spelling
 from ts_shape_server.agent.infer.trials import Trials
+from ts_shape_server.contract.report import Report, Symbol
 
 CLAIM_SECONDS = 4.0
 DEAR_CLAIM_SECONDS = 10.0
@@ -36,8 +38,8 @@ SAMPLES = 4
 SAMPLE_SECONDS = 2.0
 
 
-def general(cls: type[nn.Module], solved: Solved, context: Context) -> dict[str, Any]:
-    """The general claim: symbols, constraints, and all shapes spelled in them."""
+def general(report: Report, cls: type[nn.Module], solved: Solved, context: Context) -> Report:
+    """`report` with the general claim: symbols, constraints, and all shapes spelled in them."""
     session, found = solved.session, solved.found
     lines = class_lines(cls)
     traced: shots.Shot | None = None
@@ -60,22 +62,26 @@ def general(cls: type[nn.Module], solved: Solved, context: Context) -> dict[str,
     names = naming.name_places(found.inputs, claim, found.outcome.wishes, solved.axes, found.batch_axes)
     spelling = Spelling(claim, names, samples)
     named = argument_names.find(cls, solved.plan, solved.sources, session, found, context)
-    result = _claimed(solved, claim, names, spelling, named)
+    symbols = _symbols(claim, names, named)
+    result = _claimed(report, solved, claim, names, spelling, named)
     first = traced if traced is not None else others[0] if others else None
     if first is not None:
         told = shots.spelled(first, others, spelling.told)
-        told = _counted(told, first, solved, context, lines, result)
-        result.update(inside(cls, _renamed(told, named.outputs, trials.rows_are_batch, names)))
-    return result
+        told, counted = _counted(told, first, solved, context, lines)
+        if counted:
+            symbols["N"] = Symbol()
+        result = inside(result, cls, _renamed(told, named.outputs, trials.rows_are_batch, names))
+    return replace(result, symbols=tuple(symbols.items()))
 
 
-def inside(cls: type, shot: shots.Shot) -> dict[str, Any]:
-    """The parts of a report that a shot gives."""
-    return {
-        "outputs": contract.outputs(shot),
-        "layers": contract.layers(shot.calls, contract.layer_lines(cls)),
-        "variables": contract.variables(shot.locals),
-    }
+def inside(report: Report, cls: type, shot: shots.Shot) -> Report:
+    """`report` with what a shot tells of."""
+    return replace(
+        report,
+        outputs=contract.outputs(shot),
+        layers=contract.layers(shot.calls, contract.layer_lines(cls)),
+        variables=contract.variables(shot.locals),
+    )
 
 
 def _sampled(
@@ -122,17 +128,19 @@ def _moved(sizes: Sizes, base: Sizes) -> int:
 
 
 def _counted(
-    told: shots.Shot, first: shots.Shot, solved: Solved, context: Context, lines: range, result: dict[str, Any]
-) -> shots.Shot:
-    """Sizes that follow the number of items of a list told as ``N``: seen in a run with one item more."""
+    told: shots.Shot, first: shots.Shot, solved: Solved, context: Context, lines: range
+) -> tuple[shots.Shot, bool]:
+    """Sizes that follow the number of items of a list told as ``N``, and whether there are any: seen in a run with one
+    item more.
+    """
     longer = values.with_one_more(solved.found.inputs)
     if longer is None:
-        return told
+        return told, False
     counts = {len(item.guess.items) for item in longer if isinstance(item.guess, values.SequenceGuess)}
     session = solved.session
     _, shot = shots.take(lambda watch: session.concrete(longer, watch), session.module, context.path, lines)
     if shot is None:
-        return told
+        return told, False
     seen = False
 
     def count(size: Any, after: Sequence[int]) -> Any:
@@ -149,37 +157,38 @@ def _counted(
         return size
 
     changed = shots.spelled(told, [first, shot], count)
-    if seen:
-        result["symbols"]["N"] = {"min": 1, "max": None, "multiple_of": 1}
-    return changed
+    return changed, seen
+
+
+def _symbols(claim: Claim, names: Mapping[int, str], named: argument_names.Named) -> dict[str, Symbol]:
+    symbols: dict[str, Symbol] = {}
+    for item in claim.free:
+        symbols[names[item.members[0]]] = Symbol(item.minimum, item.maximum, item.multiple_of)
+    for name in [*named.places.values(), *named.outputs.values()]:
+        symbols.setdefault(name, Symbol(named.values[name], named.values[name]))
+    return symbols
 
 
 def _claimed(
+    report: Report,
     solved: Solved,
     claim: Claim,
     names: Mapping[int, str],
     spelling: Spelling,
     named: argument_names.Named,
-) -> dict[str, Any]:
+) -> Report:
     base = values.sizes(solved.found.inputs)
 
     def dim(slot: int) -> int | str:
         return names.get(slot, named.places.get(slot, base[slot]))
 
-    symbols: dict[str, Any] = {}
-    for item in claim.free:
-        symbols[names[item.members[0]]] = {"min": item.minimum, "max": item.maximum, "multiple_of": item.multiple_of}
-    for name in [*named.places.values(), *named.outputs.values()]:
-        symbols.setdefault(name, {"min": named.values[name], "max": named.values[name], "multiple_of": 1})
-    second = claim.second
-    return {
-        "inputs": contract.input_specs(
-            solved.found.inputs, solved.omitted, dim, naming.varying(solved.found.inputs, claim, names)
-        ),
-        "symbols": symbols,
-        "constraints": spelling.constraints(),
-        "second": None if second is None else contract.example(values.with_sizes(solved.found.inputs, second)),
-    }
+    inputs, second = solved.found.inputs, claim.second
+    return replace(
+        report,
+        inputs=contract.input_specs(inputs, solved.omitted, dim, naming.varying(inputs, claim, names)),
+        constraints=tuple(spelling.constraints()),
+        second=None if second is None else contract.example(values.with_sizes(inputs, second)),
+    )
 
 
 def _renamed(shot: shots.Shot, named: Mapping[int, str], rows_are_batch: bool, names: Mapping[int, str]) -> shots.Shot:

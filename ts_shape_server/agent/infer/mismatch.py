@@ -16,6 +16,7 @@ from torch import nn
 
 from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.infer.recording import Shape, flat
+from ts_shape_server.contract.report import Disagreement
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ class Mismatch:
     multiple_of: int = 0
     """What every size that can arrive is a multiple of, where it is no single one; `got` is then that of one run."""
 
-    def sizes(self) -> dict[str, Any]:
+    def sizes(self) -> Disagreement:
         """The contract's ``sizes`` of a failure."""
-        return {"wanted": self.wanted, "got": self.got, "layer": self.layer, "producer": self.producer}
+        return Disagreement(self.wanted, self.got, self.layer, self.producer)
 
 
 class FailingLayer:

@@ -6,6 +6,7 @@ decide between ``B, C, H, W``, ``B, C, L`` and ``B, L``. Pure.
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Mapping, Sequence
 
 from ts_shape_server.agent.infer import values
@@ -68,7 +69,7 @@ def name_places(
                 written = []
             for axis in range(len(tensor.dims)):
                 author = written[axis] if axis < len(written) else None
-                own = author is not None and author not in _IGNORED
+                own = author is not None and author not in _IGNORED and _is_name(author)
                 wanted[slot] = (author if own and author is not None else letters[axis], own)
                 slot += 1
             index += 1
@@ -85,6 +86,11 @@ def name_places(
         used.add(name)
         names.update(dict.fromkeys(free.members, name))
     return names
+
+
+def _is_name(text: str) -> bool:
+    """Whether a size can be called so: in a comment an axis may be called ``2*d`` or ``lambda`` too."""
+    return text.isidentifier() and not keyword.iskeyword(text)
 
 
 def varying(inputs: values.Inputs, claim: Claim, names: Mapping[int, str]) -> frozenset[str]:

@@ -11,6 +11,7 @@ import inspect
 import logging
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -20,9 +21,9 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import contract, contradictions, general, reasons, shots, solve, source, values
 from ts_shape_server.agent.infer.parents import Parents
 from ts_shape_server.agent.infer.reasons import Unsolved
-from ts_shape_server.contract import schema
+from ts_shape_server.contract.report import Failure, Report, SearchEffort
 
-Emit = Callable[[dict[str, Any]], None]
+Emit = Callable[[Report], None]
 
 
 def report_class(
@@ -38,41 +39,29 @@ def report_class(
     """
     logging.disable(logging.CRITICAL)
     watch = clock.Stopwatch()
-    base = {
-        "schema": contract.SCHEMA,
-        "path": context.path,
-        "class": request["name"],
-        "line": request.get("line", 1),
-        "stubbed": list(context.stubbed),
-    }
+    blank = Report(
+        context.path, str(request["name"]), request.get("line", 1), "unresolved", stubbed=tuple(context.stubbed)
+    )
 
-    def send(report: Mapping[str, Any], stage: str) -> None:
-        effort = {"effort": case.trail.told()} if stage == "final" and "trail" in context.stages else {}
-        emit({**base, **report, **effort, "elapsed_ms": watch.wall_ms, "stage": stage})
+    def send(report: Report, stage: str) -> None:
+        effort = case.trail.told() if stage == "final" and "trail" in context.stages else SearchEffort()
+        emit(replace(report, effort=effort, elapsed_ms=watch.wall_ms, stage=stage))
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         skipped = _skipped(cls)
         if skipped is not None:
-            emit({**base, "status": "skipped", "reason": skipped, **_nothing(), "elapsed_ms": 0, "stage": "final"})
+            emit(replace(blank, status="skipped", reason=skipped))
             return
         known = parents if parents is not None else Parents(lambda path, name: None)
         case = _gathered(cls, request, context, known)
         solved = solve.solve(case)
         known.note(cls, str(request["name"]), solved, context)
         if isinstance(solved, Unsolved):
-            send(
-                {
-                    "status": solved.status,
-                    "reason": solved.reason,
-                    **_nothing(),
-                    "init": solved.init,
-                    "notes": list(solved.notes),
-                },
-                "final",
-            )
+            why = replace(blank, status=solved.status, reason=solved.reason, init=solved.init, notes=solved.notes)
+            send(why, "final")
             return
-        _report_solved(cls, solved, context, send)
+        _report_solved(blank, cls, solved, context, send)
 
 
 def _gathered(cls: type[nn.Module], request: Mapping[str, Any], context: Context, parents: Parents) -> solve.Case:
@@ -85,11 +74,7 @@ def _gathered(cls: type[nn.Module], request: Mapping[str, Any], context: Context
     return solve.gather(cls, request, context, lambda: parents.of(cls, request, context, of_parent))
 
 
-def _nothing() -> dict[str, Any]:
-    return {"init": {"args": {}}, "inputs": [], "example": {}, "symbols": {}, "constraints": [], "outputs": []}
-
-
-def _skipped(cls: type[nn.Module]) -> dict[str, Any] | None:
+def _skipped(cls: type[nn.Module]) -> Failure | None:
     forward = getattr(cls, "forward", None)
     if forward is None or getattr(forward, "__name__", "") == "_forward_unimplemented":
         return contract.failure("no-forward", "The class has no `forward`: a subclass has to define it.", "", None)
@@ -98,47 +83,45 @@ def _skipped(cls: type[nn.Module]) -> dict[str, Any] | None:
     return None
 
 
-def _report_solved(cls: type[nn.Module], solved: solve.Solved, context: Context, send: Callable[..., None]) -> None:
+def _report_solved(
+    blank: Report, cls: type[nn.Module], solved: solve.Solved, context: Context, send: Callable[[Report, str], None]
+) -> None:
     found, session, lines = solved.found, solved.session, general.class_lines(cls)
     count, size = contract.parameter_counts(session.module)
-    report: dict[str, Any] = {
-        "status": "ok",
-        "reason": None,
-        "init": reasons.init_of(solved.plan, solved.sources, context.namespace),
-        "inputs": contract.input_specs(found.inputs, solved.omitted, lambda slot: values.sizes(found.inputs)[slot]),
-        "example": contract.example(found.inputs),
-        "second": None,
-        "others": [contract.example(inputs) for inputs in solved.others],
-        "symbols": {},
-        "constraints": [],
-        "parameters": count,
-        "parameter_bytes": size,
-        "notes": list(solved.notes),
-        "evidence": [item for item in dict.fromkeys([*solved.labels, *solved.sources.values()]) if item != "guess"],
-    }
+    report = replace(
+        blank,
+        status="ok",
+        init=reasons.init_of(solved.plan, solved.sources, context.namespace),
+        inputs=contract.input_specs(found.inputs, solved.omitted, lambda slot: values.sizes(found.inputs)[slot]),
+        example=contract.example(found.inputs),
+        others=tuple(contract.example(inputs) for inputs in solved.others),
+        parameters=count,
+        parameter_bytes=size,
+        notes=tuple(solved.notes),
+        evidence=tuple(item for item in dict.fromkeys([*solved.labels, *solved.sources.values()]) if item != "guess"),
+    )
     _, shot = shots.take(lambda watch: session.concrete(found.inputs, watch), session.module, context.path, lines)
     if shot is not None:
-        report.update(general.inside(cls, shot))
-    report["mismatches"] = _mismatches(cls, solved, report)
+        report = general.inside(report, cls, shot)
+    report = replace(report, mismatches=_mismatches(cls, solved, report))
     send(report, "example" if context.stages != ("example",) else "final")
     if "symbols" in context.stages:
-        report.update(general.general(cls, solved, context))
-        report["mismatches"] = _mismatches(cls, solved, report)
+        report = general.general(report, cls, solved, context)
+        report = replace(report, mismatches=_mismatches(cls, solved, report))
         send(report, "symbols" if "script" in context.stages else "final")
     if "script" in context.stages:
-        report.update(_script(cls, report, context))
-        send(report, "final")
+        send(_script(report, cls, context), "final")
 
 
-def _mismatches(cls: type[nn.Module], solved: solve.Solved, report: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _mismatches(cls: type[nn.Module], solved: solve.Solved, report: Report) -> tuple[Failure, ...]:
     """One for each contradiction, in the words of what the report says by now."""
-    return [contradictions.to_failure(cls.__name__, item, report) for item in solved.contradictions]
+    return tuple(contradictions.to_failure(cls.__name__, item, report) for item in solved.contradictions)
 
 
-def _script(cls: type[nn.Module], report: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    """What TorchScript makes of the class, or the note that this interpreter has none."""
+def _script(report: Report, cls: type[nn.Module], context: Context) -> Report:
+    """`report` with what TorchScript makes of the class, or with the note that this interpreter has none."""
     from ts_shape_server.agent import script
 
     if not script.supported():
-        return {"notes": [*report["notes"], script.unsupported()]}
-    return {"torchscript": schema.write(script.examine(runs.from_report(cls, context.namespace, report), context))}
+        return replace(report, notes=(*report.notes, script.unsupported()))
+    return replace(report, torchscript=script.examine(runs.from_report(cls, context.namespace, report), context))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ts_shape_server.agent import torch_says
@@ -15,6 +15,8 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import advice, building, contract, mismatch, search, values
 from ts_shape_server.agent.infer.session import Session, innermost_line
 from ts_shape_server.agent.standins import StandInUsed
+from ts_shape_server.contract.places import Location, Range
+from ts_shape_server.contract.report import Argument, Complaint, Failure, Status
 
 SYMBOLIC_SECONDS = 6.0
 MOST_KNOWN = 3
@@ -24,21 +26,20 @@ MOST_KNOWN = 3
 class Unsolved:
     """Why no input or no constructor was found."""
 
-    status: str
-    reason: dict[str, Any]
-    init: dict[str, Any]
+    status: Status
+    reason: Failure
+    init: tuple[tuple[str, Argument], ...]
     error: BaseException | None = None
     notes: tuple[str, ...] = ()
 
 
-def init_of(plan: Mapping[str, str], sources: Mapping[str, str], namespace: Mapping[str, Any]) -> dict[str, Any]:
-    """The contract's object for a plan, each expression such that the file's own `namespace` understands it."""
-    return {
-        "args": {
-            name: {"expr": standing_alone(text, namespace), "from": sources.get(name, "guess")}
-            for name, text in plan.items()
-        }
-    }
+def init_of(
+    plan: Mapping[str, str], sources: Mapping[str, str], namespace: Mapping[str, Any]
+) -> tuple[tuple[str, Argument], ...]:
+    """The arguments of a plan, each expression such that the file's own `namespace` understands it."""
+    return tuple(
+        (name, Argument(standing_alone(text, namespace), sources.get(name, "guess"))) for name, text in plan.items()
+    )
 
 
 def standing_alone(expression: str, namespace: Mapping[str, Any]) -> str:
@@ -61,19 +62,13 @@ def not_built(cls: type, built: building.NotBuilt, context: Context, sources: Ma
         message = f"It cannot be built here: {built.error}."
     place = mismatch.call_place(context.source, line, "") if line else None
     reason = contract.failure("no-constructor", message, context.path, place, contract.one_line(built.error))
-    told = {**reason, "complaints": _complaints(built.error)}
+    told = replace(reason, complaints=_complaints(built.error))
     return Unsolved("unresolved", told, init_of(built.plan, sources, context.namespace), built.error)
 
 
-def _complaints(error: BaseException) -> list[dict[str, Any]]:
-    """What is known of the error's text, in the form of the contract."""
-    return [
-        {
-            "kind": item.kind,
-            "facts": {name: list(fact) if isinstance(fact, tuple) else fact for name, fact in item.facts.items()},
-        }
-        for item in torch_says.read(error)
-    ]
+def _complaints(error: BaseException) -> tuple[Complaint, ...]:
+    """What is known of the error's text."""
+    return tuple(Complaint(item.kind, tuple(sorted(item.facts.items()))) for item in torch_says.read(error))
 
 
 def not_found(
@@ -93,16 +88,13 @@ def not_found(
         reason = contract.failure(
             "shape-mismatch", message, context.path, wrong.place, contract.one_line(error), related
         )
-        reason["sizes"] = wrong.sizes()
-        reason["complaints"] = _complaints(error)
-        return Unsolved("failed", reason, {"args": {}}, error)
+        reason = replace(reason, sizes=wrong.sizes(), complaints=_complaints(error))
+        return Unsolved("failed", reason, (), error)
     if isinstance(error, StandInUsed):
         line = innermost_line(error, context.path)
         place = mismatch.call_place(context.source, line, "") if line else None
         message = f"`forward` cannot run here: {error}. Install it where the probes run."
-        return Unsolved(
-            "unresolved", contract.failure("missing-package", message, context.path, place), {"args": {}}, error
-        )
+        return Unsolved("unresolved", contract.failure("missing-package", message, context.path, place), (), error)
     if isinstance(error, search.TooSlow):
         return _too_slow(error, context)
     line = innermost_line(error, context.path)
@@ -115,8 +107,7 @@ def not_found(
         message += f" Say what goes in, in a comment above the class: {comment}."
     place = mismatch.call_place(context.source, line, "") if line else None
     reason = contract.failure("no-input", message, context.path, place, contract.one_line(error))
-    reason["complaints"] = _complaints(error)
-    return Unsolved("unresolved", reason, {"args": {}}, error)
+    return Unsolved("unresolved", replace(reason, complaints=_complaints(error)), (), error)
 
 
 def _disagreement(wrong: mismatch.Mismatch, inputs: values.Inputs | None, passed: mismatch.Mismatch | None) -> str:
@@ -159,7 +150,7 @@ def _too_slow(error: search.TooSlow, context: Context) -> Unsolved:
     )
     place = mismatch.call_place(context.source, line, "") if line else None
     reason = contract.failure("timeout", message, context.path, place, contract.one_line(error))
-    return Unsolved("timeout", reason, {"args": {}}, error)
+    return Unsolved("timeout", reason, (), error)
 
 
 def _mismatch(session: Session, result: search.NotFound, context: Context) -> mismatch.Mismatch | None:
@@ -191,7 +182,7 @@ def _of_one_form(result: search.NotFound) -> bool:
     )
 
 
-def _layer_places(session: Session, wrong: mismatch.Mismatch, context: Context) -> list[dict[str, Any]]:
+def _layer_places(session: Session, wrong: mismatch.Mismatch, context: Context) -> list[Location]:
     lines = contract.layer_lines(session.cls)
     texts = context.source.splitlines()
     places = []
@@ -199,7 +190,6 @@ def _layer_places(session: Session, wrong: mismatch.Mismatch, context: Context) 
         line = lines.get(name)
         if line is not None and line <= len(texts):
             text = texts[line - 1]
-            keys = ("line", "column", "end_line", "end_column")
-            span = (line, len(text) - len(text.lstrip()), line, len(text.rstrip()))
-            places.append({"path": context.path, "range": dict(zip(keys, span)), "message": f"`{name}` is made here."})
+            span = Range(line, len(text) - len(text.lstrip()), line, len(text.rstrip()))
+            places.append(Location(context.path, span, f"`{name}` is made here."))
     return places

@@ -10,6 +10,7 @@ import os
 import pickle
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from ts_shape_server.agent import clock, infer, load, runs
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.saved import checkpoint, kinds, replay, wrapping
 from ts_shape_server.contract import schema
+from ts_shape_server.contract.jobs import InspectAnswer
 from ts_shape_server.contract.report import Report
 
 _TITLES = {
@@ -29,11 +31,8 @@ _TITLES = {
 _TENSOR_CLASSES = ("torch._utils.", "torch.storage.", "collections.OrderedDict", "torch.serialization.")
 
 
-def inspect(job: Mapping[str, Any], seconds: float, scratch: str) -> dict[str, Any]:
-    """``{"kind", "message", "source", "report", "facts"}`` of the file that an inspect job names.
-
-    `source` is ``embedded`` or ``solved``, empty without a report. `seconds` of work are there.
-    """
+def inspect(job: Mapping[str, Any], seconds: float, scratch: str) -> InspectAnswer:
+    """What is in the file that an inspect job names. `seconds` of work are there."""
     deadline = clock.now() + seconds
     path = job["archive"]
     kind = kinds.kind_of(path)
@@ -46,37 +45,36 @@ def inspect(job: Mapping[str, Any], seconds: float, scratch: str) -> dict[str, A
         return _answer(kind.name, kind.message, facts)
     embedded = _embedded(kind.spec)
     if embedded is not None:
-        return {**_answer(kind.name, _TITLES[kind.name], facts), "source": "embedded", "report": embedded}
+        return replace(_answer(kind.name, _TITLES[kind.name], facts), source="embedded", report=embedded)
     return _solved(kind, path, facts, deadline, scratch)
 
 
-def _answer(kind: str, message: str, facts: list[str]) -> dict[str, Any]:
-    return {"kind": kind, "message": message, "facts": facts, "source": "", "report": None}
+def _answer(kind: str, message: str, facts: list[str]) -> InspectAnswer:
+    return InspectAnswer(kind, message, facts=tuple(facts))
 
 
-def _embedded(text: str | None) -> dict[str, Any] | None:
+def _embedded(text: str | None) -> Report | None:
     """The report that an export wrote beside the module; None where there is none, or another thing of that name."""
     try:
-        found: dict[str, Any] = json.loads(text or "")
-        report = schema.read(Report, found)
+        report = schema.read(Report, json.loads(text or ""))
     except (ValueError, RecursionError):
         return None
-    return found if report.status == "ok" else None
+    return report if report.status == "ok" else None
 
 
 class _NotLoaded(Exception):
     """The module cannot be made; the text is the reason."""
 
 
-def _solved(kind: kinds.Kind, path: str, facts: list[str], deadline: float, scratch: str) -> dict[str, Any]:
+def _solved(kind: kinds.Kind, path: str, facts: list[str], deadline: float, scratch: str) -> InspectAnswer:
     answer = _answer(kind.name, _TITLES[kind.name], facts)
     try:
         saved = wrapping.read(path, kind.name)
     except wrapping.NoForward as found:
-        return {**answer, "message": f"{answer['message']} {found}"}
+        return replace(answer, message=f"{answer.message} {found}")
     except Exception as error:
         message = f"It says that it is {_TITLES[kind.name][0].lower()}{_TITLES[kind.name][1:-1]}, and does not load: "
-        return {**answer, "message": message + _first_line(error)}
+        return replace(answer, message=message + _first_line(error))
     if saved.shapes:
         known = ", ".join(f"{name} {shape}" for name, shape in saved.shapes.items())
         facts.append(f"exported for {known}" if kind.name == "program" else f"traced with {known}: no limit")
@@ -86,13 +84,12 @@ def _solved(kind: kinds.Kind, path: str, facts: list[str], deadline: float, scra
             if sure:
                 break
     except _NotLoaded as problem:
-        return {**answer, "message": f"{answer['message']} It does not load: {problem}"}
-    return {**answer, "source": "solved" if report["status"] == "ok" else "", "report": report}
+        return replace(answer, message=f"{answer.message} It does not load: {problem}", facts=tuple(facts))
+    source = "solved" if report.status == "ok" else ""
+    return replace(answer, source=source, report=report, facts=tuple(facts))
 
 
-def _reported(
-    saved: wrapping.Saved, path: str, replayed: bool, deadline: float, scratch: str
-) -> tuple[dict[str, Any], bool]:
+def _reported(saved: wrapping.Saved, path: str, replayed: bool, deadline: float, scratch: str) -> tuple[Report, bool]:
     """The engine's report of the module, and whether the module itself does what is told of it."""
     file = os.path.join(scratch, "saved.py" if replayed else "saved_itself.py")
     with open(file, "w", encoding="utf-8") as written:
@@ -104,41 +101,41 @@ def _reported(
         raise _NotLoaded(found.message)
     # First what the archive alone says; what an author once gave it is tried where that finds nothing.
     for shapes in (saved.ranks, {}, saved.shapes):
-        reports: list[dict[str, Any]] = []
+        reports: list[Report] = []
         context = Context(
             file, scratch, loaded.source, found.loaded.namespace, deadline, (), stages=("example", "symbols")
         )
         request = {"name": saved.name, "line": 1, "evidence": [], "pragmas": {"init": {}, "inputs": dict(shapes)}}
         infer.report_class(found.found, request, context, reports.append)
         report = reports[-1]
-        if report["status"] == "ok":
+        if report.status == "ok":
             break
     sure = not replayed
-    if replayed and report["status"] == "ok":
+    if replayed and report.status == "ok":
         archive = found.loaded.namespace[wrapping.HOLDER]
         sure = replay.agrees(archive, runs.from_report(found.found, found.loaded.namespace, report))
     return _of_archive(report, path), sure
 
 
-def _of_archive(report: dict[str, Any], path: str) -> dict[str, Any]:
+def _of_archive(report: Report, path: str) -> Report:
     """The report with the archive in the place of the file that wrapped it, and no advice that a file cannot take."""
-    reason = report.get("reason")
+    reason = report.reason
     if reason is not None:
-        told = str(reason.get("message", "")).partition(" Say what goes in")[0]
+        told = reason.message.partition(" Say what goes in")[0]
         told = f"{told} Export it again with `ts-shape-server export`, which writes what goes in into the file."
-        reason = {**reason, "message": told, "location": None, "related": []}
-    inputs = [{**item, "from": "solved"} for item in report.get("inputs", [])]
+        reason = replace(reason, message=told, location=None, related=())
+    inputs = tuple(replace(item, source="solved") for item in report.inputs)
     # A program's only layers are those that torch puts around its graph.
-    layers = [
-        {**item, "name": item["name"].partition(".")[2]}
-        for item in report.get("layers", [])
-        if item["type"] not in ("GuardsFn", "GraphModule") and "." in item["name"]
-    ]
-    plain = {"path": path, "line": 1, "inputs": inputs, "layers": layers, "variables": [], "stubbed": []}
-    return {**report, **plain, "reason": reason}
+    layers = tuple(
+        replace(item, name=item.name.partition(".")[2])
+        for item in report.layers
+        if item.type not in ("GuardsFn", "GraphModule") and "." in item.name
+    )
+    plain = replace(report, path=path, line=1, inputs=inputs, layers=layers, variables=(), stubbed=())
+    return replace(plain, reason=reason)
 
 
-def _pickled(path: str) -> dict[str, Any]:
+def _pickled(path: str) -> InspectAnswer:
     """What `torch.save` wrote: plain values are looked at, anything else is named and not unpickled."""
     try:
         value = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
