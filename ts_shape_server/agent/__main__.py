@@ -66,7 +66,9 @@ def main() -> int:
     if options.token:
         request, reply = standard.taken()
         os.write(reply, options.token.encode())
-    chosen = loop.Options(request, reply, options.scratch, options.sandbox, policy.needs_spares(), tuple(options.site))
+    chosen = loop.LoopOptions(
+        request, reply, options.scratch, options.sandbox, policy.needs_spares(), tuple(options.site)
+    )
     return loop.serve(chosen)
 
 

@@ -20,7 +20,7 @@ from ts_shape_server.agent.ecosystem import checkpoints
 from ts_shape_server.agent.infer import contract
 from ts_shape_server.agent.sandbox import policy
 from ts_shape_server.contract import schema
-from ts_shape_server.contract.jobs import Claim, ExportAnswer, TrialAnswer
+from ts_shape_server.contract.jobs import ExportAnswer, ProbeClaim, TrialAnswer
 from ts_shape_server.contract.report import Failure, Report, Status, without_report
 
 OWN_SHARE = 0.85
@@ -43,18 +43,18 @@ class Sender:
         self._record = endings.record
         self._written = schema.write
 
-    def claim(self, claim: Claim) -> None:
+    def claim(self, claim: ProbeClaim) -> None:
         self._send(b"C", claim)
 
     def begin(self, name: str) -> None:
         """The deadline counts anew from here, and what goes wrong is this class's doing."""
-        self._send(b"B", Claim(name, "load", begin=True))
+        self._send(b"B", ProbeClaim(name, "load", begin=True))
 
     def loaded(self, name: str) -> None:
         """The file could be loaded: what goes wrong from here on is not its import's doing."""
-        self._send(b"C", Claim(name, "run", begin=True))
+        self._send(b"C", ProbeClaim(name, "run", begin=True))
 
-    def _send(self, kind: bytes, claim: Claim) -> None:
+    def _send(self, kind: bytes, claim: ProbeClaim) -> None:
         data = memoryview(self._record(kind, contract.without_addresses(self._written(claim))))
         while data:
             data = data[self._write(self._descriptor, data) :]
@@ -151,7 +151,7 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
         cls = load.find(loaded, request["name"], job, seconds * load.SHARE)
         if isinstance(cls, load.LoadProblem):
             problem = _problem_report(job, request, loaded, cls, watch)
-            sender.claim(Claim(request["name"], report=problem))
+            sender.claim(ProbeClaim(request["name"], report=problem))
             continue
         sender.loaded(request["name"])
         context = _context(job, cls.loaded, seconds, tuple(job.get("stages") or ("example", "symbols", "script")))
@@ -166,7 +166,7 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
             reason = _with_cause(report.reason, failed)
             notes = (*report.notes, *checkpoints.notes())
             report = replace(report, stubbed=tuple(load.stubbed()), notes=notes, reason=reason, core_ms=watch.core_ms)
-            sender.claim(Claim(name, depends=depends, report=report))
+            sender.claim(ProbeClaim(name, depends=depends, report=report))
 
         try:
             infer.report_class(cls.found, request, context, emit, parents)
@@ -263,12 +263,12 @@ def _trial(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) ->
         loaded = load.load(side, seconds * load.SHARE)
         found = load.find(loaded, job["class"], side, seconds * load.SHARE)
         if isinstance(found, load.LoadProblem):
-            sender.claim(Claim(trial=TrialAnswer(False, found.message)))
+            sender.claim(ProbeClaim(trial=TrialAnswer(False, found.message)))
             return
         made.append((runs.from_report(found.found, found.loaded.namespace, report), found.loaded))
     (original, _), (candidate, loaded) = made
     answer = script.trial(original, candidate, _context(job, loaded, seconds), report.torchscript)
-    sender.claim(Claim(trial=answer))
+    sender.claim(ProbeClaim(trial=answer))
 
 
 def _export(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
@@ -277,14 +277,14 @@ def _export(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
     found = load.find(loaded, job["class"], job, seconds * load.SHARE)
     if isinstance(found, load.LoadProblem):
         reason = contract.failure(found.code, found.message, found.path, None)
-        sender.claim(Claim(export=ExportAnswer(False, job.get("method", "auto"), reason)))
+        sender.claim(ProbeClaim(export=ExportAnswer(False, job.get("method", "auto"), reason)))
         return
     run = runs.from_report(found.found, found.loaded.namespace, schema.read(Report, job["report"]))
-    sender.claim(Claim(export=script.export(run, job, scratch)))
+    sender.claim(ProbeClaim(export=script.export(run, job, scratch)))
 
 
 def _verify(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
-    sender.claim(Claim(verify=script.verify(job)))
+    sender.claim(ProbeClaim(verify=script.verify(job)))
 
 
 def _inspect(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
@@ -292,4 +292,4 @@ def _inspect(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) 
     found = saved.inspect(job, seconds, scratch)
     if found.source != "embedded" and found.report is not None:
         found = replace(found, report=replace(found.report, core_ms=watch.core_ms))
-    sender.claim(Claim(inspect=found))
+    sender.claim(ProbeClaim(inspect=found))

@@ -53,7 +53,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Options:
+class LoopOptions:
     """How the agent was started. `spares`: children are processes of their own, and descriptors are read by threads;
     `site` are folders of packages that those need to be told of.
     """
@@ -66,7 +66,7 @@ class Options:
     site: tuple[str, ...] = ()
 
 
-def serve(options: Options) -> int:
+def serve(options: LoopOptions) -> int:
     """Answer requests until their descriptor ends. Exit code 0, or 3 when this interpreter cannot be used."""
     os.set_inheritable(options.request, False)
     os.set_inheritable(options.reply, False)
@@ -90,7 +90,7 @@ def serve(options: Options) -> int:
     return 0
 
 
-def _start(options: Options) -> tuple[Source | None, dict[str, Any]]:
+def _start(options: LoopOptions) -> tuple[Source | None, dict[str, Any]]:
     """Where children come from, and what to tell the server."""
     if options.spares:
         sites = [argument for folder in options.site for argument in ("--site", folder)]
@@ -157,7 +157,7 @@ def _send(descriptor: int, message: Mapping[str, Any]) -> None:
 class Loop:
     """Waits for requests and for the running child. One job at a time; others wait in order."""
 
-    def __init__(self, options: Options, source: Source, waiter: Waiter, tier: str) -> None:
+    def __init__(self, options: LoopOptions, source: Source, waiter: Waiter, tier: str) -> None:
         self._request = options.request
         self._reply = options.reply
         self._scratch = options.scratch

@@ -20,7 +20,7 @@ _MARK = "\ufeff"
 
 
 class SourceText:
-    """An immutable text. Lines count from 1, columns from 0 in code points, as in `model.Range`."""
+    """An immutable text. Lines count from 1, columns from 0 in code points, as in `Range`."""
 
     def __init__(self, text: str) -> None:
         self.text = text

@@ -72,7 +72,7 @@ class InspectAnswer:
 
 
 @dataclass(frozen=True)
-class Claim:
+class ProbeClaim:
     """One message of a child: an answer, or with `begin` that it turns to a class, of which it now is in a `phase`.
 
     `depends` are the files of the workspace that a final report was made from.
@@ -95,9 +95,9 @@ class Claim:
         return sum(item is not None for item in held)
 
 
-def read_claim(payload: str) -> Claim:
+def read_claim(payload: str) -> ProbeClaim:
     """A claim of a child; control characters in it become U+FFFD. ContractError if it is too long, or no claim."""
-    claim = schema.read(Claim, wire.printable_object(payload))
+    claim = schema.read(ProbeClaim, wire.printable_object(payload))
     if claim.answers != 1:
         raise ContractError("not a claim: it must hold one answer")
     return claim

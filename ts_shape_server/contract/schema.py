@@ -57,7 +57,7 @@ class Codec:
 
 
 @dataclass(frozen=True)
-class Entry:
+class JsonField:
     """How a field stands in the JSON; see `entry`."""
 
     key: str = ""
@@ -74,12 +74,12 @@ def entry(
     nullable: bool = False,
     inlined: bool = False,
     renamed: Optional[Mapping[str, str]] = None,
-) -> dict[str, Entry]:
+) -> dict[str, JsonField]:
     """The metadata of a field. `key` is its name in the JSON where that is another one; ``values.min`` stands in an
     object of its own. `omitted`: left out where it has its default. `nullable`: null stands for the default. `inlined`:
     its own fields stand beside the others. `renamed` are keys of the object under this field that are called otherwise.
     """
-    return {"entry": Entry(key, omitted, nullable, inlined, renamed or {})}
+    return {"entry": JsonField(key, omitted, nullable, inlined, renamed or {})}
 
 
 def read(kind: Callable[..., T], value: Any) -> T:
@@ -126,7 +126,7 @@ class _Field:
     name: str
     group: str
     key: str
-    entry: Entry
+    entry: JsonField
     codec: Codec
     given: bool
     """Whether the constructor takes it."""
@@ -135,7 +135,7 @@ class _Field:
 
     @classmethod
     def of(cls, item: Any, hint: Any, renamed: Mapping[str, str]) -> _Field:
-        own: Entry = item.metadata.get("entry") or Entry()
+        own: JsonField = item.metadata.get("entry") or JsonField()
         group, _, key = (own.key or item.name).rpartition(".")
         codec = _lazily(hint, tuple(own.renamed.items()))
         return cls(item.name, group, renamed.get(key, key), own, codec, item.init, item.default, item.default_factory)

@@ -34,7 +34,7 @@ _MOST_SECONDS = 3600.0
 _CONFIGURED_SECONDS = 10
 
 
-class Refused(Exception):
+class CommandRefused(Exception):
     """The command cannot be done; the text is for the person who asked."""
 
 
@@ -76,7 +76,7 @@ async def _guarded(server: Server, work: Coroutine[Any, Any, dict[str, Any]]) ->
     try:
         await _configured(server)
         answer = await work
-    except Refused as refused:
+    except CommandRefused as refused:
         return {"ok": False, "message": str(refused)}
     except asyncio.CancelledError:
         work.close()
@@ -97,7 +97,7 @@ async def _subject(server: Server, given: Mapping[str, Any]) -> tuple[Document, 
     path = path_of(uri) if isinstance(uri, str) else None
     document = server.session.document(path) if path is not None else None
     if document is None:
-        raise Refused("The argument must name an existing file: {uri, class}.")
+        raise CommandRefused("The argument must name an existing file: {uri, class}.")
     name = given.get("class")
     if isinstance(name, str) and name:
         return document, name
@@ -114,23 +114,25 @@ async def _subject(server: Server, given: Mapping[str, Any]) -> tuple[Document, 
     if not around and len(snapshot.modules) == 1:
         around = list(snapshot.modules)
     if not around:
-        raise Refused(f"Which class of {Path(path or '').name}? Put the cursor into it, or name it: {{uri, class}}.")
+        raise CommandRefused(
+            f"Which class of {Path(path or '').name}? Put the cursor into it, or name it: {{uri, class}}."
+        )
     return document, max(around, key=lambda item: item.name_range.line).name
 
 
 async def _final(server: Server, document: Document, name: str) -> Report:
-    """The final report of the class as it stands; `Refused` with the reason why there is none."""
+    """The final report of the class as it stands; `CommandRefused` with the reason why there is none."""
     session = server.session
     if session.service is None:
-        raise Refused(UNTRUSTED)
+        raise CommandRefused(UNTRUSTED)
     while document.current is None and document.working:
         await document.news(1.0)
     if document.current is not None and document.current.module(name) is None:
-        raise Refused(f"There is no nn.Module {name} in {Path(document.path).name}.")
+        raise CommandRefused(f"There is no nn.Module {name} in {Path(document.path).name}.")
     await session.wait_for(document, name, _MOST_SECONDS, final=True)
     known = document.known(name)
     if known.current is None:
-        raise Refused(known.note())
+        raise CommandRefused(known.note())
     return known.current
 
 
@@ -139,22 +141,22 @@ async def export_class(server: Server, given: Mapping[str, Any]) -> dict[str, An
     document, name = await _subject(server, given)
     method = given.get("method") or "auto"
     if method not in METHODS:
-        raise Refused(f'The method must be one of {", ".join(METHODS)}, not "{method}".')
+        raise CommandRefused(f'The method must be one of {", ".join(METHODS)}, not "{method}".')
     dtype = given.get("dtype") or ""
     if dtype not in ("", *DTYPES):
-        raise Refused(f'The dtype must be one of {", ".join(DTYPES)}, not "{dtype}".')
+        raise CommandRefused(f'The dtype must be one of {", ".join(DTYPES)}, not "{dtype}".')
     async with server.work(f"Exporting {name}") as tell:
         tell("Waiting for the report", None)
         report = await _final(server, document, name)
         if report.status != "ok":
             reason = report.reason.message if report.reason is not None else "its forward does not run"
-            raise Refused(f"{name} cannot be exported: {reason}")
+            raise CommandRefused(f"{name} cannot be exported: {reason}")
         assert document.current is not None
         output = _output(document, name, method, given.get("output"))
         service, workspace = server.session.service, server.session.workspace
         request = await asyncio.to_thread(workspace.request, document.current, [name])
         if service is None:
-            raise Refused(UNTRUSTED)
+            raise CommandRefused(UNTRUSTED)
         checkpoint = given.get("checkpoint")
         order = ExportOrder(
             output,
@@ -184,11 +186,11 @@ async def inspect_archive(server: Server, given: Mapping[str, Any]) -> dict[str,
     """What a saved file holds and what goes into the module in it; the file is opened in the sandbox only."""
     service = server.session.service
     if service is None:
-        raise Refused(UNTRUSTED)
+        raise CommandRefused(UNTRUSTED)
     name = given.get("path") or given.get("uri")
     path = path_of(name) if isinstance(name, str) and name.startswith("file:") else name
     if not isinstance(path, str) or not path:
-        raise Refused("The argument must name a saved file: {path}.")
+        raise CommandRefused("The argument must name a saved file: {path}.")
     async with server.work(f"Inspecting {Path(path).name}"):
         found = await service.inspect(Path(path))
     return {**found.to_json(), "ok": found.known, "markdown": hover.saved_file(found)}
@@ -211,7 +213,7 @@ async def check_workspace(server: Server) -> dict[str, Any]:
     """Probe every class of every file of the workspace; findings of files that are not open are published."""
     session = server.session
     if session.service is None:
-        raise Refused(UNTRUSTED)
+        raise CommandRefused(UNTRUSTED)
     paths = [path for folder in session.folders for path in await asyncio.to_thread(session.workspace.files, folder)]
     counts = {"files": 0, "classes": 0, "errors": 0, "warnings": 0}
     async with server.work("Checking the workspace") as tell:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ts_shape_server.contract import wire
-from ts_shape_server.contract.jobs import Claim, Ended, Hello, NotReady, Working, read_claim
+from ts_shape_server.contract.jobs import Ended, Hello, NotReady, ProbeClaim, Working, read_claim
 from ts_shape_server.contract.schema import ContractError
 from ts_shape_server.probing import scratch
 from ts_shape_server.probing.process import Launch, Output, Process, launch
@@ -133,7 +133,9 @@ class Agent:
             raise
         self._become(State.READY)
 
-    async def run(self, job: Mapping[str, Any], limits: Limits, on_claim: Callable[[Claim], None]) -> tuple[Done, str]:
+    async def run(
+        self, job: Mapping[str, Any], limits: Limits, on_claim: Callable[[ProbeClaim], None]
+    ) -> tuple[Done, str]:
         """Run a job; claims arrive as they come. Returns how it ended and the job's scratch folder, which is the
         caller's to remove.
 
@@ -196,7 +198,7 @@ class Agent:
         self.hello = hello
 
     async def _run(
-        self, number: int, job: Mapping[str, Any], limits: Limits, on_claim: Callable[[Claim], None]
+        self, number: int, job: Mapping[str, Any], limits: Limits, on_claim: Callable[[ProbeClaim], None]
     ) -> Done:
         classes = max(1, len(job.get("classes", ())))
         message = {"type": "run", "id": number, "job": dict(job), "limits": limits.to_wire(classes)}
@@ -217,7 +219,7 @@ class Agent:
         except OSError:
             raise AgentError("died", f"The agent has ended{self._death()}.") from None
 
-    async def _listen(self, number: int, on_claim: Callable[[Claim], None]) -> Done:
+    async def _listen(self, number: int, on_claim: Callable[[ProbeClaim], None]) -> Done:
         while True:
             process = self._process
             message = await asyncio.wait_for(process.messages.get(), SILENCE_SECONDS) if process is not None else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from ts_shape_server.contract.jobs import Claim
+from ts_shape_server.contract.jobs import ProbeClaim
 from ts_shape_server.contract.report import Failure, Report, Status, without_report
 from ts_shape_server.probing.agents import Done
 from ts_shape_server.probing.requests import ClassRequest, FileRequest
@@ -49,7 +49,7 @@ class Round:
     _current: str | None = None
     _loading: bool = True
 
-    def claim(self, claim: Claim) -> None:
+    def claim(self, claim: ProbeClaim) -> None:
         """Take a claim. One that speaks of another class is dropped."""
         item = next((item for item in self.classes if item.name == claim.name), None)
         if item is None:

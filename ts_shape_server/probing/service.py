@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from ts_shape_server import __version__
 from ts_shape_server.contract import schema
-from ts_shape_server.contract.jobs import Claim, ExportAnswer
+from ts_shape_server.contract.jobs import ExportAnswer, ProbeClaim
 from ts_shape_server.contract.report import VERSION, Failure, Report, TorchScript, without_report
 from ts_shape_server.probing import archives, landing, scratch
 from ts_shape_server.probing.agents import Agent, AgentError, Done, Limits, State
@@ -319,7 +319,7 @@ class ProbeService:
     async def _ask(
         self,
         job: dict[str, Any],
-        answer: Callable[[Claim], Answer | None],
+        answer: Callable[[ProbeClaim], Answer | None],
         limits: Limits,
         kept: list[str] | None = None,
     ) -> Answer | str:
@@ -327,7 +327,7 @@ class ProbeService:
 
         `kept` gets the job's scratch folder, which is then the caller's to remove.
         """
-        claims: list[Claim] = []
+        claims: list[ProbeClaim] = []
         try:
             async with self._agent() as agent:
                 done, place = await agent.run(job, limits, claims.append)

@@ -352,7 +352,7 @@ def test_of_a_module_of_ours_nothing_is_told(load: Any) -> None:
             return self.layer(x)
     """
     run, context = load(source, init={"layer": PASSING})
-    found = script.examine(run, context)
+    found = schema.write(script.examine(run, context))
     assert found["script"] == {"ok": None, "failures": []}
     assert found["trace"] == {"ok": None, "warnings": []}
 

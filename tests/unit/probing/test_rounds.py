@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ts_shape_server.contract.jobs import Claim
+from ts_shape_server.contract.jobs import ProbeClaim
 from ts_shape_server.contract.report import Report, Status
 from ts_shape_server.probing.agents import Done
 from ts_shape_server.probing.requests import ClassRequest, FileRequest
@@ -13,15 +13,15 @@ from ts_shape_server.probing.rounds import Round
 CLASSES = tuple(ClassRequest(name, number, name) for number, name in enumerate(("A", "B", "C"), 1))
 
 
-def begin(name: str, phase: str = "load") -> Claim:
-    return Claim(name, begin=True, phase=phase)
+def begin(name: str, phase: str = "load") -> ProbeClaim:
+    return ProbeClaim(name, begin=True, phase=phase)
 
 
-def report(name: str, stage: str = "final", status: Status = "ok") -> Claim:
-    return Claim(name, report=Report("", name, 9, status, stage=stage))
+def report(name: str, stage: str = "final", status: Status = "ok") -> ProbeClaim:
+    return ProbeClaim(name, report=Report("", name, 9, status, stage=stage))
 
 
-def check(claims: list[Claim], outcome: str, expected: dict[str, str], loading: bool = False) -> Round:
+def check(claims: list[ProbeClaim], outcome: str, expected: dict[str, str], loading: bool = False) -> Round:
     """The final statuses after these claims and this end; whether the end came while the file was loaded."""
     seen: list[Report] = []
     about = Round(FileRequest("/w/net.py", "/w", {}, CLASSES), CLASSES, seen.append)

@@ -33,7 +33,7 @@ PATIENCE = 3600.0
 """Seconds. The process that runs the job is limited from outside."""
 
 
-class Refused(Exception):
+class ExportRefused(Exception):
     """There is no faithful export; carries the Failure to report."""
 
     def __init__(self, failure: Failure) -> None:
@@ -58,7 +58,7 @@ def export(run: Run, job: Mapping[str, Any], scratch: str) -> ExportAnswer:
             made = _made(session, method, job)
             archive.save_calls(calls[:1] if made.fixed else calls, os.path.join(scratch, expected))
             archive.save(made.module, os.path.join(scratch, name), {} if made.fixed else _spec(job, run, calls))
-    except Refused as refused:
+    except ExportRefused as refused:
         return ExportAnswer(False, method, refused.failure)
     notes = (*(found.notes if found is not None else ()), *made.notes)
     return ExportAnswer(True, made.method, None, name, expected, notes)
@@ -110,7 +110,10 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
 
 
 def _check_room(session: Session, scratch: str) -> None:
-    """Torch's writer ends the process where it cannot write on: what it takes must be there before. Raises Refused."""
+    """Torch's writer ends the process where it cannot write on: what it takes must be there before.
+
+    Raises ExportRefused.
+    """
     state = session.pristine.state_dict().values()
     needed = sum(item.numel() * item.element_size() for item in state if isinstance(item, torch.Tensor)) + _OVERHEAD
     free = shutil.disk_usage(scratch).free
@@ -119,7 +122,7 @@ def _check_room(session: Session, scratch: str) -> None:
         where = "are free for temporary files" if free <= limit else "may be written to one file"
         message = f"the export takes about {needed >> 20} MiB, and only {min(free, limit) >> 20} MiB {where}: "
         advice = "free some, or set TMPDIR to a folder with more" if free <= limit else "raise the limit (`ulimit -f`)"
-        raise Refused(_failure("no-room", message + advice, session))
+        raise ExportRefused(_failure("no-room", message + advice, session))
 
 
 def _file_limit() -> int:
@@ -132,14 +135,14 @@ def _file_limit() -> int:
 
 
 def _made(session: Session, method: str, job: Mapping[str, Any]) -> _Made:
-    """The module that is saved. Raises Refused."""
+    """The module that is saved. Raises ExportRefused."""
     return _program(session, job) if method == "program" else _module(session, method)
 
 
 def _module(session: Session, method: str) -> _Made:
-    """A scripted or traced module. Raises Refused."""
+    """A scripted or traced module. Raises ExportRefused."""
     if not support.supported():
-        raise Refused(_failure("no-torchscript", support.sentence(), session))
+        raise ExportRefused(_failure("no-torchscript", support.sentence(), session))
     scripted: tuple[Failure, ...] = ()
     if method in ("auto", "script"):
         told = examination.scripted(session)
@@ -148,15 +151,15 @@ def _module(session: Session, method: str) -> _Made:
         if module is not None and not wrong and (method == "script" or not scripted):
             return _Made("script", module, tuple(_noted(item) for item in scripted))
         if method == "script":
-            raise Refused(_because("it does not script", wrong or scripted, session))
+            raise ExportRefused(_because("it does not script", wrong or scripted, session))
     traced = examination.traced(session)
     if traced.module is not None and (traced.faithful or method == "trace"):
         return _Made("trace", traced.module, (*map(_noted, traced.warnings), *_devices(traced.module)))
     if method == "trace":
-        raise Refused(_because("it does not trace", traced.warnings, session))
+        raise ExportRefused(_because("it does not trace", traced.warnings, session))
     reason = _because("it does not script", scripted, session)
     also = _because("it does not trace faithfully", traced.warnings, session).message
-    raise Refused(replace(reason, message=f"{reason.message}; and {also}"))
+    raise ExportRefused(replace(reason, message=f"{reason.message}; and {also}"))
 
 
 def _noted(failure: Failure) -> str:
@@ -195,7 +198,7 @@ def _program(session: Session, job: Mapping[str, Any]) -> _Made:
     except Exception as error:
         first = first_line(error)
         message = f"torch.export refuses it: {first[:300]}"
-        raise Refused(_failure("program-refused", message, session, f"{type(error).__name__}: {error}")) from None
+        raise ExportRefused(_failure("program-refused", message, session, f"{type(error).__name__}: {error}")) from None
     if free:
         return _Made("program", exported)
     note = "`torch.export` leaves not all sizes of this module free: it is sure to take those of the example alone."
@@ -216,13 +219,13 @@ def _calls(session: Session) -> list[dict[str, Any]]:
             if second:
                 continue
             message = f"it does not run on the example: {one_line(error)}"
-            raise Refused(_failure("does-not-run", message, session)) from None
+            raise ExportRefused(_failure("does-not-run", message, session)) from None
         calls.append({"args": kept[0], "kwargs": kept[1], "expected": result})
     return calls
 
 
 def _weights(path: str | None, run: Run) -> checkpoint.Weights | None:
-    """The weights of a checkpoint, under the names that the module has. Raises Refused."""
+    """The weights of a checkpoint, under the names that the module has. Raises ExportRefused."""
     if path is None:
         return None
     try:
@@ -230,4 +233,4 @@ def _weights(path: str | None, run: Run) -> checkpoint.Weights | None:
     except checkpoint.Unfit as unfit:
         cause = unfit.__cause__
         detail = "" if cause is None else f"{type(cause).__name__}: {cause}"
-        raise Refused(_failure("checkpoint-unfit", str(unfit), None, detail)) from None
+        raise ExportRefused(_failure("checkpoint-unfit", str(unfit), None, detail)) from None
