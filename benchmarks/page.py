@@ -39,6 +39,8 @@ SECTIONS = {
     "repositories": "Checked out repositories, without labels. The code works, so each error finding is false until it "
     "is shown to be true; a claim is refuted where a fresh eager run contradicts it.",
     "judges": "Cases with the answers that a person would give, held against the product's answers in plain torch.",
+    "matrix": "Other versions of torch and Python, each in an environment of its own: what is told of the three "
+    "starting modules, and what `check` finds in the workspace of refusals.",
     "steady": "Classes asked about twice, as the machine is and beside processes that do nothing but work.",
     "cost": "What the command line takes.",
     "latency": "An editor's session over stdio. These are wall times: they hold for an idle machine only.",
