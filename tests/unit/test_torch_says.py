@@ -79,6 +79,9 @@ def test_the_facts_of_a_complaint(said: str) -> None:
         ("missing-key", "a key is missing"),
         ("out-of-memory", "out of range"),
         ("integer-needed", "expected scalar type Float but found Long"),
+        ("boolean-needed", "tensors used as indices must be long, int, byte or bool tensors"),
+        ("missing-key", "aten._pack_padded_sequence.default"),
+        ("rank-too-high", "'lengths' argument should be a 1D CPU int64 tensor, but got 1D meta Long tensor"),
     ],
 )
 def test_a_message_that_is_no_such_complaint(kind: str, said: str) -> None:

@@ -62,7 +62,7 @@ ROWS = (
     _integer(r"expected indices to be long or int", "expected indices to be long or int, got torch.float32"),
     _integer(r"0D or 1D target tensor expected", "0D or 1D target tensor expected, multi-target not supported"),
     _boolean(
-        r"bool(?:ean)? (?:mask|tensor)",
+        r"(?<!or )bool(?:ean)? (?:mask|tensor)",
         "where expected condition to be a boolean tensor, but got a tensor with dtype Float",
     ),
     _boolean(r"expected predicate to be bool", "expected predicate to be bool, got torch.float32"),

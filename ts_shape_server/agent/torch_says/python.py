@@ -60,7 +60,9 @@ ROWS = (
         "module 'torch.nn' has no attribute 'relu'",
         read=_attribute,
     ),
-    row("missing-key", r"^['\"]?([\w.]+)['\"]?$", "'ids'", read=_name),
+    # As `KeyError` shows it; as a mapping tells it that is asked for attributes.
+    row("missing-key", r"^['\"]([\w.]+)['\"]$", "'ids'", read=_name),
+    row("missing-key", r"^([A-Za-z_]\w*)$", "ids", read=_name),
     row(
         "missing-arguments",
         r"missing \d+ required (?:positional|keyword-only) arguments?: (.*)",
@@ -110,6 +112,7 @@ ROWS = (
     row("module-needed", r"not an? (?:nn\.)?Module", "backbone is not a Module"),
     # Where a module is called, or taken apart, that stands for one that nobody gave.
     row("no-module", r"Identity\.forward\(\)", "Identity.forward() takes 2 positional arguments but 3 were given"),
+    row("no-module", r"^forward\(\) takes 2 positional", "forward() takes 2 positional arguments but 3 were given"),
     row("no-module", r"'Identity' object", "'Identity' object has no attribute 'in_features'"),
     row("no-module", r"is not a Module subclass", "int is not a Module subclass"),
     row(

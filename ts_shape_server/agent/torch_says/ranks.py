@@ -29,8 +29,9 @@ def _batched_states(match: re.Match[str]) -> Facts:
     return {"ranks": (3,)}
 
 
-def _between(match: re.Match[str]) -> Facts:
-    return {"wanted": int(match.group("wanted")), "got": int(match.group("got"))}
+def _between(match: re.Match[str]) -> Facts | None:
+    wanted, got = int(match.group("wanted")), int(match.group("got"))
+    return {"wanted": wanted, "got": got} if got > wanted else None
 
 
 def _axis(match: re.Match[str]) -> Facts:
@@ -49,6 +50,13 @@ ROWS = (
         r"Padding size (\d+) is not supported",
         "Padding size 4 is not supported for 2D input tensor.\nSupported combinations for non-constant padding:",
         read=_of_padding,
+    ),
+    # torch 2.2, which does not say what was padded.
+    row(
+        "rank-wanted",
+        r"Only 2D, 3D, 4D, 5D padding with non-constant padding",
+        "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now",
+        read=lambda match: {"ranks": (4, 3, 5)},
     ),
     # A normalisation's smaller rank is a batch of vectors; elsewhere the smaller one has no batch.
     row(

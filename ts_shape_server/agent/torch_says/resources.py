@@ -39,6 +39,11 @@ ROWS = (
         ".numpy() is not supported for tensor subclasses.",
         ".tolist() is not supported for tensor subclasses.",
     ),
+    # torch 2.2, of lengths without memory.
+    _values(
+        r"should be a 1D CPU int64 tensor, but got \dD meta",
+        "'lengths' argument should be a 1D CPU int64 tensor, but got 1D meta Long tensor",
+    ),
     _memory(r"not enough memory", "DefaultCPUAllocator: not enough memory: you tried to allocate 64 bytes."),
     _memory(r"Cannot allocate memory", "[Errno 12] Cannot allocate memory"),
     _memory(

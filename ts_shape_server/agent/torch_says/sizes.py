@@ -60,8 +60,10 @@ ROWS = (
         "Expected weight.shape[0] 8 to be the number of channels of the input, but got 12",
     ),
     _layer(
-        r"normalized_shape=\[(?P<wanted>\d+)\].*input of size ?\[.*?(?P<got>[^,\] ]+)\]",
+        r"normalized_shape=\[(?P<wanted>\d+)\].*input of size ?(?:torch\.Size\()?\[.*?(?P<got>[^,\] ]+)\]",
         "Given normalized_shape=[24], expected input with shape [*, 24], but got input of size[2, 37]",
+        # On tensors without memory.
+        "Given normalized_shape=[24], expected input with shape [24], but got input of size torch.Size([2, 37])",
     ),
     _layer(
         r"expected shape \[?\*, (?P<wanted>\d+)\]?.*got input of size ?\[.*?(?P<got>[^,\] ]+)\]",
@@ -111,6 +113,13 @@ ROWS = (
         r"must match except in dimension \d+\. Expected (?P<wanted>\d+) in dimension \d+ but got (?P<got>\d+)",
         "Sizes of tensors must match except in dimension 1. Expected 4 in dimension 2 but got 6 for tensor number 1 in "
         "the list",
+        read=_pair,
+    ),
+    # On tensors without memory, torch 2.2.
+    row(
+        "side-differs",
+        r"must match except in dimension \d+\. Expected (?P<wanted>\d+) but got (?P<got>\d+) for",
+        "Sizes of tensors must match except in dimension 1. Expected 4 but got 6 for tensor number 1 in the list",
         read=_pair,
     ),
     row(
