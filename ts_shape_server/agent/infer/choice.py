@@ -151,6 +151,12 @@ class _Judge:
         output = search.first_tensor(self._run(inputs).output)
         if output is None or output.dim() == 0:
             return len(first.dims) > 1
+        longer = values.with_one_more(inputs)
+        if longer is not None:
+            # A list of samples is a batch itself.
+            other = search.first_tensor(self._run(longer).output)
+            if other is not None and other.dim() == output.dim() and other.shape[0] == output.shape[0] + 1:
+                return True
         starts = [slot for slot, (_, axis) in enumerate(places) if axis == 0]
         ways = [[starts[0]], [slot for slot in starts if sizes[slot] == first.dims[0]]]
         if batch is not None:
