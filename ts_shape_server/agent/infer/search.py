@@ -7,6 +7,7 @@ once its consumers have had their say, and if it keeps the batch.
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -194,6 +195,8 @@ class _Inputs:
                 self.budget.deadline = max(self.budget.deadline, now() + SHORTEST_RUN)
             # It did not fail: that is further than any that did.
             too_slow = TooSlow(self._longest_run).with_traceback(limit.__traceback__)
+            # What its frames hold may be all that a loop without end has made.
+            traceback.clear_frames(limit.__traceback__)
             return Outcome(too_slow, steps=1 + self._furthest, wishes={})
 
     def _blamed(self, error: BaseException) -> frozenset[str]:
@@ -205,7 +208,7 @@ class _Inputs:
 
     def _may_be_read(self, error: BaseException, inputs: Inputs) -> bool:
         return (
-            not isinstance(error, (TypeError, AttributeError, KeyError))
+            not isinstance(error, (TypeError, AttributeError, KeyError, TooSlow))
             and self._symbolic < SYMBOLIC_ATTEMPTS
             and self._strange < STRANGE
             and not self._session.real_only
