@@ -11,6 +11,8 @@ from ts_shape_server.agent import clock, script
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import report_class
 from ts_shape_server.agent.script import support
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.report import Report
 
 SOURCE = """
 class Net(nn.Module):
@@ -28,11 +30,12 @@ def check(load: Any, python: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(support, "PYTHON", python)
     run, context = load(SOURCE)
     around = Context(context.path, context.root, context.source, run.namespace, clock.now() + 40)
-    found: list[dict[str, Any]] = []
+    found: list[Report] = []
     report_class(run.cls, {"name": "Net", "line": 1, "evidence": [], "pragmas": {}}, around, found.append)
-    assert found[-1]["status"] == "ok" and found[-1]["stage"] == "final"
-    assert found[-1]["inputs"][0]["dims"] == ["B", 3]
-    return found[-1]
+    last = schema.write(found[-1])
+    assert last["status"] == "ok" and last["stage"] == "final"
+    assert last["inputs"][0]["dims"] == ["B", 3]
+    return last
 
 
 def test_a_python_without_torchscript_is_told_once_and_calmly(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +43,7 @@ def test_a_python_without_torchscript_is_told_once_and_calmly(load: Any, monkeyp
     assert report["notes"] == [
         "TorchScript does not support Python 3.14: scripting and tracing were not tried. Export with `torch.export`."
     ]
-    assert "torchscript" not in report
+    assert report["torchscript"]["script"] == {"ok": None, "failures": []}
 
 
 def test_a_python_with_torchscript_is_not_told_of_it(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,6 +59,6 @@ def test_an_export_that_needs_it_is_refused_and_a_program_is_made(
     run, context = load(SOURCE, second={"x": {"tensor": [4, 3]}})
     job = {"path": context.path, "root": context.root, "report": {"inputs": [], "symbols": {}}, "spec": {}}
     refused = script.export(run, {**job, "output": "net.pt", "method": "script"}, str(tmp_path))
-    assert (refused["ok"], refused["reason"]["kind"]) == (False, "no-torchscript")
+    assert not refused.ok and refused.reason is not None and refused.reason.kind == "no-torchscript"
     made = script.export(run, {**job, "output": "net.pt2", "method": "program"}, str(tmp_path))
-    assert made["ok"], made["reason"]
+    assert made.ok, made.reason
