@@ -23,12 +23,25 @@ class Condition:
 
 @dataclass(frozen=True)
 class Free:
-    """Dims that move together. `maximum` None: no bound was met. `members` are places in the sizes."""
+    """Dims that move together. `maximum` None: no bound was met. `members` are places in the sizes.
+
+    Values are `remainder` more than multiples of `multiple_of`.
+    """
 
     members: tuple[int, ...]
     minimum: int
     maximum: int | None
     multiple_of: int
+    remainder: int = 0
+
+    def aligned(self, value: int) -> int:
+        """The largest value in the steps that is not above this one."""
+        return value - (value - self.remainder) % self.multiple_of
+
+    def has(self, value: int) -> bool:
+        """Whether the dims may have this size."""
+        within = value >= self.minimum and (self.maximum is None or value <= self.maximum)
+        return within and value % self.multiple_of == self.remainder
 
 
 @dataclass(frozen=True)
@@ -47,8 +60,11 @@ class Claim:
             return False
         for item in self.free:
             value = sizes[item.members[0]]
-            if any(sizes[member] != value for member in item.members) or value < item.minimum:
-                return False
-            if value % item.multiple_of or (item.maximum is not None and value > item.maximum):
+            if any(sizes[member] != value for member in item.members) or not item.has(value):
                 return False
         return all(condition.holds(sizes) for condition in self.conditions)
+
+
+def with_value(sizes: Sizes, members: Sequence[int], value: int) -> Sizes:
+    """`sizes` with `value` at these places."""
+    return tuple(value if slot in members else size for slot, size in enumerate(sizes))

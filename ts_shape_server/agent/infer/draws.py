@@ -5,9 +5,9 @@ The same ones each time. Knows claims as data, and nothing of runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from ts_shape_server.agent.infer.claim import Claim, Free, Sizes
+from ts_shape_server.agent.infer.claim import Claim, Free, Sizes, with_value
 
 CONDITIONED_DRAWS = 5
 CONDITIONED_REACH = 96
@@ -38,6 +38,26 @@ def edges(claim: Claim) -> Iterator[Sizes]:
                     yield tuple(single)
 
 
+FAR = (301, 110, 733, 517)
+"""Sizes far from those of the base, of which none is a multiple of what layers usually ask for."""
+
+
+def far(claim: Claim) -> Iterator[Sizes]:
+    """Sizes far from the base: all dims large, and each alone."""
+    large = claim.base
+    for order, item in enumerate(claim.free):
+        value = item.aligned(FAR[order % len(FAR)])
+        if not item.has(value):
+            value = claim.base[item.members[0]]
+        large = with_value(large, item.members, value)
+    if claim.allows(large):
+        yield large
+    for order, item in enumerate(claim.free):
+        alone = with_value(claim.base, item.members, item.aligned(FAR[order % len(FAR)]))
+        if claim.allows(alone):
+            yield alone
+
+
 def conditioned(claim: Claim) -> Iterator[Sizes]:
     """Sizes far apart that fulfil the claim's conditions: a deep net may ask more than those that are kept."""
     bound = {slot for condition in claim.conditions for slot in condition.slots}
@@ -61,11 +81,6 @@ def conditioned(claim: Claim) -> Iterator[Sizes]:
             yield from (with_value(claim.base, item.members, row[count]) for item, row in rows)
 
 
-def with_value(sizes: Sizes, members: Sequence[int], value: int) -> Sizes:
-    """`sizes` with `value` at these places."""
-    return tuple(value if slot in members else size for slot, size in enumerate(sizes))
-
-
 def spread(claim: Claim) -> Iterator[Sizes]:
     """Sizes that the claim allows, far from the base, in which no two free dims move in the same draws.
 
@@ -79,7 +94,7 @@ def spread(claim: Claim) -> Iterator[Sizes]:
                 continue
             value = 2 * claim.base[item.members[0]] + (2 * order + 1 + bit) * item.multiple_of
             if item.maximum is not None:
-                value = min(value, item.maximum // item.multiple_of * item.multiple_of)
+                value = min(value, item.aligned(item.maximum))
             for member in item.members:
                 sizes[member] = value
         if claim.allows(tuple(sizes)):

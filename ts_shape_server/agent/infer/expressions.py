@@ -39,9 +39,33 @@ def compiled(expression: Any, symbols: Sequence[str]) -> Callable[..., Any]:
     return eval(source, {"__builtins__": {}, "max": max, "min": min, "ceil": math.ceil, "floor": math.floor})  # type: ignore[no-any-return]
 
 
+def value_at(size: Any) -> Callable[[Sequence[int]], int | None]:
+    """A function from sizes to what an expression over ``s0`` … is there; None where that cannot be told."""
+    if isinstance(size, int):
+        return lambda sizes: size
+    slots = sorted(int(name[1:]) for name in symbol_names(size))
+    try:
+        evaluate = compiled(size, [f"s{slot}" for slot in slots])
+    except (Untranslatable, SyntaxError, TypeError, RecursionError):
+        return lambda sizes: None
+
+    def value(sizes: Sequence[int]) -> int | None:
+        try:
+            return int(evaluate(*(sizes[slot] for slot in slots)))
+        except (TypeError, ZeroDivisionError, OverflowError):
+            return None
+
+    return value
+
+
 def symbol_names(expression: Any) -> frozenset[str]:
     """The names of the free symbols."""
     return frozenset(str(symbol) for symbol in getattr(expression, "free_symbols", ()))
+
+
+def numbers(expression: Any) -> list[int]:
+    """The integers that the expression names, their signs left out."""
+    return sorted({abs(int(number)) for number in expression.atoms(sympy.Integer)})
 
 
 def largest_number(expression: Any) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +15,10 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import (
     argument_names,
     claims,
+    confirming,
     contract,
     draws,
+    expressions,
     indices,
     naming,
     shots,
@@ -44,6 +46,7 @@ def general(report: Report, cls: type[nn.Module], solved: Solved, context: Conte
     lines = class_lines(cls)
     traced: shots.Shot | None = None
     guards: tuple[symbolic.Guard, ...] = ()
+    began = now()
     seconds = min(SYMBOLIC_SECONDS, context.remaining() * 0.3)
     pace = Pace(found.outcome.steps, seconds)
     try:
@@ -54,9 +57,15 @@ def general(report: Report, cls: type[nn.Module], solved: Solved, context: Conte
             guards = outcome.guards if outcome.ok else ()
     except TimeLimit:
         pass
+    asked = now() - began
     usual, latest = (now() + min(seconds, context.remaining() * 0.3) for seconds in (CLAIM_SECONDS, DEAR_CLAIM_SECONDS))
-    trials = Trials(session, found.inputs, found.outcome, usual, latest)
+    trials = Trials(session, found.inputs, found.outcome, usual, latest, confirming.is_small(session, found))
+    if traced is not None:
+        trials.stated, trials.asking_cost = stated(traced), max(asked, 1e-3)
     claim = indices.checked(trials, claims.generalise(trials, guards))
+    if trials.inputs != found.inputs:
+        found = replace(found, inputs=trials.inputs, outcome=trials.outcome)
+        solved = replace(solved, found=found)
     samples, others = _sampled(solved, claim, trials, context, lines)
     claim = _without_unseen(claim, samples, traced)
     names = naming.name_places(found.inputs, claim, found.outcome.wishes, solved.axes, found.batch_axes)
@@ -72,6 +81,17 @@ def general(report: Report, cls: type[nn.Module], solved: Solved, context: Conte
             symbols["N"] = Symbol()
         result = inside(result, cls, _renamed(told, named.outputs, trials.rows_are_batch, names))
     return replace(result, symbols=tuple(symbols.items()))
+
+
+def stated(traced: shots.Shot) -> Callable[[Sizes], list[int | None]]:
+    """What a run on symbols says of the sizes of its outputs, at other sizes of its inputs.
+
+    It leaves open what it has as a number: torch fixes sizes that move.
+    """
+    rules = [
+        (lambda _: None) if isinstance(size, int) else expressions.value_at(size) for size in shots.sections(traced)[2]
+    ]
+    return lambda sizes: [rule(sizes) for rule in rules]
 
 
 def inside(report: Report, cls: type, shot: shots.Shot) -> Report:
@@ -163,7 +183,8 @@ def _counted(
 def _symbols(claim: Claim, names: Mapping[int, str], named: argument_names.Named) -> dict[str, Symbol]:
     symbols: dict[str, Symbol] = {}
     for item in claim.free:
-        symbols[names[item.members[0]]] = Symbol(item.minimum, item.maximum, item.multiple_of)
+        step = 1 if item.remainder else item.multiple_of
+        symbols[names[item.members[0]]] = Symbol(item.minimum, item.maximum, step)
     for name in [*named.places.values(), *named.outputs.values()]:
         symbols.setdefault(name, Symbol(named.values[name], named.values[name]))
     return symbols
@@ -183,10 +204,14 @@ def _claimed(
         return names.get(slot, named.places.get(slot, base[slot]))
 
     inputs, second = solved.found.inputs, claim.second
+    steps = [
+        f"{names[item.members[0]]} % {item.multiple_of} == {item.remainder}" for item in claim.free if item.remainder
+    ]
     return replace(
         report,
         inputs=contract.input_specs(inputs, solved.omitted, dim, naming.varying(inputs, claim, names)),
-        constraints=tuple(spelling.constraints()),
+        constraints=(*steps, *spelling.constraints()),
+        example=contract.example(inputs),
         second=None if second is None else contract.example(values.with_sizes(inputs, second)),
     )
 

@@ -162,12 +162,12 @@ def _cut(trials: Trials, claim: Claim, item: Free, good: Callable[[Sizes], bool]
         """The value nearest to `bad` that runs, the base being one that does."""
         runs = start
         while abs(runs - bad) > step:
-            middle = (runs + bad) // 2 // step * step
+            middle = item.aligned((runs + bad) // 2)
             if middle in (runs, bad):
                 break
             runs, bad = (middle, bad) if at(middle) else (runs, middle)
         return runs
 
     minimum = item.minimum if at(item.minimum) else edge(item.minimum)
-    largest = item.maximum if item.maximum is not None else max(LARGE[-1], 2 * start) // step * step
+    largest = item.maximum if item.maximum is not None else item.aligned(max(LARGE[-1], 2 * start))
     return replace(item, minimum=minimum, maximum=item.maximum if at(largest) else edge(largest))

@@ -124,7 +124,7 @@ class Spelling:
                 sizes = list(self.claim.base)
                 for item in self.claim.free:
                     high = item.maximum or 4 * item.minimum + 40 * item.multiple_of
-                    value = chance.randint(item.minimum, high) // item.multiple_of * item.multiple_of
+                    value = item.aligned(chance.randint(item.minimum, high))
                     for member in item.members:
                         sizes[member] = value
                 if len(self._drawn) < DRAWS and self.claim.allows(tuple(sizes)):

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ts_shape_server.agent.clock import TimeLimit, now, time_limit
-from ts_shape_server.agent.infer import conditions, values
+from ts_shape_server.agent.infer import conditions, recording, values
 from ts_shape_server.agent.infer.claim import Condition, Sizes
 from ts_shape_server.agent.infer.session import Outcome, Session
 from ts_shape_server.agent.infer.values import Inputs
 
+DEAR, SLOWER = 0.3, 8
+"""Seconds of work, and times what a run takes, from which on a run is made with memory."""
+REAL_ELEMENTS = 1 << 20
+"""Of all inputs together, up to which dear runs are made with memory."""
+ASKING_COSTS = 12
+"""So many times the cost of a run on symbols has to be left for another one."""
 ASKING_SHARE = 0.25
 """Of the time that is left, for one run that is to tell why it fails."""
 
@@ -26,14 +33,26 @@ class Trials:
     deadline: float
     latest: float
     """Until when the deadline may be put off where runs are dear."""
+    small: bool = False
+    """Whether the module may be run in memory."""
+    stated: Callable[[Sizes], list[int | None]] | None = None
+    """What the run on symbols says of the sizes of the outputs, None for what it leaves open."""
+    asking_cost: float = 0.0
+    """Of a run on symbols, in seconds of work; 0 where there was none."""
     known: dict[Sizes, bool] = field(default_factory=dict)
+    open_places: set[int] = field(default_factory=set)
+    """Sizes of the outputs of which the run on symbols states something false: torch fixes some that move."""
+    gave: dict[Sizes, list[int]] = field(default_factory=dict)
+    """The sizes of the outputs of good runs."""
     cost: float = 0.0
     """Of a run, in seconds of work."""
     cost_of_good: float = 0.0
     _rows_are_batch: bool | None = None
+    _grows: bool = False
+    """Runs without memory take much longer at other sizes."""
 
     def good(self, sizes: Sizes) -> bool:
-        """Whether these sizes run. False once time is up: what was not seen is not claimed."""
+        """Whether these sizes run. False once time is up: what was not seen is not claimed (`fails` tells apart)."""
         if sizes in self.known:
             return self.known[sizes]
         left = self.deadline - now()
@@ -42,7 +61,7 @@ class Trials:
         started = now()
         try:
             with time_limit(left):
-                outcome = self.session.concrete(values.with_sizes(self.inputs, sizes))
+                outcome = self._run(sizes)
         except TimeLimit:
             return False
         spent = now() - started
@@ -53,7 +72,62 @@ class Trials:
         if result and self.rows_are_batch:
             result = _rows(outcome) == sizes[0]
         self.known[sizes] = result
+        if result:
+            self.gave[sizes] = [size for item in recording.flat(outcome.output) for size in item.sizes]
         return result
+
+    def _run(self, sizes: Sizes) -> Outcome:
+        """A run without memory, or with it where that is dear without: a recurrent layer is unrolled there."""
+        inputs = values.with_sizes(self.inputs, sizes)
+        elements = sum(math.prod(item.dims) for item in values.all_tensors(inputs))
+        in_memory = self.small and elements <= REAL_ELEMENTS and not self.session.real_only
+        if not in_memory or not self._grows:
+            try:
+                with time_limit(max(DEAR, SLOWER * self.cost_of_good) if in_memory else self.left()):
+                    return self.session.concrete(inputs)
+            except TimeLimit:
+                if not in_memory or self.left() <= 0:
+                    raise
+                self._grows = True
+        return self.session.on_real(inputs)
+
+    def as_stated(self, sizes: Sizes) -> bool:
+        """Whether a good run gave the sizes that the run on symbols states; true where that states nothing."""
+        if self.stated is None or sizes not in self.gave:
+            return True
+        return self._false(sizes) <= self.open_places
+
+    def leave_open(self, good: Iterable[Sizes]) -> None:
+        """Expect no more of the sizes of outputs that are others than stated where the same was asked."""
+        for sizes in good if self.stated is not None else ():
+            self.open_places |= self._false(sizes)
+
+    def _false(self, sizes: Sizes) -> set[int]:
+        """The places of the outputs' sizes that are others than stated."""
+        assert self.stated is not None
+        wanted, got = self.stated(sizes), self.gave[sizes]
+        if len(wanted) != len(got):
+            return set()
+        return {place for place, size in enumerate(wanted) if size is not None and size != got[place]}
+
+    def asked(self, sizes: Sizes) -> list[Condition]:
+        """What torch asks of sizes that run; nothing where a run on symbols is dear or was not possible."""
+        if not self.asking_cost or ASKING_COSTS * self.asking_cost > self.left():
+            return []
+        try:
+            with time_limit(self.left()):
+                outcome = self.session.symbolic(values.with_sizes(self.inputs, sizes))
+        except TimeLimit:
+            return []
+        return list(conditions.all_of(outcome.guards)) if outcome.ok else []
+
+    def begin_at(self, sizes: Sizes) -> bool:
+        """Have other sizes, which ran, as the base from now on."""
+        inputs = values.with_sizes(self.inputs, sizes)
+        outcome = self.session.concrete(inputs)
+        if outcome.ok:
+            self.inputs, self.outcome = inputs, replace(outcome, indexes=self.outcome.indexes)
+        return outcome.ok
 
     def fails(self, sizes: Sizes) -> bool:
         """Whether these sizes are known not to run."""
