@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ts_shape_server.agent.clock import now
-from ts_shape_server.agent.infer import building, claims, general, shots, values
+from ts_shape_server.agent.infer import building, claims, general, indices, shots, values
 from ts_shape_server.agent.infer.claim import Claim
 from ts_shape_server.agent.infer.trials import Trials
 
@@ -159,6 +159,28 @@ def test_a_ratio_of_two_sizes_is_a_constraint_and_no_limit_of_either() -> None:
     assert told(found) == {0: any_size, 1: any_size, 3: any_size}
     assert [str(item.expression) for item in found.conditions] == ["s3 <= 2*s1"]
     assert [item.holds((2, 4, 2, 9)) for item in found.conditions] == [False]
+
+
+class Tokens(nn.Module):
+    """A position for each token of each frame."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(320, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, t, n, _ = x.shape
+        return x.reshape(b, t * n, 8) + self.table(torch.arange(t * n))
+
+
+def test_memory_limits_no_size_that_a_condition_limits() -> None:
+    session = building.build(Tokens, {}, globals(), True)
+    inputs = (values.InputGuess("x", values.TensorGuess((2, 3, 64, 8))),)
+    traced = session.symbolic(inputs)
+    tried = Trials(session, inputs, session.concrete(inputs), now() + 20, now() + 20, True)
+    found = indices.checked(tried, claims.generalise(tried, traced.guards))
+    assert told(found) == {0: any_size, 1: any_size, 2: any_size}
+    assert [str(item.expression) for item in found.conditions] == ["s1*s2 <= 320"]
 
 
 def test_a_search_that_was_cut_short_knows_no_limit() -> None:

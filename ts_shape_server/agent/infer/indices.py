@@ -15,7 +15,7 @@ from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer import values
 from ts_shape_server.agent.infer.claim import Claim, Free, Sizes
-from ts_shape_server.agent.infer.ranges import LARGE
+from ts_shape_server.agent.infer.ranges import LARGE, Surroundings
 from ts_shape_server.agent.infer.search import Found
 from ts_shape_server.agent.infer.session import Session
 from ts_shape_server.agent.infer.trials import Trials
@@ -155,8 +155,12 @@ def _elements(trials: Trials, sizes: Sizes) -> int:
 def _cut(trials: Trials, claim: Claim, item: Free, good: Callable[[Sizes], bool]) -> Free:
     start, step = claim.base[item.members[0]], item.multiple_of
 
+    around = Surroundings.of(claim.free, claim.conditions)
+
     def at(value: int) -> bool:
-        return good(trials.moved(item.members, value))
+        sizes = around.at(trials, item, value)
+        # What a condition forbids is told as that, and is no limit of this dim.
+        return sizes is None or good(sizes)
 
     def edge(bad: int) -> int:
         """The value nearest to `bad` that runs, the base being one that does."""
