@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sympy
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ts_shape_server.agent.clock import now
-from ts_shape_server.agent.infer import building, claims, general, indices, shots, values
+from ts_shape_server.agent.infer import building, claims, expressions, general, indices, shots, values
 from ts_shape_server.agent.infer.claim import Claim
 from ts_shape_server.agent.infer.trials import Trials
 
@@ -195,3 +196,17 @@ def test_a_search_that_was_cut_short_knows_no_limit() -> None:
     tried = Trials(session, inputs, session.concrete(inputs), now() + 2, now() + 2)
     found = claims.generalise(tried, tuple(session.symbolic(inputs).guards))
     assert {item.maximum for item in found.free} == {None}
+
+
+@pytest.mark.parametrize(
+    ("stated", "spelled"),
+    [
+        ("a*b + 1 <= 197", "a*b <= 196"),
+        ("a - 2 > 3", "a > 5"),
+        ("a + b <= 4", "a + b <= 4"),
+        ("a <= b + 1", "a <= b + 1"),
+    ],
+)
+def test_numbers_of_a_comparison_stand_on_its_right(stated: str, spelled: str) -> None:
+    names = {name: sympy.Symbol(name, integer=True, positive=True) for name in "ab"}
+    assert expressions.text(expressions.balanced(sympy.sympify(stated, names))) == spelled

@@ -39,6 +39,17 @@ def compiled(expression: Any, symbols: Sequence[str]) -> Callable[..., Any]:
     return eval(source, {"__builtins__": {}, "max": max, "min": min, "ceil": math.ceil, "floor": math.floor})  # type: ignore[no-any-return]
 
 
+def balanced(expression: Any) -> Any:
+    """A comparison with its plain numbers on the right: ``a + 1 <= 197`` as ``a <= 196``."""
+    if type(expression).__name__ not in _COMPARISONS:
+        return expression
+    left, right = expression.args
+    if not (right.is_Integer and left.is_Add):
+        return expression
+    number, rest = left.as_coeff_Add()
+    return expression.func(rest, right - number) if number.is_Integer and number else expression
+
+
 def value_at(size: Any) -> Callable[[Sequence[int]], int | None]:
     """A function from sizes to what an expression over ``s0`` … is there; None where that cannot be told."""
     if isinstance(size, int):

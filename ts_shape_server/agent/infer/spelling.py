@@ -63,7 +63,7 @@ class Spelling:
             if reduced in (sympy.true, sympy.false):
                 continue
             try:
-                spelled = expressions.text(reduced, self.symbol_names())
+                spelled = expressions.text(expressions.balanced(reduced), self.symbol_names())
             except expressions.Untranslatable:
                 continue
             if spelled not in result:
