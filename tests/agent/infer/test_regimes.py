@@ -97,6 +97,19 @@ class Halves(nn.Module):
         return x
 
 
+class Skip(nn.Module):
+    """Halves twice and doubles by a factor, which torch follows as a number alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.again = nn.Conv2d(3, 8, 2, 2), nn.Conv2d(8, 8, 2, 2)
+        self.up = nn.Upsample(scale_factor=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.down(x)
+        return torch.cat([x, self.up(self.again(x))], 1)
+
+
 class Plain(nn.Module):
     """Asks which side is larger, and does the same."""
 
@@ -131,6 +144,7 @@ any_size = (1, None, 1, 0)
         (Area, (2, 3, 64, 64), {0: any_size, 2: any_size, 3: any_size}, ["s2*s3 <= 4096"]),
         (Odd, (2, 2, 15), {0: any_size, 2: (1, None, 2, 1)}, []),
         (Halves, (2, 3, 8, 8), {0: any_size, 1: (2, None, 2, 0), 2: any_size, 3: any_size}, []),
+        (Skip, (2, 3, 64, 64), {0: any_size, 2: (4, None, 4, 0), 3: (4, None, 4, 0)}, []),
         (Plain, (2, 3, 8, 8), {0: any_size, 1: any_size, 2: any_size, 3: any_size}, []),
     ],
 )

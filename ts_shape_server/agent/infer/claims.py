@@ -338,7 +338,8 @@ def _wider_step(trials: Trials, item: Free) -> Free | None:
     for step in range(2, min(start, 64) + 1):
         if all(trials.good(trials.moved(item.members, start + step * count)) for count in (1, 2, 3)):
             wider = Free(item.members, start, None, step, start % step)
-            return wider if item.maximum is None else replace(wider, maximum=wider.aligned(item.maximum))
+            wider = wider if item.maximum is None else replace(wider, maximum=wider.aligned(item.maximum))
+            return ranges.downward(trials, wider, ())
     return None
 
 

@@ -56,11 +56,15 @@ def needed(
             rest = [item for item in waiting if item is not condition]
             points = [sizes for sizes in sides[id(condition)] if all(item.holds(sizes) for item in kept)]
             alone = [sizes for sizes in points if all(item.holds(sizes) for item in rest)]
+            if _is_equation(condition) and any(_runs_without(trials, condition)):
+                # A number that torch has fixed on its way: what it stands for moves, in larger steps maybe.
+                waiting.remove(condition)
+                continue
             if not alone and points and not last:
                 continue
             verdicts = [(sizes, _verdict(trials, sizes)) for sizes in (alone or points)[:POINTS]]
             same = [sizes for sizes, same in verdicts if same]
-            if any(ran is False for _, ran in verdicts):
+            if any(ran is False for _, ran in verdicts) and not (same and _is_equation(condition)):
                 kept.append(condition)
                 mixed += [condition] if same else []
                 others += same[:1]
@@ -80,6 +84,15 @@ def _compares(condition: Condition, free: Sequence[Free]) -> bool:
 
 def _slots(expression: object) -> set[int]:
     return {int(name[1:]) for name in expressions.symbol_names(expression)}
+
+
+def _is_equation(condition: Condition) -> bool:
+    return type(condition.expression).__name__ == "Equality"
+
+
+def _runs_without(trials: Trials, condition: Condition) -> Iterator[bool]:
+    """For each good run, whether the condition does not hold there."""
+    return (ran and not condition.holds(sizes) for sizes, ran in trials.known.items())
 
 
 def _verdict(trials: Trials, sizes: Sizes) -> bool | None:
