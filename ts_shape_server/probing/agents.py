@@ -25,10 +25,11 @@ from ts_shape_server.probing.process import Launch, Output, Process, launch
 
 log = logging.getLogger(__name__)
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
+"""For torch to be imported, from a cold disk and beside whatever else the machine does."""
 GRACE_SECONDS = 5.0
 SILENCE_SECONDS = 15.0
-"""An agent with a job says more than once a second that it is working."""
+"""An agent with a job says every second that it is working, from when the job's process is there."""
 STOP_SECONDS = 2.0
 BACKOFF = (0.0, 0.5, 2.0, 10.0, 30.0)
 """Seconds from a failure to the next start, by how many came before it without a job in between that went well."""
@@ -220,9 +221,11 @@ class Agent:
             raise AgentError("died", f"The agent has ended{self._death()}.") from None
 
     async def _listen(self, number: int, on_claim: Callable[[ProbeClaim], None]) -> Done:
+        patience = START_SECONDS
         while True:
             process = self._process
-            message = await asyncio.wait_for(process.messages.get(), SILENCE_SECONDS) if process is not None else None
+            message = await asyncio.wait_for(process.messages.get(), patience) if process is not None else None
+            patience = SILENCE_SECONDS
             if message is None:
                 if process is not None:
                     await process.settle()

@@ -46,7 +46,7 @@ class HeldService:
         return None
 
     def info(self) -> dict[str, Any]:
-        return {"interpreter": None, "torch": None, "sandbox": None, "problem": None}
+        return {"interpreter": None, "torch": None, "sandbox": None, "problem": None, "engine": None}
 
     async def reports(self, request: FileRequest, on_report: Callable[[Report], None]) -> tuple[Report, ...]:
         self.asked.append(request.text())
