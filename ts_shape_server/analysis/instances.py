@@ -62,6 +62,10 @@ class Instances:
 
     def is_class(self, node: ast.expr, way: Way = ()) -> bool:
         """Whether an expression names the class at the end of a way."""
+        return self._names_class(node, way, frozenset())
+
+    def _names_class(self, node: ast.expr, way: Way, followed: frozenset[int]) -> bool:
+        """As `is_class`; names that are assigned to each other end with the bindings `followed`."""
         name = dotted(node)
         if name is None or isinstance(node, ast.Subscript):
             return False
@@ -77,7 +81,9 @@ class Instances:
         if isinstance(binder, ast.Assign) and isinstance(binder.value, (ast.Name, ast.Attribute)) and not rest:
             place = self._program.way_of.get(id(binder))
             named = isinstance(binder.targets[0], ast.Name) and last_part(binder.value) != first
-            return named and place is not None and self.is_class(binder.value, place)
+            if not named or place is None or id(binder) in followed:
+                return False
+            return self._names_class(binder.value, place, followed | {id(binder)})
         return False
 
     def _is_of_module(self, name: str) -> bool:
