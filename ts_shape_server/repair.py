@@ -32,33 +32,49 @@ _SHOWN = frozenset(["pragma", "loader", "trace", "export", "call"])
 
 @dataclass(frozen=True)
 class Wish:
-    """A rewrite with the refusal it is for, None for what no single refusal asks for."""
+    """A rewrite with the refusal it is for, None for what no single refusal asks for. `lines` are those that each of
+    its edits makes.
+    """
 
     rewrite: Rewrite
     failure: Failure | None
+    lines: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What makes two wishes one, wherever the lines are by now."""
+        """What makes two wishes one, wherever the lines are by now: what they are for, and the lines that they make."""
         about = None if self.failure is None else self.failure.identity
-        return self.rewrite.title, about, *(edit.text for edit in self.rewrite.edits)
+        return self.rewrite.id, about, *self.lines
+
+
+@dataclass(frozen=True)
+class Change:
+    """A rewrite that was made: its id, and its title for people."""
+
+    id: str
+    title: str
 
 
 @dataclass(frozen=True)
 class Repaired:
-    """The text to write. `whole`: the class scripts, and agrees with eager. `depth` is that of the deepest rewrite,
-    `interface` tells that a function takes other arguments now. `compiled` is the best that leaves nothing to Python,
-    where the text leaves something.
+    """The text to write, and what was changed. `whole`: the class scripts, and agrees with eager. `depth` is that of
+    the deepest rewrite, `interface` tells that a function takes other arguments now. `compiled` is the best that leaves
+    nothing to Python, where the text leaves something.
     """
 
     text: str
     state: TorchScript
     whole: bool
-    titles: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
     depth: int = 0
     interface: bool = False
     trials: int = 0
     compiled: Repaired | None = None
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """What was changed, in words."""
+        return tuple(change.title for change in self.changes)
 
     @property
     def leaves(self) -> bool:
@@ -78,8 +94,17 @@ def wishes(report: Report, text: str, state: TorchScript) -> list[Wish]:
     if classes.syntax_error is not None:
         return []
     situation = Situation(source, classes, report.path, report.name, state, called=_called(report))
-    found = [Wish(rewrite, failure) for failure, rewrite in proposals(situation)]
+    found = [Wish(rewrite, failure, _lines_made(source, rewrite)) for failure, rewrite in proposals(situation)]
     return sorted(found, key=lambda wish: wish.rewrite.depth)
+
+
+def _lines_made(source: SourceText, rewrite: Rewrite) -> tuple[str, ...]:
+    """The lines that each edit alone leaves where it is made."""
+    made = []
+    for edit in rewrite.edits:
+        span = edit.range
+        made.append(source.line(span.line)[: span.column] + edit.text + source.line(span.end_line)[span.end_column :])
+    return tuple(made)
 
 
 def _called(report: Report) -> bool:
@@ -105,7 +130,7 @@ class _Work:
 
     async def run(self, deepest: int) -> Repaired:
         text, state, depth, interface = self.original, self.report.torchscript, 0, False
-        titles: tuple[str, ...] = ()
+        changes: tuple[Change, ...] = ()
         best = Repaired(text, state, scripts(state))
         while not best.whole and self.left():
             found = [wish for wish in wishes(self.report, text, state) if wish.key not in self.tried]
@@ -116,13 +141,13 @@ class _Work:
             if step is None:
                 continue
             text, state, made = step
-            titles = (*titles, *dict.fromkeys(wish.rewrite.title for wish in made))
+            changes = (*changes, *dict.fromkeys(Change(wish.rewrite.id, wish.rewrite.title) for wish in made))
             depth = max([depth, *(wish.rewrite.depth for wish in made)])
             interface = interface or any(wish.rewrite.interface for wish in made)
             # Half a repair that leaves TorchScript costs something and gains nothing.
             if scripts(state) or (depth < LEAVES and _better(self.report.torchscript, state)):
                 shallow = best if depth >= LEAVES else None
-                best = Repaired(text, state, scripts(state), titles, depth, interface, compiled=shallow)
+                best = Repaired(text, state, scripts(state), changes, depth, interface, compiled=shallow)
         return replace(best, trials=self.trials)
 
     def left(self) -> bool:
@@ -201,7 +226,7 @@ async def repair_file(
             missing = [name for name in reached(current, made.text, report.name) if name not in known]
             known.update({item.name: item for item in (await reports_of(missing) if missing else ())})
             if not await harmless(current, made.text, report, list(known.values()), attempt, made.interface):
-                made = replace(made, text=current, state=now.torchscript, whole=False, titles=())
+                made = replace(made, text=current, state=now.torchscript, whole=False, changes=())
         ends[report.name] = made
         current = made.text
     return current, ends

@@ -145,7 +145,7 @@ def test_json_tells_what_was_fixed_what_is_left_and_the_edits(tmp_path: Path) ->
     (own,) = times["classes"]
     assert own["scripts"] == {"before": False, "after": True}
     assert (own["left"], own["left_to_python"], own["changes_interface"]) == ([], False, False)
-    assert "Annotate `n` as int" in [item["title"] for item in own["fixed"]]
+    assert {"id": "annotations", "title": "Annotate `n` as int"} in own["fixed"]
     edits = [TextEdit(schema.read(Range, item["range"]), item["text"]) for item in times["edits"]]
     assert SourceText(SOURCE).apply(edits) == FIXED
     assert (times["written"], (tmp_path / "times.py").read_text()) == (False, SOURCE)

@@ -131,7 +131,7 @@ class _Fitting:
         if other is not None and beside is not None and beside.function is layer.function and _is_name(other[1]):
             text = ast.unparse(other[1])
         edit = TextEdit(self._source.range_of(argument[1]), text)
-        yield Rewrite(f"Set `{argument[0]}={text}` in `{layer.name}`", (edit,))
+        yield Rewrite("layer-argument", f"Set `{argument[0]}={text}` in `{layer.name}`", (edit,))
 
     def _flattened(self, layer: _Layer) -> Iterator[Rewrite]:
         title = f"Flatten what goes into `{layer.name}`"
@@ -143,7 +143,7 @@ class _Fitting:
             place = Range(start.line, start.column, start.line, start.column)
             alone = not self._source.line(start.line)[: start.column].strip()
             gap = self._source.newline + self._source.line(start.line)[: start.column] if alone else " "
-            yield Rewrite(title, (TextEdit(place, f"{module}.Flatten(),{gap}"),))
+            yield Rewrite("flatten", title, (TextEdit(place, f"{module}.Flatten(),{gap}"),))
             return
         calls = [node for node in self._calls() if _attribute_of_self(node.func) == layer.name]
         if len(calls) != 1 or len(calls[0].args) != 1 or calls[0].keywords:
@@ -152,7 +152,7 @@ class _Fitting:
         spelling = Spelling(self._source, self._classes.tree)
         function = spelling.member("torch", "flatten")
         text = f"{function}({self._source.slice(given)}, 1)"
-        yield Rewrite(title, (TextEdit(given, text), *spelling.imports()))
+        yield Rewrite("flatten", title, (TextEdit(given, text), *spelling.imports()))
 
     def _calls(self) -> Iterator[ast.Call]:
         for method in self._owner.body:

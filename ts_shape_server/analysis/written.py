@@ -67,7 +67,11 @@ class ShapeWriter:
         inner = "\t" if "\t" in self._indent(function.body[0].lineno) else _INDENT
         section = [SECTION, *(inner + line for line in lines)]
         edit = self._in_docstring(function, section)
-        return None if edit is None else Rewrite("Write the shapes into the docstring of `forward`", (edit,))
+        return (
+            None
+            if edit is None
+            else Rewrite("shapes-in-docstring", "Write the shapes into the docstring of `forward`", (edit,))
+        )
 
     def _in_docstring(self, function: Definition, section: Sequence[str]) -> TextEdit | None:
         first, newline = function.body[0], self._source.newline
@@ -94,7 +98,9 @@ class ShapeWriter:
         if function is None or function.body[0].lineno == function.lineno:
             return None
         edits = [*self._input_comments(function), *self._assignment_comments(function)]
-        return Rewrite("Write the shapes as comments in `forward`", tuple(edits)) if edits else None
+        return (
+            Rewrite("shapes-as-comments", "Write the shapes as comments in `forward`", tuple(edits)) if edits else None
+        )
 
     def _input_comments(self, function: Definition) -> Iterator[TextEdit]:
         body = function.body[1:] if _is_docstring(function.body[0]) and len(function.body) > 1 else function.body
@@ -140,6 +146,11 @@ class ShapeWriter:
             if rest.strip() != shapes:
                 yield TextEdit(Range(span.end_line, span.end_column, span.end_line, len(whole)), f"  {shapes}")
 
+    @property
+    def jaxtyping_is_refused(self) -> bool:
+        """Whether the class scripts now, and does not with jaxtyping annotations."""
+        return bool(self._report.torchscript.script.ok)
+
     def jaxtyping(self) -> Rewrite | None:
         """``x: Float[Tensor, "B 3 H W"]`` for every parameter and the result, where they are tensors."""
         function = self._forward
@@ -171,9 +182,9 @@ class ShapeWriter:
             else:
                 edits.append(TextEdit(self._source.range_of(function.returns), returned[0]))
         title = "Write the shapes as jaxtyping annotations"
-        if self._report.torchscript.script.ok:
+        if self.jaxtyping_is_refused:
             title += ", which TorchScript refuses"
-        return Rewrite(title, (*edits, *spelling.imports()))
+        return Rewrite("shapes-as-jaxtyping", title, (*edits, *spelling.imports()))
 
     def pinned_input(self, sizes: bool = False) -> Rewrite | None:
         """``# ts-shape: x=(B, 3, H, W)`` above the class, for every input; `sizes` puts the size that ran in the place
@@ -194,7 +205,7 @@ class ShapeWriter:
         edits = self._above_class(texts)
         if not texts or not edits:
             return None
-        return Rewrite(f"Pin the input: `{', '.join(texts.values())}`", edits)
+        return Rewrite("pinned-input", f"Pin the input: `{', '.join(texts.values())}`", edits)
 
     def _bounded(self) -> dict[str, int]:
         """The sizes that ran for the symbols that have a largest size."""
@@ -213,7 +224,7 @@ class ShapeWriter:
             return None
         text = f"init({', '.join(arguments)})"
         edits = self._above_class({"": text})
-        return Rewrite(f"Pin the constructor arguments: `{text}`", edits) if edits else None
+        return Rewrite("pinned-constructor", f"Pin the constructor arguments: `{text}`", edits) if edits else None
 
     def _above_class(self, texts: Mapping[str, str]) -> tuple[TextEdit, ...]:
         """Comments above the class; one for the same name is replaced. Nothing if all of it is there."""

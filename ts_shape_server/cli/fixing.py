@@ -68,7 +68,7 @@ def _class_to_json(report: Report, made: Repaired | None) -> dict[str, Any]:
         "status": report.status,
         "reason": None if report.reason is None else schema.write(report.reason),
         "scripts": None if made is None else {"before": scripts(report.torchscript), "after": made.whole},
-        "fixed": [] if made is None else [{"title": title} for title in made.titles],
+        "fixed": [] if made is None else [{"id": item.id, "title": item.title} for item in made.changes],
         "left": [] if made is None or made.whole else [schema.write(item) for item in made.state.script.failures],
         "left_to_python": made is not None and made.leaves,
         "changes_interface": made is not None and made.interface,

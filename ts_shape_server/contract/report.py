@@ -156,6 +156,10 @@ class Complaint:
         return tuple(map(str, found)) if isinstance(found, tuple) else (str(found),)
 
 
+Identity = tuple[str, str, tuple[tuple[str, Fact], ...]]
+"""Code, kind and facts: what makes two failures or findings the same one."""
+
+
 @dataclass(frozen=True)
 class Failure:
     """One place where TorchScript, tracing or eager `forward` refuses the module.
@@ -177,7 +181,7 @@ class Failure:
     complaints: tuple[Complaint, ...] = ()
 
     @property
-    def identity(self) -> tuple[str, str, tuple[tuple[str, Fact], ...]]:
+    def identity(self) -> Identity:
         """Equal for two failures that are the same one, wherever the lines are by now."""
         return self.code, self.kind, self.facts
 

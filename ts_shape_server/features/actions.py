@@ -17,8 +17,9 @@ from ts_shape_server.analysis.rewrites import Rewrite, annotation_title
 from ts_shape_server.analysis.rewrites.extraction import CANNOT_BE_SAVED
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.places import Range, TextEdit
-from ts_shape_server.contract.report import Annotation, Failure, Report, TorchScript
-from ts_shape_server.repair import Repaired, edits_between, wishes
+from ts_shape_server.contract.report import Annotation, Failure, Identity, Report, TorchScript
+from ts_shape_server.features.diagnostics import Finding
+from ts_shape_server.repair import Change, Repaired, edits_between, wishes
 
 _MOST_CANDIDATES = 8
 
@@ -38,15 +39,21 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Fix:
-    """Edits of `text` that were tried: `resolves` names the failures that are gone, by code and message."""
+    """Edits of `text` that were tried: `resolves` are the failures that are gone. `changes` are the rewrites in it."""
 
     class_name: str
     title: str
     text: str
     edits: tuple[TextEdit, ...]
     preferred: bool
-    resolves: frozenset[tuple[str, str]]
+    resolves: frozenset[Identity]
     annotated: frozenset[str] = frozenset()
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Equal for two fixes of a class that come to the same text, however their edits are cut."""
+        return self.class_name, SourceText(self.text).apply(self.edits)
 
 
 def candidates(report: Report, text: str) -> list[Candidate]:
@@ -65,7 +72,7 @@ def candidates(report: Report, text: str) -> list[Candidate]:
 def _annotation(report: Report, text: str, item: Annotation) -> Candidate:
     source = SourceText(text)
     edits, _ = annotate(source, find_classes(source)[0], [item])
-    return Candidate(report.name, Rewrite(annotation_title(item), edits), _parameters([item]))
+    return Candidate(report.name, Rewrite("annotations", annotation_title(item), edits), _parameters([item]))
 
 
 def _parameters(annotations: Iterable[Annotation]) -> frozenset[str]:
@@ -76,7 +83,11 @@ def verified(candidate: Candidate, report: Report, text: str, after: TorchScript
     """The fix that a successful trial of one rewrite proves."""
     gone = _gone(report.torchscript, after)
     edits = candidate.rewrite.edits
-    return Fix(report.name, candidate.title, text, edits, False, gone, candidate.annotated)
+    return Fix(report.name, candidate.title, text, edits, False, gone, candidate.annotated, _change(candidate))
+
+
+def _change(candidate: Candidate) -> tuple[Change, ...]:
+    return (Change(candidate.rewrite.id, candidate.rewrite.title),)
 
 
 def misfits(report: Report) -> list[Failure]:
@@ -96,8 +107,9 @@ def fits(candidate: Candidate, report: Report, text: str, failure: Failure, afte
     """The fix, if the class with that change runs, what did not fit does, and no call is refused that was not."""
     if after.status != "ok" or len(after.mismatches) > max(0, len(report.mismatches) - 1):
         return None
-    gone = frozenset({(failure.code, failure.message)})
-    return Fix(report.name, candidate.title, text, candidate.rewrite.edits, False, gone)
+    gone = frozenset({failure.identity})
+    edits = candidate.rewrite.edits
+    return Fix(report.name, candidate.title, text, edits, False, gone, changes=_change(candidate))
 
 
 def with_preferred(fixes: Sequence[Fix]) -> list[Fix]:
@@ -117,7 +129,8 @@ def repaired(done: Repaired, report: Report, text: str) -> Fix | None:
         title = f"{title}, {CANNOT_BE_SAVED}"
     needed = [item for item in report.torchscript.annotations if item.needed]
     gone = _gone(report.torchscript, done.state)
-    return Fix(report.name, title, text, edits_between(text, done.text), not done.leaves, gone, _parameters(needed))
+    edits, preferred = edits_between(text, done.text), not done.leaves
+    return Fix(report.name, title, text, edits, preferred, gone, _parameters(needed), done.changes)
 
 
 def all_of(text: str, edits: Sequence[TextEdit]) -> Fix:
@@ -125,19 +138,19 @@ def all_of(text: str, edits: Sequence[TextEdit]) -> Fix:
     return Fix("", "Make all verified repairs for TorchScript", text, tuple(edits), True, frozenset())
 
 
-def _gone(before: TorchScript, after: TorchScript) -> frozenset[tuple[str, str]]:
+def _gone(before: TorchScript, after: TorchScript) -> frozenset[Identity]:
     """The refusals that a trial no longer has; it does not trace, so of traces it tells nothing."""
-    left = {(item.code, item.message) for item in after.script.failures}
-    return frozenset((item.code, item.message) for item in before.script.failures) - left
+    left = {item.identity for item in after.script.failures}
+    return frozenset(item.identity for item in before.script.failures) - left
 
 
-def helps(fix: Fix, code: str, message: str, class_name: str) -> bool:
-    """Whether this fix is about a finding with that code and message."""
-    if fix.class_name != class_name:
+def helps(fix: Fix, finding: Finding) -> bool:
+    """Whether this fix is about a finding."""
+    if fix.class_name != finding.class_name:
         return False
-    if code == "unannotated-input":
-        return any(name in fix.annotated for name in message.split("`")[1:2])
-    return (code, message) in fix.resolves
+    if finding.code == "unannotated-input":
+        return finding.fact("parameter") in fix.annotated
+    return finding.identity in fix.resolves
 
 
 def ordered(fixes: Sequence[Fix]) -> list[Fix]:

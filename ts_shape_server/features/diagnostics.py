@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from ts_shape_server.contract.places import Location, Range
-from ts_shape_server.contract.report import Failure, Report
+from ts_shape_server.contract.report import Facts, Failure, Identity, Report
 from ts_shape_server.features import words
 from ts_shape_server.features.known import Known
 from ts_shape_server.settings import Settings
@@ -41,7 +41,9 @@ DOCUMENTATION = (Path(__file__).parent.parent / "pages" / "diagnostics.md").as_u
 
 @dataclass(frozen=True)
 class Finding:
-    """One diagnostic: `path` is the file it stands in, `class_name` the class it is about."""
+    """One diagnostic: `path` is the file it stands in, `class_name` the class it is about. `kind` and `facts` are those
+    of the failure, the words are for people.
+    """
 
     path: str
     range: Range
@@ -51,6 +53,17 @@ class Finding:
     class_name: str
     detail: str = ""
     related: tuple[Location, ...] = ()
+    kind: str = ""
+    facts: Facts = ()
+
+    @property
+    def identity(self) -> Identity:
+        """Equal for two findings that say the same, and for the failure that one is made of."""
+        return self.code, self.kind, self.facts
+
+    def fact(self, name: str) -> str:
+        """A fact as text, empty if there is none of that name."""
+        return next((str(value) for key, value in self.facts if key == name), "")
 
     @property
     def link(self) -> str:
@@ -87,12 +100,15 @@ def findings(path: str, places: Iterable[Place], known: Mapping[str, Known], set
 
 
 def once(found: Iterable[Finding]) -> list[Finding]:
-    """Findings without doubles: a call is wrong once, however many classes or files it is wrong for."""
-    unique: dict[tuple[str, str, Range, str], Finding] = {}
+    """Findings without doubles: a call is wrong once, however many classes or files it is wrong for. That a class has
+    no report is said for each class.
+    """
+    unique: dict[tuple[object, ...], Finding] = {}
     for item in found:
-        unique.setdefault(
-            (item.code, item.path, item.range, "" if item.code == "call-mismatch" else item.message), item
-        )
+        about: tuple[object, ...] = ()
+        if item.code != "call-mismatch":
+            about = (item.kind, item.facts, item.class_name if item.code == "probe-failed" else "")
+        unique.setdefault((item.code, item.path, item.range, *about), item)
     return list(unique.values())
 
 
@@ -148,6 +164,8 @@ def _finding(path: str, place: Place, failure: Failure, code: str) -> Finding:
         class_name=place.name,
         detail=failure.detail,
         related=tuple(item for item in related if item.message),
+        kind=failure.kind,
+        facts=failure.facts,
     )
 
 
@@ -171,6 +189,8 @@ def _unannotated(path: str, place: Place, report: Report) -> Iterable[Finding]:
                 range=range_,
                 code="unannotated-input",
                 severity=SEVERITIES["unannotated-input"],
+                kind="parameter-annotation",
+                facts=(("parameter", name), ("type", type_)),
                 message=f"`{name}` has no annotation, so TorchScript takes it for a Tensor; it is {type_} "
                 f"({words.value(inputs[name])}).",
                 class_name=place.name,

@@ -29,7 +29,7 @@ Promise = Literal["annotated", "read again", "runs"]
 class Offer:
     """`annotated`: it computes the same and TorchScript takes these places for what they are. ``read again``: the
     report of the changed file says the same. ``runs``: it has a report, with the same constructor arguments. `also` are
-    further classes that must keep the promise.
+    further classes that must keep the promise. `refused`: TorchScript refuses the changed class, as the title says.
     """
 
     class_name: str
@@ -38,6 +38,7 @@ class Offer:
     annotations: tuple[Annotation, ...] = ()
     preferred: bool = False
     also: tuple[str, ...] = ()
+    refused: bool = False
 
     @property
     def title(self) -> str:
@@ -55,14 +56,19 @@ def offers(
         found = [
             item for node in _functions(classes.tree.body) for item in _of_helper(source, classes, node, reports, at)
         ]
-        return list({item.title: item for item in found}.values())
+        return _once(found)
     module = max(around, key=lambda item: item.line)
     found = list(_annotations(source, classes, module, reports, at))
     report = reports.get(module.name)
     heads = [module.name_range, *([module.forward.range] if module.forward is not None else [])]
     if report is not None and report.status == "ok" and any(item.line == at.line for item in heads):
         found += _shapes(ShapeWriter(source, classes, report), report)
-    return list({item.title: item for item in found if item.rewrite.edits}.values())
+    return _once(item for item in found if item.rewrite.edits)
+
+
+def _once(found: Iterable[Offer]) -> list[Offer]:
+    """Offers without doubles: of two that make the same change the last one, which promises the least."""
+    return list({(item.rewrite.id, item.rewrite.edits): item for item in found}.values())
 
 
 def _within(outer: Range, at: Range) -> bool:
@@ -99,7 +105,7 @@ class _Offering:
         edits, _ = annotate(self.source, self.classes, items)
         if edits:
             first, *also = self.names
-            yield Offer(first, Rewrite(title, edits), "annotated", tuple(items), preferred, tuple(also))
+            yield Offer(first, Rewrite("annotations", title, edits), "annotated", tuple(items), preferred, tuple(also))
 
 
 def _of_function(offer: _Offering, function: Signature, known: Iterable[Annotation], at: Range) -> Iterator[Offer]:
@@ -161,17 +167,18 @@ def collected(reports: Iterable[Report], owner: str) -> list[Annotation]:
 
 
 def _shapes(writer: ShapeWriter, report: Report) -> Iterator[Offer]:
-    promised: list[tuple[Rewrite | None, Promise]] = [
-        (writer.docstring(), "read again"),
-        (writer.comments(), "read again"),
-        (writer.jaxtyping(), "read again"),
-        (writer.pinned_input(), "read again"),
-        (writer.pinned_input(sizes=True), "runs"),
-        (writer.pinned_constructor(), "runs"),
+    refused = writer.jaxtyping_is_refused
+    promised: list[tuple[Rewrite | None, Promise, bool]] = [
+        (writer.docstring(), "read again", False),
+        (writer.comments(), "read again", False),
+        (writer.jaxtyping(), "read again", refused),
+        (writer.pinned_input(), "read again", False),
+        (writer.pinned_input(sizes=True), "runs", False),
+        (writer.pinned_constructor(), "runs", False),
     ]
-    for rewrite, promise in promised:
+    for rewrite, promise, is_refused in promised:
         if rewrite is not None:
-            yield Offer(report.name, rewrite, promise)
+            yield Offer(report.name, rewrite, promise, refused=is_refused)
 
 
 def annotated(offer: Offer, report: Report, after: TorchScript) -> bool:
@@ -193,7 +200,7 @@ def told(offer: Offer, report: Report, after: Report) -> bool:
         return False
     if offer.promise == "runs":
         return dict(after.example) == dict(report.example)
-    if offer.title.endswith("refuses") and after.torchscript.script.ok is not False:
+    if offer.refused and after.torchscript.script.ok is not False:
         return False
     return _said(after) == _said(report)
 

@@ -35,7 +35,7 @@ async def code_actions(server: Server, document: Document, params: types.CodeAct
     at = server.converter().lines(document.source, params.range)
     found: list[types.CodeAction] = []
     if _asked_for(only, "quickfix"):
-        _fixes(found, server, document, at)
+        found += _fixes(server, document, at)
     whole = document.fix_all
     if whole is not None and _asked_for(only, FIX_ALL):
         edit = _edit(server, document, actions.edits_for(whole, document.text))
@@ -47,14 +47,35 @@ async def code_actions(server: Server, document: Document, params: types.CodeAct
     return found
 
 
-def _fixes(found: list[types.CodeAction], server: Server, document: Document, at: Range) -> None:
+def _fixes(server: Server, document: Document, at: Range) -> list[types.CodeAction]:
+    """One action for each fix, with every diagnostic that it resolves."""
+    found: dict[tuple[str, str], types.CodeAction] = {}
     for finding in server.session.findings(document.path):
         if not _meets(finding.range, at):
             continue
         diagnostic = server.converter().diagnostic(finding)
         for fix in actions.ordered(document.fixes_of(finding.class_name)):
-            if actions.helps(fix, finding.code, finding.message, finding.class_name):
-                _add(found, server, document, fix, diagnostic)
+            if not actions.helps(fix, finding):
+                continue
+            known = found.get(fix.identity)
+            if known is not None:
+                known.diagnostics = [*(known.diagnostics or []), diagnostic]
+                continue
+            edit = _edit(server, document, actions.edits_for(fix, document.text))
+            if edit is not None:
+                found[fix.identity] = _quick_fix(fix, edit, diagnostic)
+    return list(found.values())
+
+
+def _quick_fix(fix: actions.Fix, edit: types.WorkspaceEdit, about: types.Diagnostic) -> types.CodeAction:
+    return types.CodeAction(
+        fix.title,
+        kind=types.CodeActionKind.QuickFix,
+        diagnostics=[about],
+        is_preferred=fix.preferred,
+        edit=edit,
+        data=fix.class_name,
+    )
 
 
 async def _offers(server: Server, document: Document, at: Range, seconds: float) -> list[types.CodeAction]:
@@ -73,28 +94,6 @@ async def _offers(server: Server, document: Document, at: Range, seconds: float)
 def _rewrite(server: Server, document: Document, offer: Offer) -> types.CodeAction:
     edit = _edit(server, document, offer.rewrite.edits)
     return types.CodeAction(offer.title, kind=REWRITE, is_preferred=offer.preferred or None, edit=edit)
-
-
-def _add(
-    found: list[types.CodeAction], server: Server, document: Document, fix: actions.Fix, about: types.Diagnostic
-) -> None:
-    """One action for each fix, with every diagnostic that it resolves."""
-    same = next((item for item in found if item.title == fix.title and item.data == fix.class_name), None)
-    if same is not None:
-        same.diagnostics = [*(same.diagnostics or []), about]
-        return
-    edit = _edit(server, document, actions.edits_for(fix, document.text))
-    if edit is not None:
-        found.append(
-            types.CodeAction(
-                fix.title,
-                kind=types.CodeActionKind.QuickFix,
-                diagnostics=[about],
-                is_preferred=fix.preferred,
-                edit=edit,
-                data=fix.class_name,
-            )
-        )
 
 
 def _edit(server: Server, document: Document, edits: Sequence[TextEdit] | None) -> types.WorkspaceEdit | None:

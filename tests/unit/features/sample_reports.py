@@ -46,9 +46,12 @@ CNN = Report(
 )
 
 
-def failure(code: str, message: str, line: int = 9, path: str = "/project/net.py") -> Failure:
+def failure(code: str, message: str, line: int = 9, path: str = "/project/net.py", kind: str = "") -> Failure:
+    """A failure of its own `kind`; where none is given the message stands for it."""
     related = (Location(path, Range(4, 0, 4, 5), "called from here"),)
-    return Failure(code, message, Location(path, Range(line, 8, line, 20)), "torch's own words", related)
+    return Failure(
+        code, message, Location(path, Range(line, 8, line, 20)), "torch's own words", related, kind=kind or message
+    )
 
 
 LISTS = replace(

@@ -9,9 +9,11 @@ from sample_reports import CNN, FAILED, LISTS, failure
 from ts_shape_server.analysis.rewrites import LEAVES, PLAIN
 from ts_shape_server.analysis.rewrites.extraction import CANNOT_BE_SAVED
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.contract.places import Range
 from ts_shape_server.contract.report import Annotation, Attempt, Report, TorchScript
 from ts_shape_server.features import actions
-from ts_shape_server.repair import Repaired
+from ts_shape_server.features.diagnostics import Finding
+from ts_shape_server.repair import Change, Repaired
 
 ATTRIBUTE = Annotation("Dynamic", "", "state", "Optional[Tensor]", True)
 TEXT = """from typing import List, Optional
@@ -39,10 +41,17 @@ def check(report: Report, *titles: str) -> None:
 
 def fix_of(after: str = AFTER, left: TorchScript | None = None, *titles: str, depth: int = PLAIN) -> actions.Fix:
     state = TorchScript(Attempt(True), Attempt(True)) if left is None else left
-    made = Repaired(after, state, not state.script.failures, titles or ("Annotate `x` as List[Tensor]",), depth)
+    changes = tuple(Change("annotations", title) for title in titles or ("Annotate `x` as List[Tensor]",))
+    made = Repaired(after, state, not state.script.failures, changes, depth)
     found = actions.repaired(made, LISTS, TEXT)
     assert found is not None
     return found
+
+
+def about(code: str, kind: str, class_name: str = "Dynamic", **facts: str) -> Finding:
+    """A finding of which the words say nothing."""
+    place = Range(1, 0, 1, 1)
+    return Finding("/project/net.py", place, code, "warning", "", class_name, kind=kind, facts=tuple(facts.items()))
 
 
 def test_what_torchscript_does_not_need_is_no_fix() -> None:
@@ -63,11 +72,19 @@ def test_a_repair_says_what_it_resolves() -> None:
     left = TorchScript(Attempt(True, (failure("script-trap", "`mask` is NoneType"),)), Attempt(True))
     fix = fix_of(AFTER, left)
     assert fix.preferred
-    assert actions.helps(fix, "script-error", "`for` over a Tensor", "Dynamic")
-    assert not actions.helps(fix, "script-trap", "`mask` is NoneType", "Dynamic")
-    assert not actions.helps(fix, "script-error", "`for` over a Tensor", "Other")
-    assert actions.helps(fix, "unannotated-input", "`x` has no annotation", "Dynamic")
-    assert not actions.helps(fix, "unannotated-input", "`y` has no annotation", "Dynamic")
+    assert actions.helps(fix, about("script-error", "`for` over a Tensor"))
+    assert not actions.helps(fix, about("script-trap", "`mask` is NoneType"))
+    assert not actions.helps(fix, about("script-error", "`for` over a Tensor", "Other"))
+    assert actions.helps(fix, about("unannotated-input", "parameter-annotation", parameter="x"))
+    assert not actions.helps(fix, about("unannotated-input", "parameter-annotation", parameter="y"))
+
+
+def test_two_fixes_are_one_where_they_come_to_the_same_text() -> None:
+    whole = fix_of()
+    (alone,) = [actions.verified(item, LISTS, TEXT, TorchScript()) for item in actions.candidates(LISTS, TEXT)]
+    assert alone.edits != whole.edits
+    assert alone.identity == whole.identity == replace(whole, title="other words").identity
+    assert fix_of(AFTER + "# more\n").identity != whole.identity
 
 
 def test_a_repair_of_several_changes_names_the_class_and_their_number() -> None:

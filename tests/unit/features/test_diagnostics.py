@@ -98,9 +98,11 @@ def test_a_stale_report_makes_no_findings() -> None:
 
 
 def test_equal_findings_are_said_once() -> None:
-    reason = failure("script-error", "twice")
-    script = replace(LISTS.torchscript, script=replace(LISTS.torchscript.script, failures=(reason, reason)))
-    assert [item.message for item in found(replace(LISTS, torchscript=script))].count("twice") == 1
+    said = [failure("script-error", message, kind="loop-else") for message in ("one", "in other words")]
+    said.append(failure("script-error", "one", kind="lambda"))
+    script = replace(LISTS.torchscript, script=replace(LISTS.torchscript.script, failures=tuple(said)))
+    items = found(replace(LISTS, torchscript=script))
+    assert [item.kind for item in items if item.code == "script-error"] == ["loop-else", "lambda"]
 
 
 def test_every_code_has_a_section_in_the_docs() -> None:

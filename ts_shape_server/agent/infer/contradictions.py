@@ -42,6 +42,10 @@ class Contradiction:
     code: str = "call-mismatch"
     wrong: mismatch.Mismatch | None = None
     """The layer that refuses what is passed, where one does."""
+    parameter: str = ""
+    """The one whose shape is written down, where `said` is about one."""
+    given: str = ""
+    """The sizes that are passed, or written down, as they are spelled."""
 
 
 def find(
@@ -75,13 +79,14 @@ def _of_calls(
         if drawn is None or drawn.inputs is None or not drawn.certain or start.inputs in seen:
             continue
         seen.add(start.inputs)
-        passed = f"{_subject(drawn)} {_given(tuple(drawn.inputs.values()))}"
+        given = _given(tuple(drawn.inputs.values()))
+        passed = f"{_subject(drawn)} {given}"
         denied = (points.disagreement(name, item.guess, said) for name, item in drawn.inputs.items())
         formal = next(((name, item) for name, item in zip(drawn.inputs, denied) if item is not None), None)
         if formal is not None:
             name, (kind, shape) = formal
             why = f"the {kind} of `{name}` says {shape_text.spelled(shape)}"
-            yield Contradiction(passed, drawn.path, place_of(drawn), start.inputs, None, why)
+            yield Contradiction(passed, drawn.path, place_of(drawn), start.inputs, None, why, given=given)
         elif start is not used and start.inputs != used.inputs:
             own = dict(drawn.init or {})
             other = any(plan.get(name) != text for name, text in own.items()) or set(plan) - set(own)
@@ -89,7 +94,8 @@ def _of_calls(
             if denied_by is not None:
                 error, wrong = denied_by
                 why = f"the module that is called refuses it ({contract.one_line(error)})" if other else ""
-                yield Contradiction(passed, drawn.path, place_of(drawn), start.inputs, error, why, wrong=wrong)
+                place = place_of(drawn)
+                yield Contradiction(passed, drawn.path, place, start.inputs, error, why, wrong=wrong, given=given)
 
 
 def _denial(
@@ -137,7 +143,8 @@ def _of_words(session: Session, found: values.Inputs, said: Said, context: Conte
             assert written is not None
             path, line, code = written.path, written.line, "description-mismatch"
             text = f"the {written.source} says that `{item.name}` is {spelled}"
-        yield Contradiction(text, path, _line_place(path, line, context), found, error, code=code)
+        place = _line_place(path, line, context)
+        yield Contradiction(text, path, place, found, error, code=code, parameter=item.name, given=spelled)
 
 
 def _one(guess: values.Guess) -> values.TensorGuess | None:
@@ -191,7 +198,9 @@ def to_failure(name: str, item: Contradiction, report: Report) -> Failure:
         message = f"{item.said[:1].upper()}{item.said[1:]}, but {item.why}."
     else:
         message = f"`{name}` takes {_takes(report)}, but {item.said}{_difference(item, report)}."
-    failure = contract.failure(item.code, message, item.path, item.place, detail)
+    kind = "shape-denied" if item.given else "arguments-refused"
+    facts = {"class": name, "parameter": item.parameter, "given": item.given[:200]}
+    failure = contract.failure(item.code, message, item.path, item.place, detail, kind=kind, facts=facts)
     if item.wrong is not None and item.wrong.layer:
         return replace(failure, sizes=item.wrong.sizes())
     pair = mismatch.sizes_that_disagree(item.error) if item.error is not None else None
@@ -215,10 +224,9 @@ def _spec(spec: ValueSpec) -> str:
 def _difference(item: Contradiction, report: Report) -> str:
     """Which dim it is, or torch's own words where no single one is."""
     specs = {spec.name: spec.value for spec in report.inputs}
-    told = re.search(r"that `(\w+)` is \(", item.said)
     for given in item.inputs:
         spec = specs.get(given.name)
-        if told is not None or spec is None or spec.dims is None or not isinstance(given.guess, values.TensorGuess):
+        if item.parameter or spec is None or spec.dims is None or not isinstance(given.guess, values.TensorGuess):
             continue
         dims, sizes = spec.dims, given.guess.dims
         if len(dims) != len(sizes) and dims and sizes and isinstance(dims[-1], int) and dims[-1] != sizes[-1]:
@@ -230,9 +238,9 @@ def _difference(item: Contradiction, report: Report) -> str:
                 return f": dim {axis} of `{given.name}` has to be {dim}, and is {size}"
         if spec.dtype != given.guess.dtype:
             return f": `{given.name}` has to be {spec.dtype}, and is {given.guess.dtype}"
-    if told is None and item.wrong is not None and item.wrong.layer:
+    if not item.parameter and item.wrong is not None and item.wrong.layer:
         return f": `{item.wrong.layer}` takes {item.wrong.wanted} features or channels, and gets {item.wrong.got}"
-    return "" if told is not None or item.error is None else f" ({contract.one_line(item.error)})"
+    return "" if item.parameter or item.error is None else f" ({contract.one_line(item.error)})"
 
 
 def _count(number: int, word: str) -> str:

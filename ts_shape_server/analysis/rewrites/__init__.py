@@ -148,7 +148,7 @@ def types(situation: Situation) -> Iterator[Rewrite]:
     edits = situation.annotated(needed)
     if edits:
         many = f"Annotate all {len(needed)} places that TorchScript needs"
-        yield Rewrite(many if len(needed) > 1 else annotation_title(needed[0]), edits)
+        yield Rewrite("annotations", many if len(needed) > 1 else annotation_title(needed[0]), edits)
 
 
 def annotation_title(item: Annotation) -> str:

@@ -20,7 +20,7 @@ def asked_with_is(situation: Situation, place: Place) -> Iterator[Rewrite]:
         if found is not None:
             edits.append(_spelled(situation, node, *found))
     if edits:
-        yield Rewrite("Ask for None with `is`", tuple(edits))
+        yield Rewrite("none-with-is", "Ask for None with `is`", tuple(edits))
 
 
 def _helper(statement: ast.stmt) -> tuple[str, bool]:

@@ -32,7 +32,7 @@ def settings(situation: Situation, place: Place) -> Iterator[Rewrite]:
         if len(above) == len(lines):
             edits = [situation.replace(node, f"self.{made[situation.text(node)]}") for node in nodes]
             listed = ", ".join(f"`{text}`" for text in made)
-            yield Rewrite(f"Read {listed} once, in `__init__`", (*above, *edits))
+            yield Rewrite("read-in-constructor", f"Read {listed} once, in `__init__`", (*above, *edits))
 
 
 def _name(text: str) -> str:
@@ -124,7 +124,7 @@ def first_set(situation: Situation, place: Place) -> Iterator[Rewrite]:
     edit = at_end(situation, initialiser, text)
     if edit is not None:
         extra = situation.torch_import() if "torch" in text else []
-        yield Rewrite(f"Set `self.{name}` in `__init__` first", (edit, *typed, *extra))
+        yield Rewrite("attribute-in-constructor", f"Set `self.{name}` in `__init__` first", (edit, *typed, *extra))
 
 
 def _in_python_only(situation: Situation, place: Place, name: str) -> Iterator[Rewrite]:
@@ -141,7 +141,7 @@ def _in_python_only(situation: Situation, place: Place, name: str) -> Iterator[R
         "\n", situation.source.newline + situation.indent(statement)
     )
     edits = (situation.replace(statement, text + situation.text(statement)), *situation.torch_import())
-    yield Rewrite(f"Set `self.{name}` where Python runs only", edits)
+    yield Rewrite("attribute-in-python-only", f"Set `self.{name}` where Python runs only", edits)
 
 
 def _reads(function: Definition, name: str) -> bool:

@@ -53,7 +53,7 @@ def built_once(situation: Situation, place: Place) -> Iterator[Rewrite]:
         edits = [made, removed, *(situation.replace(node, f"self.{name}") for node in uses)]
     else:
         edits = [made, situation.replace(call, f"self.{name}")]
-    yield Rewrite(f"Build `{kind}` once, in `__init__`", tuple(edits))
+    yield Rewrite("build-in-constructor", f"Build `{kind}` once, in `__init__`", tuple(edits))
 
 
 _FLOATS: dict[str, tuple[tuple[str, int], ...]] = {
@@ -87,7 +87,7 @@ def floats_for_layers(situation: Situation, place: Place) -> Iterator[Rewrite]:
             elif value is not None and not isinstance(value, ast.Constant):
                 edits.append(situation.replace(value, f"float({situation.text(value)})"))
     if edits:
-        yield Rewrite(f"Give layers a float for `{wanted}`", tuple(edits))
+        yield Rewrite("float-argument", f"Give layers a float for `{wanted}`", tuple(edits))
 
 
 def _float_argument(call: ast.Call, name: str) -> ast.expr | None:
@@ -175,7 +175,7 @@ def first_parameter(situation: Situation, place: Place) -> Iterator[Rewrite]:
     name = _first_of(situation, initialiser) if calls else None
     if name is not None:
         edits = tuple(situation.replace(node, name) for node in calls)
-        yield Rewrite(f"Write `next(self.parameters())` as `{name}`", edits)
+        yield Rewrite("first-parameter", f"Write `next(self.parameters())` as `{name}`", edits)
 
 
 def _asks_for_first(node: ast.AST) -> bool:

@@ -31,7 +31,7 @@ def chosen_function(situation: Situation, place: Place) -> Iterator[Rewrite]:
         made = [edit for node in calls if (edit := _by_name(situation, place.function, node, named)) is not None]
         if len(made) == len(calls):
             words = [situation.replace(item, f'"{situation.text(item).rpartition(".")[2]}"') for item in functions]
-            yield Rewrite(f"Call what `{name}` stands for", (*words, *made))
+            yield Rewrite("chosen-function", f"Call what `{name}` stands for", (*words, *made))
             return
 
 
@@ -108,7 +108,9 @@ def given_module(situation: Situation, place: Place) -> Iterator[Rewrite]:
             continue
         edits = _as_method(situation, function, caller, called.id, names)
         if edits is not None:
-            yield Rewrite(f"Make `{function.name}` a method that calls `{called.id}` of its own", tuple(edits))
+            yield Rewrite(
+                "module-caller", f"Make `{function.name}` a method that calls `{called.id}` of its own", tuple(edits)
+            )
 
 
 def _as_method(
@@ -173,7 +175,7 @@ def known_keywords(situation: Situation, place: Place) -> Iterator[Rewrite]:
         text = ", ".join(f"{key}={situation.text(value)}" for key, value in pairs)
         edits.append(TextEdit(Range(span.line, len(before) - 2, span.end_line, span.end_column), text))
     if edits:
-        yield Rewrite("Name the keywords that `**` stands for", tuple(edits))
+        yield Rewrite("named-keywords", "Name the keywords that `**` stands for", tuple(edits))
 
 
 def _literal(situation: Situation, place: Place, node: ast.expr) -> list[tuple[str, ast.expr]] | None:
@@ -246,7 +248,7 @@ def held_function(situation: Situation, place: Place) -> Iterator[Rewrite]:
     lines = [f"{indent}def {name}({', '.join(['self', *parameters])}):", f"{indent}{step}return {body}"]
     newline = situation.source.newline + indent + step
     gone = situation.replace(made[0], newline.join(kept)) if kept else removal(situation, made[0])
-    yield Rewrite(f"Make `self.{name}` a method", (gone, situation.above(place.function, lines)))
+    yield Rewrite("attribute-method", f"Make `self.{name}` a method", (gone, situation.above(place.function, lines)))
 
 
 def _is_own(node: ast.expr, name: str) -> bool:

@@ -25,7 +25,7 @@ def written_out(situation: Situation, place: Place) -> Iterator[Rewrite]:
     head = f"{situation.text_with(generator.target, names)} in {situation.text(generator.iter)}"
     edits = as_loop(situation, place, node, head, test)
     if edits is not None:
-        yield Rewrite("Write the comprehension out as a loop", tuple(edits))
+        yield Rewrite("comprehension-as-loop", "Write the comprehension out as a loop", tuple(edits))
 
 
 def as_loop(

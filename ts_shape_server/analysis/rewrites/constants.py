@@ -35,7 +35,11 @@ def final_flags(situation: Situation, place: Place) -> Iterator[Rewrite]:
     edits = situation.annotated([Annotation(qualified, "", name, "Final[bool]", True) for name in fixed])
     if edits:
         listed = ", ".join(f"`self.{name}`" for name in fixed)
-        yield Rewrite(f"Say that {listed} {'is' if len(fixed) == 1 else 'are'} fixed once built (`Final`)", edits)
+        yield Rewrite(
+            "final-attributes",
+            f"Say that {listed} {'is' if len(fixed) == 1 else 'are'} fixed once built (`Final`)",
+            edits,
+        )
 
 
 def _tests(place: Place) -> Iterator[ast.expr]:
@@ -98,7 +102,12 @@ def decided_in_constructor(situation: Situation, place: Place) -> Iterator[Rewri
     qualified = situation.qualified(owner)
     final = [Annotation(qualified, "", name, "Final[bool]", True) for name in made.values()]
     listed = ", ".join(f"`{text}`" for text in made)
-    yield Rewrite(f"Decide {listed} once, in `__init__`", (*situation.annotated(final), line, *edits), SIGNATURE)
+    yield Rewrite(
+        "decide-in-constructor",
+        f"Decide {listed} once, in `__init__`",
+        (*situation.annotated(final), line, *edits),
+        SIGNATURE,
+    )
 
 
 def _is_fixed(situation: Situation, owner: ast.ClassDef, initialiser: ast.FunctionDef, node: ast.expr) -> bool:
@@ -173,7 +182,9 @@ def class_values(situation: Situation, place: Place) -> Iterator[Rewrite]:
             span = situation.range_of(node.targets[0])
             where = Range(span.end_line, span.end_column, span.end_line, span.end_column)
             edits = (TextEdit(where, f": {speller.of(f'Final[{kind}]')}"), *speller.imports())
-            yield Rewrite(f"Say that `{attribute}` of `{owner.name}` is fixed (`Final`)", edits)
+            yield Rewrite(
+                "final-attribute-of-value", f"Say that `{attribute}` of `{owner.name}` is fixed (`Final`)", edits
+            )
             return
 
 
@@ -213,7 +224,7 @@ def global_values(situation: Situation, place: Place) -> Iterator[Rewrite]:
     written = _literal_of(situation, node.id)
     if written is not None:
         edits = tuple(situation.replace(item, written) for item in uses)
-        yield Rewrite(f"Write the value of `{node.id}`", edits)
+        yield Rewrite("global-value", f"Write the value of `{node.id}`", edits)
 
 
 def _targets(statement: ast.stmt) -> Iterator[str]:
@@ -247,7 +258,7 @@ def _class_constant(situation: Situation, owner: ast.ClassDef, name: str, kind: 
     number = min([first.lineno, *(item.lineno for item in getattr(first, "decorator_list", []))])
     above = situation.before(_At(number, first), f"{name}: {speller.of(f'Final[{kind}]')} = {name}\n")
     edits = (above, *(situation.replace(item, f"self.{name}") for item in uses), *speller.imports())
-    yield Rewrite(f"Make `{name}` a constant of `{owner.name}`", edits)
+    yield Rewrite("class-constant", f"Make `{name}` a constant of `{owner.name}`", edits)
 
 
 class _At(ast.AST):

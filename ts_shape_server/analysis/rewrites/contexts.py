@@ -35,4 +35,6 @@ def entered(situation: Situation, place: Place) -> Iterator[Rewrite]:
             head = f"{indent}with {situation.text(decorator)}:{situation.source.newline}" if number == start else ""
             if situation.source.line(number).strip():
                 edits.append(TextEdit(Range(number, 0, number, 0), head + step))
-        yield Rewrite(f"Enter `{situation.text(decorator)}` in `{function.name}` itself", tuple(edits))
+        yield Rewrite(
+            "entered-context", f"Enter `{situation.text(decorator)}` in `{function.name}` itself", tuple(edits)
+        )

@@ -94,7 +94,7 @@ def extract_call(situation: Situation, place: Place) -> Iterator[Rewrite]:
         *situation.torch_import(),
     ]
     title = f"Leave `{situation.text(call)}` to Python in a `@torch.jit.ignore` function `{name}`, {CANNOT_BE_SAVED}"
-    yield Rewrite(title, tuple(edits), LEAVES)
+    yield Rewrite("ignored-call", title, tuple(edits), LEAVES)
 
 
 def _call_around(situation: Situation, node: ast.AST) -> ast.Call | None:
@@ -152,6 +152,7 @@ def ignore_whole(situation: Situation, place: Place) -> Iterator[Rewrite]:
     edits = situation.annotated(written)
     decorator = _decorator(situation)
     yield Rewrite(
+        "ignored-method",
         f"Leave `{function.name}` to Python with `@torch.jit.ignore`, {CANNOT_BE_SAVED}",
         (*edits, situation.before(function, decorator), *situation.torch_import()),
         LEAVES,
@@ -396,7 +397,7 @@ def _moved(
     lines = {stretch.statements[0].lineno, stretch.statements[-1].end_lineno or 0}
     where = f"line {min(lines)}" if len(lines) == 1 else f"lines {min(lines)} to {max(lines)}"
     title = f"Move {where} into a `@torch.jit.ignore` function `{name}`, {CANNOT_BE_SAVED}"
-    return Rewrite(title, tuple(edits), LEAVES)
+    return Rewrite("ignored-statements", title, tuple(edits), LEAVES)
 
 
 def _name_of_part(situation: Situation, function: Definition, wanted: str) -> str:

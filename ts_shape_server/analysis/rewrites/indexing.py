@@ -30,7 +30,7 @@ def enumerated(situation: Situation, place: Place) -> Iterator[Rewrite]:
     for statement in loop.body:
         items = [node for node in ast.walk(statement) if _is_item(situation, node, text, loop.target.id)]
         edits += [situation.replace(node, name) for node in items]
-    yield Rewrite(f"Loop over `{text}` with `enumerate`", tuple(edits))
+    yield Rewrite("enumerate-modules", f"Loop over `{text}` with `enumerate`", tuple(edits))
 
 
 def _joint(situation: Situation, first: ast.AST, last: ast.AST) -> Range:
@@ -122,7 +122,7 @@ def chosen(situation: Situation, place: Place) -> Iterator[Rewrite]:
         situation.replace(call, f"self.{name}({arguments})"),
         *speller.imports(),
     )
-    yield Rewrite(f"Choose from `self.{container.attr}` in a method `{name}`", edits)
+    yield Rewrite("module-by-index", f"Choose from `self.{container.attr}` in a method `{name}`", edits)
 
 
 def named(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -173,7 +173,7 @@ def named(situation: Situation, place: Place) -> Iterator[Rewrite]:
         passed = ", ".join(situation.text(item) for item in [key, *call.args])
         edits.append(situation.replace(call, f"self.{name}({passed})"))
     title = f"Find the module that `{situation.text(asked)}` means in a method `{name}`"
-    yield Rewrite(title, (*edits, *speller.imports()))
+    yield Rewrite("module-by-name", title, (*edits, *speller.imports()))
 
 
 def _name_asked_for(node: ast.AST) -> ast.expr | None:
@@ -252,4 +252,4 @@ def unpacked(situation: Situation, place: Place) -> Iterator[Rewrite]:
     name = situation.free_name(_item_name(loop.iter), place.function)
     edits = [situation.replace(loop.target, name)]
     edits += [situation.replace(node, f"{name}[{names.index(node.id)}]") for node in uses if node not in targets]
-    yield Rewrite(f"Index the parts of each of `{situation.text(loop.iter)}`", tuple(edits))
+    yield Rewrite("tuple-items", f"Index the parts of each of `{situation.text(loop.iter)}`", tuple(edits))

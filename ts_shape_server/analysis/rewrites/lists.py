@@ -33,9 +33,9 @@ def summed(situation: Situation, place: Place) -> Iterator[Rewrite]:
             edits.append(situation.replace(node, f"sum({text})"))
     function = _defined(situation, _TOTAL) if tensors else []
     if edits and tensors and function is not None:
-        yield Rewrite("Add the Tensors up in a function `total_of`", (*edits, *function))
+        yield Rewrite("tensor-sum", "Add the Tensors up in a function `total_of`", (*edits, *function))
     elif edits and not tensors:
-        yield Rewrite("Sum a list", tuple(edits))
+        yield Rewrite("list-sum", "Sum a list", tuple(edits))
 
 
 def multiplied(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -51,7 +51,7 @@ def multiplied(situation: Situation, place: Place) -> Iterator[Rewrite]:
         edits.append(situation.replace(node, f"product_of({situation.text(given)})"))
     function = _defined(situation, _PRODUCT) if edits else None
     if function is not None:
-        yield Rewrite("Multiply the sizes in a function `product_of`", (*edits, *function))
+        yield Rewrite("size-product", "Multiply the sizes in a function `product_of`", (*edits, *function))
 
 
 def tuples(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -66,7 +66,7 @@ def tuples(situation: Situation, place: Place) -> Iterator[Rewrite]:
     if isinstance(above, (ast.Call, ast.keyword)):
         if text.startswith("[") or not (situation.type_of(node.args[0]) or "").startswith("List[int"):
             return
-        yield Rewrite(f"Pass `{text}` as it is", (situation.replace(node, text),))
+        yield Rewrite("plain-argument", f"Pass `{text}` as it is", (situation.replace(node, text),))
         return
     if not isinstance(statement, (ast.Return, ast.Assign)) or "\n" in text:
         return
@@ -86,16 +86,20 @@ def _list_in_script(
     title = f"Give `{text}` as a list where TorchScript runs"
     if simple and isinstance(statement, ast.Return) and statement.value is node:
         lines = [head, f"{step}return tuple({text})", f"return {text}"]
-        return Rewrite(title, (situation.replace(statement, newline.join(lines)), *situation.torch_import()))
+        return Rewrite(
+            "list-where-scripted", title, (situation.replace(statement, newline.join(lines)), *situation.torch_import())
+        )
     target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
     if isinstance(target, ast.Name) and statement.value is node:
         lines = [head, f"{step}{target.id} = tuple({text})"]
         if text != target.id:
             lines = [f"{target.id} = {text}", head, f"{step}{target.id} = tuple({target.id})"]
-        return Rewrite(title, (situation.replace(statement, newline.join(lines)), *situation.torch_import()))
+        return Rewrite(
+            "list-where-scripted", title, (situation.replace(statement, newline.join(lines)), *situation.torch_import())
+        )
     name = situation.free_name("items", place.function)
     above = situation.before(statement, "\n".join([f"{name} = {text}", head, f"{step}{name} = tuple({name})"]))
-    return Rewrite(title, (above, situation.replace(node, name), *situation.torch_import()))
+    return Rewrite("list-where-scripted", title, (above, situation.replace(node, name), *situation.torch_import()))
 
 
 def _is_tuple_of_list(situation: Situation, node: ast.Call) -> bool:

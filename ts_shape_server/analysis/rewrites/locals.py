@@ -35,7 +35,7 @@ def typed_start(situation: Situation, place: Place) -> Iterator[Rewrite]:
         edit = TextEdit(
             Range(span.end_line, span.end_column, span.end_line, span.end_column), f": {speller.of(wanted)}"
         )
-        yield Rewrite(f"Annotate `{name}` as {wanted}", (edit, *speller.imports()))
+        yield Rewrite("local-annotation", f"Annotate `{name}` as {wanted}", (edit, *speller.imports()))
 
 
 def _names_of(place: Place) -> set[str]:
@@ -79,19 +79,19 @@ def defined_before(situation: Situation, place: Place) -> Iterator[Rewrite]:
         text = f'{newline}{indent}else:{newline}{indent}{step}raise ValueError("`{name}` has no value")'
         column = len(situation.source.line(end.end_line))
         edit = TextEdit(Range(end.end_line, column, end.end_line, column), text)
-        yield Rewrite(f"Raise where `{name}` would have no value", (edit,))
+        yield Rewrite("raise-without-value", f"Raise where `{name}` would have no value", (edit,))
         return
     kind = situation.type_of_name(place.function, name) if ran else "Tensor"
     if kind in EMPTY:
         torch, imports = situation.import_of("torch") if kind == "Tensor" else ("torch", [])
         value = EMPTY[kind].replace("torch.", f"{torch}.")
         above = situation.before(outermost, f"{name} = {value}")
-        yield Rewrite(f"Give `{name}` a value before it is set", (above, *imports))
+        yield Rewrite("value-before", f"Give `{name}` a value before it is set", (above, *imports))
     elif kind is not None and holdable(kind) and kind.startswith(("List[", "Optional[")):
         speller = situation.spelling()
         value = "[]" if kind.startswith("List[") else "None"
         above = situation.before(outermost, f"{name}: {speller.of(kind)} = {value}")
-        yield Rewrite(f"Give `{name}` a value before it is set", (above, *speller.imports()))
+        yield Rewrite("value-before", f"Give `{name}` a value before it is set", (above, *speller.imports()))
 
 
 def _outermost(situation: Situation, place: Place, node: ast.AST) -> ast.stmt | None:
@@ -150,7 +150,7 @@ def renamed(situation: Situation, place: Place) -> Iterator[Rewrite]:
         if later or (inside and isinstance(node.ctx, ast.Store)):
             edits.append(situation.replace(node, new))
     if edits:
-        yield Rewrite(f"Call the new value of `{name}` by another name, `{new}`", tuple(edits))
+        yield Rewrite("renamed-local", f"Call the new value of `{name}` by another name, `{new}`", tuple(edits))
 
 
 def may_be_none(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -162,7 +162,7 @@ def may_be_none(situation: Situation, place: Place) -> Iterator[Rewrite]:
     written = Annotation(owner, place.function.name, name, kind, True)
     edits = situation.annotated([written])
     if edits:
-        yield Rewrite(f"Annotate `{written.name}` as {written.type}", edits)
+        yield Rewrite("parameter-annotation", f"Annotate `{written.name}` as {written.type}", edits)
 
 
 def alternative(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -179,7 +179,7 @@ def alternative(situation: Situation, place: Place) -> Iterator[Rewrite]:
             wanted = kind if (kind or "").startswith("Optional[") else f"Optional[{kind}]"
             edits = situation.annotated([Annotation(owner, place.function.name, given.id, wanted, True)])
             if holdable(kind) and edits:
-                yield Rewrite(f"Annotate `{given.id}` as {wanted}", edits)
+                yield Rewrite("parameter-annotation", f"Annotate `{given.id}` as {wanted}", edits)
 
 
 def _none_defaults(function: Definition) -> set[str]:

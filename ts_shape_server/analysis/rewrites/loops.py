@@ -35,7 +35,9 @@ def part_of_modules(situation: Situation, place: Place) -> Iterator[Rewrite]:
         if isinstance(loop, ast.For) and (not refused or place.statement in ast.walk(loop)):
             edits = _whole_loop(situation, place, loop)
             if edits is not None:
-                yield Rewrite(f"Loop over all modules for `{situation.text(loop.iter)}`", tuple(edits))
+                yield Rewrite(
+                    "loop-over-all-modules", f"Loop over all modules for `{situation.text(loop.iter)}`", tuple(edits)
+                )
 
 
 def _about_parts(place: Place) -> bool:
@@ -182,5 +184,5 @@ def part_called(situation: Situation, place: Place) -> Iterator[Rewrite]:
             return
         above = [] if same else [new_method(situation, place, lines), *speller.imports()]
         edits = (*above, situation.replace(call, f"self.{name}({passed})"))
-        yield Rewrite(f"Go through a part of `{container}` in a method `{name}`", edits)
+        yield Rewrite("part-of-modules", f"Go through a part of `{container}` in a method `{name}`", edits)
         return

@@ -45,7 +45,9 @@ def moved_out(situation: Situation, place: Place) -> Iterator[Rewrite]:
         else:
             edits.append(situation.replace(use, prefix + name))
     kind = "method" if method else "function"
-    yield Rewrite(f"Move `{inner.name}` out of `{outer.name}` into a {kind} `{name}`", tuple(edits))
+    yield Rewrite(
+        "nested-function-out", f"Move `{inner.name}` out of `{outer.name}` into a {kind} `{name}`", tuple(edits)
+    )
 
 
 def lambda_attributes(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -62,11 +64,13 @@ def lambda_attributes(situation: Situation, place: Place) -> Iterator[Rewrite]:
         made = [item for item in ast.walk(owner) if _sets(item, node.attr)]
         edits = _as_layers(situation, made)
         if edits:
-            yield Rewrite(f"Make `self.{node.attr}` an `nn.Identity` where it changes nothing", tuple(edits))
+            yield Rewrite(
+                "identity-module", f"Make `self.{node.attr}` an `nn.Identity` where it changes nothing", tuple(edits)
+            )
         elif len(made) == 1 and situation.method(owner, node.attr) is None:
             moved = _as_method(situation, initialiser, made[0], node.attr)
             if moved is not None:
-                yield Rewrite(f"Make `self.{node.attr}` a method", tuple(moved))
+                yield Rewrite("lambda-method", f"Make `self.{node.attr}` a method", tuple(moved))
 
 
 def _sets(node: ast.AST, name: str) -> TypeGuard[ast.Assign]:

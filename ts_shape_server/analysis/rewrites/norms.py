@@ -52,6 +52,7 @@ def weight_norms(situation: Situation, place: Place) -> Iterator[Rewrite]:
     lines = [line for text in written.values() for line in [*text, "", ""]][:-2]
     above = situation.above(first, lines)
     yield Rewrite(
+        "weight-norm-hook",
         "Give `weight_norm` a hook that TorchScript can compile",
         (above, *edits, *speller.imports(), *situation.torch_import()),
     )

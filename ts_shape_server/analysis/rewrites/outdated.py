@@ -31,7 +31,7 @@ def variables(situation: Situation, place: Place) -> Iterator[Rewrite]:
             text = situation.text(inner)
             edits.append(situation.replace(node, text if simple else f"({text})"))
     if edits:
-        yield Rewrite("Take `Variable` out: it is a Tensor", tuple(edits))
+        yield Rewrite("variable-removed", "Take `Variable` out: it is a Tensor", tuple(edits))
 
 
 def _is_off(item: ast.keyword) -> bool:
@@ -59,7 +59,7 @@ def new_tensors(situation: Situation, place: Place) -> Iterator[Rewrite]:
             title = f"Write `{situation.text(node.func)}` as `torch.tensor`"
             made.setdefault(title, list(imports)).append(situation.replace(node, text))
     for title, edits in made.items():
-        yield Rewrite(title, tuple(edits))
+        yield Rewrite("torch-tensor", title, tuple(edits))
 
 
 def private_names(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -75,7 +75,7 @@ def private_names(situation: Situation, place: Place) -> Iterator[Rewrite]:
         if node.value.id == "self":
             edits.append(situation.replace(node, f"self._{place.owner.name.lstrip('_')}{node.attr}"))
     if edits:
-        yield Rewrite("Write private names as Python stores them", tuple(edits))
+        yield Rewrite("private-names", "Write private names as Python stores them", tuple(edits))
 
 
 def numbers(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -94,7 +94,7 @@ def numbers(situation: Situation, place: Place) -> Iterator[Rewrite]:
                 continue
         edits.append(situation.replace(node, f"{name}.{node.attr}"))
     if edits:
-        yield Rewrite("Use `math` for plain numbers", (*edits, *imports))
+        yield Rewrite("math-functions", "Use `math` for plain numbers", (*edits, *imports))
 
 
 def plain_texts(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -113,7 +113,9 @@ def plain_texts(situation: Situation, place: Place) -> Iterator[Rewrite]:
             text = f"{quoted}.format({arguments})" if values else quoted
             lost = [item for item in map(_formatting, values) if item]
             without = f" (it is printed without {', '.join(f'`{item}`' for item in lost)})" if lost else ""
-            yield Rewrite(f"Write the f-string with plain `format`{without}", (situation.replace(node, text),))
+            yield Rewrite(
+                "format-call", f"Write the f-string with plain `format`{without}", (situation.replace(node, text),)
+            )
 
 
 def _formatting(value: ast.FormattedValue) -> str:
@@ -138,7 +140,9 @@ def sets(situation: Situation, place: Place) -> Iterator[Rewrite]:
     parent = situation.parents.get(place.node)
     if isinstance(parent, ast.Compare):
         inner = situation.text(place.node)[1:-1]
-        yield Rewrite("Look into a list instead of a set", (situation.replace(place.node, f"[{inner}]"),))
+        yield Rewrite(
+            "list-membership", "Look into a list instead of a set", (situation.replace(place.node, f"[{inner}]"),)
+        )
 
 
 def starred_sizes(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -154,7 +158,9 @@ def starred_sizes(situation: Situation, place: Place) -> Iterator[Rewrite]:
             joined = re.sub(r"\] \+ \[", ", ", joined)
             first, last = situation.range_of(call.args[0]), situation.range_of(call.args[-1])
             span = type(first)(first.line, first.column, last.end_line, last.end_column)
-            yield Rewrite(f"Pass the sizes of `{call.func.attr}` as one list", (TextEdit(span, joined),))
+            yield Rewrite(
+                "sizes-as-list", f"Pass the sizes of `{call.func.attr}` as one list", (TextEdit(span, joined),)
+            )
 
 
 def starred_values(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -182,7 +188,7 @@ def starred_values(situation: Situation, place: Place) -> Iterator[Rewrite]:
             own = names[number if number < at else number + more - 1]
             lines.append(f"{own} = {situation.text(item)}")
     joined = (situation.source.newline + situation.indent(statement)).join(lines)
-    yield Rewrite("Unpack what is starred by itself", (situation.replace(statement, joined),))
+    yield Rewrite("unpack-first", "Unpack what is starred by itself", (situation.replace(statement, joined),))
 
 
 def _part(situation: Situation, node: ast.expr) -> str | None:
@@ -202,12 +208,14 @@ def set_attributes(situation: Situation, place: Place) -> Iterator[Rewrite]:
         if isinstance(statement.target, ast.Attribute) and statement.target.attr == "data":
             name, value = _IN_PLACE[type(statement.op)], situation.text(statement.value)
             text = f"{situation.text(statement.target)}.{name}({value})"
-            yield Rewrite(f"Write the assignment as `{name}`", (situation.replace(statement, text),))
+            yield Rewrite("inplace-setter", f"Write the assignment as `{name}`", (situation.replace(statement, text),))
     elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
         target = statement.targets[0]
         if isinstance(target, ast.Attribute) and target.attr == "requires_grad":
             text = f"{situation.text(target)}_({situation.text(statement.value)})"
-            yield Rewrite("Write the assignment as `requires_grad_`", (situation.replace(statement, text),))
+            yield Rewrite(
+                "requires-grad", "Write the assignment as `requires_grad_`", (situation.replace(statement, text),)
+            )
 
 
 _TENSOR_TYPES = {
@@ -238,7 +246,7 @@ def tensor_types(situation: Situation, place: Place) -> Iterator[Rewrite]:
             span = Range(called.end_line, called.end_column - len("type"), whole.end_line, whole.end_column)
             edits.append(TextEdit(span, f'to({torch}.device("cpu"), {torch}.{dtype})'))
     if edits:
-        yield Rewrite("Name the dtype instead of a tensor type", (*edits, *imports))
+        yield Rewrite("dtype-names", "Name the dtype instead of a tensor type", (*edits, *imports))
 
 
 def _dtype_of(situation: Situation, node: ast.expr) -> str | None:
@@ -256,7 +264,7 @@ def sparse_products(situation: Situation, place: Place) -> Iterator[Rewrite]:
         if isinstance(node, ast.Call) and situation.means(node.func, "torch.spmm") and not node.keywords
     ]
     if edits:
-        yield Rewrite("Write `spmm` as `mm`", (*edits, *situation.torch_import()))
+        yield Rewrite("mm-product", "Write `spmm` as `mm`", (*edits, *situation.torch_import()))
 
 
 def asked_types(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -268,7 +276,7 @@ def asked_types(situation: Situation, place: Place) -> Iterator[Rewrite]:
             text = f"isinstance({situation.text(node.args[0])}, {situation.torch_name()}.Tensor)"
             edits.append(situation.replace(node, text))
     if edits:
-        yield Rewrite("Ask for a Tensor with `isinstance`", (*edits, *situation.torch_import()))
+        yield Rewrite("isinstance-tensor", "Ask for a Tensor with `isinstance`", (*edits, *situation.torch_import()))
 
 
 def mapped(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -286,7 +294,7 @@ def mapped(situation: Situation, place: Place) -> Iterator[Rewrite]:
         elif called and above is not None and _is_call(above, "list") and len(above.args) == 1:
             edits.append(situation.replace(above, text))
     if edits:
-        yield Rewrite("Write `map` as a comprehension", tuple(edits))
+        yield Rewrite("map-as-comprehension", "Write `map` as a comprehension", tuple(edits))
 
 
 def _is_call(node: ast.AST, name: str) -> TypeGuard[ast.Call]:
@@ -321,4 +329,4 @@ def children(situation: Situation, place: Place) -> Iterator[Rewrite]:
             edits.append(situation.replace(node, text))
     said = place.says("attribute-missing")
     if edits and said is not None and said.fact("attribute") == "_modules":
-        yield Rewrite("Go through the modules with `named_children` and `children`", tuple(edits))
+        yield Rewrite("children-loop", "Go through the modules with `named_children` and `children`", tuple(edits))

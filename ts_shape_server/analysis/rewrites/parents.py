@@ -35,7 +35,9 @@ def parents_method(situation: Situation, place: Place) -> Iterator[Rewrite]:
             if split is None:
                 continue
             edits = [*split, TextEdit(called.range, f"self.{name}")]
-        yield Rewrite(f"Call `{base.name}.{method.name}` by a name of its own instead of `super()`", tuple(edits))
+        yield Rewrite(
+            "parent-method", f"Call `{base.name}.{method.name}` by a name of its own instead of `super()`", tuple(edits)
+        )
         return
 
 
@@ -110,7 +112,7 @@ def parents_forward(situation: Situation, place: Place) -> Iterator[Rewrite]:
             edits = [situation.replace(node, text)]
             if "torch.nn.functional" in text:
                 edits += _module_import(situation, "torch.nn.functional")
-            yield Rewrite(f"Write out the `forward` of `{base.rpartition('.')[2]}`", tuple(edits))
+            yield Rewrite("parent-forward", f"Write out the `forward` of `{base.rpartition('.')[2]}`", tuple(edits))
 
 
 def _is_parents_forward(node: ast.Call) -> bool:
@@ -160,4 +162,4 @@ def parents_sequence(situation: Situation, place: Place) -> Iterator[Rewrite]:
                 f"{step}{name} = module({name})",
             ]
             edits = (situation.before(statement, "\n".join(lines)), situation.replace(node, name))
-            yield Rewrite("Loop over the modules as `Sequential` does", edits)
+            yield Rewrite("sequential-loop", "Loop over the modules as `Sequential` does", edits)

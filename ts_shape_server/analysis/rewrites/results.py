@@ -29,7 +29,9 @@ def union(situation: Situation, place: Place) -> Iterator[Rewrite]:
     owner = situation.qualified(place.owner) if place.owner is not None else ""
     edits = situation.annotated([Annotation(owner, place.function.name, "return", wanted, True)])
     if edits:
-        yield Rewrite(f"Annotate the result of `{place.function.name}` as {wanted}", edits, SIGNATURE)
+        yield Rewrite(
+            "result-annotation", f"Annotate the result of `{place.function.name}` as {wanted}", edits, SIGNATURE
+        )
 
 
 def chosen(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -55,7 +57,12 @@ def chosen(situation: Situation, place: Place) -> Iterator[Rewrite]:
     typed = situation.annotated([Annotation(owner, place.function.name, "return", wanted, True)])
     if typed:
         edit = situation.replace(statement, (situation.source.newline + situation.indent(statement)).join(lines))
-        yield Rewrite(f"Return the one or the other, and annotate the result as {wanted}", (edit, *typed), SIGNATURE)
+        yield Rewrite(
+            "union-result",
+            f"Return the one or the other, and annotate the result as {wanted}",
+            (edit, *typed),
+            SIGNATURE,
+        )
 
 
 def _joined(found: Iterable[str]) -> str | None:
@@ -101,4 +108,4 @@ def devices(situation: Situation, place: Place) -> Iterator[Rewrite]:
             if literal and isinstance(other, ast.Attribute) and other.attr == "device":
                 edits.append(situation.replace(value, f"{situation.torch_name()}.device({situation.text(value)})"))
     if edits:
-        yield Rewrite("Write the name of a device as a device", (*edits, *situation.torch_import()))
+        yield Rewrite("device-value", "Write the name of a device as a device", (*edits, *situation.torch_import()))

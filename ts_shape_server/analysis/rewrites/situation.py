@@ -1,6 +1,7 @@
 """What a rewrite may look at: the file's tree, the refusals with their places in it, and what a run saw there.
 
-A `Rewrite` is a wish: text edits and a title. Whether it helps, and computes the same, is for a trial to say. Pure.
+A `Rewrite` is a wish: text edits with an id and a title. Whether it helps, and computes the same, is for a trial to
+say. Pure.
 """
 
 from __future__ import annotations
@@ -29,10 +30,13 @@ PLAIN, SIGNATURE, LEAVES = 0, 1, 2
 
 @dataclass(frozen=True)
 class Rewrite:
-    """`depth` orders alternatives: a deeper one is tried only where the others do not do. `interface`: who calls the
+    """`id` (kebab case) says what it does and decides which rewrites are alike; `title` is for people.
+
+    `depth` orders alternatives: a deeper one is tried only where the others do not do. `interface`: who calls the
     changed function may have to call it otherwise.
     """
 
+    id: str
     title: str
     edits: tuple[TextEdit, ...]
     depth: int = PLAIN

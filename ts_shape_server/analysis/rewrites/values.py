@@ -30,7 +30,7 @@ def converted_arguments(situation: Situation, place: Place) -> Iterator[Rewrite]
         if text is not None:
             edits[argument] = situation.replace(argument, text)
     for argument, edit in edits.items():
-        yield Rewrite(f"Write `{situation.text(argument)}` as `{edit.text}`", (edit,))
+        yield Rewrite("argument-value", f"Write `{situation.text(argument)}` as `{edit.text}`", (edit,))
 
 
 def _call(situation: Situation, node: ast.AST) -> ast.Call | None:
@@ -86,7 +86,9 @@ def narrowed(situation: Situation, place: Place) -> Iterator[Rewrite]:
     for node in names.values():
         text = situation.text(node)
         yield Rewrite(
-            f"Say that `{text}` is not None here", (situation.before(place.statement, f"assert {text} is not None"),)
+            "assert-not-none",
+            f"Say that `{text}` is not None here",
+            (situation.before(place.statement, f"assert {text} is not None"),),
         )
     if not names:
         yield from _narrowed_attribute(situation, place)
@@ -133,7 +135,7 @@ def _narrowed_attribute(situation: Situation, place: Place) -> Iterator[Rewrite]
             ]
             edits = [situation.replace(item, name) for item in same]
             above = situation.before(place.statement, f"{name} = {text}\nassert {name} is not None")
-            yield Rewrite(f"Take `{text}` to a local name that is not None", (above, *edits))
+            yield Rewrite("optional-as-local", f"Take `{text}` to a local name that is not None", (above, *edits))
             return
 
 
@@ -157,10 +159,10 @@ def truth(situation: Situation, place: Place) -> Iterator[Rewrite]:
             if isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Not):
                 asked = f"{text} is None or {text} == {nothing}"
                 asked = asked if isinstance(situation.parents.get(parent), ast.stmt) else f"({asked})"
-                yield Rewrite(title, (situation.replace(parent, asked),))
+                yield Rewrite("optional-test", title, (situation.replace(parent, asked),))
             asked = wrap.format(f"{text} is not None and {text} != {nothing}")
             asked = f"({asked})" if isinstance(parent, ast.BoolOp) else asked
-            yield Rewrite(title, (situation.replace(node, asked),))
+            yield Rewrite("optional-test", title, (situation.replace(node, asked),))
         return
     if kind in ("None",) or (kind is not None and (kind.startswith(("!", "Optional[")))):
         if kind is not None and kind.startswith("Optional[") and kind[9:-1] in (*_NUMBERS, "str"):
@@ -171,13 +173,29 @@ def truth(situation: Situation, place: Place) -> Iterator[Rewrite]:
             elif not (isinstance(parent, ast.IfExp) and isinstance(node, ast.Name)):
                 asked = f"{text} is not None and bool({text})"
                 asked = f"({asked})" if isinstance(parent, (ast.UnaryOp, ast.BoolOp)) else asked
-                yield Rewrite(f"Ask whether `{text}` is None before its truth", (situation.replace(node, asked),))
+                yield Rewrite(
+                    "truth-of-optional",
+                    f"Ask whether `{text}` is None before its truth",
+                    (situation.replace(node, asked),),
+                )
             return
-        yield Rewrite(f"Compare `{text}` with None", (situation.replace(node, wrap.format(f"{text} is not None")),))
+        yield Rewrite(
+            "truth-of-optional",
+            f"Compare `{text}` with None",
+            (situation.replace(node, wrap.format(f"{text} is not None")),),
+        )
     elif kind is not None and kind.startswith(("List[", "Dict[", "Tuple[")):
-        yield Rewrite(f"Ask for the length of `{text}`", (situation.replace(node, wrap.format(f"len({text}) > 0")),))
+        yield Rewrite(
+            "truth-of-list",
+            f"Ask for the length of `{text}`",
+            (situation.replace(node, wrap.format(f"len({text}) > 0")),),
+        )
     elif kind == "str":
-        yield Rewrite(f"Compare `{text}` with the empty text", (situation.replace(node, wrap.format(f'{text} != ""')),))
+        yield Rewrite(
+            "truth-of-text",
+            f"Compare `{text}` with the empty text",
+            (situation.replace(node, wrap.format(f'{text} != ""')),),
+        )
 
 
 def _asked_twice(situation: Situation, statement: ast.AST | None, node: ast.Attribute) -> Iterator[Rewrite]:
@@ -194,7 +212,7 @@ def _asked_twice(situation: Situation, statement: ast.AST | None, node: ast.Attr
         head = f"{outer}{step}if {text}:{situation.source.newline}" if number == first.line else ""
         if situation.source.line(number).strip():
             edits.append(TextEdit(Range(number, 0, number, 0), head + step))
-    yield Rewrite(f"Ask whether `{text}` is None before its truth", tuple(edits))
+    yield Rewrite("truth-of-optional", f"Ask whether `{text}` is None before its truth", tuple(edits))
 
 
 def _is_called(situation: Situation, place: Place, text: str) -> bool:

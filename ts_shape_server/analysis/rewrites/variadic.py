@@ -35,7 +35,9 @@ def named(situation: Situation, place: Place) -> Iterator[Rewrite]:
         star = _bare_star(situation, function)
         edits += [TextEdit(star, "")] if star is not None else []
     if edits:
-        yield Rewrite(f"Name the parameters of `{function.name}`", tuple(edits), SIGNATURE, interface=True)
+        yield Rewrite(
+            "named-parameters", f"Name the parameters of `{function.name}`", tuple(edits), SIGNATURE, interface=True
+        )
 
 
 def _is_entrance(situation: Situation, place: Place) -> bool:
@@ -72,7 +74,7 @@ def list_defaults(situation: Situation, place: Place) -> Iterator[Rewrite]:
     first = _first(function)
     if edits and situation.alone(first):
         before = situation.before(first, "\n".join(above))
-        yield Rewrite("Make the default of a list in the body", (*edits, before, *speller.imports()))
+        yield Rewrite("default-in-body", "Make the default of a list in the body", (*edits, before, *speller.imports()))
 
 
 def _positions(situation: Situation, function: Definition, star: ast.arg) -> list[TextEdit] | None:

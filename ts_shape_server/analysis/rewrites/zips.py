@@ -34,7 +34,7 @@ def zipped(situation: Situation, place: Place) -> Iterator[Rewrite]:
     loop = place.statement
     made = _loop(situation, place, loop) if isinstance(loop, ast.For) else _comprehension(situation, place)
     if made is not None:
-        yield Rewrite("Enumerate the modules and index the values", tuple(made))
+        yield Rewrite("zip-as-enumerate", "Enumerate the modules and index the values", tuple(made))
 
 
 def turned_lists(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -48,7 +48,7 @@ def turned_lists(situation: Situation, place: Place) -> Iterator[Rewrite]:
         if named or (isinstance(above, (ast.For, ast.comprehension)) and above.iter is node):
             edits.append(situation.replace(node, _list(situation, node)))
     if edits:
-        yield Rewrite("Turn lists with a slice", tuple(edits))
+        yield Rewrite("reversed-list-slice", "Turn lists with a slice", tuple(edits))
 
 
 def _loop(situation: Situation, place: Place, loop: ast.For) -> list[TextEdit] | None:
