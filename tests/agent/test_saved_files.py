@@ -305,7 +305,7 @@ def _safetensors() -> bytes:
         (lambda: _zip(**{"config.json": b"{}", "metadata.json": b"{}"}), "other", "Keras"),
         (lambda: b"no module", "other", "no file that torch writes"),
         (lambda: b"<!DOCTYPE html><html>Not found</html>", "other", "a web page"),
-        (_tar, "other", "tar archive. Unpack it first"),
+        (_tar, "other", "tar archive: unpack it first"),
         (lambda: _zip(**{"net.pt": b"x"}), "other", "holds net.pt: unpack it, and name that"),
         (lambda: _saved(torch.zeros(3, 4)), "data", "saved Tensor"),
         (lambda: _saved(Conv().state_dict())[:900], "other", "cut off or damaged"),

@@ -14,7 +14,9 @@ from ts_shape_server.agent import clock
 
 @dataclass(frozen=True)
 class Context:
-    """`namespace` is the loaded module's own; `deadline` is a value of `clock.now()`."""
+    """`namespace` is the loaded module's own; `deadline` is a value of `clock.now()`. `written`: the source is a file
+    of the user's, who can be told to write a comment into it.
+    """
 
     path: str
     root: str
@@ -23,6 +25,7 @@ class Context:
     deadline: float
     stubbed: tuple[str, ...] = ()
     stages: tuple[str, ...] = field(default=("example", "symbols", "script"))
+    written: bool = True
 
     def remaining(self) -> float:
         """Seconds of work until the deadline, never below zero."""

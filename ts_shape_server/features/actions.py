@@ -122,7 +122,11 @@ def repaired(done: Repaired, report: Report, text: str) -> Fix | None:
     if done.text == text:
         return None
     name = report.name.rsplit(".", 1)[-1]
-    title = done.titles[0] if len(done.titles) == 1 else f"Repair {name} for TorchScript, {len(done.titles)} changes"
+    title = (
+        done.changes[0].title
+        if len(done.changes) == 1
+        else f"Repair {name} for TorchScript, {len(done.titles)} changes"
+    )
     if len(done.titles) != 1 and not done.whole:
         title = f"Repair what can be in {name}, {len(done.titles)} changes"
     if len(done.titles) != 1 and done.leaves:

@@ -261,8 +261,8 @@ class ProbeService:
             return ExportResult(False, chosen, str(error))
         difference = verdict.largest_difference
         told = f" (largest difference {difference:.3g})" if difference is not None else ""
-        message = f"Exported by {chosen} to {output}; it loads and agrees with eager on {verdict.sizes} sizes{told}."
-        message = message.replace("on 1 sizes", "on 1 size")
+        sizes = f"{verdict.sizes} size{'' if verdict.sizes == 1 else 's'}"
+        message = f"Exported by {chosen} to {output}; it loads and agrees with eager on {sizes}{told}."
         return ExportResult(True, chosen, message, output, difference, notes=answer.notes)
 
     async def inspect(self, path: Path) -> Inspection:

@@ -103,7 +103,7 @@ def not_found(
         f"{f' in line {line}' if line else ''} with {contract.one_line(error)}. {advice.missing(error)}"
     ).rstrip()
     comment = advice.for_inputs(result.inputs, result.outcome.wishes)
-    if comment:
+    if comment and context.written:
         message += f" Say what goes in, in a comment above the class: {comment}."
     place = mismatch.call_place(context.source, line, "") if line else None
     reason = contract.failure("no-input", message, context.path, place, contract.one_line(error))

@@ -74,8 +74,7 @@ def _content(path: str, name: str) -> Any:
     if kind.name in ("script", "trace", "program"):
         raise Unfit(f"{name} is none, but a saved module: {_SAVE}")
     if kind.name != "pickle":
-        what = kind.message.partition(". ")[0].partition(": ")[0].rstrip(".")
-        raise Unfit(f"{name} is none, for {what[:1].lower()}{what[1:]}: {_SAVE}")
+        raise Unfit(f"{name} is none, for {kind.statement}: {_SAVE}")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:

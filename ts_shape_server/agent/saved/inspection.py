@@ -103,7 +103,13 @@ def _reported(saved: wrapping.Saved, path: str, replayed: bool, deadline: float,
     for shapes in (saved.ranks, {}, saved.shapes):
         reports: list[Report] = []
         context = Context(
-            file, scratch, loaded.source, found.loaded.namespace, deadline, (), stages=("example", "symbols")
+            file,
+            scratch,
+            loaded.source,
+            found.loaded.namespace,
+            deadline,
+            stages=("example", "symbols"),
+            written=False,
         )
         request = {"name": saved.name, "line": 1, "evidence": [], "pragmas": {"init": {}, "inputs": dict(shapes)}}
         infer.report_class(found.found, request, context, reports.append)
@@ -121,8 +127,9 @@ def _of_archive(report: Report, path: str) -> Report:
     """The report with the archive in the place of the file that wrapped it, and no advice that a file cannot take."""
     reason = report.reason
     if reason is not None:
-        told = reason.message.partition(" Say what goes in")[0]
-        told = f"{told} Export it again with `ts-shape-server export`, which writes what goes in into the file."
+        told = (
+            f"{reason.message} Export it again with `ts-shape-server export`, which writes what goes in into the file."
+        )
         reason = replace(reason, message=told, location=None, related=())
     inputs = tuple(replace(item, source="solved") for item in report.inputs)
     # A program's only layers are those that torch puts around its graph.
