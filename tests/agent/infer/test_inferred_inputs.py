@@ -121,6 +121,15 @@ def net(init: str, forward: str, parameters: str = "x", arguments: str = "") -> 
         ),
         (net("pass", "return x.masked_fill(mask, 0.0)", "x, mask"), {}, ["B", "C", "H", "W"]),
         (
+            net(
+                "self.f = nn.Linear(8, 4)",
+                "source, target = edge_index; return torch.zeros(x.size(0), 4).index_add(0, target, self.f(x)[source])",
+                "x, edge_index",
+            ),
+            {"x": ["B", 8], "edge_index": [2, "L"]},
+            ["B", 4],
+        ),
+        (
             net("self.f = nn.Linear(4, 2)", "return [self.f(i) for i in x][0]", "x: List[Tensor]"),
             {"x": "List[Tensor]"},
             ["L", 2],

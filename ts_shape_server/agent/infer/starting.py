@@ -72,6 +72,8 @@ SIDE = 4
 LARGEST_RANK = 6
 NO_KEY = "x"
 """The key of a dict of which no key is known."""
+_EDGES = re.compile(r"(^|_)edge_(label_)?index$")
+"""What graph libraries call the pairs of nodes that are joined."""
 _LENGTHS = re.compile(r"(^|_)(lengths|lens)$|(^|_)(x|src|seq|input|text|word|mel)_(len|length)$")
 _TIMES = frozenset(
     ["t", "time", "times", "timestep", "timesteps", "time_step", "diffusion_step", "sigma", "sigmas", "noise_level"]
@@ -97,6 +99,11 @@ def tensor(rank: int, dtype: str = "float32", high: int = 1) -> TensorGuess:
 def lengths() -> TensorGuess:
     """A length for each item of a batch of sequences, as long as a sequence of the first guess is."""
     return TensorGuess((BATCH,), "int64", SEQUENCE, SEQUENCE)
+
+
+def _edges() -> TensorGuess:
+    """Pairs of nodes: a row of sources and a row of targets, between the two nodes that are there at least."""
+    return TensorGuess((2, 6), "int64", 0, 1)
 
 
 def first_guess(
@@ -188,6 +195,9 @@ def _guess(parameter: inspect.Parameter, annotation: Any, hint: Hint, own: Mappi
 
 def from_hint(hint: Hint, name: str) -> Guess:
     """What use in the body and the name suggest."""
+    if _EDGES.search(name.lower()) and hint.length in (None, 0, 2):
+        # Unpacked or not, it is two rows of node numbers: ``src, dst = edge_index``.
+        return _edges()
     if hint.kind == "dict" and hint.keys:
         return DictGuess(tuple((key, named_tensor(key)) for key in hint.keys))
     if hint.kind == "dict":
@@ -218,8 +228,8 @@ def named_tensor(name: str) -> TensorGuess:
 
 def _named(hint: Hint, name: str) -> TensorGuess:
     lowered = name.lower()
-    if lowered == "edge_index":
-        return TensorGuess((2, 6), "int64", 0, 1)
+    if _EDGES.search(lowered):
+        return _edges()
     rank = hint.rank
     if rank is None and _LENGTHS.search(lowered):
         return lengths()
