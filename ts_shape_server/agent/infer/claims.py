@@ -332,9 +332,10 @@ def _better_base(trials: Trials, claim: Claim) -> Sizes | None:
 
 def _wider_step(trials: Trials, item: Free) -> Free | None:
     """`item` in larger steps that all ran; None if there are none, or if it moves in such steps already."""
-    if item.multiple_of > 1:
-        return None
     start = trials.base[item.members[0]]
+    if item.multiple_of > 1 or not _is_wrong(trials, trials.moved(item.members, start + 1)):
+        # Where the next size runs, what failed lies beyond a limit and not between two steps.
+        return None
     for step in range(2, min(start, 64) + 1):
         if all(trials.good(trials.moved(item.members, start + step * count)) for count in (1, 2, 3)):
             wider = Free(item.members, start, None, step, start % step)
