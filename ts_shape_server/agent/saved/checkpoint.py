@@ -18,7 +18,9 @@ from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.saved import kinds
 
 WRAPPED_UNDER = ("state_dict", "model_state_dict", "model", "net", "weights", "module")
-"""Where training programs put the weights beside the state of the training, the usual first."""
+"""Where training programs put the weights beside the state of the training, the usual first; any other key may be."""
+DEEPEST = 3
+"""So many dicts inside of each other are looked into."""
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "backbone.", "encoder.")
 """What a wrapper puts before each name."""
 _WRAPPERS = {"module.": "`DataParallel`", "_orig_mod.": "`torch.compile`"}
@@ -119,12 +121,18 @@ def _state_dicts(found: Any) -> Iterator[tuple[dict[str, Any], str]]:
 
 
 def _mappings(found: Any) -> Iterator[tuple[dict[str, Any], str]]:
-    if isinstance(found, Mapping):
-        yield {str(name): value for name, value in found.items()}, ""
-        for key in WRAPPED_UNDER:
-            inner = found.get(key)
-            if isinstance(inner, Mapping):
-                yield {str(name): value for name, value in inner.items()}, f"under `{key}`"
+    for path, item in nested(found):
+        yield {str(name): value for name, value in item.items()}, f"under `{'.'.join(path)}`" if path else ""
+
+
+def nested(found: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
+    """The dicts in what a file holds, with the keys that lead there: the outer before the inner, usual keys first."""
+    if not isinstance(found, Mapping):
+        return
+    yield path, found
+    usual = [key for key in WRAPPED_UNDER if key in found]
+    for key in [*usual, *(key for key in found if key not in usual)] if len(path) < DEEPEST else ():
+        yield from nested(found[key], (*path, str(key)))
 
 
 def _check_shapes(found: Mapping[str, Any], wanted: Mapping[str, Any], file: str) -> None:

@@ -156,10 +156,8 @@ def _pickled(path: str) -> InspectAnswer:
         return _answer("module", message, [])
     except Exception as error:
         return _answer("other", f"It looks like a file of `torch.save`, and does not load: {_first_line(error)}", [])
-    under = ""
-    if isinstance(value, Mapping) and not _tensors(value):
-        under = next((name for name in checkpoint.WRAPPED_UNDER if _tensors(value.get(name))), "")
-    tensors = _tensors(value[under] if under else value)
+    found = [(".".join(path), _tensors(item)) for path, item in checkpoint.nested(value)]
+    under, tensors = next(((path, each) for path, each in found if each), ("", {}))
     if not tensors:
         facts = [_told(value)] if isinstance(value, torch.Tensor) else []
         return _answer("data", f"It is a saved {type(value).__name__}, and holds no module and no weights.", facts)

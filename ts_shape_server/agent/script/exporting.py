@@ -56,8 +56,9 @@ def export(run: Run, job: Mapping[str, Any], scratch: str) -> ExportAnswer:
             calls = _calls(session)
             _check_room(session, scratch)
             made = _made(session, method, job)
+            place, spec = os.path.join(scratch, name), _spec(job, run, calls)
+            made = _saved(session, method, made, place, spec)
             archive.save_calls(calls[:1] if made.fixed else calls, os.path.join(scratch, expected))
-            archive.save(made.module, os.path.join(scratch, name), {} if made.fixed else _spec(job, run, calls))
     except ExportRefused as refused:
         return ExportAnswer(False, method, refused.failure)
     notes = (*(found.notes if found is not None else ()), *made.notes)
@@ -75,6 +76,22 @@ class _Made:
     module: Any
     notes: tuple[str, ...] = ()
     fixed: bool = False
+
+
+def _saved(session: Session, method: str, made: _Made, place: str, spec: Mapping[str, Any]) -> _Made:
+    """The file of what was made. A script may hold what no archive does, such as the call of a function of autograd's
+    own: where the method is free a trace takes its place, in which such calls have become operations. Raises
+    ExportRefused.
+    """
+    try:
+        archive.save(made.module, place, {} if made.fixed else spec)
+        return made
+    except RuntimeError as error:
+        if method == "auto" and made.method == "script":
+            return _saved(session, "trace", _module(session, "trace"), place, spec)
+        way = "trace" if made.method == "script" else "program"
+        message = f"what was made cannot be saved: {first_line(error)[:300]}; try `--method {way}`"
+        raise ExportRefused(_failure("not-saved", message, session, f"{type(error).__name__}: {error}")) from None
 
 
 def _spec(job: Mapping[str, Any], run: Run, calls: list[dict[str, Any]]) -> dict[str, Any]:
