@@ -29,6 +29,22 @@ def check(load: Any, source: str, **inputs: Any) -> None:
 
 
 TRAPS = {
+    "a function of autograd's own": """
+class Swish(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * torch.sigmoid(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad
+
+
+class Net(nn.Module):
+    def forward(self, x):
+        return Swish.apply(x)
+        #      ^^^^^^^^^^^ cannot be saved: `Swish` stays a function of Python
+""",
     "a None default": """
 class Net(nn.Module):
     def forward(self, x, mask=None):

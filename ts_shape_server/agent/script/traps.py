@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from ts_shape_server.agent.compare import compare
-from ts_shape_server.agent.script import differing, frozen, locate, types
+from ts_shape_server.agent.script import differing, frozen, locate, saving, types
 from ts_shape_server.agent.script.finding import Facts, finding
 from ts_shape_server.agent.script.locate import Place
 from ts_shape_server.agent.script.problem import Search, default_of
@@ -33,7 +33,10 @@ def collect(session: Session, search: Search, scripted: Any, name: Location) -> 
     runs = not session.heavy and hasattr(scripted, "forward")
     if runs and not found and session.affords(4 * len(session.sizes())):
         found.extend(_differences(session, search, scripted, name))
-    return [*found, *frozen.left_out(session, search)]
+    found.extend(frozen.left_out(session, search))
+    # A trap that is told already may be the very cause, as a default that torch cannot write.
+    unsaved = saving.refusal(search, scripted, name) if not found and not session.heavy else None
+    return [*found, unsaved] if unsaved is not None else found
 
 
 def _none_defaults(search: Search) -> Iterator[Failure]:

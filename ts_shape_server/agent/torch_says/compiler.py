@@ -553,6 +553,12 @@ MENTIONS: tuple[Row, ...] = (
         "join(Tensor x) -> Tensor:\nExpected at most 1 arguments but found 2 positional arguments.",
         read=_signatures,
     ),
+    _row(
+        "python-call",
+        r"Could not export Python function call '(?P<name>[^']*)'",
+        "Could not export Python function call 'SwishOp'. Remove calls to Python functions before export. Did you "
+        "forget to add @script or @script_method annotation?",
+    ),
     _row("begins-with-call", r"\A\s*(?P<callee>\w+)\(", "join(Tensor x) -> Tensor:\nExpected at most 1 arguments"),
     _row("name-of-ours", r"\bts_shape_\d+\b", "undefined value ts_shape_3"),
     _row("none-or-optional", r"NoneType|Optional\[", "'Optional[Tensor]' object is not subscriptable"),

@@ -1,0 +1,62 @@
+"""A script that no archive holds: it compiles and runs, and cannot be saved or read back.
+
+What: calls of functions that stay Python, such as those of a `torch.autograd.Function`; empty classes, which torch
+writes so that it cannot read them. Why it is told: a script is made to be saved. Modules whose weights take more than
+`LARGEST` bytes are not tried, since saving writes them all. Knows nothing of exports.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import Any
+
+import torch
+
+from ts_shape_server.agent.script import locate
+from ts_shape_server.agent.script.finding import finding, first_line
+from ts_shape_server.agent.script.problem import Search
+from ts_shape_server.agent.torch_says import compiler as torch_says
+from ts_shape_server.contract.places import Location
+from ts_shape_server.contract.report import Failure
+
+LARGEST = 64 << 20
+
+
+def refusal(search: Search, scripted: Any, name: Location) -> Failure | None:
+    """Why the script cannot be saved or read back, at the call if torch names one; None where it can, or is large."""
+    weights = (*scripted.parameters(), *scripted.buffers())
+    if sum(item.numel() * item.element_size() for item in weights) > LARGEST:
+        return None
+    jit: Any = torch.jit
+    file = io.BytesIO()
+    try:
+        with warnings.catch_warnings():
+            # torch 2.13 says at each call that TorchScript is deprecated.
+            warnings.simplefilter("ignore")
+            jit.save(scripted, file)
+            file.seek(0)
+            jit.load(file, map_location="cpu")
+    except Exception as error:
+        return _told(error, search, name)
+    return None
+
+
+def _told(error: Exception, search: Search, name: Location) -> Failure:
+    said = torch_says.complaint(str(error), "python-call")
+    place = next((item for item in locate.read(str(error)).places if search.users(item.path)), None)
+    location = locate.location(place) if place is not None else name
+    if said is None:
+        reason, facts = first_line(error)[:200], {}
+    else:
+        called = said.name("name")
+        facts = {"function": called}
+        reason = f"`{called}` stays a function of Python: write its formula here, or export a trace"
+    return finding(
+        "script-trap",
+        "cannot-be-saved",
+        f"it scripts, and cannot be saved: {reason}",
+        location,
+        str(error),
+        facts=facts,
+    )
