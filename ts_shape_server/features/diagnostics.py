@@ -184,6 +184,7 @@ def _unannotated(path: str, place: Place, report: Report) -> Iterable[Finding]:
             continue
         type_ = wanted.get(name, inputs[name].type)
         if type_ != "Tensor":
+            seen = words.value(inputs[name])
             yield Finding(
                 path=path,
                 range=range_,
@@ -191,7 +192,7 @@ def _unannotated(path: str, place: Place, report: Report) -> Iterable[Finding]:
                 severity=SEVERITIES["unannotated-input"],
                 kind="parameter-annotation",
                 facts=(("parameter", name), ("type", type_)),
-                message=f"`{name}` has no annotation, so TorchScript takes it for a Tensor; it is {type_} "
-                f"({words.value(inputs[name])}).",
+                message=f"`{name}` has no annotation, so TorchScript takes it for a Tensor; it is {type_}"
+                f"{'' if seen == type_ else f' ({seen})'}.",
                 class_name=place.name,
             )

@@ -238,6 +238,14 @@ class Net(nn.Module):
     def forward(self, x):
         return self.fc(x)
 """
+PYTHON_TYPES = """
+class Net(nn.Module):
+    def forward(self, x):
+        y = torch.zeros(3, dtype=int)
+        #                        ^^^ name a dtype, as in `torch.int64`
+        return x.to(float) + y
+        #           ^^^^^ `float` is a Python type, which TorchScript can only call
+"""
 LIBRARY = """
 class Net(nn.Module):
     def forward(self, x):
@@ -318,13 +326,14 @@ class Net(nn.Module):
         KINDS,
         HOOKS,
         LAMBDA_HOOK,
+        PYTHON_TYPES,
         LIBRARY,
         PARALLEL,
         ARGUMENTS,
         NUMPY_INSIDE,
         RESULT,
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_what_has_one_cause_is_told_once_in_words_that_say_what_to_do(load: Any, source: str) -> None:
     if "numpy" in source:

@@ -8,7 +8,7 @@ import pytest
 from sample_reports import CNN, FAILED, LISTS, failure
 
 from ts_shape_server.contract.places import Range
-from ts_shape_server.contract.report import Report
+from ts_shape_server.contract.report import Annotation, InputSpec, Report, ValueSpec
 from ts_shape_server.features.diagnostics import SEVERITIES, Finding, Place, findings
 from ts_shape_server.features.known import Known
 from ts_shape_server.settings import Settings
@@ -86,6 +86,23 @@ def test_settings_and_comments_turn_findings_off() -> None:
 
 def test_an_annotated_parameter_needs_no_hint() -> None:
     check(LISTS, "script-error", "script-trap", "trace-warning", parameters={"x": (X, "List[Tensor]")})
+
+
+@pytest.mark.parametrize(
+    ("seen", "wanted", "said"),
+    [
+        (ValueSpec("Optional[Tensor]"), "Optional[Tensor]", "it is Optional[Tensor]."),
+        (ValueSpec("Tensor", "float32", (2, 3)), "Optional[Tensor]", "it is Optional[Tensor] (Tensor (2, 3) float32)."),
+    ],
+)
+def test_a_hint_says_a_type_once(seen: ValueSpec, wanted: str, said: str) -> None:
+    needed = (Annotation(CNN.name, "forward", "x", wanted, True),)
+    report = replace(
+        CNN, inputs=(InputSpec("x", seen, "solved"),), torchscript=replace(CNN.torchscript, annotations=needed)
+    )
+    (item,) = found(report)
+    assert item.message.endswith(said)
+    assert item.fact("type") == wanted
 
 
 def test_a_comment_that_cannot_be_read_is_said_even_without_a_report() -> None:

@@ -181,6 +181,11 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {first}"[:300] if first else type(error).__name__
 
 
+def clause(error: BaseException) -> str:
+    """The first line of an error as a part of a sentence, which ends with a full stop of its own."""
+    return one_line(error).rstrip(". ")
+
+
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,16}\b")
 
 

@@ -192,10 +192,11 @@ def of_refused(refused: Sequence[Refused]) -> Iterator[Contradiction]:
 def to_failure(name: str, item: Contradiction, report: Report) -> Failure:
     """The diagnostic: what is said here, and what the class takes as the report has it."""
     detail = "" if item.error is None else contract.one_line(item.error)
+    why = item.why.rstrip(". ")
     if not item.said:
-        message = f"`{name}`: {item.why}."
+        message = f"`{name}`: {why}."
     elif item.why:
-        message = f"{item.said[:1].upper()}{item.said[1:]}, but {item.why}."
+        message = f"{item.said[:1].upper()}{item.said[1:]}, but {why}."
     else:
         message = f"`{name}` takes {_takes(report)}, but {item.said}{_difference(item, report)}."
     kind = "shape-denied" if item.given else "arguments-refused"

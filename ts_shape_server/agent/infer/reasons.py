@@ -54,12 +54,12 @@ def not_built(cls: type, built: building.NotBuilt, context: Context, sources: Ma
     line = innermost_line(built.error, context.path)
     comment = advice.for_constructor(cls, built.plan)
     found = "No constructor arguments were found" if comment else "The constructor fails"
-    message = f"{found}: {contract.one_line(built.error)}. {advice.missing(built.error)}".rstrip()
+    message = f"{found}: {contract.clause(built.error)}. {advice.missing(built.error)}".rstrip()
     if comment:
         message += f" Give them in a comment above the class: {comment}."
     if isinstance(built.error, StandInUsed):
         # No arguments would help: what the constructor makes is not on this machine.
-        message = f"It cannot be built here: {built.error}."
+        message = f"It cannot be built here: {str(built.error).rstrip('. ')}."
     place = mismatch.call_place(context.source, line, "") if line else None
     reason = contract.failure("no-constructor", message, context.path, place, contract.one_line(built.error))
     told = replace(reason, complaints=_complaints(built.error))
@@ -100,7 +100,7 @@ def not_found(
     line = innermost_line(error, context.path)
     message = (
         f"No input was found: the best of {result.attempts} attempts failed"
-        f"{f' in line {line}' if line else ''} with {contract.one_line(error)}. {advice.missing(error)}"
+        f"{f' in line {line}' if line else ''} with {contract.clause(error)}. {advice.missing(error)}"
     ).rstrip()
     comment = advice.for_inputs(result.inputs, result.outcome.wishes)
     if comment and context.written:

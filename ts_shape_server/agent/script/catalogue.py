@@ -98,12 +98,12 @@ TABLE: Mapping[str, Row] = {
         independent=True,
     ),
     "python-value": Row(
-        "`{code}` is a Python `{type}`, which is no value in TorchScript: make it an attribute, a `Final` constant or "
-        "a parameter",
+        "`{code}` is a Python `{type}`, which cannot be a value in TorchScript: make it an attribute, a `Final` "
+        "constant or a parameter",
         independent=True,
     ),
     "default-without-type": Row(
-        "`{name}` is taken for a Tensor because it has no annotation, and its default is none: annotate it"
+        "`{name}` is taken for a Tensor because it has no annotation, and its default is not a Tensor: annotate it"
     ),
     "return-types": Row("`{function}` returns `{second}` here and `{first}` elsewhere: TorchScript needs one type"),
     "return-annotation": Row("`{function}` is annotated to return `{first}` and returns `{second}`"),
@@ -112,7 +112,7 @@ TABLE: Mapping[str, Row] = {
     ),
     "tolist-type": Row("`tolist` needs a type in TorchScript: write `name: List[…] = {code}()`", independent=True),
     "getattr-name": Row(
-        "`getattr` takes a literal name only in TorchScript: loop over an `nn.ModuleList` instead", independent=True
+        "`getattr` needs a literal name in TorchScript: loop over an `nn.ModuleList` instead", independent=True
     ),
     "nested-function": Row("a function cannot be defined inside `{function}`: move it out", independent=True),
     "try-block": Row("TorchScript has no `try`: move it to a `@torch.jit.ignore` method", independent=True),
@@ -127,7 +127,8 @@ TABLE: Mapping[str, Row] = {
         "TorchScript has no `else` of a loop: set a flag in the loop and test it afterwards", independent=True
     ),
     "raise-value": Row(
-        "only an exception can be raised, and `NotImplemented` is none: raise `NotImplementedError`", independent=True
+        "only an exception can be raised, and `NotImplemented` is not one: raise `NotImplementedError`",
+        independent=True,
     ),
     "with-after-return": Row(
         "torch's compiler fails on a `with` that comes after a `return`: let `{function}` return once, at its end",
@@ -141,10 +142,10 @@ TABLE: Mapping[str, Row] = {
     "statement-unsupported": Row("TorchScript has no {what}", independent=True),
     "comprehension-condition": Row("TorchScript has no `if` in a comprehension: write a loop", independent=True),
     "comprehension-nested": Row("TorchScript takes one `for` in a comprehension: write a loop", independent=True),
-    "keyword-expansion": Row("`**` in a call has no meaning in TorchScript: name the arguments", independent=True),
-    "dict-expansion": Row("`{{**…}}` has no meaning in TorchScript: build the dict key by key", independent=True),
+    "keyword-expansion": Row("TorchScript does not support `**` in a call: name the arguments", independent=True),
+    "dict-expansion": Row("TorchScript does not support `{{**…}}`: build the dict key by key", independent=True),
     "f-string": Row(
-        "TorchScript takes plain `{{name}}` fields only in an f-string: format with `.format` or leave it out",
+        "in an f-string TorchScript takes only plain `{{name}}` fields: format with `.format` or leave it out",
         independent=True,
     ),
     "range-type": Row("`{code}` needs ints, and the compiler sees `{type}`"),
@@ -170,10 +171,11 @@ TABLE: Mapping[str, Row] = {
     "value-unsupported": Row(sentences.no_value, independent=True),
     "attribute-unknown": Row("`{code}`: TorchScript knows no `{attribute}` there", independent=True),
     "hasattr-target": Row(
-        "`hasattr` asks objects only in TorchScript, and `{code}` is `{type}`: use `isinstance`", independent=True
+        "`hasattr` works only on objects in TorchScript, and `{code}` is `{type}`: use `isinstance`", independent=True
     ),
     "python-iterable": Row(
-        "a Python `{type}` from outside cannot be looped over in TorchScript: make it an attribute", independent=True
+        "TorchScript cannot loop over a Python `{type}` from outside the function: make it an attribute",
+        independent=True,
     ),
     "module-zip": Row(
         "`{code}` pairs modules with values whose number TorchScript does not know: loop with `enumerate` and index "

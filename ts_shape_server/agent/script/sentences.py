@@ -146,8 +146,9 @@ def no_variant(complaint: Complaint, problem: Problem, search: Search) -> Told:
         hint = ": compare with `==` one by one, or with a list of values of one type"
     elif "None" in found:
         hint = ": it is None when the class is compiled, check `is not None` before"
+    seen = difference(problem, search)
     return Told(
-        f"no form of `{subject}` takes {taken or 'these arguments'} in TorchScript{difference(problem, search)}{hint}",
+        f"TorchScript has no overload of `{subject}` for {taken or 'these arguments'}{seen}{hint}",
         facts={"callee": subject, "got": found},
     )
 
@@ -166,7 +167,7 @@ def difference(problem: Problem, search: Search) -> str:
     for operand in operands[:4]:
         kind = search.type_of(problem.function, operand)
         if kind is not None and not isinstance(operand, ast.Constant):
-            what = article(kind) if kind.representable else "no TorchScript value"
+            what = article(kind) if kind.representable else "of a type that TorchScript lacks"
             parts.append(f"`{short(ast.unparse(operand))}` is {what}")
     return f" (here {', '.join(parts)})" if parts else ""
 
@@ -246,7 +247,7 @@ def no_attribute(complaint: Complaint, problem: Problem, search: Search) -> Told
 def _super(problem: Problem) -> Told:
     where = getattr(problem.function.function, "__qualname__", "forward") if problem.function is not None else "forward"
     return Told(
-        f"`super()` in `{where}` has no meaning in TorchScript: call what the parent's method calls, or give that "
+        f"TorchScript does not support `super()`, as in `{where}`: call what the parent's method calls, or give that "
         "method a second name",
         kind="super-call",
         facts={"function": where},
@@ -288,7 +289,7 @@ def undefined(complaint: Complaint, problem: Problem, search: Search) -> Told:
     if problem.function is not None and name in edits.stored_names(problem.function.tree):
         words = f"`{name}` may have no value here: give it one before the branch or loop that sets it"
         return Told(words, kind="name-maybe-undefined")
-    return Told(f"`{name}` means nothing to TorchScript: it cannot be compiled or is no value")
+    return Told(f"TorchScript does not know `{name}`: it cannot be compiled, or cannot be a value there")
 
 
 def missing_attribute(complaint: Complaint, problem: Problem, search: Search) -> Told:
@@ -301,8 +302,8 @@ def missing_attribute(complaint: Complaint, problem: Problem, search: Search) ->
     ):
         kind = type(getattr(type(module), attribute)).__name__
         return Told(
-            f"`{attribute}` is an attribute of the class `{owner}`, and TorchScript knows those of instances: set it "
-            f"in `__init__`, or annotate it in the class as `{attribute}: Final[{kind}]`",
+            f"`{attribute}` is an attribute of the class `{owner}`, and TorchScript sees only attributes of instances: "
+            f"set it in `__init__`, or annotate it in the class as `{attribute}: Final[{kind}]`",
             ("attribute", owner, attribute),
             kind="class-attribute",
             facts={"type": kind},
@@ -348,7 +349,7 @@ def _sets(function: Parsed, attribute: str) -> bool:
 
 def no_type(complaint: Complaint, problem: Problem, search: Search) -> Told:
     name = complaint.name("name") or code_of(problem)
-    return Told(f"`{name}` is no type to TorchScript: use plain types such as `Tensor`", facts={"name": name})
+    return Told(f"TorchScript does not know the type `{name}`: use plain types such as `Tensor`", facts={"name": name})
 
 
 def first_set(complaint: Complaint, problem: Problem, search: Search) -> Told:
@@ -380,7 +381,7 @@ def class_as_value(complaint: Complaint, problem: Problem, search: Search) -> To
     if isinstance(call, ast.Call) and edits.called_name(call) == "super":
         return _super(problem)
     code = code_of(problem)
-    words = f"`{code}` is a Python class, which is no value in TorchScript: test for it with `isinstance`"
+    words = f"`{code}` is a Python class, which cannot be a value in TorchScript: test for it with `isinstance`"
     return Told(words, facts={"code": code})
 
 
@@ -393,20 +394,28 @@ def reassigned(complaint: Complaint, problem: Problem, search: Search) -> Told:
 def no_value(complaint: Complaint, problem: Problem, search: Search) -> Told:
     kind, code = complaint.name("type"), code_of(problem)
     if "Construct" in kind:
-        words = f"a type such as `{code}` is no value in TorchScript: test for it with `isinstance`"
+        words = f"a type such as `{code}` cannot be a value in TorchScript: test for it with `isinstance`"
         return Told(words, kind="class-as-value", facts={"code": code})
     if kind.startswith("Legacy"):
         words = (
             f"`{code}` does not exist in TorchScript: use `torch.tensor`, `torch.zeros` or `torch.empty` with a dtype"
         )
         return Told(words, kind="legacy-constructor", facts={"code": code})
+    if kind in _DTYPES:
+        words = f"`{code}` is a Python type, which TorchScript can only call: name a dtype, as in `{_DTYPES[kind]}`"
+        return Told(words, kind="type-as-value", facts={"code": code, "dtype": _DTYPES[kind]})
     if kind in ("function", "builtin", "method"):
         words = f"`{code}` is a function, which TorchScript can only call: take it out of the condition or value"
         return Told(words, kind="function-as-value", facts={"code": code})
     return Told(
-        f"`{code}` is a Python {kind}, which is no value in TorchScript: keep what is needed of it in an attribute",
+        f"`{code}` is a Python {kind}, which cannot be a value in TorchScript: keep what is needed of it in an "
+        "attribute",
         facts={"code": code},
     )
+
+
+_DTYPES = {"__float__": "torch.float64", "__int__": "torch.int64", "__bool__": "torch.bool"}
+"""The dtype that torch takes a Python type for, by the method that the compiler has in the place of the type."""
 
 
 def mutable_default(complaint: Complaint, problem: Problem, search: Search) -> Told:
@@ -491,7 +500,7 @@ def of_library(problem: Problem, told: Told) -> Told:
         return Told(words, ("library", name), kind="data-parallel")
     facts = {"function": name, "inner": told.kind}
     if "." in name:
-        return Told(f"inside of `{name}`: {told.message}", ("library", name), kind="library-method", facts=facts)
+        return Told(f"inside `{name}`: {told.message}", ("library", name), kind="library-method", facts=facts)
     return Told(
         f"TorchScript cannot compile `{name}`, which is called here: move the call to `__init__`, or to a "
         "`@torch.jit.ignore` method",
