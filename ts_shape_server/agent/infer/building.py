@@ -173,9 +173,10 @@ def first_that_builds(
     fake: bool,
     deadline: float,
     trail: Trail | None = None,
+    most: int = MOST_REPAIRS,
 ) -> Built | NotBuilt:
-    """A session for the profile's plan, or for one that moves make of it."""
-    problem = _Plans(cls, given, profile, namespace, path, lines, fake, deadline)
+    """A session for the profile's plan, or for one of the `most` that moves make of it."""
+    problem = _Plans(cls, given, profile, namespace, path, lines, fake, deadline, most)
     engine: Search[State, Built] = Search(problem, trail, what="arguments")
     engine.start([(0, tuple(arguments.plan(cls, given, profile, namespace).items()))])
     result = engine.run()
@@ -198,10 +199,11 @@ class _Plans:
         lines: Mapping[int, str],
         fake: bool,
         deadline: float,
+        most: int,
     ) -> None:
         self.failure: NotBuilt | None = None
         # The first is built in any case.
-        self.budget = Budget(math.inf, MOST_REPAIRS)
+        self.budget = Budget(math.inf, most)
         self._deadline = deadline
         self._cls, self._given, self._profile = cls, given, profile
         self._namespace, self._path, self._lines, self._fake = namespace, path, lines, fake

@@ -27,6 +27,8 @@ RANKS = (3, 2, 4, 5, 1)
 """Numbers of dims in the order in which they are tried."""
 ROUNDS = 2
 """How often all tensors are gone through again after one was changed."""
+CAME_BACK = 4
+"""So many searches in a row that came back to a find which nothing but fixed sizes speaks against confirm it."""
 
 Again = Callable[[Inputs], "search.Found | search.NotFound"]
 """A short search from other inputs on."""
@@ -78,17 +80,21 @@ def best(session: Session, found: search.Found, again: Again, hints: Mapping[str
         return _told(session, here.found if here is not None else found, "")
     first = here
     tried = {found.inputs}
+    back = 0
     for _ in range(ROUNDS):
         before = here
         for inputs in _others(session, here):
-            if judge.calls > CALLS or here.is_plain:
+            if judge.calls > CALLS or here.is_plain or (back >= CAME_BACK and not here.doubts):
                 break
             if inputs in tried:
                 continue
             tried.add(inputs)
             result = again(inputs)
             judge.calls += result.outcome.steps * (result.attempts if isinstance(result, search.NotFound) else 2)
-            if not isinstance(result, search.Found) or result.inputs == here.found.inputs:
+            if not isinstance(result, search.Found):
+                continue
+            back = back + 1 if result.inputs == here.found.inputs else 0
+            if back:
                 continue
             tried.add(result.inputs)
             other = judge.of(result)

@@ -58,16 +58,19 @@ class Parents:
             self._done.add(key)
             try:
                 with time_limit(min(SECONDS, left)):
-                    self._solve(parent, key, solve)
+                    self._solve(parent, key, solve, cls)
             except (Exception, TimeLimit, SystemExit):
                 continue
         return _ordered(cls, self._seen.get(cls, []))
 
-    def _solve(self, parent: Request, key: tuple[str, str], solve: Solve) -> None:
+    def _solve(self, parent: Request, key: tuple[str, str], solve: Solve, part: type[nn.Module]) -> None:
         found = self.find(*key)
         if found is None:
             return
         cls, context = found
+        if cls in self._seen and any(item.inputs for item in self._seen.get(part, ())):
+            # It has run as a part of another, and its own parts with it.
+            return
         self.record(cls, solve(cls, parent, context), context)
 
     def note(self, cls: type[nn.Module], name: str, solved: Any, context: Context) -> None:

@@ -69,7 +69,7 @@ def _gathered(cls: type[nn.Module], request: Mapping[str, Any], context: Context
 
     def of_parent(other: type[nn.Module], asked: Mapping[str, Any], around: Context) -> Any:
         # Its own parents have been run before it.
-        return solve.solve(solve.gather(other, asked, around, lambda: parents.of(other, {}, around, of_parent)))
+        return solve.for_parts(solve.gather(other, asked, around, lambda: parents.of(other, {}, around, of_parent)))
 
     return solve.gather(cls, request, context, lambda: parents.of(cls, request, context, of_parent))
 

@@ -60,6 +60,10 @@ OTHER_PLANS = 4
 MOST_PLANS = 6
 SHORT_SEARCH = 10
 """Attempts of a search from another number of dims on, where there is a find already."""
+BRIEF_PROFILES, BRIEF_REPAIRS, BRIEF_ATTEMPTS = 2, 8, 24
+"""Profiles of sizes, plans and attempts at inputs for a class that is solved only to see what it gives to its parts:
+what is found is mostly found by then, and a failure tells its parts nothing.
+"""
 
 _symbolic_works: bool | None = None
 
@@ -100,6 +104,8 @@ class Case:
     init: given.Given
     notes: tuple[str, ...]
     trail: Trail = field(default_factory=Trail)
+    brief: bool = False
+    """Solved only to see what it gives to its parts."""
 
     @property
     def open_arguments(self) -> bool:
@@ -152,7 +158,27 @@ def gather(
 
 
 def solve(case: Case) -> Solved | Unsolved:
-    """Constructor arguments and inputs, from the strongest evidence that works."""
+    """Constructor arguments and inputs, from the strongest evidence that works, or why there are none."""
+    best = _solved_or_furthest(case)
+    if isinstance(best, Solved):
+        return best
+    told = _told(case, best)
+    named = isinstance(told.error, (NameError, ImportError)) and not isinstance(told.error, UnboundLocalError)
+    if told.status == "unresolved" and not case.init.init and not named:
+        made_by_host = _by_host(case)
+        if made_by_host is not None:
+            return replace(made_by_host, notes=case.notes)
+    return told
+
+
+def for_parts(case: Case) -> Solved | None:
+    """A class that is solved to see what it gives to its parts: with few runs, and without a reason if it fails."""
+    found = _solved_or_furthest(replace(case, brief=True))
+    return found if isinstance(found, Solved) else None
+
+
+def _solved_or_furthest(case: Case) -> Solved | Missed | building.NotBuilt:
+    """The first profile that is solved, or the attempt that came furthest."""
     best: Missed | building.NotBuilt | None = None
     failures: list[object] = []
     for profile, until in _turns(case, now() + min(case.context.remaining() * SEARCH_SHARE, SEARCH_SECONDS)):
@@ -166,6 +192,7 @@ def solve(case: Case) -> Solved | Unsolved:
             warm(),
             until,
             case.trail,
+            BRIEF_REPAIRS if case.brief else building.MOST_REPAIRS,
         )
         if isinstance(built, building.NotBuilt):
             best = best or built
@@ -185,13 +212,7 @@ def solve(case: Case) -> Solved | Unsolved:
             # for sizes as different as those of the profiles does not look at them.
             break
     assert best is not None
-    told = _told(case, best)
-    named = isinstance(told.error, (NameError, ImportError)) and not isinstance(told.error, UnboundLocalError)
-    if told.status == "unresolved" and not case.init.init and not named:
-        made_by_host = _by_host(case)
-        if made_by_host is not None:
-            return replace(made_by_host, notes=case.notes)
-    return told
+    return best
 
 
 def _failure(missed: Missed, context: Context) -> object:
@@ -203,7 +224,9 @@ def _failure(missed: Missed, context: Context) -> object:
 
 def _turns(case: Case, deadline: float) -> Iterator[tuple[arguments.Profile, float]]:
     """The profiles of sizes, and until when each may be tried; one where no argument is open."""
-    profiles = arguments.PROFILES if case.open_arguments else arguments.PROFILES[:1]
+    profiles = arguments.PROFILES[: BRIEF_PROFILES if case.brief else None]
+    if not case.open_arguments:
+        profiles = profiles[:1]
     for number, profile in enumerate(profiles):
         left = deadline - now()
         if left <= 0 and number:
@@ -327,7 +350,7 @@ def _search(case: Case, built: building.Built, deadline: float) -> Solved | Miss
         )
 
     for start in starts:
-        checked = look(start.inputs, omitted, search.ATTEMPTS)
+        checked = look(start.inputs, omitted, BRIEF_ATTEMPTS if case.brief else search.ATTEMPTS)
         if isinstance(checked, search.Found):
             checked = choice.best(session, checked, lambda inputs: look(inputs, (), SHORT_SEARCH), known)
             checked = confirming.on_real(session, checked, context, case.lines, deadline)
