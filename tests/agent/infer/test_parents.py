@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer import Parents, report_class
+from ts_shape_server.agent.infer import Parents, report_class, solve
 from ts_shape_server.contract import schema
 from ts_shape_server.contract.report import Report
 
@@ -136,3 +136,19 @@ def test_a_part_gets_what_its_parent_gives(
 
 def test_a_parent_that_fails_is_no_evidence(tmp_path: Path) -> None:
     assert report(tmp_path, "Only", ["Fails"])["evidence"] == []
+
+
+def test_what_ran_as_a_part_is_not_solved_for_its_own_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    solved: list[str] = []
+    original = solve.for_parts
+
+    def noted(case: solve.Case) -> solve.Solved | None:
+        solved.append(case.cls.__name__)
+        return original(case)
+
+    monkeypatch.setattr(solve, "for_parts", noted)
+    assert report(tmp_path, "Layer", ["Whole", "Stack"])["evidence"] == ["Whole makes it"]
+    assert solved == ["Whole"]
+    solved.clear()
+    report(tmp_path, "Only", ["Fails", "Stack"])
+    assert solved == ["Fails", "Stack"]
