@@ -192,19 +192,23 @@ def replaces_parts(program: Program, target: ast.expr, way: Way) -> bool:
         node = node.func if isinstance(node, ast.Call) else node.value
     if not isinstance(node, ast.Name) or node.id == "self":
         return False
-    return any(_replaces(item, node.id) for item in _nodes(_scope(way)))
+    body = _scope(way)
+    known = program.replaced.get(id(body[0]))
+    if known is None:
+        known = program.replaced[id(body[0])] = frozenset(name for item in _nodes(body) for name in _replaced(item))
+    return node.id in known
 
 
-def _replaces(node: ast.AST, name: str) -> bool:
-    """``name.fc = Linear(…)``, ``setattr(name, …)`` and ``name.add_module(…)``."""
+def _replaced(node: ast.AST) -> Iterator[str]:
+    """The names whose objects get another part: ``name.fc = Linear(…)``, ``setattr(name, …)``, ``name.add_module(…)``."""
     if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-        return any(isinstance(item, (ast.Attribute, ast.Subscript)) and _root(item) == name for item in node.targets)
-    if isinstance(node, ast.Call):
-        if last_part(node.func) == "setattr" and node.args:
-            return _root(node.args[0]) == name
+        yield from (_root(item) for item in node.targets if isinstance(item, (ast.Attribute, ast.Subscript)))
+    elif isinstance(node, ast.Call):
         registers = last_part(node.func) in ("add_module", "register_module", "append", "insert", "extend")
-        return registers and isinstance(node.func, ast.Attribute) and _root(node.func.value) == name
-    return False
+        if last_part(node.func) == "setattr" and node.args:
+            yield _root(node.args[0])
+        elif registers and isinstance(node.func, ast.Attribute):
+            yield _root(node.func.value)
 
 
 def _root(node: ast.expr) -> str:

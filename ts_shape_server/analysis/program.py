@@ -64,6 +64,8 @@ class Program:
         self._bound: dict[int, frozenset[str]] = {}
         self._assigned: set[str] = set()
         self.changed: set[str] = set()
+        self.replaced: dict[int, frozenset[str]] = {}
+        """By the first statement of a scope, the names whose objects get another part in it: filled when asked."""
         self.comprehensions: dict[int, list[ast.AST]] = {}
         self.binders: dict[str, list[int]] = {}
         self.changers: dict[str, list[int]] = {}
