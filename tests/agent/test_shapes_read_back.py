@@ -139,7 +139,7 @@ def written(snapshot: Snapshot, report: Report, kind: str) -> Rewrite | None:
         (
             TOKENS,
             "docstring",
-            ["            tokens: (b, length) int64", "            features: (length, 6) float32"],
+            ["            tokens: (b, length) int64", "            features: (b, length, 6) float32"],
             "docstring",
         ),
         (LISTS, "docstring", ["            parts: list of (L, dim) float32"], "docstring"),
@@ -167,7 +167,7 @@ def written(snapshot: Snapshot, report: Report, kind: str) -> Rewrite | None:
             TOKENS,
             "jaxtyping",
             [
-                '    def forward(self, tokens: Int[Tensor, "b length"], features: Float[Tensor, "length 6"])'
+                '    def forward(self, tokens: Int[Tensor, "b length"], features: Float[Tensor, "b length 6"])'
                 ' -> Float[Tensor, "b length 8"]:'
             ],
             "annotation",

@@ -39,9 +39,9 @@ def prober() -> Iterator[Prober]:
 
 
 def look(prober: Prober, folder: Path, calls: list[str]) -> Report:
-    workspace = Workspace((str(folder),))
-    text = CLASS + "".join(f"Net()({call})\n" for call in calls)
-    request = workspace.request(workspace.snapshot(str(folder / "net.py"), text))
+    path, text = str(folder / "net.py"), CLASS + "".join(f"Net()({call})\n" for call in calls)
+    workspace = Workspace((str(folder),), lambda: {path: text})
+    request = workspace.request(workspace.snapshot(path, text))
     report: Report = prober.run(prober.service.reports(request, lambda report: None))[0]
     assert report.status == "ok", report.reason
     return report

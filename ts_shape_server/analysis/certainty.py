@@ -200,7 +200,7 @@ def replaces_parts(program: Program, target: ast.expr, way: Way) -> bool:
 
 
 def _replaced(node: ast.AST) -> Iterator[str]:
-    """The names whose objects get another part: ``name.fc = Linear(…)``, ``setattr(name, …)``, ``name.add_module(…)``."""
+    """The names whose objects get another part: ``name.fc = Linear()``, ``setattr(name, …)``, ``name.add_module()``."""
     if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
         yield from (_root(item) for item in node.targets if isinstance(item, (ast.Attribute, ast.Subscript)))
     elif isinstance(node, ast.Call):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ts_shape_server.agent.infer import building, repairs, values
+from ts_shape_server.agent.infer import building, values, wishes
 from ts_shape_server.agent.infer.session import Outcome
 
 TABLE = 40
@@ -98,7 +98,7 @@ def test_an_input_that_is_looked_up_has_the_bounds_of_the_table(
 ) -> None:
     wish = run(places, 4, 4, dtype="int64")[0].wishes[0]
     assert (wish.low, wish.high) == (low, high)
-    bounded = repairs.bounded((values.InputGuess("x", values.TensorGuess((4, 4), "int64")),), {0: wish})
+    bounded = wishes.bounded((values.InputGuess("x", values.TensorGuess((4, 4), "int64")),), {0: wish})
     guess = next(values.tensors(bounded[0].guess))
     assert (guess.low, guess.high) == (max(0, low), high)
     assert guess.limited_below and guess.limited_above

@@ -332,12 +332,17 @@ def _better_base(trials: Trials, claim: Claim) -> Sizes | None:
 
 def _wider_step(trials: Trials, item: Free) -> Free | None:
     """`item` in larger steps that all ran; None if there are none, or if it moves in such steps already."""
-    start = trials.base[item.members[0]]
-    if item.multiple_of > 1 or not _is_wrong(trials, trials.moved(item.members, start + 1)):
-        # Where the next size runs, what failed lies beyond a limit and not between two steps.
+    if item.multiple_of > 1:
         return None
+    start = trials.base[item.members[0]]
+
+    def between(step: int) -> bool:
+        """Whether a size between two steps fails: else what failed lies beyond a limit."""
+        return any(_is_wrong(trials, trials.moved(item.members, start + offset)) for offset in range(1, step))
+
     for step in range(2, min(start, 64) + 1):
-        if all(trials.good(trials.moved(item.members, start + step * count)) for count in (1, 2, 3)):
+        runs = all(trials.good(trials.moved(item.members, start + step * count)) for count in (1, 2, 3))
+        if runs and between(step):
             wider = Free(item.members, start, None, step, start % step)
             wider = wider if item.maximum is None else replace(wider, maximum=wider.aligned(item.maximum))
             return ranges.downward(trials, wider, ())

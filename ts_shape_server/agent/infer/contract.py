@@ -120,7 +120,7 @@ def layers(calls: Sequence[LayerCall], lines: Mapping[str, int]) -> tuple[Layer,
                 lines.get(call.name.split(".")[0]) if "." not in call.name else None,
                 tuple(tuple(item.sizes) for item in call.inputs),
                 tuple(tuple(item.sizes) for item in call.outputs),
-                sum(parameter.numel() for parameter in call.module.parameters()),
+                parameter_counts(call.module)[0],
             )
     return tuple(found.values())
 
