@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ts_shape_server.agent import clock
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import Parents, report_class, solve
 from ts_shape_server.contract import schema
@@ -96,7 +97,7 @@ def report(folder: Path, name: str, parents: list[str], before: str = "") -> dic
     module = importlib.util.module_from_spec(specification)
     sys.modules["made_net"] = module
     specification.loader.exec_module(module)
-    context = Context(str(path), str(folder), NET, vars(module), 60.0, stages=("example", "symbols"))
+    context = Context(str(path), str(folder), NET, vars(module), clock.now() + 60, stages=("example", "symbols"))
     asked: list[str] = []
 
     def find(where: str, parent: str) -> Any:

@@ -12,19 +12,25 @@ import warnings
 from typing import Any
 
 import torch
+from torch import nn
+from torch._jit_internal import FunctionModifiers
 
 from ts_shape_server.agent.script import locate
 from ts_shape_server.agent.script.finding import finding, first_line
 from ts_shape_server.agent.script.problem import Search
 from ts_shape_server.agent.torch_says import compiler as torch_says
+from ts_shape_server.agent.torch_says.rows import Complaint
 from ts_shape_server.contract.places import Location
 from ts_shape_server.contract.report import Failure
 
 LARGEST = 64 << 20
+_IGNORED = FunctionModifiers.IGNORE
 
 
-def refusal(search: Search, scripted: Any, name: Location) -> Failure | None:
-    """Why the script cannot be saved or read back, at the call if torch names one; None where it can, or is large."""
+def refusal(search: Search, module: nn.Module, scripted: Any, name: Location) -> Failure | None:
+    """Why the script of a module cannot be saved or read back, at the call if torch names one; None where it can, is
+    large, or calls what its author has left to Python with `@torch.jit.ignore`.
+    """
     weights = (*scripted.parameters(), *scripted.buffers())
     if sum(item.numel() * item.element_size() for item in weights) > LARGEST:
         return None
@@ -38,12 +44,19 @@ def refusal(search: Search, scripted: Any, name: Location) -> Failure | None:
             file.seek(0)
             jit.load(file, map_location="cpu")
     except Exception as error:
-        return _told(error, search, name)
+        said = torch_says.complaint(str(error), "python-call")
+        chosen = said is not None and _is_left_to_python(module, said.name("name"))
+        return None if chosen else _told(error, said, search, name)
     return None
 
 
-def _told(error: Exception, search: Search, name: Location) -> Failure:
-    said = torch_says.complaint(str(error), "python-call")
+def _is_left_to_python(module: nn.Module, name: str) -> bool:
+    """Whether a part of the module has a method of that name that its author marked with `@torch.jit.ignore`."""
+    methods = (getattr(type(part), name, None) for part in module.modules())
+    return any(getattr(method, "_torchscript_modifier", None) is _IGNORED for method in methods)
+
+
+def _told(error: Exception, said: Complaint | None, search: Search, name: Location) -> Failure:
     place = next((item for item in locate.read(str(error)).places if search.users(item.path)), None)
     location = locate.location(place) if place is not None else name
     if said is None:

@@ -35,7 +35,7 @@ def collect(session: Session, search: Search, scripted: Any, name: Location) -> 
         found.extend(_differences(session, search, scripted, name))
     found.extend(frozen.left_out(session, search))
     # A trap that is told already may be the very cause, as a default that torch cannot write.
-    unsaved = saving.refusal(search, scripted, name) if not found and not session.heavy else None
+    unsaved = saving.refusal(search, session.pristine, scripted, name) if not found and not session.heavy else None
     return [*found, unsaved] if unsaved is not None else found
 
 
