@@ -42,6 +42,14 @@ async function texts(selector) {
   return page.locator(selector).allInnerTexts();
 }
 
+/** The texts once two looks agree: a list that is being drawn anew shows rows made of the old one and the new one. */
+async function settledTexts(selector) {
+  const before = await texts(selector);
+  await sleep(150);
+  const after = await texts(selector);
+  return JSON.stringify(before) === JSON.stringify(after) ? after : [];
+}
+
 async function picture(name) {
   if (given.screenshots) {
     await page.screenshot({ path: join(given.screenshots, `${name}.png`) });
@@ -197,7 +205,7 @@ const scenes = {
     await page.locator(rows, { hasText: "Dtype" }).click();
     await page.locator(rows, { hasText: "float64" }).click();
     const choices = await eventually("the dtype among what is chosen", async () => {
-      const shown = await texts(rows);
+      const shown = await settledTexts(rows);
       return shown.some((text) => /Dtype.*float64/s.test(text)) ? shown : null;
     });
     await page.keyboard.press("Enter");
