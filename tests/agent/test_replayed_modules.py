@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ts_shape_server.agent.infer import symbolic
+from ts_shape_server.agent.infer.running import symbolic
 from ts_shape_server.agent.saved.replay import Archive
 
 pytestmark = [

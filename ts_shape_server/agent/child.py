@@ -17,7 +17,7 @@ from typing import Any
 from ts_shape_server.agent import clock, ecosystem, endings, infer, load, runs, saved, script, torch_says
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.ecosystem import checkpoints
-from ts_shape_server.agent.infer import contract
+from ts_shape_server.agent.infer.tell import contract
 from ts_shape_server.agent.sandbox import policy
 from ts_shape_server.contract import schema
 from ts_shape_server.contract.jobs import ExportAnswer, ProbeClaim, TrialAnswer

@@ -11,8 +11,10 @@ def warm() -> bool:
     torch.set_num_threads(1)
     # A child may not read the folder of the agent: what it may import late has to be loaded before.
     from ts_shape_server.agent import devices, runs, script  # noqa: F401  # each child finds it loaded
-    from ts_shape_server.agent.infer import pipeline, solve, symbolic, values  # noqa: F401  # each child finds it loaded
-    from ts_shape_server.agent.infer.session import Session
+    from ts_shape_server.agent.infer import pipeline, solve  # noqa: F401  # each child finds it loaded
+    from ts_shape_server.agent.infer.guesses import values  # each child finds it loaded
+    from ts_shape_server.agent.infer.running import symbolic  # each child finds it loaded
+    from ts_shape_server.agent.infer.running.session import Session
 
     works = solve.warm()
     if works:

@@ -9,7 +9,7 @@ import pytest
 from expectations import expected_of
 
 from ts_shape_server.agent import script
-from ts_shape_server.agent.infer.argument_modules import PASSING
+from ts_shape_server.agent.infer.constructor.argument_modules import PASSING
 from ts_shape_server.agent.script import edits
 from ts_shape_server.agent.script.sources import key_of
 from ts_shape_server.contract import schema

@@ -18,9 +18,13 @@ from torch import nn
 
 from ts_shape_server.agent import clock, runs
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer import contract, contradictions, general, reasons, shots, solve, source, values
-from ts_shape_server.agent.infer.parents import Parents
-from ts_shape_server.agent.infer.reasons import Unsolved
+from ts_shape_server.agent.infer import solve
+from ts_shape_server.agent.infer.facts import source
+from ts_shape_server.agent.infer.facts.parents import Parents
+from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.running import shots
+from ts_shape_server.agent.infer.tell import contract, contradictions, general, reasons
+from ts_shape_server.agent.infer.tell.reasons import Unsolved
 from ts_shape_server.contract.report import Failure, Report, SearchEffort
 
 Emit = Callable[[Report], None]

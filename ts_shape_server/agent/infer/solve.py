@@ -16,35 +16,21 @@ from torch import nn
 
 from ts_shape_server.agent.clock import now
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer import (
-    argument_moves,
-    arguments,
-    building,
-    choice,
-    confirming,
-    contradictions,
-    documented,
-    evidence,
-    factories,
-    files,
-    given,
-    hosts,
-    indices,
-    points,
-    pragmas,
-    reasons,
-    search,
-    symbolic,
-    uses,
-    values,
-)
-from ts_shape_server.agent.infer.argument_moves.move import Refusal
-from ts_shape_server.agent.infer.building import State
-from ts_shape_server.agent.infer.confirming import RUN_SHARE
+from ts_shape_server.agent.infer.claims import indices
+from ts_shape_server.agent.infer.constructor import arguments, building, given
+from ts_shape_server.agent.infer.constructor import moves as argument_moves
+from ts_shape_server.agent.infer.constructor.building import State
+from ts_shape_server.agent.infer.constructor.moves.move import Refusal
 from ts_shape_server.agent.infer.engine import Budget, Proposal, Ran, Search, Trail
-from ts_shape_server.agent.infer.reasons import Unsolved
-from ts_shape_server.agent.infer.session import Outcome, Session, innermost_line, is_hopeless
-from ts_shape_server.agent.infer.source import Hint
+from ts_shape_server.agent.infer.facts import documented, evidence, factories, files, hosts, pragmas, uses
+from ts_shape_server.agent.infer.facts.source import Hint
+from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.inputs import choice, confirming, points, search
+from ts_shape_server.agent.infer.inputs.confirming import RUN_SHARE
+from ts_shape_server.agent.infer.running import symbolic
+from ts_shape_server.agent.infer.running.session import Outcome, Session, innermost_line, is_hopeless
+from ts_shape_server.agent.infer.tell import contradictions, reasons
+from ts_shape_server.agent.infer.tell.reasons import Unsolved
 
 SEARCH_SHARE, SEARCH_SECONDS = 0.45, 6.0
 FIRST_SHARE = 0.5

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import torch
 
-from ts_shape_server.agent.infer import symbolic
+from ts_shape_server.agent.infer.running import symbolic
 from ts_shape_server.agent.saved import operations
 from ts_shape_server.agent.saved.operations import Unsupported
 

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from ts_shape_server.agent.compare import compare
-from ts_shape_server.agent.infer import symbolic
-from ts_shape_server.agent.infer.spy import Spy
+from ts_shape_server.agent.infer.running import symbolic
+from ts_shape_server.agent.infer.running.spy import Spy
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.saved.graphs import Routine
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer.argument_modules import PASSING
+from ts_shape_server.agent.infer.constructor.argument_modules import PASSING
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.script import edits, facts, failures, locate, traps
 from ts_shape_server.agent.script.annotations import collect as collect_annotations

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ts_shape_server.agent.ecosystem import Asked, checkpoints
-from ts_shape_server.agent.infer.values import Guess, OneSize, TensorGuess
+from ts_shape_server.agent.infer.guesses.values import Guess, OneSize, TensorGuess
 
 
 def _configuration_utils(module: Any) -> None:

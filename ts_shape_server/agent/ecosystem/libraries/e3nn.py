@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ts_shape_server.agent.ecosystem import Asked
-from ts_shape_server.agent.infer.values import Guess, TensorGuess
+from ts_shape_server.agent.infer.guesses.values import Guess, TensorGuess
 
 BATCH = 2
 _IRREPS = {"x": ("irreps_in1", "irreps_in"), "x1": ("irreps_in1",), "y": ("irreps_in2",), "x2": ("irreps_in2",)}

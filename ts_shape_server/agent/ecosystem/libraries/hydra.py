@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ts_shape_server.agent.ecosystem.libraries import omegaconf
-from ts_shape_server.agent.infer.source import function_tree
+from ts_shape_server.agent.infer.facts.source import function_tree
 
 _MARK = "_ts_shape_configuration"
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ts_shape_server.agent.ecosystem import Asked
-from ts_shape_server.agent.infer.values import DictGuess, Guess, OneSize, RecordGuess, TensorGuess
+from ts_shape_server.agent.infer.guesses.values import DictGuess, Guess, OneSize, RecordGuess, TensorGuess
 
 NODES, EDGES, FEATURES = 2, 6, 16
 N, E = OneSize("N"), OneSize("E")

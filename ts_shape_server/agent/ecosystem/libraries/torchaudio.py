@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ts_shape_server.agent.ecosystem import Asked
-from ts_shape_server.agent.infer.values import Guess, TensorGuess
+from ts_shape_server.agent.infer.guesses.values import Guess, TensorGuess
 
 BATCH, SAMPLES = 2, 16000
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ts_shape_server.agent.ecosystem import Asked
-from ts_shape_server.agent.infer.values import DictGuess, Guess, SequenceGuess, TensorGuess
+from ts_shape_server.agent.infer.guesses.values import DictGuess, Guess, SequenceGuess, TensorGuess
 
 _DETECTORS = frozenset({"GeneralizedRCNN", "RetinaNet", "SSD", "FCOS"})
 _BOXES = {"boxes": 4, "boxes1": 4, "boxes2": 4, "rois": 5}

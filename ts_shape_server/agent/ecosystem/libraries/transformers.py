@@ -16,7 +16,7 @@ import torch
 
 from ts_shape_server.agent import standins
 from ts_shape_server.agent.ecosystem import Asked, checkpoints
-from ts_shape_server.agent.infer.values import Guess, OneSize, TensorGuess
+from ts_shape_server.agent.infer.guesses.values import Guess, OneSize, TensorGuess
 
 _LOADING = frozenset(
     (

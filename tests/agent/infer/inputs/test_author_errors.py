@@ -1,0 +1,83 @@
+"""What is told where no input runs: the layer, its number and what arrives, and advice made from the class itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from test_inferred_inputs import logging_as_it_was, net, report
+
+from ts_shape_server.agent.infer.facts import checks
+from ts_shape_server.agent.infer.facts.checks import Wanted
+from ts_shape_server.agent.infer.guesses.values import InputGuess
+from ts_shape_server.agent.infer.inputs import starting
+from ts_shape_server.agent.infer.tell import advice
+
+__all__ = ["logging_as_it_was"]
+
+NO_MULTIPLE = net(
+    "self.c = nn.Conv2d(1, 32, 3, padding=1); self.fc = nn.Linear(1050, 10)",
+    "return self.fc(F.max_pool2d(self.c(x), 4).flatten(1))",
+)
+
+
+def test_a_number_that_no_input_gives_is_told_with_what_arrives(tmp_path: Path) -> None:
+    found = report(tmp_path, NO_MULTIPLE)
+    assert (found["status"], found["reason"]["code"]) == ("failed", "shape-mismatch")
+    assert all(word in found["reason"]["message"] for word in ("`fc`", "1050", "32"))
+
+
+def test_what_is_certainly_passed_is_told_with_the_number_that_it_gives(tmp_path: Path) -> None:
+    evidence = {
+        "kind": "call",
+        "path": str(tmp_path / "train.py"),
+        "line": 2,
+        "label": "call train.py:2",
+        "setup": "",
+        "init": {"args": [], "kwargs": {}},
+        "inputs": {"args": ["torch.randn(4, 1, 28, 28)"], "kwargs": {}},
+        "certain": "values",
+    }
+    found = report(tmp_path, NO_MULTIPLE, [evidence])
+    sizes = found["reason"]["sizes"]
+    assert (sizes["layer"], sizes["wanted"], sizes["got"]) == ("fc", 1050, 1568)
+
+
+def test_a_number_that_some_input_gives_is_no_error(tmp_path: Path) -> None:
+    assert report(tmp_path, NO_MULTIPLE.replace("1050", "1568"))["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("check", "wanted"),
+    [
+        ("assert t.dim() == 2", [Wanted("t", "rank", (2,))]),
+        ("assert len(t.shape) in (1, 2)", [Wanted("t", "rank", (1, 2))]),
+        ("if x.dtype is not torch.uint8: raise TypeError", [Wanted("x", "dtype", ("uint8",))]),
+        ("assert x.is_complex() and y is not None", [Wanted("x", "dtype", ("complex64",)), Wanted("y", "given")]),
+        ("if not isinstance(x, (list, Tensor)): raise TypeError", [Wanted("x", "kind", ("list",))]),
+        ("assert x.dim() != 2", []),
+        ("if x.dim() == 2: raise ValueError", []),
+        ("assert self.ready", []),
+    ],
+)
+def test_a_check_says_what_it_asks_for(check: str, wanted: list[Wanted]) -> None:
+    assert list(checks.of_text(check)) == wanted
+
+
+def test_advice_has_the_parameters_of_the_class() -> None:
+    inputs = (InputGuess("tokens", starting.tensor(2, "int64")), InputGuess("image", starting.tensor(4)))
+    assert advice.for_inputs(inputs, {}) == "`# ts-shape: tokens=(B, L) int64` and `# ts-shape: image=(B, C, H, W)`"
+
+
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [
+        (ModuleNotFoundError("No module named 'monai'", name="monai.nets"), "`monai`"),
+        (FileNotFoundError(2, "No such file or directory", "small.yaml"), "`small.yaml`"),
+        (PermissionError(1, "Operation not permitted"), "withheld"),
+        (ConnectionRefusedError(), "network"),
+        (RuntimeError("sizes"), ""),
+    ],
+)
+def test_what_is_missing_outside_of_the_class_is_named(error: Exception, word: str) -> None:
+    assert word in advice.missing(error) and bool(word) == bool(advice.missing(error))

@@ -1,0 +1,57 @@
+"""Constructor arguments that are known: from a pragma, else from the calls of the workspace, the first that build.
+
+A pragma that says some arguments leaves the others to the calls. A call whose values the constructor refuses, where
+those of another build, is told. Guesses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ts_shape_server.agent.infer.facts.evidence import Drawn
+from ts_shape_server.agent.infer.tell import contract
+from ts_shape_server.agent.infer.tell.contradictions import Contradiction, place_of
+
+_REFUSALS = (TypeError, ValueError, AssertionError)
+"""What a constructor raises about its arguments; a missing file or package is no fault of the call."""
+MAXIMUM = 4
+"""Different sets of arguments that are tried."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """Expressions by parameter, where each comes from, and the calls that are wrong."""
+
+    init: Mapping[str, str]
+    sources: Mapping[str, str]
+    wrong: tuple[Contradiction, ...] = ()
+
+
+def choose(pragma: Mapping[str, str], drawn: Sequence[Drawn], build: Callable[[Mapping[str, str]], Any]) -> Given:
+    """The arguments to begin with. `build` makes an instance of such, and raises what the constructor raises."""
+    candidates: list[tuple[dict[str, str], Drawn]] = []
+    for item in drawn:
+        merged = {**(item.init or {}), **pragma}
+        if item.init is not None and all(merged != known for known, _ in candidates):
+            candidates.append((merged, item))
+    wrong: list[Contradiction] = []
+    for init, item in candidates[:MAXIMUM] if len(candidates) > 1 else ():
+        try:
+            build(init)
+        except Exception as error:
+            if not (item.certain and isinstance(error, _REFUSALS)):
+                continue
+            why = f"the constructor refuses these values ({contract.one_line(error)})"
+            wrong.append(Contradiction("", item.path, place_of(item), (), error, why))
+            continue
+        return Given(init, _sources(init, item, pragma), tuple(wrong))
+    if candidates:
+        init, item = candidates[0]
+        return Given(init, _sources(init, item, pragma))
+    return Given(dict(pragma), dict.fromkeys(pragma, "pragma"))
+
+
+def _sources(init: Mapping[str, str], item: Drawn, pragma: Mapping[str, str]) -> dict[str, str]:
+    return {name: "pragma" if name in pragma else item.label for name in init}

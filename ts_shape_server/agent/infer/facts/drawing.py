@@ -1,0 +1,110 @@
+"""The surroundings in which a slice of the workspace's code runs as it would for its author, short of the machine.
+
+Its folder is on the path and is the current one, command lines are empty and ask for nothing (a number that has to be
+given is guessed by its name), loaders work in this
+process, and what is printed is not seen. Everything is put back. Knows nothing of what is drawn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from torch.utils import data
+
+from ts_shape_server.agent.infer.constructor import arguments
+
+_ALONE = {"num_workers": 0, "pin_memory": False, "persistent_workers": False, "prefetch_factor": None, "timeout": 0}
+_POSITIONS = {5: "num_workers", 7: "pin_memory", 9: "timeout"}
+"""Places of those among a loader's positional arguments, `self` left out."""
+
+
+@contextlib.contextmanager
+def surroundings(path: str, root: str) -> Iterator[None]:
+    """What the code of the file at `path` finds around it, in the workspace folder `root`."""
+    kept_path, kept_arguments = list(sys.path), list(sys.argv)
+    folder = os.path.dirname(path)
+    before = os.getcwd()
+    with contextlib.redirect_stdout(io.StringIO()), _no_command_line(), _loaders_alone():
+        try:
+            sys.path[:] = [*kept_path, *(item for item in (folder, root) if item and item not in kept_path)]
+            sys.argv[:] = [path or "evidence"]
+            _enter(root)
+            yield
+        finally:
+            sys.path[:], sys.argv[:] = kept_path, kept_arguments
+            _enter(before)
+
+
+def _enter(folder: str) -> None:
+    with contextlib.suppress(OSError):
+        os.chdir(folder)
+
+
+@contextlib.contextmanager
+def _loaders_alone() -> Iterator[None]:
+    """Loaders start no processes: a sandbox has none to give, and one item needs none."""
+    original = data.DataLoader.__init__
+
+    def alone(self: Any, *arguments: Any, **keywords: Any) -> None:
+        plain: list[Any] = [
+            _ALONE[_POSITIONS[place]] if place in _POSITIONS else item for place, item in enumerate(arguments)
+        ]
+        original(self, *plain, **{name: _ALONE.get(name, item) for name, item in keywords.items()})
+
+    data.DataLoader.__init__ = alone  # type: ignore[method-assign]  # put back below
+    try:
+        yield
+    finally:
+        data.DataLoader.__init__ = original  # type: ignore[method-assign]  # as it was
+
+
+@contextlib.contextmanager
+def _no_command_line() -> Iterator[None]:
+    """Parsers give their defaults, and None for what has none: nobody is there to type it."""
+    original = argparse.ArgumentParser.parse_known_args
+
+    def defaults(self: argparse.ArgumentParser, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+        if not args:
+            for action in self._actions:
+                _ask_nothing(action)
+        return original(self, args, namespace)
+
+    argparse.ArgumentParser.parse_known_args = defaults  # type: ignore[method-assign,assignment]  # put back below
+    try:
+        yield
+    finally:
+        argparse.ArgumentParser.parse_known_args = original  # type: ignore[method-assign]  # as it was
+
+
+def _ask_nothing(action: argparse.Action) -> None:
+    positional = not action.option_strings and action.nargs not in (argparse.OPTIONAL, argparse.ZERO_OR_MORE)
+    if (action.required or positional) and action.default is None:
+        action.default = _guessed(action)
+    action.required = False
+    if action.option_strings or isinstance(action, argparse._SubParsersAction):
+        return
+    if action.nargs is None or action.nargs == argparse.ONE_OR_MORE:
+        # A positional argument is optional by the number of values that it takes, not by a flag.
+        action.nargs = argparse.OPTIONAL if action.nargs is None else argparse.ZERO_OR_MORE
+
+
+def _guessed(action: argparse.Action) -> Any:
+    """A value for an argument that nobody gives: the first choice, or a number such as its name suggests."""
+    single = action.nargs is None
+    if action.choices and single:
+        return next(iter(action.choices), None)
+    if action.type not in (int, float) or not single:
+        return None
+    guess = arguments.by_name(action.dest, arguments.Sizes(arguments.PROFILES[0]))
+    try:
+        value = ast.literal_eval(guess)
+    except (SyntaxError, ValueError):
+        return None
+    return action.type(value) if isinstance(value, (int, float)) else None

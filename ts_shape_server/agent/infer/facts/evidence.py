@@ -1,0 +1,245 @@
+"""Runs the slices that the workspace's own code gives: constructor arguments and real inputs, each with its label.
+
+A slice is a stranger's code, run under a time limit; one that fails is left out, and said where it was to give real
+data. Strongest kind first: real data, then calls. What comes out are guesses, never live objects.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from ts_shape_server.agent import devices, runs, standins
+from ts_shape_server.agent.clock import TimeLimit, now, waiting_limit
+from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.infer.facts import drawing
+from ts_shape_server.agent.infer.guesses import portable, values
+from ts_shape_server.agent.infer.tell import contract
+
+SECONDS = 3.0
+"""For one slice."""
+TOTAL_SHARE = 0.3
+"""Part of the time that is left, for all slices together."""
+MAXIMUM = 12
+MAXIMUM_WAITS = 2
+"""After so many slices that took too long no others are run."""
+_IMPORT = re.compile(r"^\s*(?:from|import)\s+(\w+)", re.MULTILINE)
+_ACCELERATOR = re.compile(r"cuda|\b(?:mps|xpu)\b")
+_ORDER = {"pragma": 0, "annotation": 1, "loader": 2, "trace": 3, "export": 4, "call": 5, "script": 6, "constructor": 7}
+
+
+Span = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What one piece of evidence gave: constructor expressions, guesses by parameter, or both.
+
+    `certain` where the call is reached on an object that is as `init` made it: what it denies is an error there.
+    """
+
+    label: str
+    kind: str
+    path: str
+    line: int
+    init: Mapping[str, str] | None
+    inputs: Mapping[str, values.InputGuess] | None
+    span: Span | None = None
+    certain: bool = False
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A call that cannot bind to the signature it is for. `target` is ``__init__`` or ``forward``."""
+
+    label: str
+    path: str
+    line: int
+    target: str
+    error: TypeError
+    span: Span | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that was drawn, strongest first; calls that do not fit a signature; and what could not be had, in words."""
+
+    drawn: tuple[Drawn, ...]
+    refused: tuple[Refused, ...]
+    notes: tuple[str, ...]
+
+
+def draw_all(cls: type, items: Sequence[Mapping[str, Any]], context: Context) -> Evidence:
+    """Every piece of evidence that could be run, strongest first."""
+    drawn: list[Drawn] = []
+    refused: list[Refused] = []
+    notes: dict[str, str] = {}
+    waited = 0
+    deadline = now() + context.remaining() * TOTAL_SHARE
+    for item in sorted(items, key=lambda item: _ORDER.get(item.get("kind", ""), 9))[:MAXIMUM]:
+        setup = str(item.get("setup", ""))
+        left = deadline - now()
+        if left <= 0 or setup in notes or waited >= MAXIMUM_WAITS:
+            continue
+        try:
+            made = draw(cls, item, context, min(SECONDS, left))
+        except _DoesNotFit as error:
+            if item.get("certain"):
+                label = str(item.get("label", ""))
+                refused.append(Refused(label, *_place(item), error.target, error.cause, _span(item)))
+            continue
+        except TimeLimit:
+            waited += 1
+            notes[setup] = f"{_named(item)} gave nothing within {min(SECONDS, left):.0f} s and was not waited for."
+            continue
+        except (Exception, SystemExit) as error:
+            if item.get("kind") == "loader":
+                notes[setup] = f"{_named(item)} gave no item: {_why(error, setup)}."
+            continue
+        if made.init is not None or made.inputs is not None:
+            drawn.append(made)
+    return Evidence(tuple(drawn), tuple(refused), tuple(dict.fromkeys(notes.values())))
+
+
+def _why(error: BaseException, setup: str) -> str:
+    """The error, or the package whose absence is behind it: a stand-in has no items."""
+    missing = standins.stood_in(imported.group(1) for imported in _IMPORT.finditer(setup))
+    return f"it needs `{missing}`, which is not installed" if missing else contract.one_line(error)
+
+
+class _DoesNotFit(Exception):
+    """Arguments that a signature refuses."""
+
+    def __init__(self, target: str, cause: TypeError) -> None:
+        super().__init__(str(cause))
+        self.target = target
+        self.cause = cause
+
+
+def _place(item: Mapping[str, Any]) -> tuple[str, int]:
+    return str(item.get("path", "")), int(item.get("line", 0))
+
+
+def _span(item: Mapping[str, Any]) -> Span | None:
+    """The range of the call: line, column, end line, end column."""
+    found = item.get("range") or {}
+    keys = ("line", "column", "end_line", "end_column")
+    return (
+        (found[keys[0]], found[keys[1]], found[keys[2]], found[keys[3]]) if all(key in found for key in keys) else None
+    )
+
+
+def _named(item: Mapping[str, Any]) -> str:
+    kind, _, rest = str(item.get("label", "")).partition(" ")
+    what, _, place = rest.rpartition(" ")
+    return f"The {kind} `{what}` in {place}" if what and what != kind else f"The {kind} in {place or rest}"
+
+
+def draw(cls: type, item: Mapping[str, Any], context: Context, seconds: float = SECONDS) -> Drawn:
+    """What one piece of evidence gives. Raises what its code raises here, `TimeLimit` where that takes too long."""
+    path, line = _place(item)
+    namespace: dict[str, Any] = {
+        "torch": torch,
+        **context.namespace,
+        "__name__": "ts_shape_evidence",
+        "__file__": path,
+    }
+    init: dict[str, str] | None = None
+    inputs: dict[str, values.InputGuess] | None = None
+    if _ACCELERATOR.search(f"{item.get('setup', '')} {item.get('init')} {item.get('inputs')}"):
+        devices.pretend()
+    with waiting_limit(seconds), drawing.surroundings(path, context.root), torch.no_grad():
+        runs.seed()
+        if item.get("setup"):
+            exec(compile(item["setup"], path or "<evidence>", "exec", dont_inherit=True), namespace)
+        if item.get("init") is not None:
+            init = _init(cls, item["init"], namespace, context)
+        if item.get("inputs") is not None:
+            inputs = _inputs(cls, item["inputs"], namespace, str(item.get("label", "call")), context.namespace)
+            if inputs is not None and item.get("cast"):
+                inputs = _uncast(inputs, str(item["cast"]))
+    label, kind, certain = str(item.get("label", "")), str(item.get("kind", "")), item.get("certain") == "values"
+    return Drawn(label, kind, path, line, init, inputs, _span(item), certain)
+
+
+def _uncast(inputs: Mapping[str, values.InputGuess], dtype: str) -> dict[str, values.InputGuess]:
+    """What the class itself takes where the object was converted to `dtype`, and its floating inputs with it."""
+
+    def plain(_: int, guess: values.TensorGuess) -> values.TensorGuess:
+        return replace(guess, dtype="float32") if guess.dtype == dtype else guess
+
+    return dict(zip(inputs, values.map_tensors(tuple(inputs.values()), plain)))
+
+
+def _texts(call: Mapping[str, Any], namespace: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
+    """The expressions of a call by position and by name, with ``*args`` and ``**keywords`` taken apart."""
+    positional: list[str] = []
+    for text in call.get("args", ()):
+        if text.startswith("*"):
+            positional += [f"list({text[1:]})[{place}]" for place, _ in enumerate(eval(text[1:], namespace))]
+        else:
+            positional.append(text)
+    named: dict[str, str] = {}
+    for name, text in dict(call.get("kwargs", {})).items():
+        if name.startswith("*"):
+            named.update({str(key): f"({text})[{key!r}]" for key in dict(eval(text, namespace))})
+        else:
+            named[name] = text
+    return positional, named
+
+
+def _bound(target: str, function: Any, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> inspect.BoundArguments:
+    try:
+        return inspect.signature(function).bind(*arguments, **keywords)
+    except TypeError as error:
+        raise _DoesNotFit(target, error) from None
+
+
+def _init(cls: type, call: Mapping[str, Any], namespace: dict[str, Any], context: Context) -> dict[str, str] | None:
+    """Constructor expressions that hold in the module's own namespace, None if one of them has no spelling there."""
+    positional, named = _texts(call, namespace)
+    args = [portable.spelled(text, namespace, context.namespace) for text in positional]
+    keywords = {name: portable.spelled(text, namespace, context.namespace) for name, text in named.items()}
+    bound = _bound("__init__", cls, args, keywords)
+    if any(item is None for item in (*args, *keywords.values())):
+        return None
+    result: dict[str, str] = {}
+    for name, parameter in bound.signature.parameters.items():
+        if name not in bound.arguments:
+            continue
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            result["*" + name] = "[" + ", ".join(bound.arguments[name]) + "]"
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            result.update(bound.arguments[name])
+        else:
+            result[name] = bound.arguments[name]
+    return result
+
+
+def _inputs(
+    cls: type, call: Mapping[str, Any], namespace: dict[str, Any], label: str, own: Mapping[str, Any]
+) -> dict[str, values.InputGuess] | None:
+    positional, named = _texts(call, namespace)
+    arguments = [eval(text, namespace) for text in positional]
+    keywords = {name: eval(text, namespace) for name, text in named.items()}
+    bound = _bound("forward", cls.forward, [None, *arguments], keywords)  # type: ignore[attr-defined]  # a module
+    result: dict[str, values.InputGuess] = {}
+    for name, parameter in list(bound.signature.parameters.items())[1:]:
+        if name not in bound.arguments:
+            continue
+        given = bound.arguments[name]
+        if parameter.kind is parameter.VAR_KEYWORD:
+            pairs = list(given.items())
+        else:
+            pairs = [("*" + name if parameter.kind is parameter.VAR_POSITIONAL else name, given)]
+        for key, value in pairs:
+            guess = values.from_value(value, own)
+            if guess is None:
+                return None
+            result[key] = values.InputGuess(key, guess, label, True)
+    return result

@@ -1,0 +1,173 @@
+"""How a constructor's body, and the methods that see what it stored, use each parameter. Reads source, runs nothing."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from dataclasses import dataclass, field
+
+from ts_shape_server.agent.infer.facts.source import function_tree
+
+
+@dataclass
+class Use:
+    """How a constructor's body uses one parameter."""
+
+    called: bool = False
+    indexed: bool = False
+    iterated: bool = False
+    ranged: bool = False
+    attributes: set[str] = field(default_factory=set)
+    keys: set[str] = field(default_factory=set)
+    strings: list[str] = field(default_factory=list)
+    stored: set[str] = field(default_factory=set)
+    numeric: bool = False
+    spread: bool = False
+
+
+def required(cls: type) -> list[inspect.Parameter]:
+    """The constructor's parameters without default, self and variadic ones left out."""
+    try:
+        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]  # read, not called
+    except (TypeError, ValueError):
+        return []
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [item for item in parameters if item.default is item.empty and item.kind not in variadic]
+
+
+class _Uses(ast.NodeVisitor):
+    def __init__(self, names: list[str]) -> None:
+        self.uses = {name: Use() for name in names}
+        self.attributes: dict[str, str] = {}
+
+    def _of(self, node: ast.AST) -> Use | None:
+        return self.uses.get(node.id) if isinstance(node, ast.Name) else None
+
+    def visit_Call(self, node: ast.Call) -> None:
+        use = self._of(node.func)
+        if use is not None:
+            use.called = True
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        for argument in node.args:
+            inner = self._of(argument.value if isinstance(argument, ast.Starred) else argument)
+            if inner is None:
+                continue
+            if isinstance(argument, ast.Starred):
+                inner.spread = True
+            elif name == "range":
+                inner.ranged = True
+            elif name in (
+                "Linear",
+                "Conv1d",
+                "Conv2d",
+                "Conv3d",
+                "BatchNorm2d",
+                "Embedding",
+                "LSTM",
+                "GRU",
+                "LayerNorm",
+            ):
+                inner.numeric = True
+            elif name in ("len", "enumerate", "zip", "list", "tuple", "sum"):
+                inner.iterated = True
+        self.generic_visit(node)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        use = self._of(node.value)
+        if use is not None:
+            if node.attr in ("keys", "items", "values"):
+                use.keys.add("x")
+            elif node.attr in ("lower", "upper", "split", "startswith"):
+                use.strings.append("relu")
+            elif node.attr not in ("append", "copy", "index"):
+                use.attributes.add(node.attr)
+        self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        use = self._of(node.value)
+        if use is not None:
+            if isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str):
+                use.keys.add(node.slice.value)
+            else:
+                use.indexed = True
+        index = self._of(node.slice)
+        if index is not None and isinstance(node.value, ast.Dict):
+            index.strings += [
+                key.value for key in node.value.keys if isinstance(key, ast.Constant) and type(key.value) is str
+            ]
+        self.generic_visit(node)
+
+    def visit_For(self, node: ast.For) -> None:
+        use = self._of(node.iter)
+        if use is not None:
+            use.iterated = True
+        self.generic_visit(node)
+
+    def visit_comprehension(self, node: ast.comprehension) -> None:
+        use = self._of(node.iter)
+        if use is not None:
+            use.iterated = True
+        self.generic_visit(node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> None:
+        for side in (node.left, node.right):
+            use = self._of(side)
+            if use is not None:
+                use.numeric = True
+        self.generic_visit(node)
+
+    def visit_Compare(self, node: ast.Compare) -> None:
+        use = self._of(node.left)
+        if use is not None:
+            for other in node.comparators:
+                parts = other.elts if isinstance(other, (ast.List, ast.Tuple, ast.Set)) else [other]
+                use.strings += [
+                    part.value for part in parts if isinstance(part, ast.Constant) and type(part.value) is str
+                ]
+        self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        for target in node.targets:
+            name = _own_attribute(target)
+            if name and isinstance(node.value, ast.Name) and node.value.id in self.uses:
+                self.attributes[name] = node.value.id
+        self.generic_visit(node)
+
+
+def uses_of(cls: type) -> dict[str, Use]:
+    tree = function_tree(cls.__init__)  # type: ignore[misc]  # read, not called
+    names = [parameter.name for parameter in required(cls)]
+    reader = _Uses(names)
+    if tree is None:
+        return reader.uses
+    for statement in tree.body:
+        reader.visit(statement)
+    for name, function in vars(cls).items():
+        if inspect.isfunction(function) and name != "__init__":
+            _stored_uses(function_tree(function), reader)
+    return reader.uses
+
+
+def _stored_uses(tree: ast.FunctionDef | None, reader: _Uses) -> None:
+    """How methods use the attributes that hold a parameter."""
+    if tree is None:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = _own_attribute(node.func)
+            if name in reader.attributes:
+                reader.uses[reader.attributes[name]].stored.add("called")
+        elif isinstance(node, ast.Attribute):
+            name = _own_attribute(node.value)
+            if name in reader.attributes:
+                reader.uses[reader.attributes[name]].attributes.add(node.attr)
+        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and type(node.slice.value) is str:
+            name = _own_attribute(node.value)
+            if name in reader.attributes:
+                reader.uses[reader.attributes[name]].keys.add(node.slice.value)
+
+
+def _own_attribute(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self":
+        return node.attr
+    return ""

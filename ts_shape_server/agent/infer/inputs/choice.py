@@ -1,0 +1,329 @@
+"""Several inputs run; one is meant. Takes the find that a search came to, tries its tensors with other numbers of dims
+and other sizes, and keeps the best by what the runs show.
+
+What speaks against a find, the gravest first: layers get single items, or tensors are spread over a table's dims;
+the rows of the output are not those of the input; a size that `forward` asks for cannot be another; many sizes are
+fixed; of two sizes that only have a product, the one is not the other. Where nothing speaks against a find it is kept
+as it is. Counts torch calls, never time. Knows nothing of names or claims.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import sympy
+import torch
+
+from ts_shape_server.agent.infer.facts.source import Hint
+from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.guesses.values import Inputs, TensorGuess
+from ts_shape_server.agent.infer.inputs import search, solving, starting
+from ts_shape_server.agent.infer.running import forms, symbolic
+from ts_shape_server.agent.infer.running.session import Outcome, Session
+
+CALLS = 24_000
+"""Torch calls of all runs together, after which the best so far is taken."""
+RANKS = (3, 2, 4, 5, 1)
+"""Numbers of dims in the order in which they are tried."""
+ROUNDS = 2
+"""How often all tensors are gone through again after one was changed."""
+CAME_BACK = 4
+"""So many searches in a row that came back to a find which nothing but fixed sizes speaks against confirm it."""
+
+Again = Callable[[Inputs], "search.Found | search.NotFound"]
+"""A short search from other inputs on."""
+
+
+@dataclass(frozen=True, order=True)
+class Doubts:
+    """What speaks against a find, compared field by field; all zero where nothing does."""
+
+    misused: int
+    """Calls of layers with one item instead of a batch, and of functions that spread a tensor over a table's dims."""
+    rows: int
+    """Whether the output has other rows than the input when the batch grows."""
+    asked: int
+    """Sizes that `forward` asks for by their place, and that cannot be changed."""
+    fixed: int
+    """Sizes that cannot be changed."""
+    uneven: int
+    """Pairs of fixed sizes of which only the product matters and that are not equal."""
+
+    def __bool__(self) -> bool:
+        return any((self.misused, self.rows, self.asked, self.uneven))
+
+    @property
+    def word(self) -> str:
+        """The gravest, by the name of its field."""
+        return next((name for name in self.__dataclass_fields__ if getattr(self, name)), "")
+
+
+@dataclass(frozen=True)
+class _Judged:
+    found: search.Found
+    doubts: Doubts
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing speaks against it, each tensor has one fixed size at most, as features or channels are, and
+        none has more dims than a sequence where its consumers ask for none.
+        """
+        few = self.doubts.fixed <= len(values.all_tensors(self.found.inputs))
+        return not self.doubts and few and _distance(self.found, beyond=1) == 0
+
+
+def best(session: Session, found: search.Found, again: Again, hints: Mapping[str, Hint]) -> search.Found:
+    """The find that is meant, as far as runs can tell; `found` itself where nothing speaks against it."""
+    judge = _Judge(session, hints)
+    here = judge.of(found)
+    if here is None or not _open(found.inputs) or not (here.doubts or (here.doubts.fixed and _weakly_formed(found))):
+        return _told(session, here.found if here is not None else found, "")
+    first = here
+    tried = {found.inputs}
+    back = 0
+    for _ in range(ROUNDS):
+        before = here
+        for inputs in _others(session, here):
+            if judge.calls > CALLS or here.is_plain or (back >= CAME_BACK and not here.doubts):
+                break
+            if inputs in tried:
+                continue
+            tried.add(inputs)
+            result = again(inputs)
+            judge.calls += result.outcome.steps * (result.attempts if isinstance(result, search.NotFound) else 2)
+            if not isinstance(result, search.Found):
+                continue
+            back = back + 1 if result.inputs == here.found.inputs else 0
+            if back:
+                continue
+            tried.add(result.inputs)
+            other = judge.of(result)
+            if other is not None and (other.doubts, _distance(other.found)) < (here.doubts, _distance(here.found)):
+                here = other
+        if here is before or here.is_plain:
+            break
+    return _told(session, here.found, "" if here is first else first.doubts.word)
+
+
+def _told(session: Session, found: search.Found, why: str) -> search.Found:
+    """The find with what won it, and with which dim of each tensor the layers take for the batch."""
+    return replace(found, why=why, batch_axes=batch_axes(session, found.inputs))
+
+
+def batch_axes(session: Session, inputs: Inputs) -> tuple[int | None, ...]:
+    """For each tensor the dim that the layers which read sequences take for the batch; None where none says so."""
+    watched = forms.Forms(session.module)
+    tensors = values.all_tensors(inputs)
+    output = search.first_tensor(session.concrete(inputs, [watched]).output)
+    if watched.batch is None:
+        rows = int(output.shape[0]) if output is not None and output.dim() > 1 else None
+        return tuple(0 if tensor.dims == (rows,) and "int" not in tensor.dtype else None for tensor in tensors)
+    places = [[axis for axis, size in enumerate(tensor.dims) if size == watched.batch] for tensor in tensors]
+    return tuple(axes[0] if len(axes) == 1 else None for axes in places)
+
+
+class _Judge:
+    def __init__(self, session: Session, hints: Mapping[str, Hint]) -> None:
+        self._session = session
+        self._hints = hints
+        self.calls = 0
+
+    def of(self, found: search.Found) -> _Judged | None:
+        """The doubts about a find; None if it does not run again."""
+        watched = forms.Forms(self._session.module)
+        outcome = self._run(found.inputs, [watched])
+        if not outcome.ok:
+            return None
+        stuck = self._stuck(found.inputs)
+        misused = watched.single + watched.spread
+        rows = int(not self._keeps_rows(found.inputs, watched.batch))
+        return _Judged(
+            found, Doubts(misused, rows, self._asked(found.inputs, stuck), len(stuck), _uneven(found, stuck))
+        )
+
+    def _run(self, inputs: Inputs, observers: list[forms.Forms] | None = None) -> Outcome:
+        outcome = self._session.concrete(inputs, observers or ())
+        self.calls += outcome.steps
+        return outcome
+
+    def _keeps_rows(self, inputs: Inputs, batch: int | None) -> bool:
+        """Whether one item more in the batch is one row more of the first output, whatever else grows with it."""
+        tensors = values.all_tensors(inputs)
+        sizes = list(values.sizes(inputs))
+        if not tensors or not any(tensor.dims for tensor in tensors):
+            return True
+        first = next(tensor for tensor in tensors if tensor.dims)
+        places = _places(inputs)
+        output = search.first_tensor(self._run(inputs).output)
+        if output is None or output.dim() == 0:
+            return len(first.dims) > 1
+        longer = values.with_one_more(inputs)
+        if longer is not None:
+            # A list of samples is a batch itself.
+            other = search.first_tensor(self._run(longer).output)
+            if other is not None and other.dim() == output.dim() and other.shape[0] == output.shape[0] + 1:
+                return True
+        starts = [slot for slot, (_, axis) in enumerate(places) if axis == 0]
+        ways = [[starts[0]], [slot for slot in starts if sizes[slot] == first.dims[0]]]
+        if batch is not None:
+            ways.append([slot for slot in range(len(sizes)) if sizes[slot] == batch])
+        for slots in ways:
+            more = [size + 1 if slot in slots else size for slot, size in enumerate(sizes)]
+            other = search.first_tensor(self._run(values.with_sizes(inputs, more)).output)
+            if other is None or other.dim() != output.dim():
+                continue
+            grown = [after - before for before, after in zip(output.shape, other.shape)]
+            if grown[0] == 1 or (batch is not None and 1 in grown):
+                return True
+        return False
+
+    def _stuck(self, inputs: Inputs) -> list[int]:
+        """The places whose size cannot be another, alone or with those that have the same size and the same axis."""
+        sizes, places = values.sizes(inputs), _places(inputs)
+        given = values.owners(inputs)
+        stuck = []
+        for slot, size in enumerate(sizes):
+            if given[places[slot][0]].given:
+                continue
+            alike = [at for at, (_, axis) in enumerate(places) if axis == places[slot][1] and sizes[at] == size]
+            ways = [[slot], alike] if len(alike) > 1 else [[slot]]
+            if not any(self._moves(inputs, way, value) for way in ways for value in (size + 1, size * 2)):
+                stuck.append(slot)
+        return stuck
+
+    def _moves(self, inputs: Inputs, slots: list[int], value: int) -> bool:
+        sizes = [value if slot in slots else size for slot, size in enumerate(values.sizes(inputs))]
+        return self._run(values.with_sizes(inputs, sizes)).ok
+
+    def _asked(self, inputs: Inputs, stuck: list[int]) -> int:
+        """Of the sizes that cannot be changed, those that `forward` asks for by their place."""
+        owners, places = values.owners(inputs), _places(inputs)
+        asked = 0
+        for slot in stuck:
+            index, axis = places[slot]
+            hint = self._hints.get(owners[index].name)
+            asked += hint is not None and axis in hint.asked
+        return asked
+
+
+def _places(inputs: Inputs) -> list[tuple[int, int]]:
+    """For each size the index of its tensor and its axis there."""
+    return [(at, axis) for at, tensor in enumerate(values.all_tensors(inputs)) for axis in range(len(tensor.dims))]
+
+
+def _open(inputs: Inputs) -> list[int]:
+    """The tensors of which the text and the workspace say no rank."""
+    owners = values.owners(inputs)
+    return [
+        index
+        for index, tensor in enumerate(values.all_tensors(inputs))
+        if not owners[index].given
+        and owners[index].source in ("solved", "annotation", "default")
+        and not (tensor.axes and len(tensor.axes) == len(tensor.dims))
+    ]
+
+
+def _weakly_formed(found: search.Found) -> bool:
+    """Whether a tensor whose rank is open goes to no layer that takes that rank alone."""
+    wishes = found.outcome.wishes
+    tensors = values.all_tensors(found.inputs)
+    return any(
+        index not in wishes or not wishes[index].firm or wishes[index].rank != len(tensors[index].dims)
+        for index in _open(found.inputs)
+    )
+
+
+def _distance(found: search.Found, beyond: int = 0) -> int:
+    """How far the ranks are from those that the first consumers document, each by what it is `beyond` so many dims."""
+    wishes, tensors = found.outcome.wishes, values.all_tensors(found.inputs)
+    return sum(
+        max(0, abs(len(tensor.dims) - (wishes[index].rank or 0)) - beyond)
+        for index, tensor in enumerate(tensors)
+        if index in wishes and wishes[index].rank is not None
+    )
+
+
+def _uneven(found: search.Found, stuck: list[int]) -> int:
+    """Pairs of neighbouring fixed sizes that differ although their product is a square, which nothing asks for."""
+    sizes, places = values.sizes(found.inputs), _places(found.inputs)
+    return sum(
+        1
+        for slot, after in zip(stuck, stuck[1:])
+        if after == slot + 1
+        and places[slot][0] == places[after][0]
+        and places[slot][1] > 0
+        and sizes[slot] != sizes[after]
+        and min(sizes[slot], sizes[after]) > 1
+        and math.isqrt(sizes[slot] * sizes[after]) ** 2 == sizes[slot] * sizes[after]
+    )
+
+
+def _others(session: Session, judged: _Judged) -> Iterator[Inputs]:
+    """Inputs to try beside those of a find, the likeliest first."""
+    inputs = judged.found.inputs
+    if judged.doubts.rows:
+        yield from _with_rows(session, judged.found)
+    if judged.doubts.uneven:
+        yield from _squared(inputs)
+    opened = _open(inputs)
+    tensors = values.all_tensors(inputs)
+    for rank in RANKS:
+        if len(opened) > 1:
+            yield _ranked(inputs, [index for index in opened if len(tensors[index].dims) != rank], rank)
+    for index in opened:
+        for rank in RANKS:
+            if rank != len(tensors[index].dims):
+                yield _ranked(inputs, [index], rank)
+
+
+def _ranked(inputs: Inputs, indices: list[int], rank: int) -> Inputs:
+    groups = values.groups(inputs)
+    chosen = {member for index in indices for member in groups[index]}
+
+    def change(index: int, guess: TensorGuess) -> values.Guess:
+        return replace(guess, dims=starting.default_sizes(rank), axes=()) if index in chosen else guess
+
+    return values.map_tensors(inputs, change)
+
+
+def _squared(inputs: Inputs) -> Iterator[Inputs]:
+    """The inputs with two neighbouring sizes made equal, their product kept."""
+    sizes, places = values.sizes(inputs), _places(inputs)
+    for slot in range(len(sizes) - 1):
+        root = math.isqrt(sizes[slot] * sizes[slot + 1])
+        alike = places[slot][0] == places[slot + 1][0] and places[slot][1] > 0 and sizes[slot] != sizes[slot + 1]
+        if alike and root * root == sizes[slot] * sizes[slot + 1]:
+            yield values.with_sizes(inputs, [*sizes[:slot], root, root, *sizes[slot + 2 :]])
+
+
+def _with_rows(session: Session, found: search.Found) -> Iterator[Inputs]:
+    """Sizes for which the rows of the output are those of the first input.
+
+    By how many rows there are for each item, where that is a whole number, and by the equation that torch states.
+    """
+    places = search.places(found.inputs)
+    sizes = values.sizes(found.inputs)
+    output = search.first_tensor(found.outcome.output)
+    first = next(slot for slot, (_, axis) in enumerate(_places(found.inputs)) if axis == 0)
+    if output is not None and output.dim() and output.shape[0] % sizes[first] == 0:
+        times = int(output.shape[0]) // sizes[first]
+        for group in places.spatial:
+            fewer = [max(1, round(size / times ** (1 / len(group)))) for size in sizes]
+            yield values.with_sizes(
+                found.inputs, [fewer[slot] if slot in group else size for slot, size in enumerate(sizes)]
+            )
+    if session.real_only:
+        return
+    outcome = session.symbolic(found.inputs)
+    output = search.first_tensor(outcome.output)
+    if not outcome.ok or not isinstance(output, torch.Tensor) or not output.dim():
+        return
+    rows = outcome.size(output.shape[0])
+    if isinstance(rows, int):
+        return
+    equation = sympy.Eq(rows, sympy.Symbol(f"s{first}", integer=True, positive=True))
+    guard = symbolic.Guard(equation, False)
+    for solved in solving.flips([guard], sizes, places)[:4]:
+        yield values.with_sizes(found.inputs, solved)

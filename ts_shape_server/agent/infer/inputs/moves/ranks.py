@@ -1,0 +1,137 @@
+"""Other numbers of dims of one tensor: those that an error asks for, one more or less, and those that are left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ts_shape_server.agent.infer.guesses.values import TensorGuess
+from ts_shape_server.agent.infer.inputs.moves.move import tensor_move
+from ts_shape_server.agent.infer.inputs.moves.together import wanted_ranks
+from ts_shape_server.agent.infer.inputs.starting import LARGEST_RANK, lengths, ranked
+from ts_shape_server.agent.torch_says import Complaints
+
+Guesses = Iterator["tuple[int, TensorGuess]"]
+
+
+@tensor_move
+def index_beside_scores(guess: TensorGuess, said: Complaints) -> Guesses:
+    """Classes beside their scores are one dim short of them, and of integers.
+
+    before: target=T(2, 3, 64, 64)
+    says: RuntimeError: Index tensor must have the same number of dimensions as input tensor
+    after: target=T(2, 64, 64, dtype='int64')
+    """
+    if "index-rank-differs" in said and len(guess.dims) > 1:
+        shorter = ranked(guess, len(guess.dims) - 1)
+        yield 1, replace(shorter, dtype="int64", dims=(guess.dims[0], *guess.dims[2:]))
+
+
+@tensor_move
+def wanted_rank(guess: TensorGuess, said: Complaints) -> Guesses:
+    """The error says how many dims are taken.
+
+    before: x=T(2, 5)
+    says: RuntimeError: Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: [2, 5]
+    after: x=T(2, 3, 64, 64)
+    """
+    for order, rank in enumerate(wanted_ranks(said)):
+        if rank != len(guess.dims) and rank <= LARGEST_RANK:
+            yield 1 + order, ranked(guess, rank)
+
+
+@tensor_move
+def rank_of_axis(guess: TensorGuess, said: Complaints) -> Guesses:
+    """A tensor has the axis that is asked for; one that it was made into has it where the tensor has as many more.
+
+    before: x=T(2, 16)
+    says: IndexError: Dimension out of range (expected to be in range of [-2, 1], but got 2)
+    after: x=T(2, 8, 16)
+    """
+    beyond = said.get("axis-out-of-range")
+    axis = beyond.number("axis") if beyond is not None else None
+    if beyond is not None and axis is not None:
+        wanted = axis + 1 if axis >= 0 else -axis
+        yield 1, ranked(guess, wanted)
+        missing = wanted - (beyond.number("rank") or 0)
+        if 0 < missing <= LARGEST_RANK - len(guess.dims) and len(guess.dims) + missing != wanted:
+            yield 1, ranked(guess, len(guess.dims) + missing)
+
+
+@tensor_move
+def one_dim_more(guess: TensorGuess, said: Complaints) -> Guesses:
+    """There are more indices, or names, than dims.
+
+    before: x=T(2, 16)
+    says: IndexError: too many indices for tensor of dimension 2
+    after: x=T(2, 8, 16)
+    """
+    if "more-dims-needed" in said and len(guess.dims) < LARGEST_RANK:
+        yield 1, ranked(guess, len(guess.dims) + 1)
+
+
+@tensor_move
+def fewer_dims(guess: TensorGuess, said: Complaints) -> Guesses:
+    """There are fewer names, or repeats, than dims.
+
+    before: x=T(2, 3, 64, 64)
+    says: RuntimeError: Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor
+    after: x=T(2, 8, 16)
+    """
+    rank = len(guess.dims)
+    if "fewer-dims-needed" in said and rank > 1:
+        yield 1, ranked(guess, rank - 1)
+        if rank > 2:
+            yield 2, ranked(guess, rank - 2)
+
+
+@tensor_move
+def so_many_dims_fewer(guess: TensorGuess, said: Complaints) -> Guesses:
+    """What was made of this tensor alone has too many dims, as an index has that gets a dim and is spread.
+
+    before: x=T(2, 8, 16), index=T(2, 3, 64, 64)
+    says: RuntimeError: sizes provided (3) must be greater or equal to the number of dimensions in the tensor (5)
+    after: x=T(2, 8, 16), index=T(2, 16)
+    """
+    between = said.get("rank-too-high")
+    if between is not None:
+        rank = len(guess.dims) - (between.number("got") or 0) + (between.number("wanted") or 0)
+        if 0 < rank < len(guess.dims):
+            yield 0, ranked(guess, rank)
+
+
+@tensor_move
+def lengths_of_batch(guess: TensorGuess, said: Complaints) -> Guesses:
+    """What is told one by one, as the lengths of sequences, has one number for each item of the batch.
+
+    before: lengths=T(2, 16)
+    says: RuntimeError: 'lengths' argument should be a 1D CPU int64 tensor, but got 2D cpu Long tensor
+    after: lengths=T(2, dtype='int64', low=8, high=8)
+    """
+    if "vector-needed" in said and len(guess.dims) != 1:
+        yield 1, lengths()
+
+
+@tensor_move
+def other_ranks(guess: TensorGuess, said: Complaints) -> Guesses:
+    """When an error says nothing of dims, another number of them may be right all the same.
+
+    before: x=T(2, 16)
+    says: RuntimeError: it fails
+    after: x=T(2, 8, 16)
+    """
+    for order, rank in enumerate((4, 3, 2, 5, 1)):
+        if rank != len(guess.dims):
+            yield 5 + order, ranked(guess, rank)
+
+
+ALL = (
+    index_beside_scores,
+    wanted_rank,
+    rank_of_axis,
+    one_dim_more,
+    fewer_dims,
+    so_many_dims_fewer,
+    lengths_of_batch,
+    other_ranks,
+)

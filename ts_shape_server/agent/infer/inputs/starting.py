@@ -1,0 +1,313 @@
+"""The first guess for each parameter of `forward`: from its annotation, its default, its name and what the body says.
+
+Reads signatures and hints; runs nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from ts_shape_server.agent import ecosystem
+from ts_shape_server.agent.ecosystem import Asked
+from ts_shape_server.agent.infer.facts import annotated, companions, consumers
+from ts_shape_server.agent.infer.facts.source import Hint, hints
+from ts_shape_server.agent.infer.guesses import records, shape_text, values
+from ts_shape_server.agent.infer.guesses.values import (
+    ConstantGuess,
+    DictGuess,
+    Guess,
+    InputGuess,
+    Inputs,
+    SequenceGuess,
+    TensorGuess,
+)
+
+BATCH = 2
+SEQUENCE = 8
+_SIZES = {
+    0: (),
+    1: (16,),
+    2: (BATCH, 16),
+    3: (BATCH, SEQUENCE, 16),
+    4: (BATCH, 3, 64, 64),
+    5: (BATCH, 3, 8, 64, 64),
+    6: (BATCH, 3, 4, 4, 16, 16),
+}
+_INDEX_NAMES = frozenset(
+    [
+        "input_ids",
+        "token_ids",
+        "tokens",
+        "token",
+        "ids",
+        "idx",
+        "indices",
+        "labels",
+        "label",
+        "token_type_ids",
+        "position_ids",
+        "edge_index",
+        "words",
+        "captions",
+        "caption",
+        "targets",
+        "user",
+        "item",
+        "users",
+        "items",
+        "src_tokens",
+        "prev_output_tokens",
+        "word_ids",
+        "char_ids",
+    ]
+)
+_SIDES = (("H", "W"), ("h", "w"), ("height", "width"))
+SIDE = 4
+LARGEST_RANK = 6
+NO_KEY = "x"
+"""The key of a dict of which no key is known."""
+_EDGES = re.compile(r"(^|_)edge_(label_)?index$")
+"""What graph libraries call the pairs of nodes that are joined."""
+_LENGTHS = re.compile(r"(^|_)(lengths|lens)$|(^|_)(x|src|seq|input|text|word|mel)_(len|length)$")
+_TIMES = frozenset(
+    ["t", "time", "times", "timestep", "timesteps", "time_step", "diffusion_step", "sigma", "sigmas", "noise_level"]
+)
+"""What a model that is conditioned on the time of a process calls it: a number for each item of the batch."""
+_TENSOR_TYPES = {"LongTensor": "int64", "IntTensor": "int32", "BoolTensor": "bool", "FloatTensor": "float32"}
+
+
+def default_sizes(rank: int) -> tuple[int, ...]:
+    """First sizes to try for a tensor of that rank: a batch of two, channels, and sides that divide well."""
+    return _SIZES.get(rank, (BATCH,) * rank)
+
+
+def ranked(guess: TensorGuess, rank: int) -> TensorGuess:
+    """A tensor of that rank, with the first sizes that are tried."""
+    return replace(guess, dims=default_sizes(rank), axes=())
+
+
+def tensor(rank: int, dtype: str = "float32", high: int = 1) -> TensorGuess:
+    return TensorGuess(default_sizes(rank), dtype, 0, high)
+
+
+def lengths() -> TensorGuess:
+    """A length for each item of a batch of sequences, as long as a sequence of the first guess is."""
+    return TensorGuess((BATCH,), "int64", SEQUENCE, SEQUENCE)
+
+
+def _edges() -> TensorGuess:
+    """Pairs of nodes: a row of sources and a row of targets, between the two nodes that are there at least."""
+    return TensorGuess((2, 6), "int64", 0, 1)
+
+
+def first_guess(
+    cls: type, given: Mapping[str, InputGuess], module: Any = None
+) -> tuple[Inputs, dict[str, Hint], tuple[InputGuess, ...]]:
+    """Guesses for the parameters that have to be passed, the hints behind them, and those left to their defaults.
+
+    `given` holds what evidence knows by parameter name; it is taken as it is. `module` is an instance, where there is
+    one: a list is as long as what it has for each item.
+    """
+    forward = cls.forward  # type: ignore[attr-defined]  # only modules come here
+    known = hints(forward)
+    for name, length in companions.lengths(forward, module).items():
+        if name in known and known[name].kind in ("", "list", "tuple"):
+            known[name].kind, known[name].length = "list", length
+    required: list[InputGuess] = []
+    omitted: list[InputGuess] = []
+    try:
+        parameters = list(inspect.signature(forward).parameters.values())[1:]
+    except (TypeError, ValueError):
+        return (InputGuess("x", tensor(4)),), {}, ()
+    sides = _sides({parameter.name for parameter in parameters}, known)
+    types = {**annotated.commented(forward), **annotated.of(forward)}
+    own = getattr(inspect.unwrap(forward), "__globals__", {})
+    passed = consumers.of(forward, module, own)
+    for parameter in parameters:
+        if parameter.name in sides and parameter.name not in given and parameter.default is parameter.empty:
+            required.append(InputGuess(parameter.name, ConstantGuess(str(SIDE), "int")))
+        elif parameter.name in given:
+            required.append(given[parameter.name])
+        elif parameter.kind is parameter.VAR_KEYWORD:
+            named = {other.name for other in parameters} | {"*" + other.name for other in parameters}
+            required.extend(item for name, item in given.items() if name not in named)
+        elif parameter.kind is parameter.VAR_POSITIONAL and "*" + parameter.name in given:
+            required.append(given["*" + parameter.name])
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            if not any(
+                other.default is other.empty for other in parameters if other.kind is other.POSITIONAL_OR_KEYWORD
+            ):
+                required.append(InputGuess("*" + parameter.name, SequenceGuess((tensor(4),), "tuple")))
+        else:
+            annotation = types.get(parameter.name, parameter.annotation)
+            hint = known.get(parameter.name, Hint())
+            asked = Asked(
+                parameter.name, annotation, hint.attributes, hint.keys, passed.get(parameter.name, ()), module
+            )
+            guess = ecosystem.container(asked, own) or _guess(parameter, annotation, hint, own)
+            if parameter.default is parameter.empty:
+                required.append(InputGuess(parameter.name, guess, "annotation" if _is_given(annotation) else "solved"))
+            else:
+                omitted.append(InputGuess(parameter.name, guess, "default"))
+    if sides:
+        required = [replace(item, guess=_of_area(item.guess)) if not item.given else item for item in required]
+    return tuple(required), known, tuple(omitted)
+
+
+def _sides(names: set[str], known: Mapping[str, Hint]) -> tuple[str, ...]:
+    """The pair of parameters that gives the sides of an image whose pixels come as a sequence, if there is one."""
+    for pair in _SIDES:
+        if names.issuperset(pair) and not any(known.get(name, Hint()).rank for name in pair):
+            return pair
+    return ()
+
+
+def _of_area(guess: Guess) -> Guess:
+    """A tensor of unknown rank as such a sequence: `SIDE` times `SIDE` items."""
+    if isinstance(guess, TensorGuess) and guess.dims in (default_sizes(4), default_sizes(3)):
+        return replace(guess, dims=(BATCH, SIDE * SIDE, 16))
+    return guess
+
+
+def _is_given(annotation: Any) -> bool:
+    return annotation is not inspect.Parameter.empty and annotation is not Any
+
+
+def _guess(parameter: inspect.Parameter, annotation: Any, hint: Hint, own: Mapping[str, Any]) -> Guess:
+    """In this order: annotation, default, use in the body, name."""
+    if _is_given(annotation):
+        typed = from_annotation(annotation, hint, parameter.name, own)
+        if typed is not None:
+            return typed
+    default = parameter.default
+    if default is not parameter.empty and default is not None:
+        constant = values.from_value(default)
+        if constant is not None:
+            return constant
+    return from_hint(hint, parameter.name)
+
+
+def from_hint(hint: Hint, name: str) -> Guess:
+    """What use in the body and the name suggest."""
+    if _EDGES.search(name.lower()) and hint.length in (None, 0, 2):
+        # Unpacked or not, it is two rows of node numbers: ``src, dst = edge_index``.
+        return _edges()
+    if hint.kind == "dict" and hint.keys:
+        return DictGuess(tuple((key, named_tensor(key)) for key in hint.keys))
+    if hint.kind == "dict":
+        return DictGuess(((NO_KEY, tensor(4)),))
+    if hint.kind == "tuple" and hint.length:
+        return SequenceGuess(tuple(_element(hint) for _ in range(hint.length)), "tuple")
+    if not hint.kind and not hint.whole and not hint.at_least and (hint.length or 0) > 1:
+        return SequenceGuess((tensor(4),) * (hint.length or 0), "list")
+    if hint.kind == "list" or (hint.iterated and hint.rank is None and not hint.at_least):
+        return SequenceGuess(tuple(_element(hint) for _ in range(max(hint.length or 0, 2))), "list")
+    if hint.kind == "int":
+        return ConstantGuess(str(BATCH), "int")
+    if hint.kind == "str":
+        return ConstantGuess(repr(hint.keys[0]) if hint.keys else "'x'", "str")
+    if hint.kind == "bool":
+        return ConstantGuess("False", "bool")
+    return _named(hint, name)
+
+
+def _element(hint: Hint) -> TensorGuess:
+    return tensor(4)
+
+
+def named_tensor(name: str) -> TensorGuess:
+    """The tensor that a name suggests."""
+    return _named(Hint(), name)
+
+
+def _named(hint: Hint, name: str) -> TensorGuess:
+    lowered = name.lower()
+    if _EDGES.search(lowered):
+        return _edges()
+    rank = hint.rank
+    if rank is None and _LENGTHS.search(lowered):
+        return lengths()
+    if rank is None and lowered in _TIMES and hint.at_least < 2:
+        return TensorGuess((BATCH,))
+    if rank is None and hint.at_least:
+        rank = max(hint.at_least, 2)
+    if lowered in _INDEX_NAMES or hint.kind == "index":
+        return replace(tensor(rank or 2, "int64"), axes=hint.axes)
+    return replace(tensor(4 if rank is None else rank), axes=hint.axes)
+
+
+def from_annotation(annotation: Any, hint: Hint, name: str, own: Mapping[str, Any]) -> Guess | None:
+    """The guess that a type asks for, None for a type that says nothing here. `own` has the module's names."""
+    if isinstance(annotation, str):
+        return None
+    shaped = annotated.shaped(annotation)
+    dims = shaped[0].closed() if shaped is not None else None
+    if shaped is not None and dims is not None:
+        dtype = shaped[1] or _named(hint, name).dtype
+        return shape_text.tensor(shaped[0], dtype, default_sizes(len(dims)), {})
+    if isinstance(annotation, type) and issubclass(annotation, torch.Tensor):
+        return _named(hint, name)
+    spelled = getattr(annotation, "__name__", "")
+    if spelled in _TENSOR_TYPES:
+        rank = hint.rank or max(hint.at_least, 2)
+        return replace(tensor(rank, _TENSOR_TYPES[spelled]), axes=hint.axes)
+    if isinstance(annotation, type) and annotation in _CONSTANTS:
+        return ConstantGuess(*_CONSTANTS[annotation])
+    return _container(annotation, hint, name, own)
+
+
+_CONSTANTS = {
+    int: ("2", "int"),
+    float: ("0.5", "float"),
+    bool: ("False", "bool"),
+    str: ("'x'", "str"),
+    type(None): ("None", "None"),
+}
+
+
+def _container(annotation: Any, hint: Hint, name: str, own: Mapping[str, Any]) -> Guess | None:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return from_annotation(arguments[0], hint, name, own)
+    if origin is typing.Literal:
+        return values.from_value(arguments[0])
+    if origin is typing.Union or type(annotation).__name__ == "UnionType":
+        inner = [item for item in arguments if item is not type(None)]
+        return from_annotation(inner[0], hint, name, own) if inner else ConstantGuess("None", "None")
+    if origin in (list, typing.Sequence) or str(origin).endswith((".Sequence'>", ".Iterable'>")):
+        element = from_annotation(arguments[0], Hint(), name, own) if arguments else tensor(4)
+        return None if element is None else SequenceGuess((element,) * max(2, hint.length or 0), "list")
+    if annotation is list:
+        return SequenceGuess((tensor(4),) * max(2, hint.length or 0), "list")
+    if origin is tuple or annotation is tuple:
+        return _tuple(arguments, hint, name, own)
+    if origin is dict or annotation is dict or str(origin).endswith("Mapping'>"):
+        element = from_annotation(arguments[1], Hint(), name, own) if len(arguments) == 2 else tensor(4)
+        return None if element is None else DictGuess(tuple((key, element) for key in hint.keys or (NO_KEY,)))
+    if str(origin).endswith(".Callable'>"):
+        return ConstantGuess("(lambda x, *args, **kwargs: x)", "Callable")
+    return records.of_type(annotation, own, lambda kind, field: _field(kind, field, own))
+
+
+def _field(annotation: Any, name: str, own: Mapping[str, Any]) -> Guess | None:
+    """The guess for a field of a record: one without a type that says something is a tensor."""
+    return from_annotation(annotation, Hint(), name, own) or named_tensor(name)
+
+
+def _tuple(arguments: tuple[Any, ...], hint: Hint, name: str, own: Mapping[str, Any]) -> Guess | None:
+    if not arguments or (len(arguments) == 2 and arguments[1] is ...):
+        element = from_annotation(arguments[0], Hint(), name, own) if arguments else tensor(4)
+        return None if element is None else SequenceGuess((element,) * max(2, hint.length or 0), "tuple")
+    items = [from_annotation(item, Hint(), name, own) for item in arguments]
+    return (
+        None
+        if any(item is None for item in items)
+        else SequenceGuess(tuple(item for item in items if item is not None), "tuple")
+    )

@@ -1,0 +1,67 @@
+"""Inputs in the form that the layers document which take them first: ranks, sizes of axes, dtypes, ranges of values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.guesses.values import Guess, Inputs, SequenceGuess, TensorGuess
+from ts_shape_server.agent.infer.inputs.starting import default_sizes
+from ts_shape_server.agent.infer.running.spy import Wish
+
+
+def fulfilled(inputs: Inputs, wishes: Mapping[int, Wish], ranks: bool) -> Inputs:
+    """`inputs` in the form that their consumers document. `ranks`: also where other ranks are accepted."""
+    owners = values.owners(inputs)
+    groups = values.groups(inputs)
+
+    def change(index: int, guess: TensorGuess) -> Guess:
+        wish = next((wishes[member] for member in groups[index] if member in wishes), None)
+        if wish is None or owners[index].given:
+            return guess
+        if wish.dtype is not None and wish.dtype != guess.dtype:
+            guess = replace(guess, dtype=wish.dtype)
+        wanted = wish.rank
+        if wanted is not None and wish.dtype == "int64" and isinstance(owners[index].guess, SequenceGuess):
+            # Items of a list are samples of their own: an index sequence has no batch there.
+            wanted -= 1
+        if wanted is not None and len(guess.dims) != wanted and (wish.firm or (ranks and _is_untouched(guess))):
+            guess = replace(guess, dims=default_sizes(wanted), axes=())
+        dims = list(guess.dims)
+        for axis, size in wish.axes.items():
+            if -len(dims) <= axis < len(dims):
+                dims[axis] = size
+        return _bounded(replace(guess, dims=tuple(dims)), wish)
+
+    return values.map_tensors(inputs, change)
+
+
+def ranks(inputs: Inputs) -> tuple[int, ...]:
+    """The number of dims of each tensor."""
+    return tuple(len(guess.dims) for guess in values.all_tensors(inputs))
+
+
+def _is_untouched(guess: TensorGuess) -> bool:
+    """Whether nothing is known of a tensor yet: it has the first sizes of the first rank that is tried."""
+    return not guess.axes and guess.dims == default_sizes(4)
+
+
+def bounded(inputs: Inputs, wishes: Mapping[int, Wish]) -> Inputs:
+    """`inputs` with the values of integer tensors held below what their consumers index."""
+    groups = values.groups(inputs)
+
+    def change(index: int, guess: TensorGuess) -> Guess:
+        wish = next((wishes[member] for member in groups[index] if member in wishes), None)
+        return guess if wish is None else _bounded(guess, wish)
+
+    return values.map_tensors(inputs, change)
+
+
+def _bounded(guess: TensorGuess, wish: Wish) -> TensorGuess:
+    if wish.high is None or "int" not in guess.dtype:
+        return guess
+    high = max(0, wish.high)
+    return replace(
+        guess, low=min(high, max(0, wish.low or guess.low)), high=high, limited_below=True, limited_above=True
+    )

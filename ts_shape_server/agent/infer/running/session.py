@@ -1,0 +1,312 @@
+"""One instance of the class under test and the ways to run it: on fake tensors, on symbolic ones, on real ones.
+
+A run never raises what user code raises: the error is part of its `Outcome`. A module that keeps state between calls is
+put back as it was. Knows nothing of how guesses are made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ts_shape_server.agent import clock, runs, torch_says
+from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.running import lazy, symbolic
+from ts_shape_server.agent.infer.running.spy import Spy, Wish
+from ts_shape_server.agent.standins import StandInUsed
+from ts_shape_server.agent.torch_says import interpreter, needs_values
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gave. `steps` counts torch calls, a measure of how far it came. `guards` are of symbolic runs only.
+
+    `indexes`: values of tensors chose places in others; a run on fake tensors does not see whether these exist.
+    """
+
+    error: BaseException | None
+    output: Any = None
+    steps: int = 0
+    wishes: Mapping[int, Wish] = None  # type: ignore[assignment]  # filled by every constructor call below
+    guards: tuple[symbolic.Guard, ...] = ()
+    size: Callable[[Any], Any] = int
+    last_call: str = ""
+    indexes: bool = False
+    work: int = 0
+    """Products that the run's convolutions and matrix products take on real tensors."""
+
+    @property
+    def ok(self) -> bool:
+        return self.error is None
+
+    @property
+    def needs_data(self) -> bool:
+        """The run asked for a tensor's values, which fake tensors do not have."""
+        return needs_values(self.error)
+
+
+class Session:
+    """Runs of one class with one set of constructor arguments.
+
+    `make_fake` builds the instance inside a fake mode (None where its constructor reads values of tensors),
+    `make_real` builds one on real memory, on demand; `make_light` does so without random values, which is quicker.
+    """
+
+    def __init__(
+        self,
+        cls: type[nn.Module],
+        namespace: Mapping[str, Any],
+        mode: Any,
+        fake: nn.Module | None,
+        make_real: Callable[[], nn.Module],
+        make_light: Callable[[], nn.Module] | None = None,
+    ) -> None:
+        self.cls = cls
+        self.namespace = namespace
+        self._mode = mode
+        self._fake = fake
+        self._make_real = make_real
+        self._make_light = make_light
+        self._real: nn.Module | None = None
+        self._light: nn.Module | None = None
+        self.real_only = mode is None
+        self.count = 0
+        self._before: State | None = None
+        self._remembered: dict[Any, Any] | None = {}
+        """What calls on tensors of these sizes gave; None once the module was seen to reshape tensors in place."""
+
+    @property
+    def module(self) -> nn.Module:
+        """The instance that fake runs use: without memory where its constructor allows."""
+        if self._fake is not None and not self.real_only:
+            return self._fake
+        return self.real
+
+    @property
+    def real(self) -> nn.Module:
+        """An instance in real memory. Raises what the constructor raises."""
+        if self._real is None:
+            self._real = self._make_real()
+        return self._real
+
+    def concrete(self, inputs: values.Inputs, observers: Sequence[Any] = ()) -> Outcome:
+        """Run on tensors of the guessed sizes: fake ones, or real ones once the module has asked for values."""
+        if not self.real_only:
+            outcome = self._twice(lambda: self._fake_run(inputs, observers))
+            if interpreter.is_silent(outcome.error):
+                outcome = dataclasses.replace(outcome, error=self.on_real(inputs).error or outcome.error)
+            if not outcome.needs_data:
+                return outcome
+            on_real = self.on_real(inputs, observers)
+            if on_real.ok or on_real.steps > outcome.steps:
+                self.real_only = True
+            return on_real
+        return self.on_real(inputs, observers)
+
+    def confirms(self, inputs: values.Inputs) -> bool:
+        """Whether the inputs run on real tensors too, through an instance whose large weights are all alike.
+
+        False says nothing yet: values may matter.
+        """
+        if self._make_light is None or self._real is not None:
+            return False
+        return all(self.quickly(inputs, draw).ok for draw in values.draws(inputs))
+
+    def quickly(self, inputs: values.Inputs, draw: int = 0) -> Outcome:
+        """Run on real tensors, through the instance whose large weights are all alike if there is no other yet."""
+        if self._make_light is None or self._real is not None:
+            return self.on_real(inputs, draw=draw)
+        try:
+            if self._light is None:
+                self._light = self._make_light()
+            runs.seed(draw)
+            made = self._build(inputs, lambda guess: runs.tensor(values.to_contract(guess), draw))
+        except Exception as error:
+            return Outcome(error, wishes={})
+        return self._call(self._light, made, ())
+
+    def on_real(self, inputs: values.Inputs, observers: Sequence[Any] = (), draw: int = 0) -> Outcome:
+        """Run on real tensors, for each draw on other values."""
+        try:
+            module = self.real
+            runs.seed(draw)
+            made = self._build(inputs, lambda guess: runs.tensor(values.to_contract(guess), draw))
+        except Exception as error:
+            return Outcome(error, wishes={})
+        return self._call(module, made, observers)
+
+    def symbolic(self, inputs: values.Inputs, observers: Sequence[Any] = ()) -> Outcome:
+        """Run on tensors whose every dim is a symbol ``s0`` …, with the guessed sizes as hints."""
+        if self.real_only:
+            return Outcome(RuntimeError("no symbolic run: the module reads values of tensors"), wishes={})
+        return self._twice(lambda: self._symbolic_run(inputs, observers))
+
+    def _twice(self, run: Callable[[], Outcome]) -> Outcome:
+        """A run, and once more if it was the first to show that shortcuts are not for this module."""
+        allowed = self._remembered is not None
+        outcome = run()
+        return run() if allowed and self._remembered is None else outcome
+
+    def _symbolic_run(self, inputs: values.Inputs, observers: Sequence[Any]) -> Outcome:
+        try:
+            reals = [torch.empty(item.dims, dtype=getattr(torch, item.dtype)) for item in values.all_tensors(inputs)]
+        except RuntimeError as refused:
+            # No memory for them: what the module's own code keeps is not this run's to end.
+            return Outcome(refused, wishes={})
+        kept: list[Outcome] = []
+
+        def call(twins: list[Any], plainer: Callable[[Any], Any]) -> Any:
+            remaining = iter(twins)
+            made = self._build(inputs, lambda _: next(remaining))
+            remembered: dict[Any, Any] | None = None if self._remembered is None else {}
+            kept.append(self._call(self.module, made, observers, remembered, plainer))
+
+        symbols, _, error = symbolic.run(self._mode, reals, call)
+        outcome = kept[0] if kept else Outcome(error, wishes={})
+        return Outcome(
+            outcome.error,
+            outcome.output,
+            outcome.steps,
+            outcome.wishes,
+            symbols.guards(),
+            symbols.size,
+            outcome.last_call,
+        )
+
+    def _fake_run(self, inputs: values.Inputs, observers: Sequence[Any]) -> Outcome:
+        with self._mode:
+            try:
+                made = self._build(inputs, lambda item: torch.empty(item.dims, dtype=getattr(torch, item.dtype)))
+            except Exception as error:
+                return Outcome(error, wishes={})
+            return self._call(self.module, made, observers, self._remembered)
+
+    def _state(self, module: nn.Module) -> State:
+        """What `module` holds before its runs. Each run leaves it so, hence it is read once."""
+        if self._before is None or self._before[0][0] is not module:
+            self._before = _state(module)
+        return self._before
+
+    def _build(self, inputs: values.Inputs, make: Callable[[values.TensorGuess], Any]) -> _Made:
+        made = _Made()
+        for item in inputs:
+            own: list[torch.Tensor] = []
+
+            def kept(guess: values.TensorGuess, own: list[torch.Tensor] = own) -> Any:
+                own.append(make(guess))
+                return own[-1]
+
+            made[item.name] = values.build(item.guess, kept, lambda text: runs.evaluate(text, self.namespace))
+            made.tensors += _tensors_of(made[item.name]) or own
+        return made
+
+    def _call(
+        self,
+        module: nn.Module,
+        made: _Made,
+        observers: Sequence[Any],
+        remembered: dict[Any, Any] | None = None,
+        plainer: Callable[[Any], Any] | None = None,
+    ) -> Outcome:
+        self.count += 1
+        arguments, keywords = runs.positional(self.cls, made)
+        spy = Spy(made.tensors, remembered, plainer)
+        before: State = []
+        try:
+            before = self._state(module)
+            with ExitStack() as stack:
+                stack.enter_context(clock.ending_itself())
+                stack.enter_context(torch.no_grad())
+                stack.enter_context(lazy.first_calls())
+                stack.enter_context(spy)
+                for observer in observers:
+                    stack.enter_context(observer)
+                output = module(*arguments, **keywords)
+        except Exception as error:
+            _release(error)
+            return Outcome(interpreter.inner(error), None, spy.steps, spy.wishes, last_call=spy.last_call)
+        finally:
+            _restore(before)
+            if spy.unsafe:
+                self._remembered = None
+        return Outcome(None, output, spy.steps, spy.wishes, last_call=spy.last_call, indexes=spy.indexes, work=spy.work)
+
+
+class _Made(dict[str, Any]):
+    """Inputs by name. `tensors` are those in them, also where an object of a library holds them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tensors: list[torch.Tensor] = []
+
+
+def _release(error: BaseException | None) -> None:
+    """Let go of what the frames of an error hold: outcomes are kept for long, and tensors of real runs are large."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
+def _tensors_of(value: Any) -> list[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        return [value]
+    if isinstance(value, (list, tuple)):
+        return [tensor for item in value for tensor in _tensors_of(item)]
+    if isinstance(value, dict):
+        return [tensor for item in value.values() for tensor in _tensors_of(item)]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [tensor for item in dataclasses.fields(value) for tensor in _tensors_of(getattr(value, item.name))]
+    return []
+
+
+State = list[tuple[nn.Module, dict[str, Any], dict[str, dict[str, Any]]]]
+_TABLES = ("_buffers", "_parameters", "_modules")
+"""Where a module keeps its parts; a scripted one keeps them elsewhere."""
+
+
+def _state(module: nn.Module) -> State:
+    """Shallow copies of what each submodule holds: attributes, and its buffers, parameters and submodules."""
+    return [
+        (part, dict(part.__dict__), {key: dict(part.__dict__[key]) for key in _TABLES if key in part.__dict__})
+        for part in module.modules()
+    ]
+
+
+def _restore(state: State) -> None:
+    for part, attributes, tables in state:
+        _put_back(part.__dict__, attributes)
+        for key, table in tables.items():
+            _put_back(part.__dict__[key], table)
+
+
+def _put_back(current: dict[str, Any], before: Mapping[str, Any]) -> None:
+    """Most runs leave a module as it was, and to see that takes less than to make it so."""
+    if len(current) != len(before) or not all(map(operator.is_, current.values(), before.values())):
+        current.clear()
+        current.update(before)
+
+
+def innermost_line(error: BaseException, path: str) -> int | None:
+    """The line of `path` nearest to where the error was raised."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    return lines[-1] if lines else None
+
+
+def is_hopeless(error: BaseException | None) -> bool:
+    """Whether an error stays whatever goes in: a name, a package, a file or a device that is missing is missing for
+    every input.
+    """
+    if error is None:
+        return False
+    if isinstance(error, NameError):
+        return not isinstance(error, UnboundLocalError)
+    missing = isinstance(error, (StandInUsed, ImportError, FileNotFoundError, ConnectionError))
+    return missing or "surroundings-missing" in torch_says.read(error)

@@ -1,0 +1,514 @@
+"""Watches torch calls during a run: how far it came, and what the first consumer of each input documents.
+
+A convolution says rank and channels of its input, an embedding says integers below its size. These are wishes, not
+proofs: the search tries them first. Knows torch's public functions by name; knows nothing of the search.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from ts_shape_server.agent import clock
+from ts_shape_server.agent.infer.running.shortcuts import Shortcuts
+from ts_shape_server.agent.infer.running.value_intervals import Intervals
+
+
+@dataclass
+class Wish:
+    """What consumers document of one input tensor. `axes` maps an axis (negative from the end) to a size."""
+
+    rank: int | None = None
+    firm: bool = False
+    dtype: str | None = None
+    axes: dict[int, int] = field(default_factory=dict)
+    low: int | None = None
+    high: int | None = None
+    """The values that consumers take, inclusively."""
+    consumer: str = ""
+
+
+@dataclass(frozen=True)
+class Documented:
+    """The documented form of an operator's input. `firm`: other ranks are refused or mean something else."""
+
+    rank: int | None = None
+    firm: bool = False
+    dtype: str | None = None
+    axes: Mapping[int, int] = field(default_factory=dict)
+    high: int | None = None
+
+
+_SAME_AXES = frozenset(
+    [
+        "relu",
+        "relu_",
+        "gelu",
+        "silu",
+        "sigmoid",
+        "tanh",
+        "elu",
+        "leaky_relu",
+        "hardtanh",
+        "dropout",
+        "float",
+        "double",
+        "half",
+        "to",
+        "contiguous",
+        "clone",
+        "detach",
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "true_divide",
+        "rsub",
+        "__add__",
+        "__radd__",
+        "__sub__",
+        "__rsub__",
+        "__mul__",
+        "__rmul__",
+        "__truediv__",
+        "abs",
+        "exp",
+        "log",
+        "sqrt",
+        "clamp",
+        "type",
+        "cuda",
+        "cpu",
+        "type_as",
+        "pad",
+        "requires_grad_",
+        "add_",
+        "sub_",
+        "mul_",
+        "div_",
+        "neg",
+        "square",
+        "pow",
+        "__pow__",
+        "softmax",
+        "log_softmax",
+        "normalize",
+        "batch_norm",
+        "layer_norm",
+        "instance_norm",
+        "group_norm",
+        "long",
+        "int",
+        "bool",
+    ]
+)
+
+QUESTIONS = frozenset(
+    ["__get__", "size", "dim", "ndimension", "numel", "is_floating_point", "stride", "__len__", "__iter__", "unbind"]
+)
+"""Calls that only ask: passing them is no progress."""
+
+_LOOK_EVERY = 8
+"""Calls between two looks at the time."""
+_SETTERS = frozenset(["_set_grad_enabled", "set_grad_enabled"])
+"""Calls by which torch puts its own state back: a run is not ended before one."""
+
+_INDEXING = frozenset(
+    [
+        "embedding",
+        "embedding_bag",
+        "gather",
+        "scatter",
+        "scatter_",
+        "scatter_add",
+        "scatter_add_",
+        "index_select",
+        "index_add",
+        "index_add_",
+        "index_put",
+        "index_put_",
+        "take",
+        "take_along_dim",
+        "cross_entropy",
+        "nll_loss",
+    ]
+)
+
+Handler = Callable[[Sequence[Any], Mapping[str, Any]], dict[Any, Documented]]
+"""From the call's arguments to the documented form by argument position or name."""
+
+
+def _argument(
+    arguments: Sequence[Any], keywords: Mapping[str, Any], position: int, name: str, default: Any = None
+) -> Any:
+    return arguments[position] if len(arguments) > position else keywords.get(name, default)
+
+
+def _dtype_of(weight: torch.Tensor) -> str:
+    """The dtype that goes with a weight: its own, which is another one where a module was converted."""
+    return str(weight.dtype).replace("torch.", "") if weight.is_floating_point() or weight.is_complex() else "float32"
+
+
+def _converted(weight: torch.Tensor | None) -> str | None:
+    """The dtype of a weight that takes any usual input, None where it is the usual one itself."""
+    dtype = "float32" if weight is None else _dtype_of(weight)
+    return None if dtype == "float32" else dtype
+
+
+def _convolution(spatial: int, transposed: bool) -> Handler:
+    def handler(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+        weight = _argument(arguments, keywords, 1, "weight")
+        if transposed:
+            channels = int(weight.shape[0])
+        else:
+            channels = int(weight.shape[1]) * int(_argument(arguments, keywords, 6, "groups", 1))
+        return {0: Documented(spatial + 2, True, _dtype_of(weight), {1: channels})}
+
+    return handler
+
+
+def _pooling(spatial: int) -> Handler:
+    return lambda arguments, keywords: {0: Documented(spatial + 2, True, "float32")}
+
+
+def _linear(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    weight = _argument(arguments, keywords, 1, "weight")
+    return {0: Documented(2, False, _dtype_of(weight), {-1: int(weight.shape[1])})}
+
+
+def _embedding(weight_first: bool) -> Handler:
+    def handler(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+        weight = _argument(arguments, keywords, 0 if weight_first else 1, "weight")
+        indices = 1 if weight_first else 0
+        return {indices: Documented(2, False, "int64", high=int(weight.shape[0]) - 1)}
+
+    return handler
+
+
+def _batch_norm(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    mean = _argument(arguments, keywords, 1, "running_mean")
+    dtype = _converted(_argument(arguments, keywords, 3, "weight"))
+    return {0: Documented(dtype=dtype, axes={} if mean is None else {1: int(mean.shape[0])})}
+
+
+def _layer_norm(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    shape = [int(size) for size in _argument(arguments, keywords, 1, "normalized_shape")]
+    rank = len(shape) + (2 if len(shape) == 1 else 1)
+    dtype = _converted(_argument(arguments, keywords, 2, "weight"))
+    return {0: Documented(rank, False, dtype, axes={axis - len(shape): size for axis, size in enumerate(shape)})}
+
+
+def _group_norm(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    weight = _argument(arguments, keywords, 2, "weight")
+    groups = int(_argument(arguments, keywords, 1, "num_groups"))
+    return {0: Documented(4, False, _converted(weight), axes={1: groups if weight is None else int(weight.shape[0])})}
+
+
+def _recurrent(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    weights = next((item for item in arguments if isinstance(item, (list, tuple)) and len(item) > 2), None)
+    if not weights:
+        return {0: Documented(3, False, "float32")}
+    return {0: Documented(3, False, _dtype_of(weights[0]), {-1: int(weights[0].shape[1])})}
+
+
+def _attention(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    size = int(_argument(arguments, keywords, 3, "embed_dim_to_check"))
+    form = Documented(3, True, "float32", {-1: size})
+    return {0: form, 1: Documented(3, True, "float32"), 2: Documented(3, True, "float32")}
+
+
+def _batched_product(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    return {0: Documented(3, True, "float32"), 1: Documented(3, True, "float32")}
+
+
+def _einsum(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    equation = arguments[0]
+    if not isinstance(equation, str) or "..." in equation:
+        return {}
+    terms = equation.replace(" ", "").split("->")[0].split(",")
+    return {position + 1: Documented(len(term), True) for position, term in enumerate(terms)}
+
+
+def _permute(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    axes = arguments[1:] if len(arguments) > 2 else _argument(arguments, keywords, 1, "dims", ())
+    return {0: Documented(len(axes), True)} if isinstance(axes, (list, tuple)) and axes else {}
+
+
+def _view(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    """The sizes of an item that is written out, ``view(-1, 28, 28)``, where the tensor's items have others."""
+    tensor = arguments[0]
+    sizes = arguments[1] if len(arguments) == 2 and isinstance(arguments[1], (list, tuple)) else arguments[1:]
+    if len(sizes) < 2 or not all(type(size) is int for size in sizes) or min(sizes[1:]) < 1:
+        return {}
+    own = list(tensor.shape)
+    taken_over = any(size == other for size, other in zip(sizes[1:], own[1:]))
+    if sizes[0] != -1 or taken_over or math.prod(sizes[1:]) == math.prod(own[1:]):
+        return {}
+    return {0: Documented(len(sizes), False, axes=dict(enumerate(sizes[1:], 1)))}
+
+
+def _index_at(position: int, name: str) -> Handler:
+    def handler(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+        return {position if len(arguments) > position else name: Documented(dtype="int64")}
+
+    return handler
+
+
+def _mask_at(position: int) -> Handler:
+    return lambda arguments, keywords: {position: Documented(dtype="bool")}
+
+
+def _cross_entropy(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    scores = arguments[0] if arguments else None
+    if not isinstance(scores, torch.Tensor) or scores.dim() < 1:
+        return {}
+    classes = scores.shape[1 if scores.dim() > 1 else 0]
+    high = int(classes) - 1 if isinstance(classes, int) else None
+    return {1: Documented(max(scores.dim() - 1, 0), True, "int64", high=high)}
+
+
+def _rank(rank: int, dtype: str | None = None) -> Handler:
+    return lambda arguments, keywords: {0: Documented(rank, False, dtype)}
+
+
+_HANDLERS: dict[str, Handler] = {
+    **{f"conv{n}d": _convolution(n, False) for n in (1, 2, 3)},
+    **{f"conv_transpose{n}d": _convolution(n, True) for n in (1, 2, 3)},
+    **{
+        f"{kind}{n}d": _pooling(n)
+        for n in (1, 2, 3)
+        for kind in ("max_pool", "_max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "lp_pool")
+    },
+    "linear": _linear,
+    "embedding": _embedding(False),
+    "embedding_bag": _embedding(False),
+    "batch_norm": _batch_norm,
+    "layer_norm": _layer_norm,
+    "group_norm": _group_norm,
+    "lstm": _recurrent,
+    "gru": _recurrent,
+    "rnn_tanh": _recurrent,
+    "rnn_relu": _recurrent,
+    "multi_head_attention_forward": _attention,
+    "bmm": _batched_product,
+    "baddbmm": _batched_product,
+    "einsum": _einsum,
+    "permute": _permute,
+    "view": _view,
+    "reshape": _view,
+    "interpolate": _rank(4),
+    "upsample": _rank(4),
+    "grid_sample": _rank(4),
+    "pixel_shuffle": _rank(4),
+    "pixel_unshuffle": _rank(4),
+    "unfold": _rank(4),
+    "stft": _rank(2),
+    "affine_grid": _rank(3),
+    "one_hot": lambda arguments, keywords: {0: Documented(2, False, "int64")},
+    "gather": _index_at(2, "index"),
+    "scatter": _index_at(2, "index"),
+    "scatter_": _index_at(2, "index"),
+    "scatter_add": _index_at(2, "index"),
+    "scatter_add_": _index_at(2, "index"),
+    "index_select": _index_at(2, "index"),
+    "index_add_": _index_at(2, "index"),
+    "masked_fill": _mask_at(1),
+    "masked_fill_": _mask_at(1),
+    "masked_select": _mask_at(1),
+    "where": _mask_at(0),
+    "logical_not": _mask_at(0),
+    "__invert__": _mask_at(0),
+    "bitwise_not": _mask_at(0),
+    "cross_entropy": _cross_entropy,
+    "nll_loss": _cross_entropy,
+}
+
+
+_MULTIPLYING = frozenset(
+    [
+        *(f"conv{n}d" for n in (1, 2, 3)),
+        *(f"conv_transpose{n}d" for n in (1, 2, 3)),
+        "linear",
+        "matmul",
+        "bmm",
+        "__matmul__",
+    ]
+)
+
+
+def _products(name: str, arguments: Sequence[Any], result: torch.Tensor) -> int:
+    """How many products the call takes; 0 where its sizes are symbols or it was called in an unusual way."""
+    if len(arguments) < 2 or not isinstance(arguments[1], torch.Tensor):
+        return 0
+    first, second = arguments[0], arguments[1]
+    if name in ("matmul", "bmm", "__matmul__"):
+        inner, sizes = first.shape[-1] if first.dim() else 0, result.shape
+    elif name.startswith("conv_transpose"):
+        inner, sizes = second.shape[1:].numel(), first.shape
+    else:
+        inner, sizes = second.shape[1:].numel(), result.shape
+    total = inner
+    for size in sizes:
+        total = total * size if isinstance(size, int) else 0
+    return int(total) if isinstance(total, int) else 0
+
+
+class Spy(TorchFunctionMode):
+    """Active during one run. `steps` counts the torch calls that came back; `wishes` are by index of the tensor.
+
+    `indexes`: a tensor's values chose places in another, which is not checked without memory.
+    Between calls it ends a run whose time is up, so that nothing has to interrupt it inside of one.
+    With `remembered`, calls are answered by `shortcuts` where those can; `unsafe` says afterwards that the run did what
+    they do not allow for.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[torch.Tensor],
+        remembered: dict[Any, Any] | None = None,
+        plainer: Callable[[Any], Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self._shortcuts = None if remembered is None else Shortcuts(remembered, self._origin, plainer)
+        self.steps = 0
+        self._calls = 0
+        self.work = 0
+        """Products that the multiplying calls would have taken, where sizes are numbers."""
+        self.last_call = ""
+        self.indexes = False
+        self.wishes: dict[int, Wish] = {}
+        self._intervals = Intervals(inputs)
+        self._alive: list[Any] = list(inputs)
+        self._same: dict[int, int] = {id(tensor): index for index, tensor in enumerate(inputs)}
+        self._derived: dict[int, int] = dict(self._same)
+        self._unsqueezed: dict[int, int] = {}
+        """Inputs that got a dim more: where that is done on a condition, the input may have that dim itself."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, arguments: Sequence[Any] = (), keywords: Mapping[str, Any] | None = None
+    ) -> Any:
+        keywords = keywords or {}
+        name = getattr(function, "__name__", "")
+        if name != "__get__":
+            self.last_call = name
+            self._calls += 1
+            if self._calls % _LOOK_EVERY == 0 and name not in _SETTERS:
+                clock.end_if_due()
+            self._read(name, arguments, keywords)
+            for limit in self._intervals.check(name, arguments, keywords):
+                wish = self.wishes.setdefault(limit.index, Wish())
+                self._bound(wish, limit.high)
+                wish.low = limit.low if wish.low is None else max(wish.low, limit.low)
+        if self._shortcuts is None or name == "__get__":
+            result = function(*arguments, **keywords)
+        else:
+            result = self._shortcuts.call(function, name, arguments, keywords)
+        self.steps += name not in QUESTIONS and not self._unpacks(name, arguments)
+        if name in _MULTIPLYING and isinstance(result, torch.Tensor):
+            self.work += _products(name, arguments, result)
+        if name != "__get__":
+            self._intervals.follow(name, arguments, keywords, result)
+            if isinstance(result, torch.Tensor):
+                self._follow(name, arguments, result)
+        return result
+
+    def _unpacks(self, name: str, arguments: Sequence[Any]) -> bool:
+        """Whether a call takes an item of an input, as it would of a list, or gives it the dim of a batch.
+
+        With a list, or with a batch, no call is made for that.
+        """
+        if name not in ("__getitem__", "unsqueeze") or id(arguments[0]) not in self._same:
+            return False
+        return len(arguments) > 1 and isinstance(arguments[1], int)
+
+    @property
+    def unsafe(self) -> bool:
+        return self._shortcuts is not None and self._shortcuts.unsafe
+
+    def _origin(self, tensor: torch.Tensor) -> Any:
+        """Which input a tensor comes from, and what is known of its values.
+
+        LookupError for the inputs themselves: their consumers are told apart.
+        """
+        if id(tensor) in self._same:
+            raise LookupError
+        return self._derived.get(id(tensor)), self._intervals.key(tensor)
+
+    def _read(self, name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
+        handler = _HANDLERS.get(name)
+        self.indexes = self.indexes or name in _INDEXING
+        try:
+            if handler is not None:
+                for place, documented in handler(arguments, keywords).items():
+                    self._wish(name, _argument_at(arguments, keywords, place), documented)
+            if name == "__getitem__":
+                index = arguments[1] if isinstance(arguments[1], tuple) else (arguments[1],)
+                for item in index:
+                    self.indexes = self.indexes or isinstance(item, torch.Tensor)
+                    if isinstance(item, torch.Tensor) and item.is_floating_point():
+                        self._wish(name, item, Documented(dtype="int64"))
+        except (AttributeError, IndexError, TypeError, ValueError):
+            return
+
+    def _wish(self, consumer: str, tensor: Any, documented: Documented) -> None:
+        index = self._same.get(id(tensor))
+        if index is None:
+            index = self._derived.get(id(tensor))
+            if index is None:
+                return
+            if id(tensor) in self._unsqueezed:
+                wish = self.wishes.setdefault(index, Wish())
+                wish.rank = wish.rank or documented.rank
+                if tensor.shape[-1] == self._alive[index].shape[-1] and -1 in documented.axes:
+                    wish.axes.setdefault(-1, documented.axes[-1])
+            if documented.high is not None and self._intervals.may_hold_an_input(tensor):
+                self._bound(self.wishes.setdefault(index, Wish()), documented.high)
+            if documented.dtype in ("int64", "bool"):
+                wish = self.wishes.setdefault(index, Wish())
+                wish.dtype = wish.dtype or documented.dtype
+            return
+        wish = self.wishes.setdefault(index, Wish())
+        if documented.high is not None and not self._intervals.is_followed(tensor):
+            self._bound(wish, documented.high)
+        if wish.rank is None or (documented.firm and not wish.firm):
+            wish.rank, wish.firm = documented.rank or wish.rank, documented.firm
+        wish.dtype = wish.dtype or self._wanted_dtype(index, tensor, documented.dtype)
+        for axis, size in documented.axes.items():
+            wish.axes.setdefault(axis, size)
+        wish.consumer = wish.consumer or consumer
+
+    def _wanted_dtype(self, index: int, tensor: torch.Tensor, documented: str | None) -> str | None:
+        """The documented dtype for an input; what the module has converted to it itself may stay what it is."""
+        given = self._alive[index]
+        if tensor is given or documented is None or str(tensor.dtype) != f"torch.{documented}":
+            return documented
+        return str(given.dtype).replace("torch.", "") if given.is_floating_point() else "float32"
+
+    @staticmethod
+    def _bound(wish: Wish, high: int) -> None:
+        wish.high = high if wish.high is None else min(wish.high, high)
+
+    def _follow(self, name: str, arguments: Sequence[Any], result: torch.Tensor) -> None:
+        self._alive.append(result)
+        source = arguments[0] if arguments else None
+        if id(source) in self._same and name in _SAME_AXES and result is not source:
+            self._same[id(result)] = self._same[id(source)]
+        if id(source) in self._same and name == "unsqueeze":
+            self._unsqueezed[id(result)] = self._same[id(source)]
+        for argument in arguments:
+            for item in argument if isinstance(argument, (list, tuple)) else (argument,):
+                if id(item) in self._derived and id(result) not in self._derived:
+                    self._derived[id(result)] = self._derived[id(item)]
+
+
+def _argument_at(arguments: Sequence[Any], keywords: Mapping[str, Any], place: Any) -> Any:
+    if isinstance(place, str):
+        return keywords.get(place)
+    if place < len(arguments):
+        return arguments[place]
+    return keywords.get({0: "input", 1: "target"}.get(place, ""))

@@ -1,0 +1,202 @@
+"""Turns what inference found into the objects of the contract. Decides nothing, runs nothing."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from ts_shape_server.agent import torch_says
+from ts_shape_server.agent.infer.facts.source import function_tree
+from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.running.recording import LayerCall, Local, Shape
+from ts_shape_server.agent.infer.running.shots import Shot
+from ts_shape_server.contract.places import Location, Range
+from ts_shape_server.contract.report import Fact, Failure, InputSpec, Layer, ValueSpec, Variable
+from ts_shape_server.contract.types import is_type
+
+
+def type_of(guess: values.Guess) -> str:
+    """The TorchScript type of a guess."""
+    if isinstance(guess, values.TensorGuess):
+        return "Tensor"
+    if isinstance(guess, values.SequenceGuess):
+        inner = [type_of(item) for item in guess.items]
+        if guess.kind == "tuple":
+            return f"Tuple[{', '.join(inner)}]" if inner else "Tuple[()]"
+        return f"List[{inner[0] if inner else 'Tensor'}]"
+    if isinstance(guess, values.DictGuess):
+        return f"Dict[str, {type_of(guess.items[0][1]) if guess.items else 'Tensor'}]"
+    return guess.type
+
+
+def input_specs(
+    inputs: values.Inputs, omitted: values.Inputs, dim: Callable[[int], Any], varies: Collection[str] = ()
+) -> tuple[InputSpec, ...]:
+    """One spec a parameter; `dim` spells the size at a place, `varies` are names that differ from item to item."""
+    counter = iter(range(1_000_000))
+
+    def spec(guess: values.Guess) -> ValueSpec:
+        if isinstance(guess, values.TensorGuess):
+            sizes = tuple(dim(next(counter)) for _ in guess.dims)
+            whole = "int" in guess.dtype
+            low = guess.low if whole and guess.limited_below else None
+            high = guess.high if whole and guess.limited_above else None
+            return ValueSpec("Tensor", guess.dtype, sizes, minimum=low, maximum=high)
+        if isinstance(guess, values.SequenceGuess):
+            items = tuple(spec(item) for item in guess.items)
+            alike = guess.kind == "list" and all(_fits(item, items[0], varies) for item in items)
+            told = items[:1] if alike else items
+            varying = [str(here) for item in told for here in item.dims or () if here in varies] if alike else []
+            return ValueSpec(type_of(guess), items=told, varies=tuple(varying))
+        if isinstance(guess, (values.DictGuess, values.RecordGuess)):
+            keys = tuple(key for key, _ in guess.items)
+            return ValueSpec(type_of(guess), items=tuple(spec(item) for _, item in guess.items), keys=keys)
+        return ValueSpec(type_of(guess))
+
+    result = [InputSpec(item.name, spec(item.guess), item.source) for item in inputs]
+    for item in omitted:
+        kind = type_of(item.guess)
+        constant = isinstance(item.guess, values.ConstantGuess)
+        told = ValueSpec(kind if constant else f"Optional[{kind}]")
+        result.append(InputSpec(item.name, told, "default", optional=True))
+    return tuple(result)
+
+
+def _fits(item: ValueSpec, first: ValueSpec, varies: Collection[str]) -> bool:
+    """Whether the spec of a list's first item tells of another one too: the same sizes, but for those that vary."""
+    here, there = item.dims or (), first.dims or ()
+    if (item.type, item.dtype, len(here)) != (first.type, first.dtype, len(there)):
+        return False
+    return all(left == right or (right in varies and isinstance(left, str)) for left, right in zip(here, there))
+
+
+def example(inputs: values.Inputs) -> dict[str, Any]:
+    """The contract's values by parameter."""
+    return {item.name: values.to_contract(item.guess) for item in inputs}
+
+
+def spec_of(value: Any) -> ValueSpec:
+    """The spec of a value as `recording.shapes` left it, its sizes spelled."""
+    if isinstance(value, Shape):
+        return ValueSpec("Tensor", value.dtype, tuple(value.sizes))
+    if isinstance(value, tuple) and len(value) == 2 and value[0] in ("list", "tuple"):
+        items = tuple(spec_of(item) for item in value[1])
+        if value[0] == "list":
+            return ValueSpec(f"List[{_shared(items)}]", items=items)
+        inner = ", ".join(item.type for item in items)
+        return ValueSpec(f"Tuple[{inner}]" if inner else "Tuple[()]", items=items)
+    if isinstance(value, tuple) and len(value) == 2 and value[0] == "dict":
+        items = tuple(spec_of(item) for item in value[1].values())
+        return ValueSpec(f"Dict[str, {_shared(items)}]", items=items, keys=tuple(value[1]))
+    return ValueSpec(str(value) if is_type(str(value)) else "Any")
+
+
+def _shared(items: Sequence[ValueSpec]) -> str:
+    """The type of all items."""
+    kinds = {item.type for item in items}
+    return kinds.pop() if len(kinds) == 1 else "Any"
+
+
+def outputs(shot: Shot) -> tuple[ValueSpec, ...]:
+    """One spec for each value that `forward` returns."""
+    if shot.is_tuple and isinstance(shot.output, tuple):
+        return tuple(spec_of(item) for item in shot.output[1])
+    return (spec_of(shot.output),)
+
+
+def layers(calls: Sequence[LayerCall], lines: Mapping[str, int]) -> tuple[Layer, ...]:
+    """The first call of each submodule."""
+    found: dict[str, Layer] = {}
+    for call in calls:
+        if call.name not in found:
+            found[call.name] = Layer(
+                call.name,
+                type(call.module).__name__,
+                lines.get(call.name.split(".")[0]) if "." not in call.name else None,
+                tuple(tuple(item.sizes) for item in call.inputs),
+                tuple(tuple(item.sizes) for item in call.outputs),
+                parameter_counts(call.module)[0],
+            )
+    return tuple(found.values())
+
+
+def variables(locals_: Sequence[Local]) -> tuple[Variable, ...]:
+    """Locals that hold tensors, in the order of their lines."""
+    result: list[Variable] = []
+    for item in sorted(locals_, key=lambda item: item.line):
+        told = Variable(item.name, item.line, spec_of(item.value))
+        if "Tensor" in told.value.type and told not in result:
+            result.append(told)
+    return tuple(result)
+
+
+def layer_lines(cls: type) -> dict[str, int]:
+    """Where the constructor assigns each attribute."""
+    tree = function_tree(cls.__init__)  # type: ignore[misc]  # read, not called
+    found: dict[str, int] = {}
+    for node in ast.walk(tree) if tree is not None else ():
+        targets = (
+            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+        )
+        for target in targets:
+            if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "self":
+                found.setdefault(target.attr, target.lineno)
+    return found
+
+
+def parameter_counts(module: nn.Module) -> tuple[int, int]:
+    """Numbers of parameters and their bytes. Lazy parameters count as none."""
+    counted = [item for item in module.parameters() if not isinstance(item, nn.parameter.UninitializedParameter)]
+    return sum(item.numel() for item in counted), sum(item.numel() * item.element_size() for item in counted)
+
+
+def failure(
+    code: str,
+    message: str,
+    path: str,
+    place: tuple[int, int, int, int] | None,
+    detail: str = "",
+    related: Sequence[Location] = (),
+    kind: str = "",
+    facts: Mapping[str, Fact] | None = None,
+) -> Failure:
+    """Why there is no report, or what is wrong with one. `place` is line, column, end line, end column."""
+    location = None if place is None else Location(path, Range(*place))
+    told = tuple(sorted((facts or {}).items()))
+    return Failure(code, message, location, detail[:4000], tuple(related), kind=kind, facts=told)
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error's text, at most 200 characters; the type's name where it has none."""
+    try:
+        text = torch_says.for_people(str(error).strip())
+    except Exception:
+        text = ""
+    first = text.splitlines()[0] if text else ""
+    return f"{type(error).__name__}: {first}"[:300] if first else type(error).__name__
+
+
+def clause(error: BaseException) -> str:
+    """The first line of an error as a part of a sentence, which ends with a full stop of its own."""
+    return one_line(error).rstrip(". ")
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,16}\b")
+
+
+def without_addresses(value: Any) -> Any:
+    """A nested value whose texts name no places in memory: these say nothing, and differ from run to run."""
+    if isinstance(value, str):
+        return _ADDRESS.sub("", value) if " at 0x" in value else value
+    if isinstance(value, Mapping):
+        return {key: without_addresses(item) for key, item in value.items()}
+    return [without_addresses(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def dtype_name(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).replace("torch.", "")

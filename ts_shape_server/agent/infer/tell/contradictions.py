@@ -1,0 +1,291 @@
+"""What the workspace says of a class and a run denies: calls, loaders, annotations, docstrings, comments, pragmas.
+
+Each becomes a finding at its place, in a sentence that names both sides. A call is only held against its author where
+it is certain: reached whatever the values, on an object that is as its own construction made it.
+"""
+
+from __future__ import annotations
+
+import linecache
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ts_shape_server.agent.clock import TimeLimit, time_limit
+from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.infer.constructor import building
+from ts_shape_server.agent.infer.facts.evidence import Drawn, Refused
+from ts_shape_server.agent.infer.guesses import shape_text, values
+from ts_shape_server.agent.infer.inputs import points
+from ts_shape_server.agent.infer.inputs.points import Said, Start
+from ts_shape_server.agent.infer.running import mismatch
+from ts_shape_server.agent.infer.running.session import Session
+from ts_shape_server.agent.infer.tell import contract
+from ts_shape_server.contract.report import Disagreement, Failure, Report, ValueSpec
+
+MAXIMUM = 6
+SECONDS = 2.0
+_DENIALS = (RuntimeError, ValueError, IndexError, AssertionError, TypeError)
+
+Place = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """One side says `said` (words that end a sentence's first half), `inputs` is what it would have go in.
+
+    `error` is what the run said to it, None where another statement of the author's denies it: `why` then has words.
+    """
+
+    said: str
+    path: str
+    place: Place | None
+    inputs: values.Inputs = ()
+    error: BaseException | None = None
+    why: str = ""
+    code: str = "call-mismatch"
+    wrong: mismatch.Mismatch | None = None
+    """The layer that refuses what is passed, where one does."""
+    parameter: str = ""
+    """The one whose shape is written down, where `said` is about one."""
+    given: str = ""
+    """The sizes that are passed, or written down, as they are spelled."""
+
+
+def find(
+    session: Session,
+    starts: Sequence[Start],
+    used: Start,
+    found: values.Inputs,
+    said: Said,
+    context: Context,
+    plan: Mapping[str, str],
+    fake: bool,
+) -> tuple[Contradiction, ...]:
+    """The contradictions that `found`, from the start that was used, leaves open."""
+    every: list[Contradiction] = []
+    try:
+        with time_limit(min(SECONDS, max(0.1, context.remaining() / 6))):
+            every += _of_calls(session, starts, used, said, plan, fake)
+            every += _of_words(session, found, said, context)
+    except TimeLimit:
+        pass
+    return tuple(every[:MAXIMUM])
+
+
+def _of_calls(
+    session: Session, starts: Sequence[Start], used: Start, said: Said, plan: Mapping[str, str], fake: bool
+) -> Iterator[Contradiction]:
+    """Calls that are certain, of objects made as they say: what another instance takes says nothing of them."""
+    seen: set[values.Inputs] = set()
+    for start in starts:
+        drawn = start.drawn
+        if drawn is None or drawn.inputs is None or not drawn.certain or start.inputs in seen:
+            continue
+        seen.add(start.inputs)
+        given = _given(tuple(drawn.inputs.values()))
+        passed = f"{_subject(drawn)} {given}"
+        denied = (points.disagreement(name, item.guess, said) for name, item in drawn.inputs.items())
+        formal = next(((name, item) for name, item in zip(drawn.inputs, denied) if item is not None), None)
+        if formal is not None:
+            name, (kind, shape) = formal
+            why = f"the {kind} of `{name}` says {shape_text.spelled(shape)}"
+            yield Contradiction(passed, drawn.path, place_of(drawn), start.inputs, None, why, given=given)
+        elif start is not used and start.inputs != used.inputs:
+            own = dict(drawn.init or {})
+            other = any(plan.get(name) != text for name, text in own.items()) or set(plan) - set(own)
+            denied_by = _denial(session, own if other else None, start.inputs, fake)
+            if denied_by is not None:
+                error, wrong = denied_by
+                why = f"the module that is called refuses it ({contract.one_line(error)})" if other else ""
+                place = place_of(drawn)
+                yield Contradiction(passed, drawn.path, place, start.inputs, error, why, wrong=wrong, given=given)
+
+
+def _denial(
+    session: Session, own: Mapping[str, str] | None, inputs: values.Inputs, fake: bool
+) -> tuple[BaseException, mismatch.Mismatch | None] | None:
+    """What the session's object, or one made with arguments of its `own`, says to inputs, on fake tensors and on real
+    ones; None if it takes them or only values could tell.
+    """
+    if own is not None:
+        try:
+            session = building.build(session.cls, own, session.namespace, fake)
+        except Exception:
+            return None
+    if session.real_only:
+        return None
+    watched = mismatch.FailingLayer(session.module)
+    error = session.concrete(inputs, [watched]).error
+    if not isinstance(error, _DENIALS) or session.real_only:
+        return None
+    if not isinstance(session.quickly(inputs).error, _DENIALS):
+        return None
+    return error, mismatch.given(error, watched, "", "")
+
+
+def _subject(drawn: Drawn) -> str:
+    return "the items of this loader are" if drawn.kind == "loader" else "what is passed here is"
+
+
+def _of_words(session: Session, found: values.Inputs, said: Said, context: Context) -> Iterator[Contradiction]:
+    """Written shapes, and pragmas, that the module refuses."""
+    for position, item in enumerate(found):
+        written, pinned = said.written.get(item.name), said.shapes.get(item.name)
+        shape = pinned if pinned is not None else (None if written is None else written.shape)
+        guess = _one(item.guess)
+        if shape is None or guess is None or shape_text.fits(shape, guess.dims):
+            continue
+        error = _refusal(session, found, position, guess, shape)
+        if error is None:
+            continue
+        spelled = shape_text.spelled(shape)
+        if pinned is not None:
+            path, line, code = context.path, _pragma_line(context.source, item.name), "bad-pragma"
+            text = f"the pragma says that `{item.name}` is {spelled}"
+        else:
+            assert written is not None
+            path, line, code = written.path, written.line, "description-mismatch"
+            text = f"the {written.source} says that `{item.name}` is {spelled}"
+        place = _line_place(path, line, context)
+        yield Contradiction(text, path, place, found, error, code=code, parameter=item.name, given=spelled)
+
+
+def _one(guess: values.Guess) -> values.TensorGuess | None:
+    """The tensor of a guess, or the first of a list of them."""
+    if isinstance(guess, values.SequenceGuess) and guess.kind == "list" and guess.items:
+        guess = guess.items[0]
+    return guess if isinstance(guess, values.TensorGuess) else None
+
+
+def _refusal(
+    session: Session, found: values.Inputs, position: int, guess: values.TensorGuess, shape: shape_text.Shape
+) -> BaseException | None:
+    """What the module says to the shape in the place of what was found; None if it takes it."""
+    dims = shape.closed()
+    if dims is None:
+        return None
+    names = {name: size for name, size in zip(guess.axes, guess.dims) if name}
+    if len(dims) == len(guess.dims):
+        sizes = [dim if isinstance(dim, int) else size for dim, size in zip(dims, guess.dims)]
+    else:
+        sizes = [
+            dim if isinstance(dim, int) else names.get(str(dim), 2 if not axis else 16) for axis, dim in enumerate(dims)
+        ]
+    other = replace(guess, dims=tuple(sizes), axes=())
+    changed = list(found)
+    whole = changed[position].guess
+    if isinstance(whole, values.SequenceGuess):
+        changed[position] = replace(changed[position], guess=replace(whole, items=(other,) * len(whole.items)))
+    else:
+        changed[position] = replace(changed[position], guess=other)
+    error = session.concrete(tuple(changed)).error
+    return error if isinstance(error, _DENIALS) else None
+
+
+def of_refused(refused: Sequence[Refused]) -> Iterator[Contradiction]:
+    """Calls that do not fit the signature."""
+    for item in refused[:2]:
+        called = "the constructor" if item.target == "__init__" else "`forward`"
+        text = str(item.error)
+        why = f"{called} does not take these arguments ({text})"
+        place = _line_place(item.path, item.line, None)
+        yield Contradiction("", item.path, item.span or place, (), item.error, why)
+
+
+def to_failure(name: str, item: Contradiction, report: Report) -> Failure:
+    """The diagnostic: what is said here, and what the class takes as the report has it."""
+    detail = "" if item.error is None else contract.one_line(item.error)
+    why = item.why.rstrip(". ")
+    if not item.said:
+        message = f"`{name}`: {why}."
+    elif item.why:
+        message = f"{item.said[:1].upper()}{item.said[1:]}, but {why}."
+    else:
+        message = f"`{name}` takes {_takes(report)}, but {item.said}{_difference(item, report)}."
+    kind = "shape-denied" if item.given else "arguments-refused"
+    facts = {"class": name, "parameter": item.parameter, "given": item.given[:200]}
+    failure = contract.failure(item.code, message, item.path, item.place, detail, kind=kind, facts=facts)
+    if item.wrong is not None and item.wrong.layer:
+        return replace(failure, sizes=item.wrong.sizes())
+    pair = mismatch.sizes_that_disagree(item.error) if item.error is not None else None
+    return failure if pair is None else replace(failure, sizes=Disagreement(*pair))
+
+
+def _takes(report: Report) -> str:
+    needed = [spec for spec in report.inputs if not spec.optional]
+    return ", ".join(f"`{spec.name}` {_spec(spec.value)}" for spec in needed) or "other values"
+
+
+def _spec(spec: ValueSpec) -> str:
+    if spec.dims is not None:
+        dims = [str(dim) for dim in spec.dims]
+        dtype = spec.dtype or "float32"
+        return f"({', '.join(dims)}{',' if len(dims) == 1 else ''})" + ("" if dtype == "float32" else f" {dtype}")
+    inside = [_spec(item) for item in spec.items]
+    return f"{spec.type.split('[')[0]}[{', '.join(inside)}]" if inside else spec.type
+
+
+def _difference(item: Contradiction, report: Report) -> str:
+    """Which dim it is, or torch's own words where no single one is."""
+    specs = {spec.name: spec.value for spec in report.inputs}
+    for given in item.inputs:
+        spec = specs.get(given.name)
+        if item.parameter or spec is None or spec.dims is None or not isinstance(given.guess, values.TensorGuess):
+            continue
+        dims, sizes = spec.dims, given.guess.dims
+        if len(dims) != len(sizes) and dims and sizes and isinstance(dims[-1], int) and dims[-1] != sizes[-1]:
+            return f": the last dim of `{given.name}` has to be {dims[-1]}, and is {sizes[-1]}"
+        if len(dims) != len(sizes):
+            return f": `{given.name}` has to have {_count(len(dims), 'dim')}, and has {len(sizes)}"
+        for axis, (dim, size) in enumerate(zip(dims, sizes)):
+            if isinstance(dim, int) and dim != size:
+                return f": dim {axis} of `{given.name}` has to be {dim}, and is {size}"
+        if spec.dtype != given.guess.dtype:
+            return f": `{given.name}` has to be {spec.dtype}, and is {given.guess.dtype}"
+    if not item.parameter and item.wrong is not None and item.wrong.layer:
+        return f": `{item.wrong.layer}` takes {item.wrong.wanted} features or channels, and gets {item.wrong.got}"
+    return "" if item.parameter or item.error is None else f" ({contract.one_line(item.error)})"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+def _given(inputs: values.Inputs) -> str:
+    return ", ".join(_form(item.guess) for item in inputs) or "nothing"
+
+
+def _form(guess: values.Guess) -> str:
+    if isinstance(guess, values.TensorGuess):
+        dims = f"({', '.join(map(str, guess.dims))}{',' if len(guess.dims) == 1 else ''})"
+        return dims if guess.dtype == "float32" else f"{dims} {guess.dtype}"
+    if isinstance(guess, values.SequenceGuess):
+        opening, closing = "[]" if guess.kind == "list" else "()"
+        return opening + ", ".join(map(_form, guess.items[:4])) + closing
+    if isinstance(guess, values.ConstantGuess):
+        return guess.expression
+    return "{" + ", ".join(f"{key}: {_form(item)}" for key, item in guess.items) + "}"
+
+
+def place_of(drawn: Drawn) -> Place | None:
+    """Where a call stands, the loop over a loader included."""
+    return drawn.span or _line_place(drawn.path, drawn.line, None)
+
+
+def _line_place(path: str, line: int, context: Context | None) -> Place | None:
+    """The text of a line."""
+    if context is not None and path == context.path:
+        lines = context.source.splitlines()
+        text = lines[line - 1] if 0 < line <= len(lines) else ""
+    else:
+        text = linecache.getline(path, line).rstrip("\n")
+    if not line:
+        return None
+    return line, len(text) - len(text.lstrip()), line, len(text.rstrip())
+
+
+def _pragma_line(source: str, name: str) -> int:
+    """The line of the comment that pins a parameter, 1 if it is not to be found."""
+    pattern = re.compile(rf"#\s*ts-shape:\s*\*{{0,2}}{re.escape(name)}\s*=")
+    return next((number for number, text in enumerate(source.splitlines(), 1) if pattern.search(text)), 1)

@@ -1,0 +1,225 @@
+"""The general claim of a class that runs: symbols, constraints, and every shape of its inside spelled in them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from ts_shape_server.agent.clock import TimeLimit, now, time_limit
+from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.infer.claims import claims, draws, indices
+from ts_shape_server.agent.infer.claims.claim import Claim, Sizes
+from ts_shape_server.agent.infer.claims.trials import Trials
+from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.inputs import confirming
+from ts_shape_server.agent.infer.running import expressions, shots, symbolic
+from ts_shape_server.agent.infer.running.pace import Pace
+from ts_shape_server.agent.infer.solve import Solved
+from ts_shape_server.agent.infer.tell import argument_names, contract, naming
+from ts_shape_server.agent.infer.tell.reasons import SYMBOLIC_SECONDS
+from ts_shape_server.agent.infer.tell.spelling import Spelling
+from ts_shape_server.contract.report import Report, Symbol
+
+CLAIM_SECONDS = 4.0
+DEAR_CLAIM_SECONDS = 10.0
+"""Where a single run takes a good part of a second."""
+SAMPLES = 4
+SAMPLE_SECONDS = 2.0
+
+
+def general(report: Report, cls: type[nn.Module], solved: Solved, context: Context) -> Report:
+    """`report` with the general claim: symbols, constraints, and all shapes spelled in them."""
+    session, found = solved.session, solved.found
+    lines = class_lines(cls)
+    traced: shots.Shot | None = None
+    guards: tuple[symbolic.Guard, ...] = ()
+    began = now()
+    seconds = min(SYMBOLIC_SECONDS, context.remaining() * 0.3)
+    pace = Pace(found.outcome.steps, seconds)
+    try:
+        with time_limit(seconds):
+            outcome, traced = shots.take(
+                lambda watch: session.symbolic(found.inputs, [*watch, pace]), session.module, context.path, lines
+            )
+            guards = outcome.guards if outcome.ok else ()
+    except TimeLimit:
+        pass
+    asked = now() - began
+    usual, latest = (now() + min(seconds, context.remaining() * 0.3) for seconds in (CLAIM_SECONDS, DEAR_CLAIM_SECONDS))
+    trials = Trials(session, found.inputs, found.outcome, usual, latest, confirming.is_small(session, found))
+    if traced is not None:
+        trials.stated, trials.asking_cost = stated(traced), max(asked, 1e-3)
+    claim = indices.checked(trials, claims.generalise(trials, guards))
+    if trials.inputs != found.inputs:
+        found = replace(found, inputs=trials.inputs, outcome=trials.outcome)
+        solved = replace(solved, found=found)
+    samples, others = _sampled(solved, claim, trials, context, lines)
+    claim = _without_unseen(claim, samples, traced)
+    names = naming.name_places(found.inputs, claim, found.outcome.wishes, solved.axes, found.batch_axes)
+    spelling = Spelling(claim, names, samples)
+    named = argument_names.find(cls, solved.plan, solved.sources, session, found, context)
+    symbols = _symbols(claim, names, named)
+    result = _claimed(report, solved, claim, names, spelling, named)
+    first = traced if traced is not None else others[0] if others else None
+    if first is not None:
+        told = shots.spelled(first, others, spelling.told)
+        told, counted = _counted(told, first, solved, context, lines)
+        if counted:
+            symbols["N"] = Symbol()
+        result = inside(result, cls, _renamed(told, named.outputs, trials.rows_are_batch, names))
+    return replace(result, symbols=tuple(symbols.items()))
+
+
+def stated(traced: shots.Shot) -> Callable[[Sizes], list[int | None]]:
+    """What a run on symbols says of the sizes of its outputs, at other sizes of its inputs.
+
+    It leaves open what it has as a number: torch fixes sizes that move.
+    """
+    rules = [
+        (lambda _: None) if isinstance(size, int) else expressions.value_at(size) for size in shots.sections(traced)[2]
+    ]
+    return lambda sizes: [rule(sizes) for rule in rules]
+
+
+def inside(report: Report, cls: type, shot: shots.Shot) -> Report:
+    """`report` with what a shot tells of."""
+    return replace(
+        report,
+        outputs=contract.outputs(shot),
+        layers=contract.layers(shot.calls, contract.layer_lines(cls)),
+        variables=contract.variables(shot.locals),
+    )
+
+
+def _sampled(
+    solved: Solved, claim: Claim, trials: Trials, context: Context, lines: range
+) -> tuple[list[Sizes], list[shots.Shot]]:
+    """Sizes that the claim allows, the base first, and what runs at them show."""
+    found, session = solved.found, solved.session
+    good = [sizes for sizes, ran in trials.known.items() if ran and sizes != claim.base and claim.allows(sizes)]
+    preferred = [claim.second] if claim.second is not None else []
+    spread = list(draws.spread(claim))
+    fallback = sorted(good, key=lambda sizes: -_moved(sizes, claim.base))[: SAMPLES - 2]
+    smallest = [min(good, key=sum)] if good else []
+    wanted = list(dict.fromkeys([claim.base, *preferred, *spread, *smallest, *fallback]))
+    samples: list[Sizes] = []
+    taken: list[shots.Shot] = []
+    deadline = now() + min(SAMPLE_SECONDS, context.remaining() * 0.1)
+    for sizes in wanted:
+        if taken and (now() > deadline or len(taken) >= max(SAMPLES, 3 + len(spread))):
+            break
+        run = functools.partial(session.concrete, values.with_sizes(found.inputs, sizes))
+        _, shot = shots.take(run, session.module, context.path, lines)
+        if shot is not None:
+            samples.append(sizes)
+            taken.append(shot)
+    return samples, taken
+
+
+def _without_unseen(claim: Claim, samples: Sequence[Sizes], traced: shots.Shot | None) -> Claim:
+    """`claim` without the dims of which no run shows what follows them: the sizes inside are not known at others."""
+    stated = [size for size in shots.sizes_of(traced) if not isinstance(size, int)] if traced is not None else []
+    told = {str(symbol) for size in stated for symbol in size.free_symbols}
+    free = tuple(
+        item
+        for item in claim.free
+        if any(f"s{member}" in told for member in item.members)
+        or any(sample[item.members[0]] != claim.base[item.members[0]] for sample in samples)
+    )
+    return claim if len(free) == len(claim.free) else claims.narrowed(claim, free)
+
+
+def _moved(sizes: Sizes, base: Sizes) -> int:
+    """How many sizes differ, huge ones counting nothing."""
+    return sum(here != there and here < 4 * there for here, there in zip(sizes, base))
+
+
+def _counted(
+    told: shots.Shot, first: shots.Shot, solved: Solved, context: Context, lines: range
+) -> tuple[shots.Shot, bool]:
+    """Sizes that follow the number of items of a list told as ``N``, and whether there are any: seen in a run with one
+    item more.
+    """
+    longer = values.with_one_more(solved.found.inputs)
+    if longer is None:
+        return told, False
+    counts = {len(item.guess.items) for item in longer if isinstance(item.guess, values.SequenceGuess)}
+    session = solved.session
+    _, shot = shots.take(lambda watch: session.concrete(longer, watch), session.module, context.path, lines)
+    if shot is None:
+        return told, False
+    seen = False
+
+    def count(size: Any, after: Sequence[int]) -> Any:
+        nonlocal seen
+        if (
+            isinstance(size, int)
+            and len(after) == 2
+            and after[1] == after[0] + 1
+            and after[1] in counts
+            and size == after[0]
+        ):
+            seen = True
+            return "N"
+        return size
+
+    changed = shots.spelled(told, [first, shot], count)
+    return changed, seen
+
+
+def _symbols(claim: Claim, names: Mapping[int, str], named: argument_names.Named) -> dict[str, Symbol]:
+    symbols: dict[str, Symbol] = {}
+    for item in claim.free:
+        step = 1 if item.remainder else item.multiple_of
+        symbols[names[item.members[0]]] = Symbol(item.minimum, item.maximum, step)
+    for name in [*named.places.values(), *named.outputs.values()]:
+        symbols.setdefault(name, Symbol(named.values[name], named.values[name]))
+    return symbols
+
+
+def _claimed(
+    report: Report,
+    solved: Solved,
+    claim: Claim,
+    names: Mapping[int, str],
+    spelling: Spelling,
+    named: argument_names.Named,
+) -> Report:
+    base = values.sizes(solved.found.inputs)
+
+    def dim(slot: int) -> int | str:
+        return names.get(slot, named.places.get(slot, base[slot]))
+
+    inputs, second = solved.found.inputs, claim.second
+    steps = [
+        f"{names[item.members[0]]} % {item.multiple_of} == {item.remainder}" for item in claim.free if item.remainder
+    ]
+    return replace(
+        report,
+        inputs=contract.input_specs(inputs, solved.omitted, dim, naming.varying(inputs, claim, names)),
+        constraints=(*steps, *spelling.constraints()),
+        example=contract.example(inputs),
+        second=None if second is None else contract.example(values.with_sizes(inputs, second)),
+    )
+
+
+def _renamed(shot: shots.Shot, named: Mapping[int, str], rows_are_batch: bool, names: Mapping[int, str]) -> shots.Shot:
+    """Fixed sizes of the output that follow a constructor argument by its name; its rows, if they are, as the batch."""
+    calls, found, output = shots.sections(shot)
+    told = [named.get(size, size) if isinstance(size, int) else size for size in output]
+    if rows_are_batch and 0 in names and told:
+        told[0] = names[0]
+    return shots.respelled(shot, [*calls, *found, *told])
+
+
+def class_lines(cls: type) -> range:
+    try:
+        lines, start = inspect.getsourcelines(cls)
+    except (OSError, TypeError):
+        return range(1, 1_000_000)
+    return range(start, start + len(lines))

@@ -1,0 +1,124 @@
+"""Names for free dims: what the author wrote first, then the letters of the field.
+
+An axis that `forward` unpacks (``b, t, d = x.shape``) or an annotation names keeps that name; else rank and consumer
+decide between ``B, C, H, W``, ``B, C, L`` and ``B, L``. Pure.
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Mapping, Sequence
+
+from ts_shape_server.agent.infer.claims.claim import Claim
+from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.running.spy import Wish
+
+_BY_RANK: Mapping[int, tuple[str, ...]] = {
+    1: ("L",),
+    2: ("B", "F"),
+    3: ("B", "L", "D"),
+    4: ("B", "C", "H", "W"),
+    5: ("B", "C", "T", "H", "W"),
+}
+_CHANNELS_FIRST = ("B", "C", "L")
+_IGNORED = frozenset({"_", "__", "self"})
+
+
+def conventional(
+    tensor: values.TensorGuess, wish: Wish | None, in_list: bool, batch: int | None = None
+) -> tuple[str, ...]:
+    """The letters for the axes of a tensor nobody has named. `batch` is the axis that layers take for the batch."""
+    rank = len(tensor.dims)
+    if batch == 0 and rank == 1:
+        return ("B",)
+    if batch == 1 and rank in (2, 3):
+        return ("L", "B", "D")[:rank]
+    if rank == 2 and "int" in tensor.dtype:
+        return ("B", "L")
+    if rank == 2 and in_list:
+        return ("L", "D")
+    if rank == 3 and wish is not None and "1d" in wish.consumer:
+        return _CHANNELS_FIRST
+    return _BY_RANK.get(rank, tuple(f"D{axis}" for axis in range(rank)))
+
+
+def name_places(
+    inputs: values.Inputs,
+    claim: Claim,
+    wishes: Mapping[int, Wish],
+    axes: Mapping[str, Sequence[str | None]],
+    batch_axes: Sequence[int | None] = (),
+) -> dict[int, str]:
+    """A name for each free place in the sizes; places that move together share one.
+
+    `axes` is by parameter, `batch_axes` by tensor.
+    """
+    wanted: dict[int, tuple[str, bool]] = {}
+    limited = {member for free in claim.free for member in free.members if free.maximum is not None}
+    """Places of which there may only be so many, as there may be of the items of a sequence and not of a batch."""
+    slot = index = 0
+    for item in inputs:
+        in_list = isinstance(item.guess, values.SequenceGuess)
+        for tensor in values.tensors(item.guess):
+            batch = batch_axes[index] if index < len(batch_axes) else None
+            if batch is None and slot in limited and len(tensor.dims) == 3:
+                batch = 1
+            letters = conventional(tensor, wishes.get(index), in_list, batch)
+            written = list(tensor.axes) or ([] if in_list else list(axes.get(item.name, ())))
+            if len(written) > len(tensor.dims):
+                written = []
+            for axis in range(len(tensor.dims)):
+                author = written[axis] if axis < len(written) else None
+                own = author is not None and author not in _IGNORED and _is_name(author)
+                wanted[slot] = (author if own and author is not None else letters[axis], own)
+                slot += 1
+            index += 1
+    names: dict[int, str] = {}
+    used: set[str] = set()
+    twins = _twins(inputs)
+    for free in claim.free:
+        twin = next((twins[member] for member in free.members if twins.get(member) in names), None)
+        if twin is not None:
+            names.update(dict.fromkeys(free.members, names[twin]))
+            continue
+        candidates = sorted((wanted[member] for member in free.members), key=lambda pair: not pair[1])
+        name = _unused(candidates[0][0], used)
+        used.add(name)
+        names.update(dict.fromkeys(free.members, name))
+    return names
+
+
+def _is_name(text: str) -> bool:
+    """Whether a size can be called so: in a comment an axis may be called ``2*d`` or ``lambda`` too."""
+    return text.isidentifier() and not keyword.iskeyword(text)
+
+
+def varying(inputs: values.Inputs, claim: Claim, names: Mapping[int, str]) -> frozenset[str]:
+    """The names of dims that may differ from item to item of a list."""
+    twins = _twins(inputs)
+    return frozenset(
+        names[free.members[0]]
+        for free in claim.free
+        if any(member in twins and twins[member] not in free.members for member in free.members)
+    )
+
+
+def _twins(inputs: values.Inputs) -> dict[int, int]:
+    """For each place in a later item of a list of like tensors, the same place in the first item."""
+    starts: list[int] = []
+    offset = 0
+    tensors = values.all_tensors(inputs)
+    for tensor in tensors:
+        starts.append(offset)
+        offset += len(tensor.dims)
+    twins: dict[int, int] = {}
+    for index, group in enumerate(values.groups(inputs)):
+        if group[0] != index and len(tensors[group[0]].dims) == len(tensors[index].dims):
+            twins.update({starts[index] + axis: starts[group[0]] + axis for axis in range(len(tensors[index].dims))})
+    return twins
+
+
+def _unused(name: str, used: set[str]) -> str:
+    if name not in used:
+        return name
+    return next(f"{name}{number}" for number in range(2, 1000) if f"{name}{number}" not in used)

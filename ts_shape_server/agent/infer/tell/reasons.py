@@ -1,0 +1,199 @@
+"""Why nothing was found, as the contract's `reason`: a mismatch that no input mends, a package, time, or what would
+help. Decides by kinds and facts, and says it in a sentence for the author.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ts_shape_server.agent import torch_says
+from ts_shape_server.agent.clock import TimeLimit, time_limit
+from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.infer.constructor import building
+from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.inputs import search
+from ts_shape_server.agent.infer.running import mismatch
+from ts_shape_server.agent.infer.running.session import Session, innermost_line
+from ts_shape_server.agent.infer.tell import advice, contract
+from ts_shape_server.agent.standins import StandInUsed
+from ts_shape_server.contract.places import Location, Range
+from ts_shape_server.contract.report import Argument, Complaint, Failure, Status
+
+SYMBOLIC_SECONDS = 6.0
+MOST_KNOWN = 3
+
+
+@dataclass(frozen=True)
+class Unsolved:
+    """Why no input or no constructor was found."""
+
+    status: Status
+    reason: Failure
+    init: tuple[tuple[str, Argument], ...]
+    error: BaseException | None = None
+    notes: tuple[str, ...] = ()
+
+
+def init_of(
+    plan: Mapping[str, str], sources: Mapping[str, str], namespace: Mapping[str, Any]
+) -> tuple[tuple[str, Argument], ...]:
+    """The arguments of a plan, each expression such that the file's own `namespace` understands it."""
+    return tuple(
+        (name, Argument(standing_alone(text, namespace), sources.get(name, "guess"))) for name, text in plan.items()
+    )
+
+
+def standing_alone(expression: str, namespace: Mapping[str, Any]) -> str:
+    """An expression over `torch` and `nn` for a file that may not import them by these names."""
+    for name, spelled in (("nn", "__import__('torch').nn"), ("torch", "__import__('torch')")):
+        if name not in namespace:
+            expression = re.sub(rf"(?<![\w.'\"]){name}\.", f"{spelled}.", expression)
+    return expression
+
+
+def not_built(cls: type, built: building.NotBuilt, context: Context, sources: Mapping[str, str]) -> Unsolved:
+    line = innermost_line(built.error, context.path)
+    comment = advice.for_constructor(cls, built.plan)
+    found = "No constructor arguments were found" if comment else "The constructor fails"
+    message = f"{found}: {contract.clause(built.error)}. {advice.missing(built.error)}".rstrip()
+    if comment:
+        message += f" Give them in a comment above the class: {comment}."
+    if isinstance(built.error, StandInUsed):
+        # No arguments would help: what the constructor makes is not on this machine.
+        message = f"It cannot be built here: {str(built.error).rstrip('. ')}."
+    place = mismatch.call_place(context.source, line, "") if line else None
+    reason = contract.failure("no-constructor", message, context.path, place, contract.one_line(built.error))
+    told = replace(reason, complaints=_complaints(built.error))
+    return Unsolved("unresolved", told, init_of(built.plan, sources, context.namespace), built.error)
+
+
+def _complaints(error: BaseException) -> tuple[Complaint, ...]:
+    """What is known of the error's text."""
+    return tuple(Complaint(item.kind, tuple(sorted(item.facts.items()))) for item in torch_says.read(error))
+
+
+def not_found(
+    session: Session, result: search.NotFound, context: Context, known: Sequence[values.Inputs] = ()
+) -> Unsolved:
+    """`failed` where two fixed sizes disagree, else `unresolved` with what would help. `known` is what is passed."""
+    passed = _passed(session, known, context)
+    wrong = _mismatch(session, result, context)
+    error = result.outcome.error or RuntimeError("no attempt was made")
+    if wrong is None and passed is not None:
+        wrong, error = passed[1], passed[2]
+    if wrong is not None:
+        message = _disagreement(wrong, None if passed is None else passed[0], None if passed is None else passed[1])
+        if passed is not None and wrong.multiple_of:
+            wrong = passed[1]
+        related = _layer_places(session, wrong, context)
+        reason = contract.failure(
+            "shape-mismatch", message, context.path, wrong.place, contract.one_line(error), related
+        )
+        reason = replace(reason, sizes=wrong.sizes(), complaints=_complaints(error))
+        return Unsolved("failed", reason, (), error)
+    if isinstance(error, StandInUsed):
+        line = innermost_line(error, context.path)
+        place = mismatch.call_place(context.source, line, "") if line else None
+        message = f"`forward` cannot run here: {error}. Install it where the probes run."
+        return Unsolved("unresolved", contract.failure("missing-package", message, context.path, place), (), error)
+    if isinstance(error, search.TooSlow):
+        return _too_slow(error, context)
+    line = innermost_line(error, context.path)
+    message = (
+        f"No input was found: the best of {result.attempts} attempts failed"
+        f"{f' in line {line}' if line else ''} with {contract.clause(error)}. {advice.missing(error)}"
+    ).rstrip()
+    comment = advice.for_inputs(result.inputs, result.outcome.wishes)
+    if comment and context.written:
+        message += f" Say what goes in, in a comment above the class: {comment}."
+    place = mismatch.call_place(context.source, line, "") if line else None
+    reason = contract.failure("no-input", message, context.path, place, contract.one_line(error))
+    return Unsolved("unresolved", replace(reason, complaints=_complaints(error)), (), error)
+
+
+def _disagreement(wrong: mismatch.Mismatch, inputs: values.Inputs | None, passed: mismatch.Mismatch | None) -> str:
+    """What the layer takes and what it gets, with the inputs that are passed if there are any."""
+    layer = f"`{wrong.layer}`" if wrong.layer else "this call"
+    takes = f"{layer} takes {wrong.wanted} features or channels"
+    shapes = ", ".join(_shape(item) for item in values.all_tensors(inputs or ()))
+    seen = f"with {shapes} it gets {passed.got}" if passed is not None and shapes else ""
+    if wrong.multiple_of:
+        always = f"what arrives is a multiple of {wrong.multiple_of} whatever goes in: no input can make it run"
+        return f"{takes}, but {always}" + (f"; {seen}." if seen else ".")
+    if seen:
+        return f"{takes}, but {seen}."
+    producer = f"`{wrong.producer}` gives" if wrong.producer else "what arrives has"
+    return f"{takes}, but {producer} {wrong.got}: no input can make it run."
+
+
+def _shape(guess: values.TensorGuess) -> str:
+    return f"({', '.join(map(str, guess.dims))}{',' if len(guess.dims) == 1 else ''})"
+
+
+def _passed(
+    session: Session, known: Sequence[values.Inputs], context: Context
+) -> tuple[values.Inputs, mismatch.Mismatch, BaseException] | None:
+    """Of what is certainly passed the first that a layer refuses, and how."""
+    for inputs in () if session.real_only else known[:MOST_KNOWN]:
+        watched = mismatch.FailingLayer(session.module)
+        error = session.concrete(inputs, [watched]).error
+        wrong = None if error is None else mismatch.given(error, watched, context.path, context.source)
+        if error is not None and wrong is not None:
+            return inputs, wrong, error
+    return None
+
+
+def _too_slow(error: search.TooSlow, context: Context) -> Unsolved:
+    line = innermost_line(error, context.path)
+    message = (
+        f"The run was ended{f' in line {line}' if line else ''}: {error}. A `forward` that works this long, or for "
+        "ever, cannot be probed; raise `timeoutMs` if it needs the time."
+    )
+    place = mismatch.call_place(context.source, line, "") if line else None
+    reason = contract.failure("timeout", message, context.path, place, contract.one_line(error))
+    return Unsolved("timeout", reason, (), error)
+
+
+def _mismatch(session: Session, result: search.NotFound, context: Context) -> mismatch.Mismatch | None:
+    if session.real_only or not result.inputs or not values.sizes(result.inputs):
+        return None
+    error = result.outcome.error
+    if error is None or mismatch.sizes_that_disagree(error) is None:
+        return None
+    watched = mismatch.FailingLayer(session.module)
+    try:
+        with time_limit(SYMBOLIC_SECONDS):
+            outcome = session.symbolic(result.inputs, [watched])
+    except TimeLimit:
+        return None
+    if outcome.error is None:
+        return None
+    found = mismatch.find(outcome.error, watched, context.path, context.source)
+    if found is not None and found.multiple_of and not _of_one_form(result):
+        return None
+    return found
+
+
+def _of_one_form(result: search.NotFound) -> bool:
+    """Whether each tensor goes to a layer that takes its number of dims alone: what follows holds for all inputs."""
+    wishes, tensors = result.outcome.wishes, values.all_tensors(result.inputs)
+    return all(
+        index in wishes and wishes[index].firm and wishes[index].rank == len(tensor.dims)
+        for index, tensor in enumerate(tensors)
+    )
+
+
+def _layer_places(session: Session, wrong: mismatch.Mismatch, context: Context) -> list[Location]:
+    lines = contract.layer_lines(session.cls)
+    texts = context.source.splitlines()
+    places = []
+    for name in (wrong.layer, wrong.producer):
+        line = lines.get(name)
+        if line is not None and line <= len(texts):
+            text = texts[line - 1]
+            span = Range(line, len(text) - len(text.lstrip()), line, len(text.rstrip()))
+            places.append(Location(context.path, span, f"`{name}` is made here."))
+    return places
