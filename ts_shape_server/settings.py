@@ -18,6 +18,7 @@ _toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "t
 
 Sandbox = Literal["required", "bestEffort", "off"]
 InlayHints = Literal["off", "changed", "all"]
+TorchScript = Literal["auto", "warning", "information", "off"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -37,6 +38,7 @@ class Settings:
     debounce_ms: int = 50
     inlay_hints: InlayHints = "changed"
     code_lens: bool = True
+    torchscript: TorchScript = "auto"
     script_errors: bool = True
     trace_warnings: bool = True
     loglevel: LogLevel = "info"
@@ -113,6 +115,10 @@ _READABLE = (
     "configuration files of the hub's cache (JSON and YAML, no weights, no code)"
 )
 _HINTS = 'shapes beside assignments in `forward`: `"off"`, `"changed"` dims only, `"all"`'
+_TORCHSCRIPT = (
+    'how findings about TorchScript are shown: `"warning"`, `"information"`, `"off"`, or `"auto"`: a warning where '
+    "something in the workspace scripts, traces or exports the class (or one that it is a part of), else information"
+)
 _LEVELS = '`"debug"`, `"info"`, `"warning"`, `"error"`; the log goes to standard error'
 
 KEYS: Mapping[str, Key] = {
@@ -128,10 +134,15 @@ KEYS: Mapping[str, Key] = {
     "debounceMs": Key("debounce_ms", _whole(0, 60_000), "the pause after a key before a probe starts"),
     "inlayHints": Key("inlay_hints", _one_of("off", "changed", "all"), _HINTS),
     "codeLens": Key("code_lens", _flag, "the line above each class"),
-    "diagnostics.scriptErrors": Key("script_errors", _flag, "findings about `torch.jit.script`"),
-    "diagnostics.traceWarnings": Key("trace_warnings", _flag, "findings about `torch.jit.trace`"),
+    "diagnostics.torchscript": Key("torchscript", _one_of("auto", "warning", "information", "off"), _TORCHSCRIPT),
     "loglevel": Key("loglevel", _one_of("debug", "info", "warning", "error"), _LEVELS),
 }
+
+EARLIER_KEYS: Mapping[str, Key] = {
+    "diagnostics.scriptErrors": Key("script_errors", _flag, "findings about `torch.jit.script`"),
+    "diagnostics.traceWarnings": Key("trace_warnings", _flag, "findings about `torch.jit.trace`"),
+}
+"""Keys of earlier versions that are still read: each turns one kind of finding off."""
 
 CLIENT_ONLY = ("trace", "server", "path")
 """Keys that editors keep in the same section for themselves."""
@@ -146,11 +157,11 @@ def parse(*layers: Any) -> tuple[Settings, tuple[str, ...]]:
             problems.append(f"settings must be a table of keys and values, not {_shown(layer)}; they are left out")
             continue
         for key, value in _flat(layer):
-            if key not in KEYS:
+            known = KEYS.get(key) or EARLIER_KEYS.get(key)
+            if known is None:
                 if key.split(".")[0] not in CLIENT_ONLY:
                     problems.append(f'there is no setting "{key}"{_nearest(key)}; it is left out')
                 continue
-            known = KEYS[key]
             if value is None and key != "interpreter":
                 continue
             try:

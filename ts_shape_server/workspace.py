@@ -26,12 +26,14 @@ from ts_shape_server.analysis import documents
 from ts_shape_server.analysis.evidence import Candidates, calls_of, candidates, makers_of
 from ts_shape_server.analysis.instances import Standing
 from ts_shape_server.analysis.modules import BaseReference, FileClasses, ModuleClass, find_classes, module_classes
+from ts_shape_server.analysis.script_uses import Purpose
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.features.diagnostics import Place
 from ts_shape_server.features.hints import Stored, stored_names
 from ts_shape_server.probing.agents import Limits
 from ts_shape_server.probing.requests import ParentRequest
 from ts_shape_server.probing.service import ClassRequest, FileRequest, Options
+from ts_shape_server.purposes import purposes
 from ts_shape_server.resolve import Definition, Resolver
 from ts_shape_server.settings import Settings, from_pyproject
 
@@ -55,6 +57,11 @@ _KEPT = 64
 _LISTING_SECONDS = 3.0
 
 
+Purposes = Mapping[str, frozenset[Purpose]]
+"""By class of a file, what the workspace uses it for."""
+_NO_PURPOSES: Purposes = {}
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """One file at one moment: its text, its classes, those of them that are modules, and what could not be read."""
@@ -68,14 +75,14 @@ class Snapshot:
     def module(self, name: str) -> ModuleClass | None:
         return next((item for item in self.modules if item.name == name), None)
 
-    def places(self) -> list[Place]:
-        return [place_of(item) for item in self.modules]
+    def places(self, purposes: Purposes = _NO_PURPOSES) -> list[Place]:
+        return [place_of(item, purposes.get(item.name, frozenset())) for item in self.modules]
 
     def stored(self) -> list[Stored]:
         return stored_names(self.source, self.classes.tree)
 
 
-def place_of(item: ModuleClass) -> Place:
+def place_of(item: ModuleClass, purposes: frozenset[Purpose] = frozenset()) -> Place:
     parameters = item.forward.parameters if item.forward is not None else ()
     return Place(
         name=item.name,
@@ -84,6 +91,7 @@ def place_of(item: ModuleClass) -> Place:
         ignore=item.pragmas.ignore,
         skip=item.pragmas.skip,
         problems=tuple(item.pragmas.problems),
+        purposes=purposes,
     )
 
 
@@ -160,6 +168,7 @@ class Workspace:
         self._snapshots: OrderedDict[tuple[str, str], Snapshot] = OrderedDict()
         self._texts: dict[str, tuple[float, int, str]] = {}
         self._listings: dict[str, tuple[float, list[str], list[str]]] = {}
+        self._purposes: dict[str, tuple[int, Mapping[tuple[str, str], frozenset[Purpose]]]] = {}
 
     def use_environment(self, interpreter: str | None) -> None:
         """Follow base classes into the packages of this interpreter too. It is not run."""
@@ -266,6 +275,23 @@ class Workspace:
             if not item.pragmas.skip
         )
         return FileRequest(snapshot.path, root, {**overlays, snapshot.path: snapshot.source.text}, classes)
+
+    def purposes(self, snapshot: Snapshot) -> Purposes:
+        """Which classes of a file the workspace scripts, traces or exports, and which of the three."""
+        root = self.root_of(snapshot.path)
+        overlays = {path: text for path, text in self._overlays().items() if path.endswith(".py")}
+        texts = sorted(set(self._around(snapshot, root, overlays)))
+        state = hash(tuple(texts))
+        known = self._purposes.get(root)
+        if known is None or known[0] != state:
+            with self._lock:
+                known = self._purposes[root] = state, purposes(texts, _words, self._resolver.origin)
+        found = known[1]
+        return {
+            item.name: found.get((snapshot.path, item.name))
+            or found.get((snapshot.path, item.name.split(".")[0]), frozenset())
+            for item in snapshot.modules
+        }
 
     def _evidence(self, item: ModuleClass, path: str, texts: Sequence[tuple[str, str]]) -> list[Mapping[str, Any]]:
         """What the texts say of one class, up to a number of calls."""

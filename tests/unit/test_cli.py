@@ -14,11 +14,11 @@ from rich.console import Console
 from ts_shape_server import cli
 from ts_shape_server.cli import tables
 from ts_shape_server.cli.commands import constructor, inputs
-from ts_shape_server.cli.formats import FORMATS
+from ts_shape_server.cli.formats import FORMATS, summed
 from ts_shape_server.cli.runs import Problem, target
 from ts_shape_server.contract.places import Location, Range
 from ts_shape_server.contract.report import Report
-from ts_shape_server.features.diagnostics import Finding
+from ts_shape_server.features.diagnostics import Finding, Severity
 
 FINDING = Finding(
     str(Path.cwd() / "a,b.py"),
@@ -37,6 +37,22 @@ def test_text_has_one_line_for_each_finding_and_place() -> None:
         "a,b.py:3:5: error[shape-mismatch] 16 arrive 32 are taken: 100%",
         "    c.py:1:1: made here",
     ]
+
+
+def test_findings_about_torchscript_are_one_line_a_class() -> None:
+    def at(line: int, code: str, message: str, name: str = "Net") -> Finding:
+        severity: Severity = "information" if code == "trace-warning" else "warning"
+        return Finding(FINDING.path, Range(line, 0, line, 1), code, severity, message, name)
+
+    several = [at(4, "trace-warning", "frozen"), at(5, "script-error", "refused"), at(5, "script-trap", "else")]
+    alone = at(9, "script-error", "no", "Other")
+    shown = summed([FINDING, *several, alone])
+    assert [item.message for item in shown] == [
+        FINDING.message,
+        "Net: 1 trace-warning, 1 script-error, 1 script-trap in lines 4 and 5; refused",
+        "no",
+    ]
+    assert [item.severity for item in shown] == ["error", "warning", "warning"]
 
 
 def test_json_has_findings_and_classes() -> None:

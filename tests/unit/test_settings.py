@@ -36,6 +36,8 @@ def check(layers: list[Any], field: str, value: object, problems: int = 0) -> No
         ([{"interpreter": "/usr/bin/python3"}, {"interpreter": None}], "interpreter", None),
         ([{"codeLens": None}], "code_lens", True),
         ([{"diagnostics": {"scriptErrors": False}}], "script_errors", False),
+        ([{"diagnostics.traceWarnings": False}], "trace_warnings", False),
+        ([{"diagnostics": {"torchscript": "off"}}], "torchscript", "off"),
     ],
 )
 def test_a_good_value_is_taken_and_the_later_layer_wins(layers: list[Any], field: str, value: object) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ts_shape_server import __version__
 from ts_shape_server.lsp import commands
-from ts_shape_server.settings import KEYS, Settings, parse
+from ts_shape_server.settings import EARLIER_KEYS, KEYS, Settings, parse
 
 CLIENT = Path(__file__).parents[2] / "vscode-client"
 MANIFEST = json.loads((CLIENT / "package.json").read_text(encoding="utf-8"))
@@ -22,7 +22,8 @@ OFFERED: dict[str, dict[str, Any]] = {
 
 
 def test_the_extension_offers_every_setting_and_no_other() -> None:
-    assert set(OFFERED) == set(KEYS)
+    assert set(OFFERED) == {*KEYS, *EARLIER_KEYS}
+    assert {key for key, value in OFFERED.items() if "deprecationMessage" in value} == set(EARLIER_KEYS)
 
 
 @pytest.mark.parametrize("key", OFFERED)

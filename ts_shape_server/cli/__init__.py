@@ -133,6 +133,9 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", parents=[common], help="all diagnostics of all classes")
     check.add_argument("paths", nargs="+", metavar="PATH")
     check.add_argument("--format", choices=("text", "json", "github", "sarif"), default="text")
+    check.add_argument(
+        "--all", action="store_true", help="every finding about TorchScript, where text has a line for each class"
+    )
 
     show = commands.add_parser("show", parents=[common], help="what goes in and what comes out")
     show.add_argument("files", nargs="+", metavar="FILE[:CLASS]")

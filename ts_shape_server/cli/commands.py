@@ -16,7 +16,7 @@ from rich.progress import Progress
 
 from ts_shape_server.cli import tables
 from ts_shape_server.cli.fixing import fix
-from ts_shape_server.cli.formats import FORMATS, shown_path
+from ts_shape_server.cli.formats import FORMATS, shown_path, summed
 from ts_shape_server.cli.runs import Problem, Runner, Unreadable, cores, must_have, python_files, target, tell
 from ts_shape_server.contract import schema
 from ts_shape_server.contract.report import Report
@@ -33,14 +33,17 @@ Checked = tuple[list[Finding], tuple[Report, ...]]
 
 
 async def check(options: argparse.Namespace, flags: Flags) -> int:
-    """All diagnostics of all classes; 1 if one of them is an error."""
+    """All diagnostics of all classes; 1 if one of them is an error. As text those about TorchScript are summed up to a
+    line a class, unless all are asked for.
+    """
     paths = python_files(options.paths)
     async with Runner(flags, options.paths, tell, min(cores(), len(paths), MOST_JOBS)) as runner:
         runner.must_probe()
         checked = await _all_checked(runner, paths)
     found = once(item for one in checked for item in one[0])
     reports = [item for one in checked for item in one[1]]
-    output = FORMATS[options.format](found, reports)
+    shown = found if options.all or options.format != "text" else summed(found)
+    output = FORMATS[options.format](shown, reports)
     if output:
         print(output)
     if options.format == "text":
@@ -48,6 +51,7 @@ async def check(options: argparse.Namespace, flags: Flags) -> int:
         tell(
             f"{words.many(len(reports), 'class', 'classes')} in {words.many(len(paths), 'file')}: "
             f"{words.many(errors, 'error')}, {words.many(len(found) - errors, 'other finding')}."
+            f"{'' if len(shown) == len(found) else ' --all shows every finding about TorchScript.'}"
         )
     return 1 if any(item.severity == "error" for item in found) else 0
 
@@ -83,7 +87,8 @@ async def _checked(runner: Runner, path: str) -> Checked:
         return found, ()
     probed = await runner.probe(snapshot)
     known = {item.name: Known(item.name, item, fresh=True) for item in probed.reports}
-    return [*found, *findings(path, snapshot.places(), known, runner.settings)], probed.reports
+    purposes = await asyncio.to_thread(runner.workspace.purposes, snapshot)
+    return [*found, *findings(path, snapshot.places(purposes), known, runner.settings)], probed.reports
 
 
 async def show(options: argparse.Namespace, flags: Flags) -> int:

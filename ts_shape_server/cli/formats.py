@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +14,8 @@ from ts_shape_server import __version__
 from ts_shape_server.contract import schema, wire
 from ts_shape_server.contract.places import Range
 from ts_shape_server.contract.report import SCHEMA, Report
-from ts_shape_server.features.diagnostics import DOCUMENTATION, SEVERITIES, Finding
+from ts_shape_server.features import words
+from ts_shape_server.features.diagnostics import DOCUMENTATION, SEVERITIES, TORCHSCRIPT, Finding
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _SARIF_LEVELS = {"error": "error", "warning": "warning", "information": "note", "hint": "note"}
@@ -40,6 +43,32 @@ def text(findings: Sequence[Finding], reports: Sequence[Report]) -> str:
             where = f"{shown_path(related.path)}:{related.range.line}:{related.range.column + 1}"
             lines.append(f"    {where}: {' '.join(related.message.split())}")
     return "\n".join(lines)
+
+
+def summed(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings with those about TorchScript as one for each class, where its first one stands."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for item in findings:
+        if item.code in TORCHSCRIPT:
+            groups.setdefault((item.path, item.class_name), []).append(item)
+    shown: list[Finding] = []
+    for item in findings:
+        group = groups.get((item.path, item.class_name), [])
+        if item.code not in TORCHSCRIPT or len(group) == 1:
+            shown.append(item)
+        elif item is group[0]:
+            shown.append(_sum(group))
+    return shown
+
+
+def _sum(group: Sequence[Finding]) -> Finding:
+    """One finding for several of a class: how many of each code, in which lines, and what the gravest says."""
+    told = min(group, key=lambda item: (item.severity != "warning", item.code != "script-error"))
+    counts = Counter(item.code for item in group)
+    lines = words.listed(list(dict.fromkeys(str(item.range.line) for item in group)))
+    many = ", ".join(f"{number} {code}" for code, number in counts.items())
+    message = f"{told.class_name}: {many} in lines {lines}; {told.message}"
+    return replace(told, message=message, related=())
 
 
 def as_json(findings: Sequence[Finding], reports: Sequence[Report]) -> str:

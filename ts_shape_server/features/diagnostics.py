@@ -7,10 +7,11 @@ another file is moved to the class that it is about, with the real place as rela
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from ts_shape_server.analysis.script_uses import Purpose
 from ts_shape_server.contract.places import Location, Range
 from ts_shape_server.contract.report import Facts, Failure, Identity, Report
 from ts_shape_server.features import words
@@ -23,14 +24,20 @@ SEVERITIES: Mapping[str, Severity] = {
     "shape-mismatch": "error",
     "call-mismatch": "error",
     "description-mismatch": "information",
-    "script-error": "warning",
-    "script-trap": "warning",
+    "script-error": "information",
+    "script-trap": "information",
     "trace-warning": "information",
     "unannotated-input": "hint",
     "probe-failed": "hint",
     "bad-pragma": "warning",
 }
-"""Every code that a diagnostic of this server can have. pages/diagnostics.md has one section for each."""
+"""Every code that a diagnostic of this server can have. pages/diagnostics.md has one section for each.
+
+Those of `TORCHSCRIPT` are warnings where somebody uses the class so, which `_severity` decides.
+"""
+
+TORCHSCRIPT = frozenset({"script-error", "script-trap", "trace-warning"})
+"""Codes of findings that matter only to who scripts, traces or exports the class."""
 
 _AT_THEIR_PLACE = frozenset({"call-mismatch", "description-mismatch", "bad-pragma"})
 """Codes of findings that stand where something is said, in whatever file that is."""
@@ -72,7 +79,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Place:
-    """What the text says of a class: where its name stands, the parameters of `forward`, what its comments turn off."""
+    """What the text says of a class: where its name stands, the parameters of `forward`, what its comments turn off.
+    `purposes`: what the workspace gives it to.
+    """
 
     name: str
     name_range: Range
@@ -80,6 +89,7 @@ class Place:
     ignore: frozenset[str] = frozenset()
     skip: bool = False
     problems: tuple[tuple[Range, str], ...] = ()
+    purposes: frozenset[Purpose] = frozenset()
 
 
 def findings(path: str, places: Iterable[Place], known: Mapping[str, Known], settings: Settings) -> list[Finding]:
@@ -92,7 +102,7 @@ def findings(path: str, places: Iterable[Place], known: Mapping[str, Known], set
         if report is None or place.skip:
             continue
         found.extend(
-            item
+            replace(item, severity=_severity(item, place, settings))
             for item in _about_report(path, place, report, settings)
             if item.code not in place.ignore and "*" not in place.ignore
         )
@@ -132,6 +142,8 @@ def _about_report(path: str, place: Place, report: Report, settings: Settings) -
         yield _finding(path, place, report.reason, code)
     for failure in report.mismatches:
         yield _finding(path, place, failure, failure.code if failure.code in SEVERITIES else "call-mismatch")
+    if settings.torchscript == "off":
+        return
     if settings.script_errors:
         for failure in report.torchscript.script.failures:
             code = failure.code if failure.code in ("script-error", "script-trap") else "script-error"
@@ -140,6 +152,18 @@ def _about_report(path: str, place: Place, report: Report, settings: Settings) -
     if settings.trace_warnings:
         for failure in report.torchscript.trace.failures:
             yield _finding(path, place, failure, "trace-warning")
+
+
+def _severity(item: Finding, place: Place, settings: Settings) -> Severity:
+    """What TorchScript refuses is a warning where somebody scripts, traces or exports the class; what a trace freezes,
+    where somebody traces it.
+    """
+    if item.code not in TORCHSCRIPT:
+        return item.severity
+    if settings.torchscript in ("warning", "information"):
+        return settings.torchscript
+    used = "trace" in place.purposes if item.code == "trace-warning" else bool(place.purposes)
+    return "warning" if used else "information"
 
 
 def _is_of_syntax(path: str, reason: Failure) -> bool:

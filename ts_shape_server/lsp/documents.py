@@ -14,8 +14,9 @@ from ts_shape_server.analysis.rewrites import Rewrite
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.report import Report
 from ts_shape_server.features.actions import Fix
+from ts_shape_server.features.diagnostics import Place
 from ts_shape_server.features.known import Known
-from ts_shape_server.workspace import Snapshot
+from ts_shape_server.workspace import Purposes, Snapshot
 
 
 @dataclass
@@ -33,6 +34,7 @@ class Document:
     obstacle: str = ""
     focus: str = ""
     working: bool = False
+    purposes: Purposes = field(default_factory=dict)
     reports: dict[str, Report] = field(default_factory=dict)
     confirmed: dict[str, int] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)
@@ -54,6 +56,10 @@ class Document:
     def current(self) -> Snapshot | None:
         """What is known of the text, if it is of the text as it stands."""
         return self.snapshot if self.snapshot is not None and self.snapshot.source.text == self.text else None
+
+    def places(self) -> list[Place]:
+        """Where the classes of the text stand, with what the workspace used them for when it was last asked."""
+        return self.current.places(self.purposes) if self.current is not None else []
 
     def change(self, text: str, version: int) -> None:
         self.text, self.version = text, version

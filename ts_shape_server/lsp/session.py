@@ -289,6 +289,7 @@ class Session:
         names = [item.name for item in document.snapshot.modules]
         names.sort(key=lambda name: name != document.focus)
         request = await asyncio.to_thread(self.workspace.request, document.snapshot, names)
+        document.purposes = await asyncio.to_thread(self.workspace.purposes, document.snapshot)
         began = time.monotonic()
 
         def received(report: Report) -> None:
@@ -385,8 +386,7 @@ class Session:
             if document.current is not None:
                 if document.path == path:
                     found.extend(about_syntax(path, document.current.classes.syntax_error))
-                places = document.current.places()
-                every = findings(document.path, places, document.all_known(), self.settings)
+                every = findings(document.path, document.places(), document.all_known(), self.settings)
                 found.extend(item for item in every if item.path == path)
         return sorted(dict.fromkeys(found), key=lambda item: (item.range.line, item.range.column, item.code))
 
@@ -394,7 +394,7 @@ class Session:
         """The files that the findings of this one stand in."""
         if document.current is None:
             return {document.path}
-        every = findings(document.path, document.current.places(), document.all_known(), self.settings)
+        every = findings(document.path, document.places(), document.all_known(), self.settings)
         return {document.path, *(item.path for item in every)}
 
     def _told(self, document: Document) -> None:

@@ -15,6 +15,7 @@ export const KEYS = [
   "debounceMs",
   "inlayHints",
   "codeLens",
+  "diagnostics.torchscript",
   "diagnostics.scriptErrors",
   "diagnostics.traceWarnings",
   "loglevel",

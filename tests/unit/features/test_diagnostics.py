@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 from sample_reports import CNN, FAILED, LISTS, failure
 
+from ts_shape_server.analysis.script_uses import Purpose
 from ts_shape_server.contract.places import Range
 from ts_shape_server.contract.report import Annotation, InputSpec, Report, ValueSpec
-from ts_shape_server.features.diagnostics import SEVERITIES, Finding, Place, findings
+from ts_shape_server.features.diagnostics import SEVERITIES, TORCHSCRIPT, Finding, Place, findings
 from ts_shape_server.features.known import Known
-from ts_shape_server.settings import Settings
+from ts_shape_server.settings import Settings, TorchScript
 
 PATH = "/project/net.py"
 NAME = Range(4, 6, 4, 15)
@@ -43,12 +44,31 @@ def test_a_class_that_fails_for_every_input_is_an_error_at_the_expression() -> N
 def test_every_reason_is_its_own_finding_with_its_severity() -> None:
     items = found(LISTS)
     assert [(item.code, item.severity) for item in items] == [
-        ("script-error", "warning"),
-        ("script-trap", "warning"),
+        ("script-error", "information"),
+        ("script-trap", "information"),
         ("trace-warning", "information"),
         ("unannotated-input", "hint"),
     ]
     assert items[-1].range == X
+
+
+@pytest.mark.parametrize(
+    ("setting", "purposes", "severities"),
+    [
+        ("auto", [], ["information", "information", "information"]),
+        ("auto", ["script"], ["warning", "warning", "information"]),
+        ("auto", ["export"], ["warning", "warning", "information"]),
+        ("auto", ["trace"], ["warning", "warning", "warning"]),
+        ("warning", [], ["warning", "warning", "warning"]),
+        ("information", ["script", "trace"], ["information", "information", "information"]),
+        ("off", ["script"], []),
+    ],
+)
+def test_what_torchscript_refuses_is_as_grave_as_it_is_used(
+    setting: TorchScript, purposes: list[Purpose], severities: list[str]
+) -> None:
+    items = found(LISTS, Settings(torchscript=setting), purposes=frozenset(purposes))
+    assert [item.severity for item in items if item.code in TORCHSCRIPT] == severities
 
 
 @pytest.mark.parametrize("status", ["unresolved", "timeout", "crashed"])
