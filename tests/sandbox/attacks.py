@@ -53,6 +53,7 @@ FILES = (
         "empty a file by opening it to read", "landlock seccomp", "return os.open(SECRET, os.O_RDONLY | os.O_TRUNC)"
     ),
     attack("empty a file that may be read", "landlock seccomp", "return os.open(__file__, os.O_RDONLY | os.O_TRUNC)"),
+    attack("empty a file by opening it for nothing", "landlock seccomp", "return os.open(SECRET, os.O_TRUNC | 3)"),
     attack("remove a file outside", "landlock", "return os.unlink(SECRET)"),
     attack("change its mode", "seccomp", "return os.chmod(SECRET, 0o777)"),
     attack("change its owner", "seccomp capabilities", "return os.chown(SECRET, 1, 1)", root=True),
@@ -241,6 +242,12 @@ SPAWNING = (
         "    def __reduce__(self): return os.posix_spawn, ('/bin/true', ['true'], {})\n"
         "file = io.BytesIO(); torch.save(Trap(), file); file.seek(0)\n"
         "return torch.load(file, weights_only=False)",
+    ),
+    attack(
+        "a thread with descriptors of its own",
+        "seccomp",
+        "return call(56, 0x00010100, None, None, None, None)",
+        off="OSError 22",
     ),
     attack("unshare", "seccomp", "return call(272, 0x10000000)"),
     attack("setns", "seccomp", "return call(308, 0, 0)", off="OSError 22"),

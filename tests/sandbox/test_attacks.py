@@ -6,16 +6,15 @@ Each is run again with the layers switched off that stop it: then it must succee
 from __future__ import annotations
 
 import os
-import platform
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import attempts
 import pytest
 import weakened
 from attacks import ATTACKS, Attack
-from probing_helpers import Prober, descendants
+from probing_helpers import Prober
 
 from ts_shape_server.agent.sandbox import policy
 
@@ -23,22 +22,6 @@ pytestmark = pytest.mark.skipif(policy.available().tier != policy.FULL, reason="
 
 LIMITS: dict[str, Any] = {"wall": 20.0, "memory": 512 << 20}
 """With time enough for torch's own imports at the top of a file."""
-
-TRIED = """
-import ctypes, os, sys
-libc = ctypes.CDLL(None, use_errno=True)
-def call(number, *arguments):
-    result = libc.syscall(number, *arguments)
-    if result == -1:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return result
-def attempt():
-{body}
-try:
-    print("OUTCOME done", attempt())
-except BaseException as error:
-    print("OUTCOME", type(error).__name__, getattr(error, "errno", None))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -62,49 +45,19 @@ def running(made: Prober) -> Iterator[Prober]:
 @pytest.fixture
 def tried(prober: Prober, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., str]:
     """`tried(code)`: how an attempt ended that a module makes at import; a secret lies outside of the workspace."""
-    (tmp_path / "secret").mkdir()
-    (tmp_path / "secret" / "key").write_text("private")
-    (tmp_path / "work").mkdir()
 
     def attempt(body: str, without: str = "") -> str:
-        if "call(" in body and platform.machine() != "x86_64":
-            pytest.skip("the numbers of system calls are those of x86_64")
-        used = request.getfixturevalue("weak_prober") if without else prober
-        if without:
-            weakened.switch_off(tmp_path / "work", without.split())
-        body = body.replace("SECRET", repr(str(tmp_path / "secret" / "key")))
-        body = body.replace("OUTSIDE", repr(str(tmp_path / "secret")))
-        body = body.replace("WORKSPACE", repr(str(tmp_path / "work")))
-        source = TRIED.replace("{body}", textwrap.indent(textwrap.dedent(body), "    "))
-        agent = used.agent_pid
-        used.service._agents[0].output._lines.clear()
-        used.imported(tmp_path / "work", source)
-        outcome = used.printed("OUTCOME").removeprefix("OUTCOME ")
-        assert used.agent_pid == agent, "the agent did not live through it"
-        assert descendants(agent) == []
-        assert threads_of(agent) == 1
-        assert list(Path(used.service._agents[0].scratch).glob("job-*")) == []
-        return str(outcome)
+        return attempts.attempt(request.getfixturevalue("weak_prober") if without else prober, tmp_path, body, without)
 
+    attempts.lay_out(tmp_path)
     return attempt
-
-
-def threads_of(pid: int) -> int:
-    return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
 def test_an_attack_is_refused(tried: Callable[..., str], tmp_path: Path, attack: Attack) -> None:
-    secret, workspace = tmp_path / "secret", tmp_path / "work"
-    before = (secret / "key").stat()
-    outcome = tried(attack.body)
+    with attempts.nothing_changed(tmp_path):
+        outcome = tried(attack.body)
     assert outcome.startswith(attack.on), outcome
-    assert (secret / "key").read_text() == "private"
-    after = (secret / "key").stat()
-    assert (before.st_mode, before.st_mtime, before.st_nlink) == (after.st_mode, after.st_mtime, after.st_nlink)
-    assert [path.name for path in secret.iterdir()] == ["key"]
-    assert [path.name for path in workspace.iterdir()] == ["net.py"]
-    assert "OUTCOME" in (workspace / "net.py").read_text()
 
 
 @pytest.mark.parametrize("attack", [attack for attack in ATTACKS if not attack.alone], ids=lambda attack: attack.name)

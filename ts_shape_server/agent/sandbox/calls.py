@@ -215,7 +215,7 @@ ABSENT: tuple[Call, ...] = (
 """These get `ENOSYS`: a library then takes an older way, which the filter can look into, or does without."""
 
 _AF_UNIX = 1
-_CLONE_THREAD = 0x00010000
+_CLONE_THREAD, _CLONE_FILES = 0x00010000, 0x00000400
 _O_ACCMODE, _O_TRUNC = 0o3, 0o1000
 _STREAMS = tuple(kind | flags for kind in (1, 5) for flags in (0, 0o4000, 0o2000000, 0o2004000))
 """`SOCK_STREAM` and `SOCK_SEQPACKET`, with `SOCK_NONBLOCK` and `SOCK_CLOEXEC`."""
@@ -236,12 +236,23 @@ _IOCTL = (0x5401, 0x540F, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 
 CHECKED: tuple[Checked, ...] = (
     Checked("clone", 56, 220, 0, Test.ANY_BIT, (_CLONE_THREAD,), "starts a process, and not a thread"),
+    Checked("clone", 56, 220, 0, Test.ANY_BIT, (_CLONE_FILES,), "a thread with descriptors of its own, past the limit"),
     Checked("kill", 62, 129, 0, Test.ONE_OF, (OWN,), "signals another process, or a group"),
     Checked("tgkill", 234, 131, 0, Test.ONE_OF, (OWN,), "signals another process"),
     Checked("socketpair", 53, 199, 0, Test.ONE_OF, (_AF_UNIX,), "a family of sockets that only the kernel needs"),
     Checked("socketpair", 53, 199, 1, Test.ONE_OF, _STREAMS, "a socket of datagrams, which go to any daemon by name"),
     Checked("open", 2, None, 1, Test.UNLIKE, (_O_TRUNC | _O_ACCMODE, _O_TRUNC), "empties a file that it may only read"),
     Checked("openat", 257, 56, 2, Test.UNLIKE, (_O_TRUNC | _O_ACCMODE, _O_TRUNC), "the same"),
+    Checked(
+        "open",
+        2,
+        None,
+        1,
+        Test.UNLIKE,
+        (_O_ACCMODE, _O_ACCMODE),
+        "neither reads nor writes, so Landlock asks for no right",
+    ),
+    Checked("openat", 257, 56, 2, Test.UNLIKE, (_O_ACCMODE, _O_ACCMODE), "the same"),
     Checked("prctl", 157, 167, 0, Test.ONE_OF, _PRCTL, "outlives the agent; is looked into; takes rights back"),
     Checked("fcntl", 72, 25, 1, Test.ONE_OF, _FCNTL, "has the kernel signal another process; watches, holds up files"),
     Checked("ioctl", 16, 29, 1, Test.ONE_OF, _IOCTL, "types into a terminal; a file's flags; whatever a device does"),
