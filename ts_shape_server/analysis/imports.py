@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from ts_shape_server.analysis.scopes import FUNCTIONS, bound_by
 from ts_shape_server.analysis.syntax import first_line
@@ -20,6 +20,32 @@ def ensure_import(source: SourceText, tree: ast.Module, module: str) -> tuple[st
     """What a module is called in a file, and the edits that import it where it is not."""
     imports = Imports(source, tree)
     return imports.module(module), imports.edits()
+
+
+def without_import(source: SourceText, tree: ast.Module, names: Collection[str]) -> list[TextEdit]:
+    """The edits that take names out of the imports at the top of a file, with the statement that has no other."""
+    edits: list[TextEdit] = []
+    for node in tree.body:
+        if not isinstance(node, (ast.Import, ast.ImportFrom)):
+            continue
+        bound = [alias.asname or alias.name.split(".")[0] for alias in node.names]
+        gone = [place for place, name in enumerate(bound) if name in names]
+        alone = node.lineno not in {other.lineno for other in tree.body if other is not node}
+        if gone and len(gone) == len(bound) and alone:
+            edits.append(TextEdit(Range(node.lineno, 0, (node.end_lineno or node.lineno) + 1, 0), ""))
+        elif gone and len(gone) < len(bound):
+            edits += [_without(source, [source.range_of(alias) for alias in node.names], place) for place in gone]
+    return edits
+
+
+def _without(source: SourceText, spans: list[Range], place: int) -> TextEdit:
+    """The edit that takes an item out of a list with commas: up to the next one, or from the one before."""
+    span = spans[place]
+    if place + 1 < len(spans):
+        after = spans[place + 1]
+        return TextEdit(Range(span.line, span.column, after.line, after.column), "")
+    before = spans[place - 1]
+    return TextEdit(Range(before.end_line, before.end_column, span.end_line, span.end_column), "")
 
 
 class Imports:

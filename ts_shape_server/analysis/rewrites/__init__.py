@@ -13,6 +13,7 @@ from ts_shape_server.analysis.rewrites import (
     comprehensions,
     constants,
     contexts,
+    einops_calls,
     extraction,
     indexing,
     lists,
@@ -47,6 +48,7 @@ class Rule:
 RULES: tuple[Rule, ...] = (
     Rule(values.converted_arguments, ("expected-types",)),
     Rule(values.narrowed, ("none-or-optional",)),
+    Rule(einops_calls.as_methods, ("library-function",)),
     Rule(values.truth, ("truth-value",)),
     Rule(indexing.enumerated, ("module-list-index", "module-dict-index")),
     Rule(indexing.chosen, ("module-list-index", "module-dict-index")),
