@@ -1,5 +1,5 @@
-"""einops patterns as chains of tensor methods: ``b (h d) n -> b h n d`` is ``.unflatten(1, (h, -1)).permute(0, 1, 3, 2)``
-for a given `h`.
+"""einops patterns as chains of tensor methods: ``b (h d) n -> b h n d`` with a given `h` is
+``.unflatten(1, (h, -1)).permute(0, 1, 3, 2)``.
 
 The grammar is that of einops (https://einops.rocks/api/rearrange). Knows text only: no tensors, no source. Pure.
 """
