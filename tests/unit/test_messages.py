@@ -132,7 +132,7 @@ def test_no_module_reads_what_torch_and_python_say() -> None:
         "def hopeless(outcome):\n    return re.search('x', f'{outcome.error}')\n",
         "def rank(text):\n    return text.startswith('x')\n\ndef of(error: OSError):\n    return rank(str(error))\n",
         'def name(error: NameError):\n    return str(error).split("\'")[1]\n',
-        "def detail(outcome):\n    told = contract.one_line(outcome.error)\n    return 'TypeError' in told\n",
+        "def detail(outcome):\n    told = torch_says.one_line(outcome.error)\n    return 'TypeError' in told\n",
     ],
 )
 def test_a_text_that_is_looked_at_is_found(text: str) -> None:

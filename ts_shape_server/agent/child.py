@@ -236,7 +236,7 @@ def _error_report(
     import traceback
 
     traceback.print_exception(type(error), error, error.__traceback__)
-    message = f"The probe met an error of its own ({contract.one_line(error)}); the log has the details."
+    message = f"The probe met an error of its own ({torch_says.one_line(error)}); the log has the details."
     return _bare(job, request, loaded, "unresolved", contract.failure("internal", message, job["path"], None), watch)
 
 

@@ -25,6 +25,10 @@ ASIDE = 4
 """Every so many runs one is a state that was put aside: what came less far may still be right."""
 
 
+EXAMPLE = ("before:", "says:", "after:")
+"""What the docstring of a move has, which is its test."""
+
+
 class Exit(enum.Enum):
     """Why a search ended."""
 
@@ -130,6 +134,15 @@ class Ran(Generic[Find]):
     settled: bool = True
     grace: int | None = None
     hopeless: bool = False
+
+
+def described(rule: Callable[..., object]) -> tuple[str, str]:
+    """The name of a rule and why it is right, from its docstring. Raises `TypeError` where that has no example."""
+    text = rule.__doc__ or ""
+    name = rule.__name__.replace("_", "-")
+    if __debug__ and text and not all(part in text for part in EXAMPLE):
+        raise TypeError(f"the move {name} has no example: {', '.join(EXAMPLE)}")
+    return name, " ".join(text.partition("\n\n")[0].split())
 
 
 class Problem(Protocol[State, Find]):

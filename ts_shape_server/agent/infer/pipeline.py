@@ -23,6 +23,7 @@ from ts_shape_server.agent.infer.facts import source
 from ts_shape_server.agent.infer.facts.parents import Parents
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.running import shots
+from ts_shape_server.agent.infer.running.memory import parameter_counts
 from ts_shape_server.agent.infer.tell import contract, contradictions, general, reasons
 from ts_shape_server.agent.infer.tell.reasons import Unsolved
 from ts_shape_server.contract.report import Failure, Report, SearchEffort
@@ -91,7 +92,7 @@ def _report_solved(
     blank: Report, cls: type[nn.Module], solved: solve.Solved, context: Context, send: Callable[[Report, str], None]
 ) -> None:
     found, session, lines = solved.found, solved.session, general.class_lines(cls)
-    count, size = contract.parameter_counts(session.module)
+    count, size = parameter_counts(session.module)
     report = replace(
         blank,
         status="ok",

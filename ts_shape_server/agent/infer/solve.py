@@ -27,7 +27,7 @@ from ts_shape_server.agent.infer.facts.source import Hint
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.inputs import choice, confirming, points, search
 from ts_shape_server.agent.infer.inputs.confirming import RUN_SHARE
-from ts_shape_server.agent.infer.running import symbolic
+from ts_shape_server.agent.infer.running import instances, symbolic
 from ts_shape_server.agent.infer.running.session import Outcome, Session, innermost_line, is_hopeless
 from ts_shape_server.agent.infer.tell import contradictions, reasons
 from ts_shape_server.agent.infer.tell.reasons import Unsolved
@@ -131,7 +131,7 @@ def gather(
 
     def build(init: Mapping[str, str]) -> Session:
         planned = arguments.plan(cls, init, arguments.PROFILES[0], context.namespace)
-        return building.build(cls, planned, context.namespace, warm())
+        return instances.build(cls, planned, context.namespace, warm())
 
     init = given.choose(comments.get("init") or {}, drawn, build)
     if not init.init and uses.required(cls):
@@ -224,7 +224,11 @@ def _turns(case: Case, deadline: float) -> Iterator[tuple[arguments.Profile, flo
 def _with_sources(case: Case, solved: Solved) -> Solved:
     """What was solved, with where each argument came from and what the workspace says that it denies."""
     sources = {name: case.init.sources.get(name, "guess") for name in solved.plan}
-    wrong = (*case.init.wrong, *contradictions.of_refused(case.refused), *solved.contradictions)
+    wrong = (
+        *contradictions.of_refused_values(case.init.refused),
+        *contradictions.of_refused(case.refused),
+        *solved.contradictions,
+    )
     return replace(solved, sources=sources, contradictions=wrong, notes=case.notes)
 
 
@@ -244,7 +248,7 @@ def _by_host(case: Case) -> Solved | None:
     for item in hosts.draw(case.cls, case.context, warm()):
         plan = dict(item.init or {})
         try:
-            session = building.build(case.cls, plan, case.context.namespace, warm())
+            session = instances.build(case.cls, plan, case.context.namespace, warm())
         except Exception:
             continue
         result = _search(replace(case, drawn=(item,)), building.Built(session, plan), now() + HOST_SECONDS)
@@ -281,7 +285,7 @@ class _Joint:
             built = self._built
         else:
             try:
-                built = building.Built(building.build(case.cls, plan, case.context.namespace, warm()), plan)
+                built = building.Built(instances.build(case.cls, plan, case.context.namespace, warm()), plan)
             except Exception as error:
                 self._latest = None
                 return Ran(-1, type(error).__name__)

@@ -5,9 +5,19 @@ what a torch version words differently is one more row here and nothing else. Kn
 what anybody does about a complaint.
 """
 
-from ts_shape_server.agent.torch_says.people import for_people
+from ts_shape_server.agent.torch_says.people import clause, for_people, one_line
 from ts_shape_server.agent.torch_says.reading import Complaints, read, read_text
 from ts_shape_server.agent.torch_says.rows import Complaint
 from ts_shape_server.agent.torch_says.shortage import needs_values, out_of_memory
 
-__all__ = ["Complaint", "Complaints", "for_people", "needs_values", "out_of_memory", "read", "read_text"]
+__all__ = [
+    "Complaint",
+    "Complaints",
+    "clause",
+    "for_people",
+    "needs_values",
+    "one_line",
+    "out_of_memory",
+    "read",
+    "read_text",
+]

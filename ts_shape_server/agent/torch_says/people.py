@@ -19,3 +19,18 @@ def for_people(text: str) -> str:
     for pattern, instead in _INSTEAD:
         text = pattern.sub(instead, text)
     return text
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error's text, at most 200 characters; the type's name where it has none."""
+    try:
+        text = for_people(str(error).strip())
+    except Exception:
+        text = ""
+    first = text.splitlines()[0] if text else ""
+    return f"{type(error).__name__}: {first}"[:300] if first else type(error).__name__
+
+
+def clause(error: BaseException) -> str:
+    """The first line of an error as a part of a sentence, which ends with a full stop of its own."""
+    return one_line(error).rstrip(". ")

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from ts_shape_server.agent.clock import now
 from ts_shape_server.agent.infer.claims import ranges
 from ts_shape_server.agent.infer.claims.trials import Trials
-from ts_shape_server.agent.infer.constructor import building
 from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.running import instances
 
 
 class Patches(nn.Module):
@@ -52,7 +52,7 @@ class Positions(nn.Module):
 
 
 def trials(module: Callable[[], nn.Module], *sizes: int, dear: bool = True) -> Trials:
-    session = building.build(module, {}, globals(), True)  # type: ignore[arg-type]  # the class itself
+    session = instances.build(module, {}, globals(), True)  # type: ignore[arg-type]  # the class itself
     inputs = (values.InputGuess("x", values.TensorGuess(sizes)),)
     tried = Trials(session, inputs, session.concrete(inputs), now() + 20, now() + 20)
     tried.cost_of_good = 10.0 if dear else 0.0

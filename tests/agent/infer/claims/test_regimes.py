@@ -19,9 +19,8 @@ from ts_shape_server.agent.clock import now
 from ts_shape_server.agent.infer.claims import claims, indices
 from ts_shape_server.agent.infer.claims.claim import Claim
 from ts_shape_server.agent.infer.claims.trials import Trials
-from ts_shape_server.agent.infer.constructor import building
 from ts_shape_server.agent.infer.guesses import values
-from ts_shape_server.agent.infer.running import expressions, shots
+from ts_shape_server.agent.infer.running import expressions, instances, shots
 from ts_shape_server.agent.infer.tell import general
 
 
@@ -122,7 +121,7 @@ class Plain(nn.Module):
 
 
 def claim(module: type[nn.Module], *sizes: int) -> Claim:
-    session = building.build(module, {}, globals(), True)
+    session = instances.build(module, {}, globals(), True)
     inputs = (values.InputGuess("x", values.TensorGuess(sizes)),)
     outcome, shot = shots.take(lambda watch: session.symbolic(inputs, watch), session.module, __file__, range(1, 9999))
     assert shot is not None
@@ -170,7 +169,7 @@ class Ratio(nn.Module):
 
 
 def test_a_ratio_of_two_sizes_is_a_constraint_and_no_limit_of_either() -> None:
-    session = building.build(Ratio, {}, globals(), True)
+    session = instances.build(Ratio, {}, globals(), True)
     inputs = tuple(values.InputGuess(name, values.TensorGuess((2, 16))) for name in "xy")
     traced = session.symbolic(inputs)
     tried = Trials(session, inputs, session.concrete(inputs), now() + 20, now() + 20)
@@ -193,7 +192,7 @@ class Tokens(nn.Module):
 
 
 def test_memory_limits_no_size_that_a_condition_limits() -> None:
-    session = building.build(Tokens, {}, globals(), True)
+    session = instances.build(Tokens, {}, globals(), True)
     inputs = (values.InputGuess("x", values.TensorGuess((2, 3, 64, 8))),)
     traced = session.symbolic(inputs)
     tried = Trials(session, inputs, session.concrete(inputs), now() + 20, now() + 20, True)
@@ -209,7 +208,7 @@ def test_a_search_that_was_cut_short_knows_no_limit() -> None:
                 x = x + 1
             return x
 
-    session = building.build(Slow, {}, globals(), True)  # type: ignore[arg-type]  # found by no name
+    session = instances.build(Slow, {}, globals(), True)  # type: ignore[arg-type]  # found by no name
     inputs = (values.InputGuess("x", values.TensorGuess((2, 8))),)
     tried = Trials(session, inputs, session.concrete(inputs), now() + 2, now() + 2)
     found = claims.generalise(tried, tuple(session.symbolic(inputs).guards))

@@ -9,8 +9,8 @@ from test_inferred_inputs import logging_as_it_was, net, report
 
 from ts_shape_server.agent.infer.facts import checks
 from ts_shape_server.agent.infer.facts.checks import Wanted
+from ts_shape_server.agent.infer.guesses import first_tensors
 from ts_shape_server.agent.infer.guesses.values import InputGuess
-from ts_shape_server.agent.infer.inputs import starting
 from ts_shape_server.agent.infer.tell import advice
 
 __all__ = ["logging_as_it_was"]
@@ -65,7 +65,7 @@ def test_a_check_says_what_it_asks_for(check: str, wanted: list[Wanted]) -> None
 
 
 def test_advice_has_the_parameters_of_the_class() -> None:
-    inputs = (InputGuess("tokens", starting.tensor(2, "int64")), InputGuess("image", starting.tensor(4)))
+    inputs = (InputGuess("tokens", first_tensors.tensor(2, "int64")), InputGuess("image", first_tensors.tensor(4)))
     assert advice.for_inputs(inputs, {}) == "`# ts-shape: tokens=(B, L) int64` and `# ts-shape: image=(B, C, H, W)`"
 
 

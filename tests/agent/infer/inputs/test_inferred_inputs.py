@@ -18,8 +18,7 @@ import torch
 from ts_shape_server.agent import clock, runs
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import report_class, solve
-from ts_shape_server.agent.infer.constructor import building
-from ts_shape_server.agent.infer.running import symbolic
+from ts_shape_server.agent.infer.running import instances, symbolic
 from ts_shape_server.agent.infer.tell import reasons
 from ts_shape_server.contract import schema
 from ts_shape_server.contract.report import Report
@@ -400,7 +399,7 @@ def test_a_constructor_that_reads_a_short_range_still_takes_no_memory() -> None:
             self.dropout = torch.nn.Dropout(rates[-1])
             self.register_buffer("long", torch.arange(1 << 40))
 
-    session = building.build(Net, {}, {}, solve.warm())
+    session = instances.build(Net, {}, {}, solve.warm())
     module: Any = session.module
     assert (module.linear.in_features, module.dropout.p) == (12, 0.5)
     assert symbolic.is_fake(module.linear.weight)

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ts_shape_server.agent.infer.constructor import building
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.inputs import wishes
+from ts_shape_server.agent.infer.running import instances
 from ts_shape_server.agent.infer.running.session import Outcome
 
 TABLE = 40
@@ -33,7 +33,7 @@ class Looking(nn.Module):
 
 def run(places: Callable[[Tensor], Tensor], *sizes: int, dtype: str = "float32") -> tuple[Outcome, Outcome]:
     """The outcome on tensors without memory, and the one on symbols."""
-    session = building.build(lambda: Looking(places), {}, globals(), True)  # type: ignore[arg-type]  # made like a class
+    session = instances.build(lambda: Looking(places), {}, globals(), True)  # type: ignore[arg-type]  # made like a class
     inputs = (values.InputGuess("x", values.TensorGuess(sizes, dtype, 0, 9)),)
     session.cls = Looking
     return session.concrete(inputs), session.symbolic(inputs)

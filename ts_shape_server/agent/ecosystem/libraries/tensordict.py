@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ts_shape_server.agent.ecosystem import Asked
+from ts_shape_server.agent.infer.guesses.first_tensors import named_tensor, tensor
 from ts_shape_server.agent.infer.guesses.values import Guess, RecordGuess, TensorGuess
-from ts_shape_server.agent.infer.inputs.starting import named_tensor, tensor
 
 _MAKER = "(lambda **items: __import__('tensordict').TensorDict(items, batch_size=[]))"
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ts_shape_server.agent.infer.constructor.configs import HEAD
+from ts_shape_server.agent.infer.guesses.portable import SIMPLE_NAMESPACE
 
 LENGTH = 4
 """How many items an answer has that is taken for a list, until the code says otherwise."""
@@ -59,7 +59,7 @@ class Note:
     def _container(self) -> str:
         attributes = ", ".join(f"{name}={note.expression()}" for name, note in self.attributes.items())
         if not self.keys:
-            return f"{HEAD}{attributes})"
+            return f"{SIMPLE_NAMESPACE}{attributes})"
         entries = ", ".join(f"{key!r}: {note.expression()}" for key, note in {**self.attributes, **self.keys}.items())
         if not self.attributes:
             return "{" + entries + "}"

@@ -19,6 +19,7 @@ from torch import nn
 from ts_shape_server.agent import ecosystem
 from ts_shape_server.agent.infer.constructor import config_instances, configs
 from ts_shape_server.agent.infer.facts.uses import Use, required, uses_of
+from ts_shape_server.agent.infer.guesses.portable import SIMPLE_NAMESPACE
 
 
 @dataclass(frozen=True)
@@ -272,7 +273,7 @@ def namespace_expression(attributes: list[str], profile: Profile) -> str:
     """A stand-in for a config object with these attributes."""
     sizes = Sizes(profile)
     inner = ", ".join(f"{name}={by_name(name, sizes)}" for name in attributes if name.isidentifier())
-    return f"{configs.HEAD}{inner})"
+    return f"{SIMPLE_NAMESPACE}{inner})"
 
 
 def int_arguments(current: Plan) -> dict[str, int]:

@@ -1,6 +1,6 @@
-"""Builds instances: in a fake mode without memory where the constructor allows, else on real memory left uninitialised.
+"""Searches constructor arguments with which a class builds, and hands out a `Session` for them.
 
-Tries plans of constructor arguments, repairing them from the errors, and hands out a `Session` for one that builds.
+A plan that fails is repaired from its error, by what the constructor asks of its arguments and by the moves.
 Knows nothing of inputs.
 """
 
@@ -12,39 +12,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from ts_shape_server.agent import runs
 from ts_shape_server.agent.infer.constructor import answers, arguments, configs
 from ts_shape_server.agent.infer.constructor import moves as argument_moves
 from ts_shape_server.agent.infer.constructor.moves.move import Refusal
 from ts_shape_server.agent.infer.engine import Budget, Proposal, Ran, Search, Trail
-from ts_shape_server.agent.infer.running import conversions, symbolic
+from ts_shape_server.agent.infer.running.instances import build
 from ts_shape_server.agent.infer.running.session import Session, innermost_line, is_hopeless
 
-_RANDOM = frozenset(
-    [
-        "normal_",
-        "uniform_",
-        "trunc_normal_",
-        "kaiming_normal_",
-        "kaiming_uniform_",
-        "xavier_normal_",
-        "xavier_uniform_",
-        "orthogonal_",
-        "_no_grad_normal_",
-        "_no_grad_uniform_",
-        "_no_grad_trunc_normal_",
-        "sparse_",
-    ]
-)
-_CONSTANT = frozenset(["constant_", "ones_", "zeros_", "fill_", "zero_", "eye_", "dirac_"])
-_RANGES = frozenset(["arange", "linspace", "logspace"])
-_SHORT = 1 << 16
-_OTHER = object()
-_LARGE = 1 << 14
 CONFIG_ATTRIBUTES = 120
 FIXES = 6
 TOLD = 200
@@ -53,69 +30,6 @@ RECORDED = "asked-of-arguments"
 """The name of the move that notes what a constructor asks of its arguments, in the trail."""
 ASKED = 3
 """So many errors that are new are followed by a build that notes what is asked of the arguments."""
-
-
-class SkipInitialisation(TorchFunctionMode):
-    """Leaves large tensors as they were allocated: their pages are never touched, so they cost no memory.
-
-    With `fill`, they get one value: random ones take most of the time in which a module is made.
-    """
-
-    def __init__(self, fill: float | None = None) -> None:
-        super().__init__()
-        self._fill = fill
-
-    def __torch_function__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
-        keywords = keywords or {}
-        tensor = arguments[0] if arguments else keywords.get("tensor")
-        name = getattr(function, "__name__", "")
-        if name in _RANDOM and isinstance(tensor, torch.Tensor) and tensor.numel() > _LARGE:
-            return tensor if self._fill is None else tensor.fill_(self._fill)
-        return function(*arguments, **keywords)
-
-
-class WithoutValues(TorchFunctionMode):
-    """In a fake mode there are no values to initialise. Some initialisers read what they made, which fails there.
-
-    Short ranges of numbers are made for real, and so is all that comes of them alone: constructors read them, as in
-    ``[x.item() for x in torch.linspace(0, rate, depth)]``.
-    """
-
-    def __torch_function__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
-        keywords = keywords or {}
-        name = getattr(function, "__name__", "")
-        if _all_real((*arguments, *keywords.values())) or (
-            name in _RANGES and function(*arguments, **keywords).numel() <= _SHORT
-        ):
-            with symbolic.not_fake():
-                return function(*arguments, **keywords)
-        if name in _RANDOM or name in _CONSTANT:
-            tensor = arguments[0] if arguments else keywords.get("tensor")
-            if isinstance(tensor, torch.Tensor) and getattr(tensor, "constant", _OTHER) is None:
-                return tensor
-        return function(*arguments, **keywords)
-
-    def __enter__(self) -> Any:
-        self._kept = {name: value for name, value in vars(nn.init).items() if name in _RANDOM and name[0] == "_"}
-        for name in self._kept:
-            setattr(nn.init, name, _untouched)
-        return super().__enter__()  # type: ignore[no-untyped-call]
-
-    def __exit__(self, *error: Any) -> None:
-        for name, value in self._kept.items():
-            setattr(nn.init, name, value)
-        super().__exit__(*error)  # type: ignore[no-untyped-call]
-
-
-def _all_real(values: Any) -> bool:
-    """Whether there are tensors among the values, each of them small and with memory."""
-    tensors = [item for value in values for item in (value if isinstance(value, (list, tuple)) else (value,))]
-    tensors = [item for item in tensors if isinstance(item, torch.Tensor)]
-    return bool(tensors) and all(not symbolic.is_fake(item) and item.numel() <= _SHORT for item in tensors)
-
-
-def _untouched(tensor: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
-    return tensor
 
 
 State = tuple[tuple[str, str], ...]
@@ -136,33 +50,6 @@ class NotBuilt:
 
     error: BaseException
     plan: Mapping[str, str]
-
-
-def build(cls: type[nn.Module], plan: Mapping[str, str], namespace: Mapping[str, Any], fake: bool) -> Session:
-    """A session for `cls` with these arguments. Raises what the constructor raises."""
-
-    def make_real() -> nn.Module:
-        runs.seed()
-        return runs.in_eval(runs.build(cls, plan, namespace))
-
-    def make_light() -> nn.Module:
-        with SkipInitialisation(fill=0.01), torch.no_grad():
-            return make_real()
-
-    if fake:
-        mode = symbolic.new_mode()
-        try:
-            with mode, torch.no_grad(), WithoutValues(), conversions.of_fake_parameters():
-                runs.seed()
-                return Session(
-                    cls, namespace, mode, runs.in_eval(runs.build(cls, plan, namespace)), make_real, make_light
-                )
-        except Exception:
-            runs.seed()
-            with SkipInitialisation(), torch.no_grad():
-                instance = runs.in_eval(runs.build(cls, plan, namespace))
-            return Session(cls, namespace, mode, instance, make_real, make_light)
-    return Session(cls, namespace, None, None, make_real)
 
 
 def first_that_builds(

@@ -10,14 +10,14 @@ import re
 from collections.abc import Callable, Iterator
 
 from ts_shape_server.agent import torch_says
+from ts_shape_server.agent.infer.guesses.portable import SIMPLE_NAMESPACE
 
-HEAD = "__import__('types').SimpleNamespace("
 _PLAIN = frozenset({"SimpleNamespace", "int", "float", "str", "bool", "NoneType", "list", "tuple", "Identity"})
 
 
 def is_config(expression: str) -> bool:
     """Whether an expression is a stand-in for a config."""
-    return expression.startswith(HEAD)
+    return expression.startswith(SIMPLE_NAMESPACE)
 
 
 def missing_attribute(error: BaseException) -> str | None:
@@ -59,7 +59,7 @@ def _added(node: ast.expr, path: list[str], attribute: str, value: str) -> str |
         if keyword is None:
             return None
         if not (isinstance(keyword.value, ast.Call) and "SimpleNamespace" in ast.unparse(keyword.value.func)):
-            keyword.value = ast.parse(f"{HEAD})", mode="eval").body
+            keyword.value = ast.parse(f"{SIMPLE_NAMESPACE})", mode="eval").body
         current = keyword.value
     if not isinstance(current, ast.Call) or any(item.arg == attribute for item in current.keywords):
         return None

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from ts_shape_server.agent.infer.facts.evidence import Drawn
-from ts_shape_server.agent.infer.tell import contract
-from ts_shape_server.agent.infer.tell.contradictions import Contradiction, place_of
 
 _REFUSALS = (TypeError, ValueError, AssertionError)
 """What a constructor raises about its arguments; a missing file or package is no fault of the call."""
@@ -22,11 +20,11 @@ MAXIMUM = 4
 
 @dataclass(frozen=True)
 class Given:
-    """Expressions by parameter, where each comes from, and the calls that are wrong."""
+    """Expressions by parameter, where each comes from, and the calls whose values the constructor refuses."""
 
     init: Mapping[str, str]
     sources: Mapping[str, str]
-    wrong: tuple[Contradiction, ...] = ()
+    refused: tuple[tuple[Drawn, Exception], ...] = ()
 
 
 def choose(pragma: Mapping[str, str], drawn: Sequence[Drawn], build: Callable[[Mapping[str, str]], Any]) -> Given:
@@ -36,17 +34,15 @@ def choose(pragma: Mapping[str, str], drawn: Sequence[Drawn], build: Callable[[M
         merged = {**(item.init or {}), **pragma}
         if item.init is not None and all(merged != known for known, _ in candidates):
             candidates.append((merged, item))
-    wrong: list[Contradiction] = []
+    refused: list[tuple[Drawn, Exception]] = []
     for init, item in candidates[:MAXIMUM] if len(candidates) > 1 else ():
         try:
             build(init)
         except Exception as error:
-            if not (item.certain and isinstance(error, _REFUSALS)):
-                continue
-            why = f"the constructor refuses these values ({contract.one_line(error)})"
-            wrong.append(Contradiction("", item.path, place_of(item), (), error, why))
+            if item.certain and isinstance(error, _REFUSALS):
+                refused.append((item, error))
             continue
-        return Given(init, _sources(init, item, pragma), tuple(wrong))
+        return Given(init, _sources(init, item, pragma), tuple(refused))
     if candidates:
         init, item = candidates[0]
         return Given(init, _sources(init, item, pragma))

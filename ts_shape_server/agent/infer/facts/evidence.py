@@ -14,12 +14,11 @@ from typing import Any
 
 import torch
 
-from ts_shape_server.agent import devices, runs, standins
+from ts_shape_server.agent import devices, runs, standins, torch_says
 from ts_shape_server.agent.clock import TimeLimit, now, waiting_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.facts import drawing
 from ts_shape_server.agent.infer.guesses import portable, values
-from ts_shape_server.agent.infer.tell import contract
 
 SECONDS = 3.0
 """For one slice."""
@@ -109,7 +108,7 @@ def draw_all(cls: type, items: Sequence[Mapping[str, Any]], context: Context) ->
 def _why(error: BaseException, setup: str) -> str:
     """The error, or the package whose absence is behind it: a stand-in has no items."""
     missing = standins.stood_in(imported.group(1) for imported in _IMPORT.finditer(setup))
-    return f"it needs `{missing}`, which is not installed" if missing else contract.one_line(error)
+    return f"it needs `{missing}`, which is not installed" if missing else torch_says.one_line(error)
 
 
 class _DoesNotFit(Exception):

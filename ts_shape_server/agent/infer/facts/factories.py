@@ -17,8 +17,8 @@ from torch import nn
 
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer.constructor.building import SkipInitialisation
 from ts_shape_server.agent.infer.facts import constructions
+from ts_shape_server.agent.infer.running.memory import SkipInitialisation
 
 MAXIMUM = 3
 SECONDS = 3.0

@@ -23,6 +23,7 @@ from ts_shape_server.agent.infer.facts.evidence import Drawn
 from ts_shape_server.agent.infer.facts.uses import required
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.inputs import search, starting
+from ts_shape_server.agent.infer.running import instances
 
 MAXIMUM = 2
 SECONDS = 2.0
@@ -69,7 +70,7 @@ def _watched(cls: type[nn.Module], host: type[nn.Module], context: Context, fake
     parts = {name: runs.evaluate(text, context.namespace) for name, text in built.plan.items()}
     local = {f"_part_{name}": value for name, value in parts.items()}
     with constructions.watched(cls) as made:
-        session = building.build(host, {name: f"_part_{name}" for name in parts}, {**context.namespace, **local}, fake)
+        session = instances.build(host, {name: f"_part_{name}" for name in parts}, {**context.namespace, **local}, fake)
     kept = {id(module) for module in session.module.modules()}
     first = next((item for item in made if id(item.instance) in kept), None)
     if first is None:

@@ -20,10 +20,11 @@ from torch import nn
 from ts_shape_server.agent import runs
 from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer.constructor import building
 from ts_shape_server.agent.infer.facts import constructions
 from ts_shape_server.agent.infer.facts.evidence import Drawn
 from ts_shape_server.agent.infer.guesses import portable, values
+from ts_shape_server.agent.infer.running import instances
+from ts_shape_server.agent.infer.running.memory import SkipInitialisation
 from ts_shape_server.agent.infer.running.session import Session
 
 MAXIMUM = 4
@@ -117,7 +118,7 @@ class Parents:
         every.append(drawn)
         needed = _needed(cls, drawn.inputs or {})
         if drawn.inputs and len(needed) < len(drawn.inputs):
-            session = building.build(cls, dict(drawn.init or {}), own, True)
+            session = instances.build(cls, dict(drawn.init or {}), own, True)
             if session.concrete(tuple(needed.values())).error is None:
                 self._keep(cls, replace(drawn, inputs=needed), own)
 
@@ -125,10 +126,10 @@ class Parents:
 def _built(cls: type[nn.Module], solved: Any, context: Context) -> Session:
     """The parent, made anew: on real memory, with large weights all alike, where it reads values."""
     if not solved.session.real_only:
-        return building.build(cls, solved.plan, context.namespace, True)
+        return instances.build(cls, solved.plan, context.namespace, True)
 
     def make() -> nn.Module:
-        with building.SkipInitialisation(fill=0.01), torch.no_grad():
+        with SkipInitialisation(fill=0.01), torch.no_grad():
             return runs.in_eval(runs.build(cls, solved.plan, context.namespace))
 
     module = make()

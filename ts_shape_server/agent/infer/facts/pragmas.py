@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import torch
 
 from ts_shape_server.agent.infer.guesses import shape_text, values
+from ts_shape_server.agent.infer.guesses.first_tensors import default_sizes
 from ts_shape_server.agent.infer.guesses.shape_text import Names, Shape
-from ts_shape_server.agent.infer.inputs.starting import default_sizes
 
 _TENSOR = re.compile(r"[(\[]([^()\[\]{}:]*)[)\]]\s*(\w*)")
 _REPEATED = re.compile(r"\[(.+?)\s*,\s*\.\.\.\s*,?\s*\]", re.DOTALL)

@@ -18,8 +18,9 @@ import torch
 from torch import nn
 
 from ts_shape_server.agent import ecosystem, runs
-from ts_shape_server.agent.infer.constructor import configs
 
+SIMPLE_NAMESPACE = "__import__('types').SimpleNamespace("
+"""The beginning of an expression for an object with fields, as config objects are."""
 MAXIMUM_LENGTH = 6000
 """Characters of a spelling; what needs more is left out."""
 DEPTH = 5
@@ -172,7 +173,7 @@ def _record(value: Any, own: Mapping[str, Any], depth: int) -> str | None:
     remade = _remade(value, known, own)
     if remade is not None:
         return remade
-    return configs.HEAD + ", ".join(f"{name}={part}" for name, part in known.items()) + ")"
+    return SIMPLE_NAMESPACE + ", ".join(f"{name}={part}" for name, part in known.items()) + ")"
 
 
 def _remade(value: Any, known: Mapping[str, str], own: Mapping[str, Any]) -> str | None:

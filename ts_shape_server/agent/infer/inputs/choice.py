@@ -18,8 +18,9 @@ import torch
 
 from ts_shape_server.agent.infer.facts.source import Hint
 from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.guesses.first_tensors import default_sizes
 from ts_shape_server.agent.infer.guesses.values import Inputs, TensorGuess
-from ts_shape_server.agent.infer.inputs import search, solving, starting
+from ts_shape_server.agent.infer.inputs import search, solving
 from ts_shape_server.agent.infer.running import forms, symbolic
 from ts_shape_server.agent.infer.running.session import Outcome, Session
 
@@ -283,7 +284,7 @@ def _ranked(inputs: Inputs, indices: list[int], rank: int) -> Inputs:
     chosen = {member for index in indices for member in groups[index]}
 
     def change(index: int, guess: TensorGuess) -> values.Guess:
-        return replace(guess, dims=starting.default_sizes(rank), axes=()) if index in chosen else guess
+        return replace(guess, dims=default_sizes(rank), axes=()) if index in chosen else guess
 
     return values.map_tensors(inputs, change)
 

@@ -13,8 +13,8 @@ from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.inputs import points, search
+from ts_shape_server.agent.infer.running.memory import parameter_counts
 from ts_shape_server.agent.infer.running.session import Session
-from ts_shape_server.agent.infer.tell import contract
 
 RUN_SHARE = 0.25
 """Part of the time for one run: a larger `timeoutMs` lets slower modules run."""
@@ -82,5 +82,5 @@ def on_real(
 
 def is_small(session: Session, found: search.Found) -> bool:
     """Whether the module and its inputs are small enough to be run for real."""
-    count, _ = contract.parameter_counts(session.module)
+    count, _ = parameter_counts(session.module)
     return count <= REAL_PARAMETERS and found.outcome.work <= REAL_PRODUCTS

@@ -15,6 +15,7 @@ from ts_shape_server.agent.infer.facts.documented import Written
 from ts_shape_server.agent.infer.facts.evidence import Drawn
 from ts_shape_server.agent.infer.facts.source import Hint
 from ts_shape_server.agent.infer.guesses import shape_text, values
+from ts_shape_server.agent.infer.guesses.first_tensors import default_sizes
 from ts_shape_server.agent.infer.guesses.shape_text import Shape
 from ts_shape_server.agent.infer.inputs import starting
 
@@ -97,7 +98,7 @@ def _guess(plain: values.Guess, written: Written, names: shape_text.Names) -> va
     if first is None:
         return None
     dtype = written.dtype or first.dtype
-    tensor = shape_text.tensor(written.shape, dtype, starting.default_sizes(len(dims)), names)
+    tensor = shape_text.tensor(written.shape, dtype, default_sizes(len(dims)), names)
     if tensor is None:
         return None
     if isinstance(plain, values.SequenceGuess) or (written.listed and isinstance(plain, values.TensorGuess)):

@@ -6,7 +6,6 @@ Reads signatures and hints; runs nothing.
 from __future__ import annotations
 
 import inspect
-import re
 import typing
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,6 +18,14 @@ from ts_shape_server.agent.ecosystem import Asked
 from ts_shape_server.agent.infer.facts import annotated, companions, consumers
 from ts_shape_server.agent.infer.facts.source import Hint, hints
 from ts_shape_server.agent.infer.guesses import records, shape_text, values
+from ts_shape_server.agent.infer.guesses.first_tensors import (
+    BATCH,
+    default_sizes,
+    edges,
+    is_edges,
+    named_tensor,
+    tensor,
+)
 from ts_shape_server.agent.infer.guesses.values import (
     ConstantGuess,
     DictGuess,
@@ -29,82 +36,11 @@ from ts_shape_server.agent.infer.guesses.values import (
     TensorGuess,
 )
 
-BATCH = 2
-SEQUENCE = 8
-_SIZES = {
-    0: (),
-    1: (16,),
-    2: (BATCH, 16),
-    3: (BATCH, SEQUENCE, 16),
-    4: (BATCH, 3, 64, 64),
-    5: (BATCH, 3, 8, 64, 64),
-    6: (BATCH, 3, 4, 4, 16, 16),
-}
-_INDEX_NAMES = frozenset(
-    [
-        "input_ids",
-        "token_ids",
-        "tokens",
-        "token",
-        "ids",
-        "idx",
-        "indices",
-        "labels",
-        "label",
-        "token_type_ids",
-        "position_ids",
-        "edge_index",
-        "words",
-        "captions",
-        "caption",
-        "targets",
-        "user",
-        "item",
-        "users",
-        "items",
-        "src_tokens",
-        "prev_output_tokens",
-        "word_ids",
-        "char_ids",
-    ]
-)
 _SIDES = (("H", "W"), ("h", "w"), ("height", "width"))
 SIDE = 4
-LARGEST_RANK = 6
 NO_KEY = "x"
 """The key of a dict of which no key is known."""
-_EDGES = re.compile(r"(^|_)edge_(label_)?index$")
-"""What graph libraries call the pairs of nodes that are joined."""
-_LENGTHS = re.compile(r"(^|_)(lengths|lens)$|(^|_)(x|src|seq|input|text|word|mel)_(len|length)$")
-_TIMES = frozenset(
-    ["t", "time", "times", "timestep", "timesteps", "time_step", "diffusion_step", "sigma", "sigmas", "noise_level"]
-)
-"""What a model that is conditioned on the time of a process calls it: a number for each item of the batch."""
 _TENSOR_TYPES = {"LongTensor": "int64", "IntTensor": "int32", "BoolTensor": "bool", "FloatTensor": "float32"}
-
-
-def default_sizes(rank: int) -> tuple[int, ...]:
-    """First sizes to try for a tensor of that rank: a batch of two, channels, and sides that divide well."""
-    return _SIZES.get(rank, (BATCH,) * rank)
-
-
-def ranked(guess: TensorGuess, rank: int) -> TensorGuess:
-    """A tensor of that rank, with the first sizes that are tried."""
-    return replace(guess, dims=default_sizes(rank), axes=())
-
-
-def tensor(rank: int, dtype: str = "float32", high: int = 1) -> TensorGuess:
-    return TensorGuess(default_sizes(rank), dtype, 0, high)
-
-
-def lengths() -> TensorGuess:
-    """A length for each item of a batch of sequences, as long as a sequence of the first guess is."""
-    return TensorGuess((BATCH,), "int64", SEQUENCE, SEQUENCE)
-
-
-def _edges() -> TensorGuess:
-    """Pairs of nodes: a row of sources and a row of targets, between the two nodes that are there at least."""
-    return TensorGuess((2, 6), "int64", 0, 1)
 
 
 def first_guess(
@@ -196,9 +132,9 @@ def _guess(parameter: inspect.Parameter, annotation: Any, hint: Hint, own: Mappi
 
 def from_hint(hint: Hint, name: str) -> Guess:
     """What use in the body and the name suggest."""
-    if _EDGES.search(name.lower()) and hint.length in (None, 0, 2):
+    if is_edges(name) and hint.length in (None, 0, 2):
         # Unpacked or not, it is two rows of node numbers: ``src, dst = edge_index``.
-        return _edges()
+        return edges()
     if hint.kind == "dict" and hint.keys:
         return DictGuess(tuple((key, named_tensor(key)) for key in hint.keys))
     if hint.kind == "dict":
@@ -222,25 +158,9 @@ def _element(hint: Hint) -> TensorGuess:
     return tensor(4)
 
 
-def named_tensor(name: str) -> TensorGuess:
-    """The tensor that a name suggests."""
-    return _named(Hint(), name)
-
-
 def _named(hint: Hint, name: str) -> TensorGuess:
-    lowered = name.lower()
-    if _EDGES.search(lowered):
-        return _edges()
-    rank = hint.rank
-    if rank is None and _LENGTHS.search(lowered):
-        return lengths()
-    if rank is None and lowered in _TIMES and hint.at_least < 2:
-        return TensorGuess((BATCH,))
-    if rank is None and hint.at_least:
-        rank = max(hint.at_least, 2)
-    if lowered in _INDEX_NAMES or hint.kind == "index":
-        return replace(tensor(rank or 2, "int64"), axes=hint.axes)
-    return replace(tensor(4 if rank is None else rank), axes=hint.axes)
+    """The tensor that the name and the use in the body suggest."""
+    return named_tensor(name, hint.rank, hint.at_least, hint.axes, hint.kind == "index")
 
 
 def from_annotation(annotation: Any, hint: Hint, name: str, own: Mapping[str, Any]) -> Guess | None:

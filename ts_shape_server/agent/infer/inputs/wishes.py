@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.guesses.first_tensors import default_sizes
 from ts_shape_server.agent.infer.guesses.values import Guess, Inputs, SequenceGuess, TensorGuess
-from ts_shape_server.agent.infer.inputs.starting import default_sizes
 from ts_shape_server.agent.infer.running.spy import Wish
 
 

@@ -13,9 +13,10 @@ from torch import nn
 
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer.constructor import arguments, building
+from ts_shape_server.agent.infer.constructor import arguments
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.inputs import search
+from ts_shape_server.agent.infer.running import instances
 from ts_shape_server.agent.infer.running.session import Session
 
 MAXIMUM = 8
@@ -73,7 +74,7 @@ def _find(
             continue
         other = value * 2
         try:
-            changed = building.build(cls, {**plan, name: str(other)}, session.namespace, not session.real_only)
+            changed = instances.build(cls, {**plan, name: str(other)}, session.namespace, not session.real_only)
         except Exception:
             continue
         moved = tuple(other if slot in slots else size for slot, size in enumerate(base))

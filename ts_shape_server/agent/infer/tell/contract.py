@@ -7,12 +7,9 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-import torch
-from torch import nn
-
-from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.infer.facts.source import function_tree
 from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.running.memory import parameter_counts
 from ts_shape_server.agent.infer.running.recording import LayerCall, Local, Shape
 from ts_shape_server.agent.infer.running.shots import Shot
 from ts_shape_server.contract.places import Location, Range
@@ -149,12 +146,6 @@ def layer_lines(cls: type) -> dict[str, int]:
     return found
 
 
-def parameter_counts(module: nn.Module) -> tuple[int, int]:
-    """Numbers of parameters and their bytes. Lazy parameters count as none."""
-    counted = [item for item in module.parameters() if not isinstance(item, nn.parameter.UninitializedParameter)]
-    return sum(item.numel() for item in counted), sum(item.numel() * item.element_size() for item in counted)
-
-
 def failure(
     code: str,
     message: str,
@@ -171,21 +162,6 @@ def failure(
     return Failure(code, message, location, detail[:4000], tuple(related), kind=kind, facts=told)
 
 
-def one_line(error: BaseException) -> str:
-    """The first line of an error's text, at most 200 characters; the type's name where it has none."""
-    try:
-        text = torch_says.for_people(str(error).strip())
-    except Exception:
-        text = ""
-    first = text.splitlines()[0] if text else ""
-    return f"{type(error).__name__}: {first}"[:300] if first else type(error).__name__
-
-
-def clause(error: BaseException) -> str:
-    """The first line of an error as a part of a sentence, which ends with a full stop of its own."""
-    return one_line(error).rstrip(". ")
-
-
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,16}\b")
 
 
@@ -196,7 +172,3 @@ def without_addresses(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: without_addresses(item) for key, item in value.items()}
     return [without_addresses(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def dtype_name(tensor: torch.Tensor) -> str:
-    return str(tensor.dtype).replace("torch.", "")

@@ -11,14 +11,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer.constructor import building
 from ts_shape_server.agent.infer.facts.evidence import Drawn, Refused
 from ts_shape_server.agent.infer.guesses import shape_text, values
 from ts_shape_server.agent.infer.inputs import points
 from ts_shape_server.agent.infer.inputs.points import Said, Start
-from ts_shape_server.agent.infer.running import mismatch
+from ts_shape_server.agent.infer.running import instances, mismatch
 from ts_shape_server.agent.infer.running.session import Session
 from ts_shape_server.agent.infer.tell import contract
 from ts_shape_server.contract.report import Disagreement, Failure, Report, ValueSpec
@@ -97,7 +97,7 @@ def _of_calls(
             denied_by = _denial(session, own if other else None, start.inputs, fake)
             if denied_by is not None:
                 error, wrong = denied_by
-                why = f"the module that is called refuses it ({contract.one_line(error)})" if other else ""
+                why = f"the module that is called refuses it ({torch_says.one_line(error)})" if other else ""
                 place = place_of(drawn)
                 yield Contradiction(passed, drawn.path, place, start.inputs, error, why, wrong=wrong, given=given)
 
@@ -110,7 +110,7 @@ def _denial(
     """
     if own is not None:
         try:
-            session = building.build(session.cls, own, session.namespace, fake)
+            session = instances.build(session.cls, own, session.namespace, fake)
         except Exception:
             return None
     if session.real_only:
@@ -193,9 +193,16 @@ def of_refused(refused: Sequence[Refused]) -> Iterator[Contradiction]:
         yield Contradiction("", item.path, item.span or place, (), item.error, why)
 
 
+def of_refused_values(refused: Sequence[tuple[Drawn, Exception]]) -> Iterator[Contradiction]:
+    """Calls whose values the constructor refuses, where those of another call build."""
+    for item, error in refused:
+        why = f"the constructor refuses these values ({torch_says.one_line(error)})"
+        yield Contradiction("", item.path, place_of(item), (), error, why)
+
+
 def to_failure(name: str, item: Contradiction, report: Report) -> Failure:
     """The diagnostic: what is said here, and what the class takes as the report has it."""
-    detail = "" if item.error is None else contract.one_line(item.error)
+    detail = "" if item.error is None else torch_says.one_line(item.error)
     why = item.why.rstrip(". ")
     if not item.said:
         message = f"`{name}`: {why}."
@@ -245,7 +252,7 @@ def _difference(item: Contradiction, report: Report) -> str:
             return f": `{given.name}` has to be {spec.dtype}, and is {given.guess.dtype}"
     if not item.parameter and item.wrong is not None and item.wrong.layer:
         return f": `{item.wrong.layer}` takes {item.wrong.wanted} features or channels, and gets {item.wrong.got}"
-    return "" if item.parameter or item.error is None else f" ({contract.one_line(item.error)})"
+    return "" if item.parameter or item.error is None else f" ({torch_says.one_line(item.error)})"
 
 
 def _count(number: int, word: str) -> str:

@@ -58,14 +58,14 @@ def not_built(cls: type, built: building.NotBuilt, context: Context, sources: Ma
     line = innermost_line(built.error, context.path)
     comment = advice.for_constructor(cls, built.plan)
     found = "No constructor arguments were found" if comment else "The constructor fails"
-    message = f"{found}: {contract.clause(built.error)}. {advice.missing(built.error)}".rstrip()
+    message = f"{found}: {torch_says.clause(built.error)}. {advice.missing(built.error)}".rstrip()
     if comment:
         message += f" Give them in a comment above the class: {comment}."
     if isinstance(built.error, StandInUsed):
         # No arguments would help: what the constructor makes is not on this machine.
         message = f"It cannot be built here: {str(built.error).rstrip('. ')}."
     place = mismatch.call_place(context.source, line, "") if line else None
-    reason = contract.failure("no-constructor", message, context.path, place, contract.one_line(built.error))
+    reason = contract.failure("no-constructor", message, context.path, place, torch_says.one_line(built.error))
     told = replace(reason, complaints=_complaints(built.error))
     return Unsolved("unresolved", told, init_of(built.plan, sources, context.namespace), built.error)
 
@@ -90,7 +90,7 @@ def not_found(
             wrong = passed[1]
         related = _layer_places(session, wrong, context)
         reason = contract.failure(
-            "shape-mismatch", message, context.path, wrong.place, contract.one_line(error), related
+            "shape-mismatch", message, context.path, wrong.place, torch_says.one_line(error), related
         )
         reason = replace(reason, sizes=wrong.sizes(), complaints=_complaints(error))
         return Unsolved("failed", reason, (), error)
@@ -104,13 +104,13 @@ def not_found(
     line = innermost_line(error, context.path)
     message = (
         f"No input was found: the best of {result.attempts} attempts failed"
-        f"{f' in line {line}' if line else ''} with {contract.clause(error)}. {advice.missing(error)}"
+        f"{f' in line {line}' if line else ''} with {torch_says.clause(error)}. {advice.missing(error)}"
     ).rstrip()
     comment = advice.for_inputs(result.inputs, result.outcome.wishes)
     if comment and context.written:
         message += f" Say what goes in, in a comment above the class: {comment}."
     place = mismatch.call_place(context.source, line, "") if line else None
-    reason = contract.failure("no-input", message, context.path, place, contract.one_line(error))
+    reason = contract.failure("no-input", message, context.path, place, torch_says.one_line(error))
     return Unsolved("unresolved", replace(reason, complaints=_complaints(error)), (), error)
 
 
@@ -153,7 +153,7 @@ def _too_slow(error: search.TooSlow, context: Context) -> Unsolved:
         "ever, cannot be probed; raise `timeoutMs` if it needs the time."
     )
     place = mismatch.call_place(context.source, line, "") if line else None
-    reason = contract.failure("timeout", message, context.path, place, contract.one_line(error))
+    reason = contract.failure("timeout", message, context.path, place, torch_says.one_line(error))
     return Unsolved("timeout", reason, (), error)
 
 

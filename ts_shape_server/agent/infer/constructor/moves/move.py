@@ -16,8 +16,8 @@ from torch import nn
 
 from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.infer.constructor.arguments import PROFILES, Plan, Profile
+from ts_shape_server.agent.infer.engine import described
 from ts_shape_server.agent.infer.facts.source import words_of
-from ts_shape_server.agent.infer.inputs.moves.move import described
 from ts_shape_server.agent.torch_says import Complaints
 
 

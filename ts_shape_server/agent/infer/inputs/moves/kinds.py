@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.guesses.first_tensors import named_tensor, tensor
 from ts_shape_server.agent.infer.guesses.values import (
     ConstantGuess,
     DictGuess,
@@ -15,7 +16,7 @@ from ts_shape_server.agent.infer.guesses.values import (
     TensorGuess,
 )
 from ts_shape_server.agent.infer.inputs.moves.move import value_move
-from ts_shape_server.agent.infer.inputs.starting import NO_KEY, named_tensor, tensor
+from ts_shape_server.agent.infer.inputs.starting import NO_KEY
 from ts_shape_server.agent.torch_says import Complaints
 
 Guesses = Iterator["tuple[int, Guess]"]

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import Callable
 
 from ts_shape_server.agent import torch_says
+from ts_shape_server.agent.infer.engine import described
 from ts_shape_server.agent.infer.facts.checks import Wanted
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.guesses.values import Guess, InputGuess, Inputs, TensorGuess
 from ts_shape_server.agent.infer.running.spy import Wish
 from ts_shape_server.agent.torch_says import Complaints
 
-EXAMPLE = ("before:", "says:", "after:")
 FAR = 4
 """So much later comes what concerns an input that the failing line does not name."""
 
@@ -124,12 +124,3 @@ def value_move(rule: OfValue) -> Move:
 def tensor_move(rule: OfTensor) -> Move:
     """A rule that sees one tensor."""
     return Move(*described(rule), of_tensor=rule)
-
-
-def described(rule: Callable[..., object]) -> tuple[str, str]:
-    """The name of a rule and why it is right, from its docstring. Raises `TypeError` where that has no example."""
-    text = rule.__doc__ or ""
-    name = rule.__name__.replace("_", "-")
-    if __debug__ and text and not all(part in text for part in EXAMPLE):
-        raise TypeError(f"the move {name} has no example: {', '.join(EXAMPLE)}")
-    return name, " ".join(text.partition("\n\n")[0].split())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ts_shape_server.agent.infer.guesses.first_tensors import named_tensor
 from ts_shape_server.agent.infer.guesses.values import ConstantGuess, InputGuess
 from ts_shape_server.agent.infer.inputs.moves.move import Attempt, Proposals, move
-from ts_shape_server.agent.infer.inputs.starting import named_tensor
 
 
 @move

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ts_shape_server.agent.infer.guesses.first_tensors import LARGEST_RANK, lengths, ranked
 from ts_shape_server.agent.infer.guesses.values import TensorGuess
 from ts_shape_server.agent.infer.inputs.moves.move import tensor_move
 from ts_shape_server.agent.infer.inputs.moves.together import wanted_ranks
-from ts_shape_server.agent.infer.inputs.starting import LARGEST_RANK, lengths, ranked
 from ts_shape_server.agent.torch_says import Complaints
 
 Guesses = Iterator["tuple[int, TensorGuess]"]

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from ts_shape_server.agent.infer.facts.checks import Wanted
 from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.guesses.first_tensors import named_tensor, ranked
 from ts_shape_server.agent.infer.guesses.values import DictGuess, Guess, InputGuess, SequenceGuess, TensorGuess
 from ts_shape_server.agent.infer.inputs.moves.move import Attempt, Proposals, move
-from ts_shape_server.agent.infer.inputs.starting import NO_KEY, named_tensor, ranked
+from ts_shape_server.agent.infer.inputs.starting import NO_KEY
 
 SOONER = -4
 """Before anything that is only likely."""

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.guesses.first_tensors import LARGEST_RANK, default_sizes, ranked
 from ts_shape_server.agent.infer.guesses.values import Guess, Inputs, TensorGuess
 from ts_shape_server.agent.infer.inputs.moves.move import Attempt, Proposals, move
-from ts_shape_server.agent.infer.inputs.starting import LARGEST_RANK, default_sizes, ranked
 from ts_shape_server.agent.torch_says import Complaints
 
 SHORT_SIDE = 8

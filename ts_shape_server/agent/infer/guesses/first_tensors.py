@@ -1,0 +1,105 @@
+"""The tensor that is tried first for a parameter: by its number of dims, by its name, or by both."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from ts_shape_server.agent.infer.guesses.values import TensorGuess
+
+BATCH = 2
+SEQUENCE = 8
+_SIZES = {
+    0: (),
+    1: (16,),
+    2: (BATCH, 16),
+    3: (BATCH, SEQUENCE, 16),
+    4: (BATCH, 3, 64, 64),
+    5: (BATCH, 3, 8, 64, 64),
+    6: (BATCH, 3, 4, 4, 16, 16),
+}
+_INDEX_NAMES = frozenset(
+    [
+        "input_ids",
+        "token_ids",
+        "tokens",
+        "token",
+        "ids",
+        "idx",
+        "indices",
+        "labels",
+        "label",
+        "token_type_ids",
+        "position_ids",
+        "edge_index",
+        "words",
+        "captions",
+        "caption",
+        "targets",
+        "user",
+        "item",
+        "users",
+        "items",
+        "src_tokens",
+        "prev_output_tokens",
+        "word_ids",
+        "char_ids",
+    ]
+)
+LARGEST_RANK = 6
+_EDGES = re.compile(r"(^|_)edge_(label_)?index$")
+"""What graph libraries call the pairs of nodes that are joined."""
+_LENGTHS = re.compile(r"(^|_)(lengths|lens)$|(^|_)(x|src|seq|input|text|word|mel)_(len|length)$")
+_TIMES = frozenset(
+    ["t", "time", "times", "timestep", "timesteps", "time_step", "diffusion_step", "sigma", "sigmas", "noise_level"]
+)
+"""What a model that is conditioned on the time of a process calls it: a number for each item of the batch."""
+
+
+def default_sizes(rank: int) -> tuple[int, ...]:
+    """First sizes to try for a tensor of that rank: a batch of two, channels, and sides that divide well."""
+    return _SIZES.get(rank, (BATCH,) * rank)
+
+
+def ranked(guess: TensorGuess, rank: int) -> TensorGuess:
+    """A tensor of that rank, with the first sizes that are tried."""
+    return replace(guess, dims=default_sizes(rank), axes=())
+
+
+def tensor(rank: int, dtype: str = "float32", high: int = 1) -> TensorGuess:
+    return TensorGuess(default_sizes(rank), dtype, 0, high)
+
+
+def lengths() -> TensorGuess:
+    """A length for each item of a batch of sequences, as long as a sequence of the first guess is."""
+    return TensorGuess((BATCH,), "int64", SEQUENCE, SEQUENCE)
+
+
+def edges() -> TensorGuess:
+    """Pairs of nodes: a row of sources and a row of targets, between the two nodes that are there at least."""
+    return TensorGuess((2, 6), "int64", 0, 1)
+
+
+def is_edges(name: str) -> bool:
+    """Whether a name is what graph libraries call the pairs of nodes that are joined."""
+    return _EDGES.search(name.lower()) is not None
+
+
+def named_tensor(
+    name: str, rank: int | None = None, at_least: int = 0, axes: tuple[str | None, ...] = (), index: bool = False
+) -> TensorGuess:
+    """The tensor that a name suggests, with what is known of its use: its rank, or the least that it may be, the names
+    of its axes, and whether it is looked up.
+    """
+    lowered = name.lower()
+    if is_edges(name):
+        return edges()
+    if rank is None and _LENGTHS.search(lowered):
+        return lengths()
+    if rank is None and lowered in _TIMES and at_least < 2:
+        return TensorGuess((BATCH,))
+    if rank is None and at_least:
+        rank = max(at_least, 2)
+    if lowered in _INDEX_NAMES or index:
+        return replace(tensor(rank or 2, "int64"), axes=axes)
+    return replace(tensor(4 if rank is None else rank), axes=axes)

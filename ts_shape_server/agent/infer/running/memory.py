@@ -1,0 +1,105 @@
+"""What the parameters of a module take, and ways to make it that take less: initialisers touch no memory, or have none.
+
+Knows nothing of what a module is made for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from ts_shape_server.agent.infer.running import symbolic
+
+_RANDOM = frozenset(
+    [
+        "normal_",
+        "uniform_",
+        "trunc_normal_",
+        "kaiming_normal_",
+        "kaiming_uniform_",
+        "xavier_normal_",
+        "xavier_uniform_",
+        "orthogonal_",
+        "_no_grad_normal_",
+        "_no_grad_uniform_",
+        "_no_grad_trunc_normal_",
+        "sparse_",
+    ]
+)
+_CONSTANT = frozenset(["constant_", "ones_", "zeros_", "fill_", "zero_", "eye_", "dirac_"])
+_RANGES = frozenset(["arange", "linspace", "logspace"])
+_SHORT = 1 << 16
+_OTHER = object()
+_LARGE = 1 << 14
+
+
+class SkipInitialisation(TorchFunctionMode):
+    """Leaves large tensors as they were allocated: their pages are never touched, so they cost no memory.
+
+    With `fill`, they get one value: random ones take most of the time in which a module is made.
+    """
+
+    def __init__(self, fill: float | None = None) -> None:
+        super().__init__()
+        self._fill = fill
+
+    def __torch_function__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        keywords = keywords or {}
+        tensor = arguments[0] if arguments else keywords.get("tensor")
+        name = getattr(function, "__name__", "")
+        if name in _RANDOM and isinstance(tensor, torch.Tensor) and tensor.numel() > _LARGE:
+            return tensor if self._fill is None else tensor.fill_(self._fill)
+        return function(*arguments, **keywords)
+
+
+class WithoutValues(TorchFunctionMode):
+    """In a fake mode there are no values to initialise. Some initialisers read what they made, which fails there.
+
+    Short ranges of numbers are made for real, and so is all that comes of them alone: constructors read them, as in
+    ``[x.item() for x in torch.linspace(0, rate, depth)]``.
+    """
+
+    def __torch_function__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        keywords = keywords or {}
+        name = getattr(function, "__name__", "")
+        if _all_real((*arguments, *keywords.values())) or (
+            name in _RANGES and function(*arguments, **keywords).numel() <= _SHORT
+        ):
+            with symbolic.not_fake():
+                return function(*arguments, **keywords)
+        if name in _RANDOM or name in _CONSTANT:
+            tensor = arguments[0] if arguments else keywords.get("tensor")
+            if isinstance(tensor, torch.Tensor) and getattr(tensor, "constant", _OTHER) is None:
+                return tensor
+        return function(*arguments, **keywords)
+
+    def __enter__(self) -> Any:
+        self._kept = {name: value for name, value in vars(nn.init).items() if name in _RANDOM and name[0] == "_"}
+        for name in self._kept:
+            setattr(nn.init, name, _untouched)
+        return super().__enter__()  # type: ignore[no-untyped-call]
+
+    def __exit__(self, *error: Any) -> None:
+        for name, value in self._kept.items():
+            setattr(nn.init, name, value)
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+
+
+def _all_real(values: Any) -> bool:
+    """Whether there are tensors among the values, each of them small and with memory."""
+    tensors = [item for value in values for item in (value if isinstance(value, (list, tuple)) else (value,))]
+    tensors = [item for item in tensors if isinstance(item, torch.Tensor)]
+    return bool(tensors) and all(not symbolic.is_fake(item) and item.numel() <= _SHORT for item in tensors)
+
+
+def _untouched(tensor: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+    return tensor
+
+
+def parameter_counts(module: nn.Module) -> tuple[int, int]:
+    """Numbers of parameters and their bytes. Lazy parameters count as none."""
+    counted = [item for item in module.parameters() if not isinstance(item, nn.parameter.UninitializedParameter)]
+    return sum(item.numel() for item in counted), sum(item.numel() * item.element_size() for item in counted)
