@@ -60,13 +60,14 @@ def report_class(
             return
         known = parents if parents is not None else Parents(lambda path, name: None)
         case = _gathered(cls, request, context, known)
-        solved = solve.solve(case)
+        solved = _solved(case)
+        wrong = contradictions.of(solved) if isinstance(solved, solve.Solved) else ()
         known.note(cls, str(request["name"]), solved, context)
         if isinstance(solved, Unsolved):
-            why = replace(blank, status=solved.status, reason=solved.reason, init=solved.init, notes=solved.notes)
+            why = replace(blank, status=solved.status, reason=solved.reason, init=solved.init, notes=case.notes)
             send(why, "final")
             return
-        _report_solved(blank, cls, solved, context, send)
+        _report_solved(blank, cls, solved, wrong, context, send)
 
 
 def _gathered(cls: type[nn.Module], request: Mapping[str, Any], context: Context, parents: Parents) -> solve.Case:
@@ -79,6 +80,15 @@ def _gathered(cls: type[nn.Module], request: Mapping[str, Any], context: Context
     return solve.gather(cls, request, context, lambda: parents.of(cls, request, context, of_parent))
 
 
+def _solved(case: solve.Case) -> solve.Solved | Unsolved:
+    """Arguments and inputs that run, from a class that makes this one where it has none of its own, or why not."""
+    best = solve.solve(case)
+    if isinstance(best, solve.Solved):
+        return best
+    told = reasons.of(case, best)
+    return (solve.of_hosts(case, told.error) if told.status == "unresolved" else None) or told
+
+
 def _skipped(cls: type[nn.Module]) -> Failure | None:
     forward = getattr(cls, "forward", None)
     if forward is None or getattr(forward, "__name__", "") == "_forward_unimplemented":
@@ -89,7 +99,12 @@ def _skipped(cls: type[nn.Module]) -> Failure | None:
 
 
 def _report_solved(
-    blank: Report, cls: type[nn.Module], solved: solve.Solved, context: Context, send: Callable[[Report, str], None]
+    blank: Report,
+    cls: type[nn.Module],
+    solved: solve.Solved,
+    wrong: tuple[contradictions.Contradiction, ...],
+    context: Context,
+    send: Callable[[Report, str], None],
 ) -> None:
     found, session, lines = solved.found, solved.session, general.class_lines(cls)
     count, size = parameter_counts(session.module)
@@ -102,25 +117,27 @@ def _report_solved(
         others=tuple(contract.example(inputs) for inputs in solved.others),
         parameters=count,
         parameter_bytes=size,
-        notes=tuple(solved.notes),
+        notes=solved.case.notes,
         evidence=tuple(item for item in dict.fromkeys([*solved.labels, *solved.sources.values()]) if item != "guess"),
     )
     _, shot = shots.take(lambda watch: session.concrete(found.inputs, watch), session.module, context.path, lines)
     if shot is not None:
         report = general.inside(report, cls, shot)
-    report = replace(report, mismatches=_mismatches(cls, solved, report))
+    report = replace(report, mismatches=_mismatches(cls, wrong, report))
     send(report, "example" if context.stages != ("example",) else "final")
     if "symbols" in context.stages:
         report = general.general(report, cls, solved, context)
-        report = replace(report, mismatches=_mismatches(cls, solved, report))
+        report = replace(report, mismatches=_mismatches(cls, wrong, report))
         send(report, "symbols" if "script" in context.stages else "final")
     if "script" in context.stages:
         send(_script(report, cls, context), "final")
 
 
-def _mismatches(cls: type[nn.Module], solved: solve.Solved, report: Report) -> tuple[Failure, ...]:
+def _mismatches(
+    cls: type[nn.Module], wrong: tuple[contradictions.Contradiction, ...], report: Report
+) -> tuple[Failure, ...]:
     """One for each contradiction, in the words of what the report says by now."""
-    return tuple(contradictions.to_failure(cls.__name__, item, report) for item in solved.contradictions)
+    return tuple(contradictions.to_failure(cls.__name__, item, report) for item in wrong)
 
 
 def _script(report: Report, cls: type[nn.Module], context: Context) -> Report:

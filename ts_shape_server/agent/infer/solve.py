@@ -1,4 +1,4 @@
-"""Constructor arguments and inputs for a class, from the strongest evidence that works, or why there are none.
+"""Constructor arguments and inputs for a class, from the strongest evidence that works, or how the best attempt failed.
 
 The order of evidence: pragma, real data, calls in the workspace, factories, annotations and use in the body, solving.
 Each profile of sizes gives arguments to begin with; what builds is searched for inputs; where that fails because of the
@@ -29,8 +29,6 @@ from ts_shape_server.agent.infer.inputs import choice, confirming, points, searc
 from ts_shape_server.agent.infer.inputs.confirming import RUN_SHARE
 from ts_shape_server.agent.infer.running import instances, symbolic
 from ts_shape_server.agent.infer.running.session import Outcome, Session, innermost_line, is_hopeless
-from ts_shape_server.agent.infer.tell import contradictions, reasons
-from ts_shape_server.agent.infer.tell.reasons import Unsolved
 
 SEARCH_SHARE, SEARCH_SECONDS = 0.45, 6.0
 FIRST_SHARE = 0.5
@@ -52,22 +50,6 @@ what is found is mostly found by then, and a failure tells its parts nothing.
 """
 
 _symbolic_works: bool | None = None
-
-
-@dataclass(frozen=True)
-class Solved:
-    """A session and inputs that run, with the constructor arguments and where each came from."""
-
-    session: Session
-    found: search.Found
-    plan: Mapping[str, str]
-    sources: Mapping[str, str]
-    omitted: values.Inputs
-    axes: Mapping[str, tuple[str | None, ...]]
-    labels: tuple[str, ...]
-    contradictions: tuple[contradictions.Contradiction, ...] = ()
-    notes: tuple[str, ...] = ()
-    others: tuple[values.Inputs, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,6 +86,25 @@ class Case:
         return dict(enumerate(self.context.source.splitlines(), 1))
 
 
+@dataclass(frozen=True)
+class Solved:
+    """A session and inputs that run, with the constructor arguments and where each came from. `starts` are all that
+    the search could begin with, `used` the one that it did.
+    """
+
+    case: Case
+    session: Session
+    found: search.Found
+    plan: Mapping[str, str]
+    sources: Mapping[str, str]
+    omitted: values.Inputs
+    axes: Mapping[str, tuple[str | None, ...]]
+    labels: tuple[str, ...]
+    starts: tuple[points.Start, ...]
+    used: points.Start
+    others: tuple[values.Inputs, ...] = ()
+
+
 def warm() -> bool:
     """Try the symbolic engine once, so that forked children need not; whether it works on this torch."""
     global _symbolic_works
@@ -122,7 +123,7 @@ def gather(
     in.
     """
     comments = request.get("pragmas") or {}
-    found = evidence.draw_all(cls, list(request.get("evidence") or ()), context)
+    found = evidence.draw_all(cls, list(request.get("evidence") or ()), context, arguments.first_by_name)
     drawn = list(found.drawn)
     if not any(item.inputs for item in drawn):
         drawn += of_parents()
@@ -143,28 +144,8 @@ def gather(
     return Case(cls, context, tuple(drawn), tuple(found.refused), said, init, tuple(found.notes))
 
 
-def solve(case: Case) -> Solved | Unsolved:
-    """Constructor arguments and inputs, from the strongest evidence that works, or why there are none."""
-    best = _solved_or_furthest(case)
-    if isinstance(best, Solved):
-        return best
-    told = _told(case, best)
-    named = isinstance(told.error, (NameError, ImportError)) and not isinstance(told.error, UnboundLocalError)
-    if told.status == "unresolved" and not case.init.init and not named:
-        made_by_host = _by_host(case)
-        if made_by_host is not None:
-            return replace(made_by_host, notes=case.notes)
-    return told
-
-
-def for_parts(case: Case) -> Solved | None:
-    """A class that is solved to see what it gives to its parts: with few runs, and without a reason if it fails."""
-    found = _solved_or_furthest(replace(case, brief=True))
-    return found if isinstance(found, Solved) else None
-
-
-def _solved_or_furthest(case: Case) -> Solved | Missed | building.NotBuilt:
-    """The first profile that is solved, or the attempt that came furthest."""
+def solve(case: Case) -> Solved | Missed | building.NotBuilt:
+    """The first profile of sizes that is solved, or the attempt that came furthest."""
     best: Missed | building.NotBuilt | None = None
     failures: list[object] = []
     for profile, until in _turns(case, now() + min(case.context.remaining() * SEARCH_SHARE, SEARCH_SECONDS)):
@@ -189,7 +170,7 @@ def _solved_or_furthest(case: Case) -> Solved | Missed | building.NotBuilt:
         until = max(until, now() + min(AFTER_BUILDING, case.context.remaining() * SEARCH_SHARE))
         result = _adjusted(case, built, until)
         if isinstance(result, Solved):
-            return _with_sources(case, result)
+            return replace(result, sources={name: case.init.sources.get(name, "guess") for name in result.plan})
         if not isinstance(best, Missed) or result.result.outcome.steps > best.result.outcome.steps:
             best = result
         failures.append(_failure(result, case.context))
@@ -199,6 +180,12 @@ def _solved_or_furthest(case: Case) -> Solved | Missed | building.NotBuilt:
             break
     assert best is not None
     return best
+
+
+def for_parts(case: Case) -> Solved | None:
+    """A class that is solved to see what it gives to its parts: with few runs, and without a reason if it fails."""
+    found = solve(replace(case, brief=True))
+    return found if isinstance(found, Solved) else None
 
 
 def _failure(missed: Missed, context: Context) -> object:
@@ -221,37 +208,20 @@ def _turns(case: Case, deadline: float) -> Iterator[tuple[arguments.Profile, flo
         yield profile, now() + max(left, 0.5) * share
 
 
-def _with_sources(case: Case, solved: Solved) -> Solved:
-    """What was solved, with where each argument came from and what the workspace says that it denies."""
-    sources = {name: case.init.sources.get(name, "guess") for name in solved.plan}
-    wrong = (
-        *contradictions.of_refused_values(case.init.refused),
-        *contradictions.of_refused(case.refused),
-        *solved.contradictions,
-    )
-    return replace(solved, sources=sources, contradictions=wrong, notes=case.notes)
-
-
-def _told(case: Case, best: Missed | building.NotBuilt) -> Unsolved:
-    """Why nothing was found, of the attempt that came furthest."""
-    if isinstance(best, building.NotBuilt):
-        return replace(reasons.not_built(case.cls, best, case.context, case.init.sources), notes=case.notes)
-    plan = best.built.plan
-    sources = {name: case.init.sources.get(name, "guess") for name in plan}
-    known = [tuple(item.inputs.values()) for item in case.drawn if item.certain and item.inputs]
-    told = reasons.not_found(best.built.session, best.result, case.context, known)
-    return replace(told, init=reasons.init_of(plan, sources, case.context.namespace), notes=case.notes)
-
-
-def _by_host(case: Case) -> Solved | None:
-    """What another class of the file gives to the class that it makes, where that runs."""
+def of_hosts(case: Case, error: BaseException | None) -> Solved | None:
+    """What another class of the file gives to the class that it makes, where that runs. `error` is how the class failed
+    without: where a name or a package is missing, a host misses it too.
+    """
+    missing = isinstance(error, (NameError, ImportError)) and not isinstance(error, UnboundLocalError)
+    if case.init.init or missing:
+        return None
     for item in hosts.draw(case.cls, case.context, warm()):
         plan = dict(item.init or {})
         try:
             session = instances.build(case.cls, plan, case.context.namespace, warm())
         except Exception:
             continue
-        result = _search(replace(case, drawn=(item,)), building.Built(session, plan), now() + HOST_SECONDS)
+        result = _search(replace(case, drawn=(item,), refused=()), building.Built(session, plan), now() + HOST_SECONDS)
         if isinstance(result, Solved):
             return replace(result, sources=dict.fromkeys(plan, item.label))
     return None
@@ -369,8 +339,7 @@ def _solved(
     found = replace(found, inputs=points.sourced(found.inputs, said), batch_axes=batch_axes)
     axes = points.axes(known, found.inputs, said)
     labels = (used.drawn.label,) if used.drawn is not None else used.by
-    wrong = contradictions.find(session, starts, used, found.inputs, said, case.context, built.plan, warm())
     passed = {item.name for item in found.inputs}
     left = tuple(item for item in omitted if item.name not in passed)
     others = confirming.of_other_kinds(session, starts, found.inputs, deadline)
-    return Solved(session, found, built.plan, {}, left, axes, labels, wrong, (), others)
+    return Solved(case, session, found, built.plan, {}, left, axes, labels, tuple(starts), used, others)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_inferred_inputs import report
+from inference_helpers import report
 
 LINEAR = "self.layer = nn.Linear({}, 4)"
 

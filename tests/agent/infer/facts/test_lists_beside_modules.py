@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_inferred_inputs import check, net, report
+from inference_helpers import check, net, report
 
 from ts_shape_server.agent.infer.facts import companions
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_inferred_inputs import logging_as_it_was, net, report
+from inference_helpers import net, report
 
 from ts_shape_server.agent.infer.facts import checks
 from ts_shape_server.agent.infer.facts.checks import Wanted
 from ts_shape_server.agent.infer.guesses import first_tensors
 from ts_shape_server.agent.infer.guesses.values import InputGuess
 from ts_shape_server.agent.infer.tell import advice
-
-__all__ = ["logging_as_it_was"]
 
 NO_MULTIPLE = net(
     "self.c = nn.Conv2d(1, 32, 3, padding=1); self.fc = nn.Linear(1050, 10)",

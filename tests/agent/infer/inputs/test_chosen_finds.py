@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_inferred_inputs import check, logging_as_it_was, net
-
-__all__ = ["logging_as_it_was"]
+from inference_helpers import check, net
 
 SINUSOIDS = net(
     "self.dim = dim",

@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_inferred_inputs import logging_as_it_was, net, report
+from inference_helpers import net, report
 
 from ts_shape_server.contract.report import Report
 from ts_shape_server.contract.schema import read, write
-
-__all__ = ["logging_as_it_was"]
 
 
 def runs_of(found: dict[str, Any]) -> int:

@@ -8,9 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_inferred_inputs import logging_as_it_was, net, report
-
-__all__ = ["logging_as_it_was"]
+from inference_helpers import net, report
 
 
 @pytest.mark.parametrize(

@@ -231,6 +231,11 @@ def by_name(name: str, sizes: Sizes) -> str:
     return str(sizes.take())
 
 
+def first_by_name(name: str) -> str:
+    """What a name alone suggests, in the first profile."""
+    return by_name(name, Sizes(PROFILES[0]))
+
+
 def _by_annotation(annotation: Any, name: str, sizes: Sizes) -> str | None:
     if annotation is inspect.Parameter.empty:
         return None

@@ -13,25 +13,27 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from torch.utils import data
 
-from ts_shape_server.agent.infer.constructor import arguments
-
+ByName = Callable[[str], str]
+"""The expression that the name of an argument suggests."""
 _ALONE = {"num_workers": 0, "pin_memory": False, "persistent_workers": False, "prefetch_factor": None, "timeout": 0}
 _POSITIONS = {5: "num_workers", 7: "pin_memory", 9: "timeout"}
 """Places of those among a loader's positional arguments, `self` left out."""
 
 
 @contextlib.contextmanager
-def surroundings(path: str, root: str) -> Iterator[None]:
-    """What the code of the file at `path` finds around it, in the workspace folder `root`."""
+def surroundings(path: str, root: str, by_name: ByName) -> Iterator[None]:
+    """What the code of the file at `path` finds around it, in the workspace folder `root`. `by_name` guesses what a
+    command line has to give.
+    """
     kept_path, kept_arguments = list(sys.path), list(sys.argv)
     folder = os.path.dirname(path)
     before = os.getcwd()
-    with contextlib.redirect_stdout(io.StringIO()), _no_command_line(), _loaders_alone():
+    with contextlib.redirect_stdout(io.StringIO()), _no_command_line(by_name), _loaders_alone():
         try:
             sys.path[:] = [*kept_path, *(item for item in (folder, root) if item and item not in kept_path)]
             sys.argv[:] = [path or "evidence"]
@@ -66,14 +68,14 @@ def _loaders_alone() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _no_command_line() -> Iterator[None]:
+def _no_command_line(by_name: ByName) -> Iterator[None]:
     """Parsers give their defaults, and None for what has none: nobody is there to type it."""
     original = argparse.ArgumentParser.parse_known_args
 
     def defaults(self: argparse.ArgumentParser, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
         if not args:
             for action in self._actions:
-                _ask_nothing(action)
+                _ask_nothing(action, by_name)
         return original(self, args, namespace)
 
     argparse.ArgumentParser.parse_known_args = defaults  # type: ignore[method-assign,assignment]  # put back below
@@ -83,10 +85,10 @@ def _no_command_line() -> Iterator[None]:
         argparse.ArgumentParser.parse_known_args = original  # type: ignore[method-assign]  # as it was
 
 
-def _ask_nothing(action: argparse.Action) -> None:
+def _ask_nothing(action: argparse.Action, by_name: ByName) -> None:
     positional = not action.option_strings and action.nargs not in (argparse.OPTIONAL, argparse.ZERO_OR_MORE)
     if (action.required or positional) and action.default is None:
-        action.default = _guessed(action)
+        action.default = _guessed(action, by_name)
     action.required = False
     if action.option_strings or isinstance(action, argparse._SubParsersAction):
         return
@@ -95,16 +97,15 @@ def _ask_nothing(action: argparse.Action) -> None:
         action.nargs = argparse.OPTIONAL if action.nargs is None else argparse.ZERO_OR_MORE
 
 
-def _guessed(action: argparse.Action) -> Any:
+def _guessed(action: argparse.Action, by_name: ByName) -> Any:
     """A value for an argument that nobody gives: the first choice, or a number such as its name suggests."""
     single = action.nargs is None
     if action.choices and single:
         return next(iter(action.choices), None)
     if action.type not in (int, float) or not single:
         return None
-    guess = arguments.by_name(action.dest, arguments.Sizes(arguments.PROFILES[0]))
     try:
-        value = ast.literal_eval(guess)
+        value = ast.literal_eval(by_name(action.dest))
     except (SyntaxError, ValueError):
         return None
     return action.type(value) if isinstance(value, (int, float)) else None

@@ -73,8 +73,8 @@ class Evidence:
     notes: tuple[str, ...]
 
 
-def draw_all(cls: type, items: Sequence[Mapping[str, Any]], context: Context) -> Evidence:
-    """Every piece of evidence that could be run, strongest first."""
+def draw_all(cls: type, items: Sequence[Mapping[str, Any]], context: Context, by_name: drawing.ByName) -> Evidence:
+    """Every piece of evidence that could be run, strongest first. `by_name` guesses what a command line has to give."""
     drawn: list[Drawn] = []
     refused: list[Refused] = []
     notes: dict[str, str] = {}
@@ -86,7 +86,7 @@ def draw_all(cls: type, items: Sequence[Mapping[str, Any]], context: Context) ->
         if left <= 0 or setup in notes or waited >= MAXIMUM_WAITS:
             continue
         try:
-            made = draw(cls, item, context, min(SECONDS, left))
+            made = draw(cls, item, context, by_name, min(SECONDS, left))
         except _DoesNotFit as error:
             if item.get("certain"):
                 label = str(item.get("label", ""))
@@ -139,7 +139,9 @@ def _named(item: Mapping[str, Any]) -> str:
     return f"The {kind} `{what}` in {place}" if what and what != kind else f"The {kind} in {place or rest}"
 
 
-def draw(cls: type, item: Mapping[str, Any], context: Context, seconds: float = SECONDS) -> Drawn:
+def draw(
+    cls: type, item: Mapping[str, Any], context: Context, by_name: drawing.ByName, seconds: float = SECONDS
+) -> Drawn:
     """What one piece of evidence gives. Raises what its code raises here, `TimeLimit` where that takes too long."""
     path, line = _place(item)
     namespace: dict[str, Any] = {
@@ -152,7 +154,7 @@ def draw(cls: type, item: Mapping[str, Any], context: Context, seconds: float = 
     inputs: dict[str, values.InputGuess] | None = None
     if _ACCELERATOR.search(f"{item.get('setup', '')} {item.get('init')} {item.get('inputs')}"):
         devices.pretend()
-    with waiting_limit(seconds), drawing.surroundings(path, context.root), torch.no_grad():
+    with waiting_limit(seconds), drawing.surroundings(path, context.root, by_name), torch.no_grad():
         runs.seed()
         if item.get("setup"):
             exec(compile(item["setup"], path or "<evidence>", "exec", dont_inherit=True), namespace)

@@ -14,12 +14,14 @@ from dataclasses import dataclass, replace
 from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.infer import solve
 from ts_shape_server.agent.infer.facts.evidence import Drawn, Refused
 from ts_shape_server.agent.infer.guesses import shape_text, values
 from ts_shape_server.agent.infer.inputs import points
-from ts_shape_server.agent.infer.inputs.points import Said, Start
+from ts_shape_server.agent.infer.inputs.points import Said
 from ts_shape_server.agent.infer.running import instances, mismatch
 from ts_shape_server.agent.infer.running.session import Session
+from ts_shape_server.agent.infer.solve import Solved
 from ts_shape_server.agent.infer.tell import contract
 from ts_shape_server.contract.report import Disagreement, Failure, Report, ValueSpec
 
@@ -52,33 +54,29 @@ class Contradiction:
     """The sizes that are passed, or written down, as they are spelled."""
 
 
-def find(
-    session: Session,
-    starts: Sequence[Start],
-    used: Start,
-    found: values.Inputs,
-    said: Said,
-    context: Context,
-    plan: Mapping[str, str],
-    fake: bool,
-) -> tuple[Contradiction, ...]:
-    """The contradictions that `found`, from the start that was used, leaves open."""
-    every: list[Contradiction] = []
+def of(solved: Solved) -> tuple[Contradiction, ...]:
+    """Calls that cannot be meant as they stand, and what the find leaves open."""
+    case = solved.case
+    return (*_of_refused_values(case.init.refused), *_of_refused(case.refused), *_of_find(solved))
+
+
+def _of_find(solved: Solved) -> tuple[Contradiction, ...]:
+    """What the find, from the start that was used, denies."""
+    case, every = solved.case, list[Contradiction]()
     try:
-        with time_limit(min(SECONDS, max(0.1, context.remaining() / 6))):
-            every += _of_calls(session, starts, used, said, plan, fake)
-            every += _of_words(session, found, said, context)
+        with time_limit(min(SECONDS, max(0.1, case.context.remaining() / 6))):
+            every += _of_calls(solved)
+            every += _of_words(solved.session, solved.found.inputs, case.said, case.context)
     except TimeLimit:
         pass
     return tuple(every[:MAXIMUM])
 
 
-def _of_calls(
-    session: Session, starts: Sequence[Start], used: Start, said: Said, plan: Mapping[str, str], fake: bool
-) -> Iterator[Contradiction]:
+def _of_calls(solved: Solved) -> Iterator[Contradiction]:
     """Calls that are certain, of objects made as they say: what another instance takes says nothing of them."""
+    session, used, said, plan = solved.session, solved.used, solved.case.said, solved.plan
     seen: set[values.Inputs] = set()
-    for start in starts:
+    for start in solved.starts:
         drawn = start.drawn
         if drawn is None or drawn.inputs is None or not drawn.certain or start.inputs in seen:
             continue
@@ -94,7 +92,7 @@ def _of_calls(
         elif start is not used and start.inputs != used.inputs:
             own = dict(drawn.init or {})
             other = any(plan.get(name) != text for name, text in own.items()) or set(plan) - set(own)
-            denied_by = _denial(session, own if other else None, start.inputs, fake)
+            denied_by = _denial(session, own if other else None, start.inputs)
             if denied_by is not None:
                 error, wrong = denied_by
                 why = f"the module that is called refuses it ({torch_says.one_line(error)})" if other else ""
@@ -103,14 +101,14 @@ def _of_calls(
 
 
 def _denial(
-    session: Session, own: Mapping[str, str] | None, inputs: values.Inputs, fake: bool
+    session: Session, own: Mapping[str, str] | None, inputs: values.Inputs
 ) -> tuple[BaseException, mismatch.Mismatch | None] | None:
     """What the session's object, or one made with arguments of its `own`, says to inputs, on fake tensors and on real
     ones; None if it takes them or only values could tell.
     """
     if own is not None:
         try:
-            session = instances.build(session.cls, own, session.namespace, fake)
+            session = instances.build(session.cls, own, session.namespace, solve.warm())
         except Exception:
             return None
     if session.real_only:
@@ -183,7 +181,7 @@ def _refusal(
     return error if isinstance(error, _DENIALS) else None
 
 
-def of_refused(refused: Sequence[Refused]) -> Iterator[Contradiction]:
+def _of_refused(refused: Sequence[Refused]) -> Iterator[Contradiction]:
     """Calls that do not fit the signature."""
     for item in refused[:2]:
         called = "the constructor" if item.target == "__init__" else "`forward`"
@@ -193,7 +191,7 @@ def of_refused(refused: Sequence[Refused]) -> Iterator[Contradiction]:
         yield Contradiction("", item.path, item.span or place, (), item.error, why)
 
 
-def of_refused_values(refused: Sequence[tuple[Drawn, Exception]]) -> Iterator[Contradiction]:
+def _of_refused_values(refused: Sequence[tuple[Drawn, Exception]]) -> Iterator[Contradiction]:
     """Calls whose values the constructor refuses, where those of another call build."""
     for item, error in refused:
         why = f"the constructor refuses these values ({torch_says.one_line(error)})"

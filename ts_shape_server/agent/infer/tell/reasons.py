@@ -17,6 +17,7 @@ from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.inputs import search
 from ts_shape_server.agent.infer.running import mismatch
 from ts_shape_server.agent.infer.running.session import Session, innermost_line
+from ts_shape_server.agent.infer.solve import Case, Missed
 from ts_shape_server.agent.infer.tell import advice, contract
 from ts_shape_server.agent.standins import StandInUsed
 from ts_shape_server.contract.places import Location, Range
@@ -34,7 +35,6 @@ class Unsolved:
     reason: Failure
     init: tuple[tuple[str, Argument], ...]
     error: BaseException | None = None
-    notes: tuple[str, ...] = ()
 
 
 def init_of(
@@ -52,6 +52,17 @@ def standing_alone(expression: str, namespace: Mapping[str, Any]) -> str:
         if name not in namespace:
             expression = re.sub(rf"(?<![\w.'\"]){name}\.", f"{spelled}.", expression)
     return expression
+
+
+def of(case: Case, best: Missed | building.NotBuilt) -> Unsolved:
+    """Why nothing was found, of the attempt that came furthest."""
+    if isinstance(best, building.NotBuilt):
+        return not_built(case.cls, best, case.context, case.init.sources)
+    plan = best.built.plan
+    sources = {name: case.init.sources.get(name, "guess") for name in plan}
+    known = [tuple(item.inputs.values()) for item in case.drawn if item.certain and item.inputs]
+    told = not_found(best.built.session, best.result, case.context, known)
+    return replace(told, init=init_of(plan, sources, case.context.namespace))
 
 
 def not_built(cls: type, built: building.NotBuilt, context: Context, sources: Mapping[str, str]) -> Unsolved:
