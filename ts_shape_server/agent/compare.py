@@ -5,6 +5,7 @@ It knows values alone: neither how they were made nor what a difference means.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,10 +40,19 @@ def same_kinds(expected: Any, actual: Any) -> bool:
     """Whether two results that agree have parts of the same Python types as well: a list is no tuple, 2 is not 2.0."""
     if isinstance(expected, dict):
         return isinstance(actual, dict) and all(same_kinds(value, actual.get(key)) for key, value in expected.items())
+    if fields_of(expected):
+        return all(same_kinds(getattr(expected, name), getattr(actual, name, None)) for name in fields_of(expected))
     if isinstance(expected, (list, tuple)):
         return isinstance(expected, list) == isinstance(actual, list) and all(map(same_kinds, expected, actual))
     kinds = (bool, int, float, str)
     return [isinstance(expected, kind) for kind in kinds] == [isinstance(actual, kind) for kind in kinds]
+
+
+def fields_of(value: Any) -> tuple[str, ...]:
+    """The fields of an instance of a dataclass; none for any other value. A `NamedTuple` with them agrees with it."""
+    if isinstance(value, type) or not dataclasses.is_dataclass(value):
+        return ()
+    return tuple(item.name for item in dataclasses.fields(value))
 
 
 def _differences(expected: Any, actual: Any, where: str) -> Iterator[tuple[float, str]]:
@@ -54,6 +64,12 @@ def _differences(expected: Any, actual: Any, where: str) -> Iterator[tuple[float
             return
         for key, value in expected.items():
             yield from _differences(value, actual[key], f"{where}[{key!r}]")
+    elif fields_of(expected):
+        if fields_of(actual) != fields_of(expected) and getattr(actual, "_fields", ()) != fields_of(expected):
+            yield 0.0, f"{where} is {_kind(actual)} instead of {_kind(expected)}"
+            return
+        for name in fields_of(expected):
+            yield from _differences(getattr(expected, name), getattr(actual, name), f"{where}.{name}")
     elif isinstance(expected, (list, tuple)):
         if not isinstance(actual, (list, tuple)) or len(expected) != len(actual):
             yield 0.0, f"{where} is {_kind(actual)} instead of {_kind(expected)}"

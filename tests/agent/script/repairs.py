@@ -63,6 +63,7 @@ class Bench:
         self.path.write_text(text, encoding="utf-8")
         linecache.cache.pop(str(self.path), None)
         module = ModuleType(f"case_{abs(hash(text))}")
+        module.__file__ = str(self.path)
         sys.modules[module.__name__] = module
         namespace = vars(module)
         exec(compile(text, str(self.path), "exec", dont_inherit=True), namespace)

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from ts_shape_server.agent.compare import compare, same_kinds
+from ts_shape_server.agent.compare import compare, fields_of, same_kinds
 from ts_shape_server.agent.script.finding import one_line
 from ts_shape_server.agent.script.session import Session
 
@@ -122,3 +122,6 @@ def _gradients(value: Any) -> Iterator[bool]:
     elif isinstance(value, dict):
         for item in value.values():
             yield from _gradients(item)
+    else:
+        for name in fields_of(value):
+            yield from _gradients(getattr(value, name))

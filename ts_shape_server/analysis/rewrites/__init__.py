@@ -14,11 +14,13 @@ from ts_shape_server.analysis.rewrites import (
     constants,
     contexts,
     einops_calls,
+    enums,
     extraction,
     indexing,
     lists,
     locals,
     loops,
+    named_tuples,
     nesting,
     norms,
     outdated,
@@ -46,8 +48,12 @@ class Rule:
 
 
 RULES: tuple[Rule, ...] = (
+    Rule(enums.unused_methods, ANY),
+    Rule(enums.compared_by_value, ANY),
+    Rule(enums.texts_as_values, ("no-matching-overload", "expected-types", "argument-type", "unrecognised")),
     Rule(values.converted_arguments, ("expected-types",)),
     Rule(values.narrowed, ("none-or-optional",)),
+    Rule(named_tuples.from_dataclass, ("constructor-source-missing",)),
     Rule(einops_calls.as_methods, ("library-function",)),
     Rule(values.truth, ("truth-value",)),
     Rule(indexing.enumerated, ("module-list-index", "module-dict-index")),
