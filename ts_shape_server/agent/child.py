@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -17,14 +18,14 @@ from typing import Any
 from ts_shape_server.agent import clock, ecosystem, endings, infer, load, runs, saved, script, torch_says
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.ecosystem import checkpoints
-from ts_shape_server.agent.infer.tell import contract
 from ts_shape_server.agent.sandbox import policy
 from ts_shape_server.contract import schema
 from ts_shape_server.contract.jobs import ExportAnswer, ProbeClaim, TrialAnswer
-from ts_shape_server.contract.report import Failure, Report, Status, without_report
+from ts_shape_server.contract.report import Failure, Report, Status, failure, without_report
 
 OWN_SHARE = 0.85
 """Part of the time after which a class gives up by itself, so that it still can say what it found."""
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,16}\b")
 
 
 def prepare() -> None:
@@ -55,7 +56,7 @@ class Sender:
         self._send(b"C", ProbeClaim(name, "run", begin=True))
 
     def _send(self, kind: bytes, claim: ProbeClaim) -> None:
-        data = memoryview(self._record(kind, contract.without_addresses(self._written(claim))))
+        data = memoryview(self._record(kind, _without_addresses(self._written(claim))))
         while data:
             data = data[self._write(self._descriptor, data) :]
 
@@ -176,8 +177,8 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
             emit(_error_report(job, request, loaded, error, watch))
         except (SystemExit, KeyboardInterrupt):
             message = f"`{request['name']}` ends the program when it is built or called."
-            failure = contract.failure("ends-program", message, job["path"], None)
-            emit(_bare(job, request, loaded, "unresolved", failure, watch))
+            reason = failure("ends-program", message, job["path"], None, kind="program-ended")
+            emit(_bare(job, request, loaded, "unresolved", reason, watch))
 
 
 def _parents_first(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -225,7 +226,7 @@ def _problem_report(
     watch: clock.Stopwatch,
 ) -> Report:
     place = None if problem.line is None else (problem.line, 0, problem.line, problem.width)
-    reason = contract.failure(problem.code, problem.message, problem.path, place)
+    reason = failure(problem.code, problem.message, problem.path, place, kind=problem.code)
     return _bare(job, request, loaded, "unresolved", reason, watch)
 
 
@@ -237,7 +238,8 @@ def _error_report(
 
     traceback.print_exception(type(error), error, error.__traceback__)
     message = f"The probe met an error of its own ({torch_says.one_line(error)}); the log has the details."
-    return _bare(job, request, loaded, "unresolved", contract.failure("internal", message, job["path"], None), watch)
+    reason = failure("internal", message, job["path"], None, kind="probe-error")
+    return _bare(job, request, loaded, "unresolved", reason, watch)
 
 
 def _bare(
@@ -276,7 +278,7 @@ def _export(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
     loaded = load.load(job, seconds * load.SHARE)
     found = load.find(loaded, job["class"], job, seconds * load.SHARE)
     if isinstance(found, load.LoadProblem):
-        reason = contract.failure(found.code, found.message, found.path, None)
+        reason = failure(found.code, found.message, found.path, None, kind=found.code)
         sender.claim(ProbeClaim(export=ExportAnswer(False, job.get("method", "auto"), reason)))
         return
     run = runs.from_report(found.found, found.loaded.namespace, schema.read(Report, job["report"]))
@@ -293,3 +295,12 @@ def _inspect(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) 
     if found.source != "embedded" and found.report is not None:
         found = replace(found, report=replace(found.report, core_ms=watch.core_ms))
     sender.claim(ProbeClaim(inspect=found))
+
+
+def _without_addresses(value: Any) -> Any:
+    """A nested value whose texts name no places in memory: these say nothing, and differ from run to run."""
+    if isinstance(value, str):
+        return _ADDRESS.sub("", value) if " at 0x" in value else value
+    if isinstance(value, Mapping):
+        return {key: _without_addresses(item) for key, item in value.items()}
+    return [_without_addresses(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -375,3 +375,20 @@ class Report:
 def without_report(path: str, name: str, line: int, status: Status, reason: Failure) -> Report:
     """The report of a class that has none: nothing is known but why."""
     return Report(path=path, name=name, line=line, status=status, reason=reason)
+
+
+def failure(
+    code: str,
+    message: str,
+    path: str,
+    place: Optional[tuple[int, int, int, int]],
+    detail: str = "",
+    related: tuple[Location, ...] = (),
+    *,
+    kind: str,
+    facts: Optional[Mapping[str, Fact]] = None,
+) -> Failure:
+    """Why there is no report, or what is wrong with one. `place` is line, column, end line, end column."""
+    location = None if place is None else Location(path, Range(*place))
+    told = tuple(sorted((facts or {}).items()))
+    return Failure(code, message, location, detail[:4000], related, kind=kind, facts=told)

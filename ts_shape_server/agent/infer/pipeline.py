@@ -24,9 +24,9 @@ from ts_shape_server.agent.infer.facts.parents import Parents
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.running import shots
 from ts_shape_server.agent.infer.running.memory import parameter_counts
-from ts_shape_server.agent.infer.tell import contract, contradictions, general, reasons
+from ts_shape_server.agent.infer.tell import contradictions, general, reasons, specs
 from ts_shape_server.agent.infer.tell.reasons import Unsolved
-from ts_shape_server.contract.report import Failure, Report, SearchEffort
+from ts_shape_server.contract.report import Failure, Report, SearchEffort, failure
 
 Emit = Callable[[Report], None]
 
@@ -92,9 +92,11 @@ def _solved(case: solve.Case) -> solve.Solved | Unsolved:
 def _skipped(cls: type[nn.Module]) -> Failure | None:
     forward = getattr(cls, "forward", None)
     if forward is None or getattr(forward, "__name__", "") == "_forward_unimplemented":
-        return contract.failure("no-forward", "The class has no `forward`: a subclass has to define it.", "", None)
+        return failure(
+            "no-forward", "The class has no `forward`: a subclass has to define it.", "", None, kind="forward-undefined"
+        )
     if inspect.isabstract(cls) or source.only_raises(forward):
-        return contract.failure("abstract", "The class is abstract: a subclass is what runs.", "", None)
+        return failure("abstract", "The class is abstract: a subclass is what runs.", "", None, kind="class-abstract")
     return None
 
 
@@ -112,9 +114,9 @@ def _report_solved(
         blank,
         status="ok",
         init=reasons.init_of(solved.plan, solved.sources, context.namespace),
-        inputs=contract.input_specs(found.inputs, solved.omitted, lambda slot: values.sizes(found.inputs)[slot]),
-        example=contract.example(found.inputs),
-        others=tuple(contract.example(inputs) for inputs in solved.others),
+        inputs=specs.input_specs(found.inputs, solved.omitted, lambda slot: values.sizes(found.inputs)[slot]),
+        example=specs.example(found.inputs),
+        others=tuple(specs.example(inputs) for inputs in solved.others),
         parameters=count,
         parameter_bytes=size,
         notes=solved.case.notes,
@@ -122,7 +124,7 @@ def _report_solved(
     )
     _, shot = shots.take(lambda watch: session.concrete(found.inputs, watch), session.module, context.path, lines)
     if shot is not None:
-        report = general.inside(report, cls, shot)
+        report = general.with_inside(report, cls, shot)
     report = replace(report, mismatches=_mismatches(cls, wrong, report))
     send(report, "example" if context.stages != ("example",) else "final")
     if "symbols" in context.stages:

@@ -22,8 +22,7 @@ from ts_shape_server.agent.infer.inputs.points import Said
 from ts_shape_server.agent.infer.running import instances, mismatch
 from ts_shape_server.agent.infer.running.session import Session
 from ts_shape_server.agent.infer.solve import Solved
-from ts_shape_server.agent.infer.tell import contract
-from ts_shape_server.contract.report import Disagreement, Failure, Report, ValueSpec
+from ts_shape_server.contract.report import Disagreement, Failure, Report, ValueSpec, failure
 
 MAXIMUM = 6
 SECONDS = 2.0
@@ -210,11 +209,11 @@ def to_failure(name: str, item: Contradiction, report: Report) -> Failure:
         message = f"`{name}` takes {_takes(report)}, but {item.said}{_difference(item, report)}."
     kind = "shape-denied" if item.given else "arguments-refused"
     facts = {"class": name, "parameter": item.parameter, "given": item.given[:200]}
-    failure = contract.failure(item.code, message, item.path, item.place, detail, kind=kind, facts=facts)
+    told = failure(item.code, message, item.path, item.place, detail, kind=kind, facts=facts)
     if item.wrong is not None and item.wrong.layer:
-        return replace(failure, sizes=item.wrong.sizes())
+        return replace(told, sizes=item.wrong.sizes())
     pair = mismatch.sizes_that_disagree(item.error) if item.error is not None else None
-    return failure if pair is None else replace(failure, sizes=Disagreement(*pair))
+    return told if pair is None else replace(told, sizes=Disagreement(*pair))
 
 
 def _takes(report: Report) -> str:

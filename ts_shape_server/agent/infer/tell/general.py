@@ -20,7 +20,7 @@ from ts_shape_server.agent.infer.inputs import confirming
 from ts_shape_server.agent.infer.running import expressions, shots, symbolic
 from ts_shape_server.agent.infer.running.pace import Pace
 from ts_shape_server.agent.infer.solve import Solved
-from ts_shape_server.agent.infer.tell import argument_names, contract, naming
+from ts_shape_server.agent.infer.tell import argument_names, inside, naming, specs
 from ts_shape_server.agent.infer.tell.reasons import SYMBOLIC_SECONDS
 from ts_shape_server.agent.infer.tell.spelling import Spelling
 from ts_shape_server.contract.report import Report, Symbol
@@ -71,7 +71,7 @@ def general(report: Report, cls: type[nn.Module], solved: Solved, context: Conte
         told, counted = _counted(told, first, solved, context, lines)
         if counted:
             symbols["N"] = Symbol()
-        result = inside(result, cls, _renamed(told, named.outputs, trials.rows_are_batch, names))
+        result = with_inside(result, cls, _renamed(told, named.outputs, trials.rows_are_batch, names))
     return replace(result, symbols=tuple(symbols.items()))
 
 
@@ -86,13 +86,13 @@ def stated(traced: shots.Shot) -> Callable[[Sizes], list[int | None]]:
     return lambda sizes: [rule(sizes) for rule in rules]
 
 
-def inside(report: Report, cls: type, shot: shots.Shot) -> Report:
+def with_inside(report: Report, cls: type, shot: shots.Shot) -> Report:
     """`report` with what a shot tells of."""
     return replace(
         report,
-        outputs=contract.outputs(shot),
-        layers=contract.layers(shot.calls, contract.layer_lines(cls)),
-        variables=contract.variables(shot.locals),
+        outputs=specs.outputs(shot),
+        layers=inside.layers(shot.calls, inside.layer_lines(cls)),
+        variables=inside.variables(shot.locals),
     )
 
 
@@ -201,10 +201,10 @@ def _claimed(
     ]
     return replace(
         report,
-        inputs=contract.input_specs(inputs, solved.omitted, dim, naming.varying(inputs, claim, names)),
+        inputs=specs.input_specs(inputs, solved.omitted, dim, naming.varying(inputs, claim, names)),
         constraints=(*steps, *spelling.constraints()),
-        example=contract.example(inputs),
-        second=None if second is None else contract.example(values.with_sizes(inputs, second)),
+        example=specs.example(inputs),
+        second=None if second is None else specs.example(values.with_sizes(inputs, second)),
     )
 
 

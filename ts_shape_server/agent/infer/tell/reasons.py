@@ -18,10 +18,10 @@ from ts_shape_server.agent.infer.inputs import search
 from ts_shape_server.agent.infer.running import mismatch
 from ts_shape_server.agent.infer.running.session import Session, innermost_line
 from ts_shape_server.agent.infer.solve import Case, Missed
-from ts_shape_server.agent.infer.tell import advice, contract
+from ts_shape_server.agent.infer.tell import advice, inside
 from ts_shape_server.agent.standins import StandInUsed
 from ts_shape_server.contract.places import Location, Range
-from ts_shape_server.contract.report import Argument, Complaint, Failure, Status
+from ts_shape_server.contract.report import Argument, Complaint, Fact, Failure, Status, failure
 
 SYMBOLIC_SECONDS = 6.0
 MOST_KNOWN = 3
@@ -76,7 +76,12 @@ def not_built(cls: type, built: building.NotBuilt, context: Context, sources: Ma
         # No arguments would help: what the constructor makes is not on this machine.
         message = f"It cannot be built here: {str(built.error).rstrip('. ')}."
     place = mismatch.call_place(context.source, line, "") if line else None
-    reason = contract.failure("no-constructor", message, context.path, place, torch_says.one_line(built.error))
+    kind = "arguments-unknown" if comment else "constructor-fails"
+    if isinstance(built.error, StandInUsed):
+        kind = "package-missing"
+    facts: dict[str, Fact] = {"error": type(built.error).__name__, "arguments": tuple(built.plan)}
+    detail = torch_says.one_line(built.error)
+    reason = failure("no-constructor", message, context.path, place, detail, kind=kind, facts=facts)
     told = replace(reason, complaints=_complaints(built.error))
     return Unsolved("unresolved", told, init_of(built.plan, sources, context.namespace), built.error)
 
@@ -100,16 +105,18 @@ def not_found(
         if passed is not None and wrong.multiple_of:
             wrong = passed[1]
         related = _layer_places(session, wrong, context)
-        reason = contract.failure(
-            "shape-mismatch", message, context.path, wrong.place, torch_says.one_line(error), related
-        )
+        facts: dict[str, Fact] = {"layer": wrong.layer, "wanted": wrong.wanted, "got": wrong.got}
+        kind = "passed-sizes-refused" if passed is not None else "fixed-sizes-disagree"
+        detail = torch_says.one_line(error)
+        reason = failure("shape-mismatch", message, context.path, wrong.place, detail, related, kind=kind, facts=facts)
         reason = replace(reason, sizes=wrong.sizes(), complaints=_complaints(error))
         return Unsolved("failed", reason, (), error)
     if isinstance(error, StandInUsed):
         line = innermost_line(error, context.path)
         place = mismatch.call_place(context.source, line, "") if line else None
         message = f"`forward` cannot run here: {error}. Install it where the probes run."
-        return Unsolved("unresolved", contract.failure("missing-package", message, context.path, place), (), error)
+        reason = failure("missing-package", message, context.path, place, kind="package-missing")
+        return Unsolved("unresolved", reason, (), error)
     if isinstance(error, search.TooSlow):
         return _too_slow(error, context)
     line = innermost_line(error, context.path)
@@ -121,7 +128,10 @@ def not_found(
     if comment and context.written:
         message += f" Say what goes in, in a comment above the class: {comment}."
     place = mismatch.call_place(context.source, line, "") if line else None
-    reason = contract.failure("no-input", message, context.path, place, torch_says.one_line(error))
+    facts = {"error": type(error).__name__}
+    kind = "every-attempt-failed" if result.attempts else "nothing-to-try"
+    detail = torch_says.one_line(error)
+    reason = failure("no-input", message, context.path, place, detail, kind=kind, facts=facts)
     return Unsolved("unresolved", replace(reason, complaints=_complaints(error)), (), error)
 
 
@@ -164,7 +174,7 @@ def _too_slow(error: search.TooSlow, context: Context) -> Unsolved:
         "ever, cannot be probed; raise `timeoutMs` if it needs the time."
     )
     place = mismatch.call_place(context.source, line, "") if line else None
-    reason = contract.failure("timeout", message, context.path, place, torch_says.one_line(error))
+    reason = failure("timeout", message, context.path, place, torch_says.one_line(error), kind="run-too-slow")
     return Unsolved("timeout", reason, (), error)
 
 
@@ -197,8 +207,8 @@ def _of_one_form(result: search.NotFound) -> bool:
     )
 
 
-def _layer_places(session: Session, wrong: mismatch.Mismatch, context: Context) -> list[Location]:
-    lines = contract.layer_lines(session.cls)
+def _layer_places(session: Session, wrong: mismatch.Mismatch, context: Context) -> tuple[Location, ...]:
+    lines = inside.layer_lines(session.cls)
     texts = context.source.splitlines()
     places = []
     for name in (wrong.layer, wrong.producer):
@@ -207,4 +217,4 @@ def _layer_places(session: Session, wrong: mismatch.Mismatch, context: Context) 
             text = texts[line - 1]
             span = Range(line, len(text) - len(text.lstrip()), line, len(text.rstrip()))
             places.append(Location(context.path, span, f"`{name}` is made here."))
-    return places
+    return tuple(places)

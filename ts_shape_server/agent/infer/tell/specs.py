@@ -1,19 +1,17 @@
-"""Turns what inference found into the objects of the contract. Decides nothing, runs nothing."""
+"""What goes in and what comes out, as the contract tells it: types, dtypes and dims, each size spelled by the caller.
+
+Decides nothing, runs nothing.
+"""
 
 from __future__ import annotations
 
-import ast
-import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from ts_shape_server.agent.infer.facts.source import function_tree
 from ts_shape_server.agent.infer.guesses import values
-from ts_shape_server.agent.infer.running.memory import parameter_counts
-from ts_shape_server.agent.infer.running.recording import LayerCall, Local, Shape
+from ts_shape_server.agent.infer.running.recording import Shape
 from ts_shape_server.agent.infer.running.shots import Shot
-from ts_shape_server.contract.places import Location, Range
-from ts_shape_server.contract.report import Fact, Failure, InputSpec, Layer, ValueSpec, Variable
+from ts_shape_server.contract.report import InputSpec, ValueSpec
 from ts_shape_server.contract.types import is_type
 
 
@@ -104,71 +102,3 @@ def outputs(shot: Shot) -> tuple[ValueSpec, ...]:
     if shot.is_tuple and isinstance(shot.output, tuple):
         return tuple(spec_of(item) for item in shot.output[1])
     return (spec_of(shot.output),)
-
-
-def layers(calls: Sequence[LayerCall], lines: Mapping[str, int]) -> tuple[Layer, ...]:
-    """The first call of each submodule."""
-    found: dict[str, Layer] = {}
-    for call in calls:
-        if call.name not in found:
-            found[call.name] = Layer(
-                call.name,
-                type(call.module).__name__,
-                lines.get(call.name.split(".")[0]) if "." not in call.name else None,
-                tuple(tuple(item.sizes) for item in call.inputs),
-                tuple(tuple(item.sizes) for item in call.outputs),
-                parameter_counts(call.module)[0],
-            )
-    return tuple(found.values())
-
-
-def variables(locals_: Sequence[Local]) -> tuple[Variable, ...]:
-    """Locals that hold tensors, in the order of their lines."""
-    result: list[Variable] = []
-    for item in sorted(locals_, key=lambda item: item.line):
-        told = Variable(item.name, item.line, spec_of(item.value))
-        if "Tensor" in told.value.type and told not in result:
-            result.append(told)
-    return tuple(result)
-
-
-def layer_lines(cls: type) -> dict[str, int]:
-    """Where the constructor assigns each attribute."""
-    tree = function_tree(cls.__init__)  # type: ignore[misc]  # read, not called
-    found: dict[str, int] = {}
-    for node in ast.walk(tree) if tree is not None else ():
-        targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        )
-        for target in targets:
-            if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and target.value.id == "self":
-                found.setdefault(target.attr, target.lineno)
-    return found
-
-
-def failure(
-    code: str,
-    message: str,
-    path: str,
-    place: tuple[int, int, int, int] | None,
-    detail: str = "",
-    related: Sequence[Location] = (),
-    kind: str = "",
-    facts: Mapping[str, Fact] | None = None,
-) -> Failure:
-    """Why there is no report, or what is wrong with one. `place` is line, column, end line, end column."""
-    location = None if place is None else Location(path, Range(*place))
-    told = tuple(sorted((facts or {}).items()))
-    return Failure(code, message, location, detail[:4000], tuple(related), kind=kind, facts=told)
-
-
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,16}\b")
-
-
-def without_addresses(value: Any) -> Any:
-    """A nested value whose texts name no places in memory: these say nothing, and differ from run to run."""
-    if isinstance(value, str):
-        return _ADDRESS.sub("", value) if " at 0x" in value else value
-    if isinstance(value, Mapping):
-        return {key: without_addresses(item) for key, item in value.items()}
-    return [without_addresses(item) for item in value] if isinstance(value, (list, tuple)) else value
