@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from ts_shape_server.analysis.script_uses import WORDS, Helper, Purpose, Use, definitions, names, passing_on, uses
+from ts_shape_server.analysis.script_uses import WORDS, Helper, Purpose, ScriptUse, definitions, names, passing_on, uses
 
 Follow = Callable[[str, str, str], tuple[str, str] | None]
 """The file and the name there of what a dotted name of a file (path, text, name) stands for."""
@@ -48,7 +48,7 @@ def purposes(
 
 def _given(
     texts: Sequence[tuple[str, str]], words: Callable[[str], frozenset[str]], follow: Follow
-) -> Iterator[tuple[str, str, Use]]:
+) -> Iterator[tuple[str, str, ScriptUse]]:
     """Path, text and use of everything that is given away, also to functions that pass it on."""
     helpers: dict[tuple[str, str], set[Helper]] = {}
     for path, text in texts:

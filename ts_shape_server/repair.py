@@ -31,7 +31,7 @@ _SHOWN = frozenset(["pragma", "loader", "trace", "export", "call"])
 
 
 @dataclass(frozen=True)
-class Wish:
+class WantedRewrite:
     """A rewrite with the refusal it is for, None for what no single refusal asks for. `lines` are those that each of
     its edits makes.
     """
@@ -87,14 +87,14 @@ def scripts(state: TorchScript) -> bool:
     return state.script.ok is True and not state.script.failures
 
 
-def wishes(report: Report, text: str, state: TorchScript) -> list[Wish]:
+def wishes(report: Report, text: str, state: TorchScript) -> list[WantedRewrite]:
     """Every rewrite that this state asks for, the shallow ones first."""
     source = SourceText(text)
     classes, _ = find_classes(source)
     if classes.syntax_error is not None:
         return []
     situation = Situation(source, classes, report.path, report.name, state, called=_called(report))
-    found = [Wish(rewrite, failure, _lines_made(source, rewrite)) for failure, rewrite in proposals(situation)]
+    found = [WantedRewrite(rewrite, failure, _lines_made(source, rewrite)) for failure, rewrite in proposals(situation)]
     return sorted(found, key=lambda wish: wish.rewrite.depth)
 
 
@@ -165,8 +165,8 @@ class _Work:
         return state if state.script.ok is not None else None
 
     async def _step(
-        self, text: str, state: TorchScript, chosen: Sequence[Wish]
-    ) -> tuple[str, TorchScript, Sequence[Wish]] | None:
+        self, text: str, state: TorchScript, chosen: Sequence[WantedRewrite]
+    ) -> tuple[str, TorchScript, Sequence[WantedRewrite]] | None:
         """All of the wishes that do no harm and help: the new text, its state, and those made. None if none does."""
         self.tried.update(wish.key for wish in chosen)
         changed = _applied(text, chosen)
@@ -302,13 +302,13 @@ def _digests(text: str) -> dict[str, str]:
     return {item.name: item.digest for item in find_classes(SourceText(text))[0].classes}
 
 
-def _together(found: Sequence[Wish], deepest: int) -> list[Wish]:
+def _together(found: Sequence[WantedRewrite], deepest: int) -> list[WantedRewrite]:
     """Wishes of the least depth that there is: one for each refusal, none that touches another's text."""
     allowed = [wish for wish in found if wish.rewrite.depth <= deepest]
     if not allowed:
         return []
     depth = allowed[0].rewrite.depth
-    chosen: list[Wish] = []
+    chosen: list[WantedRewrite] = []
     served: set[int] = set()
     for wish in allowed:
         if wish.rewrite.depth != depth or (wish.failure is not None and id(wish.failure) in served):
@@ -338,7 +338,7 @@ def _meet(left: Range, right: Range) -> bool:
     return max(starts) < min(ends)
 
 
-def _applied(text: str, chosen: Sequence[Wish]) -> str:
+def _applied(text: str, chosen: Sequence[WantedRewrite]) -> str:
     edits = list(dict.fromkeys(edit for wish in chosen for edit in wish.rewrite.edits))
     try:
         return SourceText(text).apply(edits)

@@ -28,7 +28,7 @@ from ts_shape_server.analysis.instances import Standing
 from ts_shape_server.analysis.modules import BaseReference, FileClasses, ModuleClass, find_classes, module_classes
 from ts_shape_server.analysis.script_uses import Purpose
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.features.diagnostics import Place
+from ts_shape_server.features.diagnostics import ClassPlace
 from ts_shape_server.features.hints import Stored, stored_names
 from ts_shape_server.probing.agents import Limits
 from ts_shape_server.probing.requests import ParentRequest
@@ -75,16 +75,16 @@ class Snapshot:
     def module(self, name: str) -> ModuleClass | None:
         return next((item for item in self.modules if item.name == name), None)
 
-    def places(self, purposes: Purposes = _NO_PURPOSES) -> list[Place]:
+    def places(self, purposes: Purposes = _NO_PURPOSES) -> list[ClassPlace]:
         return [place_of(item, purposes.get(item.name, frozenset())) for item in self.modules]
 
     def stored(self) -> list[Stored]:
         return stored_names(self.source, self.classes.tree)
 
 
-def place_of(item: ModuleClass, purposes: frozenset[Purpose] = frozenset()) -> Place:
+def place_of(item: ModuleClass, purposes: frozenset[Purpose] = frozenset()) -> ClassPlace:
     parameters = item.forward.parameters if item.forward is not None else ()
-    return Place(
+    return ClassPlace(
         name=item.name,
         name_range=item.name_range,
         parameters={each.name: (each.range, each.annotation) for each in parameters},

@@ -222,7 +222,7 @@ def test_files_of_all_sizes_together_are_bounded(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(guards, "FILES", 50)
     free = [(1 << 40, 10_000)]
     monkeypatch.setattr(guards, "_free", lambda place: free[0])
-    guard = guards.Guard(str(tmp_path), 1 << 16, os.getpid(), None)
+    guard = guards.JobGuard(str(tmp_path), 1 << 16, os.getpid(), None)
     free[0] = (1 << 39, 10_000)
     assert guard.problem() == ("", "")
     for number in range(5):

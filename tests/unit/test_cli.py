@@ -15,7 +15,7 @@ from ts_shape_server import cli
 from ts_shape_server.cli import tables
 from ts_shape_server.cli.commands import constructor, inputs
 from ts_shape_server.cli.formats import FORMATS, summed
-from ts_shape_server.cli.runs import Problem, target
+from ts_shape_server.cli.runs import CommandProblem, target
 from ts_shape_server.contract.places import Location, Range
 from ts_shape_server.contract.report import Report
 from ts_shape_server.features.diagnostics import Finding, Severity
@@ -93,13 +93,13 @@ def test_constructor_arguments_are_expressions_by_name() -> None:
 
 @pytest.mark.parametrize("text", ["1", "a", "**b", "a=", "a=1)(", "a=1).b("])
 def test_what_is_no_constructor_argument_is_refused(text: str) -> None:
-    with pytest.raises(Problem):
+    with pytest.raises(CommandProblem):
         constructor([text])
 
 
 def test_input_specs_are_taken_as_they_are() -> None:
     assert inputs(["x=(2, 3)", "y = [(L,) int64, ...]"]) == {"x": "(2, 3)", "y": "[(L,) int64, ...]"}
-    with pytest.raises(Problem):
+    with pytest.raises(CommandProblem):
         inputs(["(2, 3)"])
 
 
@@ -108,7 +108,7 @@ def test_a_target_is_a_file_with_or_without_a_class(tmp_path: Path) -> None:
     path.write_text("")
     assert target(str(path)).class_name is None
     assert target(f"{path}:Net").class_name == "Net"
-    with pytest.raises(Problem, match="There is no file"):
+    with pytest.raises(CommandProblem, match="There is no file"):
         target(str(tmp_path / "other.py"))
 
 

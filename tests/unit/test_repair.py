@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.contract.report import Annotation, Attempt, Failure, Report, TorchScript
+from ts_shape_server.contract.report import Annotation, Failure, Report, ScriptAttempt, TorchScript
 from ts_shape_server.probing.requests import Trial
 from ts_shape_server.repair import combined, edits_between, harmless, reached, repair_file
 
@@ -34,13 +34,13 @@ class Third(nn.Module):
 FIXED = TEXT.replace("times):", "times: int):")
 """What the repair of `First` makes."""
 REFUSED = Failure("script-error", "`times` is taken for a Tensor", None, "")
-SCRIPTS = TorchScript(script=Attempt(True))
+SCRIPTS = TorchScript(script=ScriptAttempt(True))
 UNKNOWN = TorchScript()
 
 
 def failing() -> TorchScript:
     needed = (Annotation("", "scaled", "times", "int", True),)
-    return TorchScript(script=Attempt(False, (REFUSED,)), annotations=needed)
+    return TorchScript(script=ScriptAttempt(False, (REFUSED,)), annotations=needed)
 
 
 def report(name: str, state: TorchScript, status: str = "ok") -> Report:
@@ -112,7 +112,7 @@ async def test_a_class_that_cannot_be_compared_stands_in_the_way_of_what_it_may_
 
 
 async def test_a_class_that_is_refused_for_more_reasons_stands_in_the_way() -> None:
-    more = TorchScript(script=Attempt(False, (REFUSED, replace(REFUSED, kind="variadic"))))
+    more = TorchScript(script=ScriptAttempt(False, (REFUSED, replace(REFUSED, kind="variadic"))))
     reports = [report("First", failing()), report("Second", failing())]
 
     async def attempt(about: Report, text: str) -> Trial:

@@ -15,25 +15,25 @@ import torch
 from torch import nn
 
 
-class Weights(dict):  # type: ignore[type-arg]  # it stands for a mapping of anything
+class UnknownWeights(dict):  # type: ignore[type-arg]  # it stands for a mapping of anything
     """A state dict, or a checkpoint that holds one, of which nothing is known."""
 
     def __missing__(self, key: Any) -> Any:
-        return Weights()
+        return UnknownWeights()
 
     def get(self, key: Any, default: Any = None) -> Any:
-        return Weights()
+        return UnknownWeights()
 
     def pop(self, key: Any, *default: Any) -> Any:
-        return Weights()
+        return UnknownWeights()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return Weights()
+        return UnknownWeights()
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        return Weights()
+        return UnknownWeights()
 
 
 def pretend(names: list[str]) -> None:
@@ -41,11 +41,11 @@ def pretend(names: list[str]) -> None:
     usual_load = torch.load
     usual_load_state_dict = nn.Module.load_state_dict
 
-    def note(name: str) -> Weights:
+    def note(name: str) -> UnknownWeights:
         shown = f"weights {name}"
         if shown not in names:
             names.append(shown)
-        return Weights()
+        return UnknownWeights()
 
     def from_url(url: Any, *arguments: Any, **keywords: Any) -> Any:
         return note(str(url).rsplit("/", 1)[-1][:80])
@@ -57,7 +57,7 @@ def pretend(names: list[str]) -> None:
 
     def load_state_dict(self: nn.Module, state_dict: Mapping[str, Any], *arguments: Any, **keywords: Any) -> Any:
         unknown = any(name.startswith("weights ") for name in names)
-        if isinstance(state_dict, Weights) or (unknown and not state_dict):
+        if isinstance(state_dict, UnknownWeights) or (unknown and not state_dict):
             return nn.modules.module._IncompatibleKeys([], [])
         return usual_load_state_dict(self, state_dict, *arguments, **keywords)
 

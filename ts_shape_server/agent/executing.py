@@ -14,7 +14,7 @@ from typing import Any
 
 from ts_shape_server.agent import slicing, torch_says
 from ts_shape_server.agent.clock import TimeLimit, now, waiting_limit
-from ts_shape_server.agent.standins import Imports
+from ts_shape_server.agent.standins import WatchedImports
 
 NAMED_SECONDS = 0.25
 """For a statement that gives a name to what it makes, even when no time is left for statements that do not."""
@@ -32,7 +32,7 @@ class LoadProblem:
 
 
 @dataclass
-class Budget:
+class ImportBudget:
     """`deadline` is a value of `clock.now()`; `script` the seconds left for statements that only do something."""
 
     deadline: float
@@ -48,8 +48,8 @@ class Execution:
     text: str
     tree: ast.Module
     namespace: dict[str, Any]
-    imports: Imports
-    budget: Budget
+    imports: WatchedImports
+    budget: ImportBudget
     first: LoadProblem | None = None
     failed: dict[str, LoadProblem] = field(default_factory=dict)
 

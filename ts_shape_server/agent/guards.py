@@ -50,7 +50,7 @@ class Allowance:
         return worked >= self.seconds or worked < clock.IDLE * passed or passed >= clock.CONTENTION * self.seconds
 
 
-class Guard:
+class JobGuard:
     """Watches one job. `file_bytes` is the limit of one file; `memory_bytes` None: the system holds that limit."""
 
     def __init__(self, scratch: str, file_bytes: int, pid: int, memory_bytes: int | None) -> None:

@@ -24,7 +24,7 @@ import torch
 
 from ts_shape_server.agent import slicing, standins
 from ts_shape_server.agent.clock import now
-from ts_shape_server.agent.executing import Budget, Execution
+from ts_shape_server.agent.executing import Execution, ImportBudget
 
 LATE_SECONDS = 5.0
 """For a file that is imported only while a class is being run."""
@@ -37,7 +37,7 @@ class Files:
     def __init__(self) -> None:
         self.stubbed: list[str] = []
         self.executions: dict[str, Execution] = {}
-        self.budget: Budget | None = None
+        self.budget: ImportBudget | None = None
         self.wants_accelerator = False
         self.pretends_weights = False
         self._roots: tuple[str, ...] = ()
@@ -85,10 +85,10 @@ class Files:
 
             self.wants_accelerator = True
             devices.pretend()
-        imports = standins.Imports(self.stubbed, slicing.guarded_lines(tree), self.why_missing)
+        imports = standins.WatchedImports(self.stubbed, slicing.guarded_lines(tree), self.why_missing)
         module.__dict__["__builtins__"] = imports.namespace()
         module.__doc__ = ast.get_docstring(tree, clean=False)
-        budget = self.budget or Budget(now() + LATE_SECONDS, 1.0)
+        budget = self.budget or ImportBudget(now() + LATE_SECONDS, 1.0)
         execution = Execution(path, text, tree, module.__dict__, imports, budget)
         self.executions[path] = execution
         execution.run(tree.body if chosen is None else chosen)

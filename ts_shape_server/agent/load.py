@@ -22,10 +22,10 @@ from torch import nn
 from ts_shape_server.agent import absent, ecosystem, importing, slicing
 from ts_shape_server.agent.clock import TimeLimit, now
 from ts_shape_server.agent.ecosystem import checkpoints
-from ts_shape_server.agent.executing import Budget, LoadProblem
+from ts_shape_server.agent.executing import ImportBudget, LoadProblem
 from ts_shape_server.agent.importing import Files, import_root, module_name
 
-__all__ = ["Found", "LoadProblem", "Loaded", "depends", "find", "import_root", "load", "module_name", "readable"]
+__all__ = ["LoadProblem", "Loaded", "LoadedClass", "depends", "find", "import_root", "load", "module_name", "readable"]
 
 READABLE = "TS_SHAPE_READABLE"
 """The variable in which the server names the folders that probes may read besides. It is no workspace's to set."""
@@ -52,7 +52,7 @@ class Loaded:
 
 
 @dataclass(frozen=True)
-class Found:
+class LoadedClass:
     """A class and the file it was loaded from."""
 
     found: type[nn.Module]
@@ -157,7 +157,7 @@ _TOO_SLOW = (
 )
 
 
-def find(loaded: Loaded, qualified: str, job: Mapping[str, Any], seconds: float) -> Found | LoadProblem:
+def find(loaded: Loaded, qualified: str, job: Mapping[str, Any], seconds: float) -> LoadedClass | LoadProblem:
     """The class of that qualified name: from the import, else from a slice of the file."""
     path = job["path"]
     if loaded.tree is None:
@@ -174,7 +174,7 @@ def find(loaded: Loaded, qualified: str, job: Mapping[str, Any], seconds: float)
     if not issubclass(cls, nn.Module):
         why = _missing_base(loaded, qualified)
         return LoadProblem("no-module", f"`{qualified}` is no `nn.Module` when the file is imported{why}.", path)
-    return Found(cls, loaded)
+    return LoadedClass(cls, loaded)
 
 
 def _why_not(loaded: Loaded, qualified: str, path: str) -> LoadProblem:
@@ -239,7 +239,7 @@ class _budget:
 
     def __enter__(self) -> None:
         script = min(SCRIPT_SECONDS, self._seconds / 3)
-        _files.budget = Budget(now() + self._seconds, script, self._sliced)
+        _files.budget = ImportBudget(now() + self._seconds, script, self._sliced)
 
     def __exit__(self, *_: object) -> None:
         _files.budget = None

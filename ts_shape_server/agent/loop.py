@@ -38,7 +38,7 @@ class Job:
 
     number: int
     child: Child
-    guard: guards.Guard
+    guard: guards.JobGuard
     started: float
     wall: float
     memory: int
@@ -249,7 +249,7 @@ class Loop:
         os.makedirs(scratch, exist_ok=True)
         child = self._source.start(message["job"], limits, scratch, self._tier)
         memory = int(limits["memory_bytes"])
-        guard = guards.Guard(scratch, limits["file_bytes"], child.pid, memory if policy.watches_memory() else None)
+        guard = guards.JobGuard(scratch, limits["file_bytes"], child.pid, memory if policy.watches_memory() else None)
         wall = limits["wall_ms"] / 1000
         now = time.monotonic()
         begins = max(1, len(message["job"].get("classes", ())))

@@ -224,7 +224,7 @@ class _WithStandIns:
         return getattr(self._module, name)
 
 
-class Imports:
+class WatchedImports:
     """The `import` statement of one file of the user's: what is missing becomes a stand-in, named in `names`.
 
     An import in a `try` that handles its failure (`guarded` lines) fails as it would elsewhere, so that the author's

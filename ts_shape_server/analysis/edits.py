@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from ts_shape_server.analysis.modules import FileClasses
 from ts_shape_server.analysis.scopes import FUNCTIONS, inner_blocks
 from ts_shape_server.analysis.signatures import Parameter, signature
-from ts_shape_server.analysis.spelling import Spelling
+from ts_shape_server.analysis.spelling import TypeSpelling
 from ts_shape_server.analysis.syntax import first_line, parses, statements
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.places import Range, TextEdit
@@ -74,7 +74,7 @@ class _Writer:
         self._tree = classes.tree
         self._nodes = {node.lineno: node for node in statements(classes.tree.body) if isinstance(node, ast.ClassDef)}
         self._attributes: dict[int, tuple[ast.ClassDef, list[str]]] = {}
-        self.spelling = Spelling(source, classes.tree)
+        self.spelling = TypeSpelling(source, classes.tree)
 
     def in_bodies(self) -> list[TextEdit]:
         """The edits for the attributes that were asked for so far, those of one class together."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ts_shape_server.analysis.modules import FileClasses, dotted
 from ts_shape_server.analysis.rewrites.situation import Rewrite
 from ts_shape_server.analysis.scopes import FUNCTIONS
-from ts_shape_server.analysis.spelling import Spelling
+from ts_shape_server.analysis.spelling import TypeSpelling
 from ts_shape_server.analysis.syntax import statements
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.places import Range, TextEdit
@@ -149,7 +149,7 @@ class _Fitting:
         if len(calls) != 1 or len(calls[0].args) != 1 or calls[0].keywords:
             return
         given = self._source.range_of(calls[0].args[0])
-        spelling = Spelling(self._source, self._classes.tree)
+        spelling = TypeSpelling(self._source, self._classes.tree)
         function = spelling.member("torch", "flatten")
         text = f"{function}({self._source.slice(given)}, 1)"
         yield Rewrite("flatten", title, (TextEdit(given, text), *spelling.imports()))

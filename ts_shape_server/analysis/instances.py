@@ -41,7 +41,7 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Origin:
+class InstanceOrigin:
     """The call that made an instance, None where that is not to be seen.
 
     `kept`: it is the object itself that is meant, which nothing on the way from the call has wrapped or converted.
@@ -96,7 +96,7 @@ class Instances:
         name = dotted(node) or ""
         return name not in self._standing.doubtful and len(self._program.binders.get(name.split(".")[0], ())) <= 1
 
-    def origin(self, node: ast.expr | None, way: Way, depth: int = 0) -> Origin | None:
+    def origin(self, node: ast.expr | None, way: Way, depth: int = 0) -> InstanceOrigin | None:
         """Where the instance comes from that an expression is; None if it is none."""
         if node is None or depth > DEPTH:
             return None
@@ -115,10 +115,10 @@ class Instances:
             return self.origin(node.value, way, depth + 1)
         return None
 
-    def _of_call(self, node: ast.Call, way: Way, depth: int) -> Origin | None:
+    def _of_call(self, node: ast.Call, way: Way, depth: int) -> InstanceOrigin | None:
         function = node.func
         if self.is_class(function, way):
-            return Origin(node, way)
+            return InstanceOrigin(node, way)
         if isinstance(function, ast.Attribute):
             if function.attr in _KEEPS or (function.attr == "to" and moves_only(node)):
                 return self.origin(function.value, way, depth + 1)
@@ -127,7 +127,7 @@ class Instances:
                 return None if found is None else replace(found, kept=False, dtype=converted_to(node) or found.dtype)
             if self.is_class(function.value, way):
                 made_otherwise = function.attr.startswith(("from_", "load_"))
-                return Origin(None, way, False) if made_otherwise else None
+                return InstanceOrigin(None, way, False) if made_otherwise else None
         if last_part(function) in _WRAPS and node.args:
             found = self.origin(node.args[0], way, depth + 1)
             return None if found is None else replace(found, kept=False)
@@ -135,7 +135,7 @@ class Instances:
             return self._returned(function.id, None, depth)
         return None
 
-    def _returned(self, name: str, item: int | None, depth: int) -> Origin | None:
+    def _returned(self, name: str, item: int | None, depth: int) -> InstanceOrigin | None:
         """The instance that a function of this file returns, as its result or at one place of it."""
         for function, _ in self._program.functions.get(name, ()):
             for node in (inner for statement in function.body for inner in own_nodes(statement)):
@@ -153,7 +153,7 @@ class Instances:
     def _inside(self, function: arguments.Function) -> Way:
         return self._program.way_of[id(function.body[-1])]
 
-    def _of_value(self, name: str, value: Value, depth: int) -> Origin | None:
+    def _of_value(self, name: str, value: Value, depth: int) -> InstanceOrigin | None:
         if value.function is not None:
             return self._of_parameter(name, value.function, value.way, depth)
         if value.item is None:
@@ -168,7 +168,7 @@ class Instances:
                 return self._returned(call.func.id, value.item, depth)
         return None
 
-    def _of_parameter(self, name: str, function: arguments.Function, way: Way, depth: int) -> Origin | None:
+    def _of_parameter(self, name: str, function: arguments.Function, way: Way, depth: int) -> InstanceOrigin | None:
         every = [*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs]
         annotation = next((item.annotation for item in every if item.arg == name), None)
         sites = self._program.sites.get(function.name, ())
@@ -181,11 +181,11 @@ class Instances:
             if found is not None:
                 return found
         if annotation is not None and self.is_class(annotation, way):
-            return Origin(None, way, False)
+            return InstanceOrigin(None, way, False)
         fixtures = [item for item, _ in self._program.functions.get(name, ()) if arguments.is_fixture(item)]
         return self._returned(name, None, depth) if fixtures else None
 
-    def _of_attribute(self, name: str, way: Way, depth: int) -> Origin | None:
+    def _of_attribute(self, name: str, way: Way, depth: int) -> InstanceOrigin | None:
         owner = enclosing_class(way)
         for value, place in self._program.attributes.get((id(owner), name), ()):
             found = self.origin(value, place, depth + 1)

@@ -20,10 +20,10 @@ _DEEPEST = 20
 
 def path_text(node: ast.expr, tree: ast.Module, imports: Mapping[str, str]) -> str | None:
     """The path that `node` means in the file `tree`, relative to it where it goes by ``__file__``; None for no path."""
-    return _Reader(tree, imports).text(node, _DEEPEST)
+    return _PathReader(tree, imports).text(node, _DEEPEST)
 
 
-class _Reader:
+class _PathReader:
     def __init__(self, tree: ast.Module, imports: Mapping[str, str]) -> None:
         self._tree = tree
         self._imports = imports

@@ -52,14 +52,14 @@ class Helper:
 
 
 @dataclass(frozen=True)
-class Use:
+class ScriptUse:
     """`names`: dotted names of the file that the object given may be made of: classes, and functions that make one."""
 
     purpose: Purpose
     names: frozenset[str]
 
 
-def uses(text: str, helpers: frozenset[Helper] = frozenset()) -> tuple[Use, ...]:
+def uses(text: str, helpers: frozenset[Helper] = frozenset()) -> tuple[ScriptUse, ...]:
     """What a file gives to be scripted, traced or exported, also through `helpers`."""
     return _uses(text, helpers)[0]
 
@@ -70,9 +70,9 @@ def passing_on(text: str, helpers: frozenset[Helper] = frozenset()) -> frozenset
 
 
 @lru_cache(maxsize=1024)
-def _uses(text: str, helpers: frozenset[Helper]) -> tuple[tuple[Use, ...], frozenset[Helper]]:
+def _uses(text: str, helpers: frozenset[Helper]) -> tuple[tuple[ScriptUse, ...], frozenset[Helper]]:
     tree, _ = parse(SourceText(text))
-    finder = _Finder(Program(tree), imports_of(tree), helpers)
+    finder = _UseFinder(Program(tree), imports_of(tree), helpers)
     try:
         found = dict.fromkeys(use for use in finder.all() if use.names)
     except RecursionError:
@@ -106,7 +106,7 @@ def _named(node: ast.AST) -> frozenset[str]:
     )
 
 
-class _Finder:
+class _UseFinder:
     """Goes through the calls, decorators and bases of one file."""
 
     def __init__(self, program: Program, imports: Mapping[str, str], helpers: frozenset[Helper]) -> None:
@@ -115,7 +115,7 @@ class _Finder:
         self._helpers = helpers
         self.passed: set[Helper] = set()
 
-    def all(self) -> Iterator[Use]:
+    def all(self) -> Iterator[ScriptUse]:
         for way in self._program.ways:
             statement = way[-1].body[way[-1].index]
             if isinstance(statement, FUNCTIONS):
@@ -123,21 +123,21 @@ class _Finder:
             elif isinstance(statement, ast.ClassDef):
                 bases = [self._resolved(base) for base in (*statement.bases, *statement.decorator_list)]
                 if "torch.jit.ScriptModule" in bases or "torch.jit.script" in bases:
-                    yield Use("script", frozenset({statement.name}))
+                    yield ScriptUse("script", frozenset({statement.name}))
         for site in self._program.calls:
             for purpose, target in self._taken(site.call):
                 names = frozenset(self._origins(target, site.way, 0))
                 self._pass_on(target, site.way, purpose)
-                yield Use(purpose, names)
+                yield ScriptUse(purpose, names)
 
     def _resolved(self, node: ast.expr) -> str:
         return resolve_name(dotted(node.func if isinstance(node, ast.Call) else node) or "", self._imports)
 
-    def _decorated(self, function: ast.FunctionDef | ast.AsyncFunctionDef, way: Way) -> Iterator[Use]:
+    def _decorated(self, function: ast.FunctionDef | ast.AsyncFunctionDef, way: Way) -> Iterator[ScriptUse]:
         resolved = (self._resolved(item) for item in function.decorator_list)
         if any(path.startswith("torch.jit.") and path.rsplit(".", 1)[-1] in _DECORATORS for path in resolved):
             owner = enclosing_class(way)
-            yield Use("script", frozenset({function.name if owner is None else owner.name}))
+            yield ScriptUse("script", frozenset({function.name if owner is None else owner.name}))
 
     def _taken(self, call: ast.Call) -> Iterator[tuple[Purpose, ast.expr]]:
         """What a call has scripted, traced or exported."""

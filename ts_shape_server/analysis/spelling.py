@@ -28,7 +28,7 @@ _SAME = {
 }
 
 
-class Spelling:
+class TypeSpelling:
     """Spells types for one file, and remembers which names have to be imported for that."""
 
     def __init__(self, source: SourceText, tree: ast.Module) -> None:

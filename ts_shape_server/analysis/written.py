@@ -16,7 +16,7 @@ from ts_shape_server.analysis.modules import FileClasses
 from ts_shape_server.analysis.rewrites.situation import Rewrite
 from ts_shape_server.analysis.scopes import FUNCTIONS
 from ts_shape_server.analysis.signatures import signature
-from ts_shape_server.analysis.spelling import Spelling
+from ts_shape_server.analysis.spelling import TypeSpelling
 from ts_shape_server.analysis.syntax import first_line, statements
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.dims import Dim
@@ -156,7 +156,7 @@ class ShapeWriter:
         function = self._forward
         if function is None:
             return None
-        spelling = Spelling(self._source, self._classes.tree)
+        spelling = TypeSpelling(self._source, self._classes.tree)
         parameters = {item.name: item for item in signature(self._source, function).parameters}
         edits = []
         for given in self._report.inputs:
@@ -292,7 +292,7 @@ def _described(spec: ValueSpec) -> str:
     return ""
 
 
-def _jaxtyped(spec: ValueSpec, spelling: Spelling) -> str | None:
+def _jaxtyped(spec: ValueSpec, spelling: TypeSpelling) -> str | None:
     kind = _JAXTYPING.get(spec.dtype or "")
     if not _shape(spec) or kind is None or spec.dims is None:
         return None

@@ -57,11 +57,11 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _command(options: argparse.Namespace) -> int:
     from ts_shape_server.cli.commands import COMMANDS
-    from ts_shape_server.cli.runs import Problem
+    from ts_shape_server.cli.runs import CommandProblem
 
     try:
         return asyncio.run(COMMANDS[options.command](options, flags(options)))
-    except Problem as problem:
+    except CommandProblem as problem:
         return _failed(str(problem), options.verbose)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)

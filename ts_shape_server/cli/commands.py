@@ -17,7 +17,7 @@ from rich.progress import Progress
 from ts_shape_server.cli import tables
 from ts_shape_server.cli.fixing import fix
 from ts_shape_server.cli.formats import FORMATS, shown_path, summed
-from ts_shape_server.cli.runs import Problem, Runner, Unreadable, cores, must_have, python_files, target, tell
+from ts_shape_server.cli.runs import CommandProblem, Runner, Unreadable, cores, must_have, python_files, target, tell
 from ts_shape_server.contract import schema
 from ts_shape_server.contract.report import Report
 from ts_shape_server.features import words
@@ -109,7 +109,7 @@ async def show(options: argparse.Namespace, flags: Flags) -> int:
                 else:
                     tables.show(report, out)
     if not shown:
-        raise Problem("There is no nn.Module in what was named.")
+        raise CommandProblem("There is no nn.Module in what was named.")
     return 0
 
 
@@ -120,10 +120,10 @@ def constructor(texts: list[str]) -> dict[str, str]:
         try:
             call = ast.parse(f"f({text})", mode="eval").body
         except (SyntaxError, ValueError):
-            raise Problem(f"--init takes name=expression, not {text}.") from None
+            raise CommandProblem(f"--init takes name=expression, not {text}.") from None
         plain = isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
         if not isinstance(call, ast.Call) or not plain or call.args or not all(item.arg for item in call.keywords):
-            raise Problem(f"--init takes name=expression, not {text}.")
+            raise CommandProblem(f"--init takes name=expression, not {text}.")
         found.update({str(item.arg): ast.unparse(item.value) for item in call.keywords})
     return found
 
@@ -134,7 +134,7 @@ def inputs(texts: list[str]) -> dict[str, str]:
     for text in texts:
         name, given, spec = text.partition("=")
         if not given or not name.strip().isidentifier() or not spec.strip():
-            raise Problem(f"--input takes name=spec such as 'x=(2, 3, 28, 28)', not {text}.")
+            raise CommandProblem(f"--input takes name=spec such as 'x=(2, 3, 28, 28)', not {text}.")
         found[name.strip()] = spec.strip()
     return found
 
@@ -152,18 +152,20 @@ async def export(options: argparse.Namespace, flags: Flags) -> int:
     )
     refused = landing.refusal(order)
     if refused is not None:
-        raise Problem(refused)
+        raise CommandProblem(refused)
     async with Runner(flags, [item.path], tell) as runner:
         runner.must_probe()
         snapshot = await runner.snapshot(item.path)
         names = [module.name for module in snapshot.modules]
         must_have(item, names)
         if item.class_name is None and len(names) != 1:
-            raise Problem(f"Name the class as FILE:CLASS: {shown_path(item.path)} has {words.listed(names) or 'none'}.")
+            raise CommandProblem(
+                f"Name the class as FILE:CLASS: {shown_path(item.path)} has {words.listed(names) or 'none'}."
+            )
         name = item.class_name or names[0]
         probed = await runner.probe(snapshot, [name], init, given)
         if not probed.reports:
-            raise Problem(f"{name} is skipped by a comment.")
+            raise CommandProblem(f"{name} is skipped by a comment.")
         report = probed.reports[0]
         if report.status != "ok":
             tell(f"{name} cannot be exported: {report.reason.message if report.reason else report.status}")

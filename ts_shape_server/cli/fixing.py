@@ -24,7 +24,7 @@ from rich.console import Console
 from ts_shape_server.analysis.rewrites import LEAVES, SIGNATURE
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.cli.formats import shown_path
-from ts_shape_server.cli.runs import Probed, Problem, Runner, Target, must_have, target, tell
+from ts_shape_server.cli.runs import CommandProblem, Probed, Runner, Target, must_have, target, tell
 from ts_shape_server.contract import schema, wire
 from ts_shape_server.contract.report import SCHEMA, Failure, Report
 from ts_shape_server.features import words
@@ -89,14 +89,14 @@ async def fix(options: argparse.Namespace, flags: Mapping[str, Any]) -> int:
                 found += len(made.reports)
                 left += made.left
                 deliver(made, options.write)
-            except Problem as problem:
+            except CommandProblem as problem:
                 runner.must_probe()
                 tell(str(problem))
                 failed = True
     if failed:
         return 2
     if not found:
-        raise Problem("There is no nn.Module in what was named.")
+        raise CommandProblem("There is no nn.Module in what was named.")
     if left and not options.json:
         tell(f"{words.many(left, 'class', 'classes')} still {'does' if left == 1 else 'do'} not script.")
     return 1 if left else 0
@@ -107,7 +107,7 @@ async def _file(runner: Runner, item: Target, seconds: float, deepest: int) -> F
     snapshot = await runner.snapshot(item.path)
     if snapshot.classes.syntax_error is not None:
         where, what = snapshot.classes.syntax_error
-        raise Problem(f"{shown_path(item.path)} is no Python (line {where.line}: {what}).")
+        raise CommandProblem(f"{shown_path(item.path)} is no Python (line {where.line}: {what}).")
     must_have(item, [module.name for module in snapshot.modules])
     with _progress(shown_path(item.path)) as show:
         show("running its classes")
@@ -215,14 +215,14 @@ def _write(before: str, after: str, path: Path) -> None:
         data = path.read_bytes()
         encoding = encoding_of(data)
         if data.decode(encoding) != before:
-            raise Problem(f"{shown} is not written: it has changed since it was read.")
+            raise CommandProblem(f"{shown} is not written: it has changed since it was read.")
         if not os.access(path, os.W_OK):
-            raise Problem(f"{shown} cannot be written: it is read-only.")
+            raise CommandProblem(f"{shown} cannot be written: it is read-only.")
         _replace(path.resolve(), after.encode(encoding))
     except UnicodeError:
-        raise Problem(f"{shown} is not written: not all of it is text in its encoding.") from None
+        raise CommandProblem(f"{shown} is not written: not all of it is text in its encoding.") from None
     except OSError as error:
-        raise Problem(f"{shown} cannot be written: {error.strerror or error}.") from None
+        raise CommandProblem(f"{shown} cannot be written: {error.strerror or error}.") from None
 
 
 def _replace(path: Path, data: bytes) -> None:

@@ -24,11 +24,11 @@ from ts_shape_server.settings import Settings, parse
 from ts_shape_server.workspace import Snapshot, Workspace, options, project_settings
 
 
-class Problem(Exception):
+class CommandProblem(Exception):
     """The command cannot run; the text is one sentence for the person who started it."""
 
 
-class Unreadable(Problem):
+class Unreadable(CommandProblem):
     """One file cannot be read; others may well be."""
 
 
@@ -61,14 +61,14 @@ def target(text: str) -> Target:
         left, _, right = text.rpartition(":")
         path, name = Path(left), right
     if not path.is_file():
-        raise Problem(f"There is no file {path}.")
+        raise CommandProblem(f"There is no file {path}.")
     return Target(str(path.resolve()), name)
 
 
 def must_have(item: Target, names: list[str]) -> None:
     if item.class_name is not None and item.class_name not in names:
         there = f"; it has {words.listed(names)}" if names else ""
-        raise Problem(f"There is no nn.Module {item.class_name} in {shown_path(item.path)}{there}.")
+        raise CommandProblem(f"There is no nn.Module {item.class_name} in {shown_path(item.path)}{there}.")
 
 
 def python_files(paths: Sequence[str]) -> list[str]:
@@ -82,9 +82,9 @@ def python_files(paths: Sequence[str]) -> list[str]:
         elif path.is_file():
             found.append(str(path))
         else:
-            raise Problem(f"There is no file or folder {text}.")
+            raise CommandProblem(f"There is no file or folder {text}.")
     if not found:
-        raise Problem("There are no Python files there.")
+        raise CommandProblem("There are no Python files there.")
     return list(dict.fromkeys(found))
 
 
@@ -122,7 +122,7 @@ class Runner:
     def must_probe(self) -> None:
         """`Problem` where there is no interpreter to probe with, or no agent that starts in it."""
         if self.service.problem is not None:
-            raise Problem(self.service.problem.message)
+            raise CommandProblem(self.service.problem.message)
 
     async def snapshot(self, path: str) -> Snapshot:
         text = self.workspace.text(path)

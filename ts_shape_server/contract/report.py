@@ -140,7 +140,7 @@ Facts = Annotated[tuple[tuple[str, Fact], ...], Codec(_read_facts, _write_facts)
 
 
 @dataclass(frozen=True)
-class Complaint:
+class ReportedComplaint:
     """What torch's own text says, as data: the id of a message that is known, and the names and types in it."""
 
     kind: str
@@ -178,7 +178,7 @@ class Failure:
     sizes: Optional[Disagreement] = field(default=None, metadata=entry(omitted=True))
     kind: str = ""
     facts: Facts = ()
-    complaints: tuple[Complaint, ...] = ()
+    complaints: tuple[ReportedComplaint, ...] = ()
 
     @property
     def identity(self) -> Identity:
@@ -196,7 +196,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class ScriptAttempt:
     """What scripting or tracing said. `ok` is None when it was not tried; then `failures` is empty."""
 
     ok: Optional[bool] = None
@@ -238,8 +238,10 @@ class TorchScript:
     a rewrite of the refused functions needs to know of a run.
     """
 
-    script: Attempt = field(default_factory=Attempt, metadata=entry(nullable=True))
-    trace: Attempt = field(default_factory=Attempt, metadata=entry(nullable=True, renamed={"failures": "warnings"}))
+    script: ScriptAttempt = field(default_factory=ScriptAttempt, metadata=entry(nullable=True))
+    trace: ScriptAttempt = field(
+        default_factory=ScriptAttempt, metadata=entry(nullable=True, renamed={"failures": "warnings"})
+    )
     annotations: tuple[Annotation, ...] = ()
     facts: tuple[FunctionFacts, ...] = ()
 

@@ -78,7 +78,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Place:
+class ClassPlace:
     """What the text says of a class: where its name stands, the parameters of `forward`, what its comments turn off.
     `purposes`: what the workspace gives it to.
     """
@@ -92,7 +92,7 @@ class Place:
     purposes: frozenset[Purpose] = frozenset()
 
 
-def findings(path: str, places: Iterable[Place], known: Mapping[str, Known], settings: Settings) -> list[Finding]:
+def findings(path: str, places: Iterable[ClassPlace], known: Mapping[str, Known], settings: Settings) -> list[Finding]:
     """Everything to say about one file, in the order of its lines, without doubles."""
     found: list[Finding] = []
     for place in places:
@@ -130,12 +130,12 @@ def about_syntax(path: str, error: tuple[Range, str] | None) -> list[Finding]:
     return [Finding(path, error[0], "probe-failed", SEVERITIES["probe-failed"], message, "")]
 
 
-def _about_pragmas(path: str, place: Place) -> Iterable[Finding]:
+def _about_pragmas(path: str, place: ClassPlace) -> Iterable[Finding]:
     for range_, message in place.problems:
         yield Finding(path, range_, "bad-pragma", SEVERITIES["bad-pragma"], message, place.name)
 
 
-def _about_report(path: str, place: Place, report: Report, settings: Settings) -> Iterable[Finding]:
+def _about_report(path: str, place: ClassPlace, report: Report, settings: Settings) -> Iterable[Finding]:
     silent = report.status in ("ok", "skipped")
     if report.reason is not None and not silent and not _is_of_syntax(path, report.reason):
         code = report.reason.code if report.status == "failed" and report.reason.code in SEVERITIES else "probe-failed"
@@ -154,7 +154,7 @@ def _about_report(path: str, place: Place, report: Report, settings: Settings) -
             yield _finding(path, place, failure, "trace-warning")
 
 
-def _severity(item: Finding, place: Place, settings: Settings) -> Severity:
+def _severity(item: Finding, place: ClassPlace, settings: Settings) -> Severity:
     """What TorchScript refuses is a warning where somebody scripts, traces or exports the class; what a trace freezes,
     where somebody traces it.
     """
@@ -171,7 +171,7 @@ def _is_of_syntax(path: str, reason: Failure) -> bool:
     return reason.code == "syntax-error" and reason.location is not None and reason.location.path == path
 
 
-def _finding(path: str, place: Place, failure: Failure, code: str) -> Finding:
+def _finding(path: str, place: ClassPlace, failure: Failure, code: str) -> Finding:
     location, related = failure.location, failure.related
     if location is not None and location.path != path and code not in _AT_THEIR_PLACE:
         related = (Location(location.path, location.range, location.message or "it happens here"), *related)
@@ -193,7 +193,7 @@ def _finding(path: str, place: Place, failure: Failure, code: str) -> Finding:
     )
 
 
-def _unannotated(path: str, place: Place, report: Report) -> Iterable[Finding]:
+def _unannotated(path: str, place: ClassPlace, report: Report) -> Iterable[Finding]:
     """TorchScript takes a bare parameter for `Tensor`: a hint where a run saw something else."""
     if report.status != "ok":
         return

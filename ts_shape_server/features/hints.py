@@ -13,7 +13,7 @@ from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.places import Range
 from ts_shape_server.contract.report import Report, ValueSpec
 from ts_shape_server.features import words
-from ts_shape_server.features.diagnostics import Place
+from ts_shape_server.features.diagnostics import ClassPlace
 from ts_shape_server.features.hover import code
 from ts_shape_server.features.known import Known
 from ts_shape_server.settings import InlayHints
@@ -22,7 +22,7 @@ _MOST_VISITS = 2
 
 
 @dataclass(frozen=True)
-class Hint:
+class InlayHint:
     """`label` stands right at `line`, `column`; `tooltip` is markdown."""
 
     line: int
@@ -43,12 +43,12 @@ class Stored:
 
 
 def hints(
-    names: Sequence[Stored], places: Iterable[Place], known: Mapping[str, Known], mode: InlayHints, shown: Range
-) -> list[Hint]:
+    names: Sequence[Stored], places: Iterable[ClassPlace], known: Mapping[str, Known], mode: InlayHints, shown: Range
+) -> list[InlayHint]:
     """The hints in the lines of `shown`."""
     if mode == "off":
         return []
-    found: list[Hint] = []
+    found: list[InlayHint] = []
     for place in places:
         standing = known.get(place.name)
         report = standing.current if standing is not None else None
@@ -91,20 +91,20 @@ def _bound(node: ast.stmt) -> Iterator[ast.Name]:
                 yield inner
 
 
-def _parameters(place: Place, report: Report) -> Iterator[Hint]:
+def _parameters(place: ClassPlace, report: Report) -> Iterator[InlayHint]:
     inputs = {item.name: item for item in report.inputs}
     for name, (range_, annotation) in place.parameters.items():
         item = inputs.get(name)
         if item is not None and annotation is None and _tells(item.value):
             label = f": {words.short(item.value)}"
-            yield Hint(range_.end_line, range_.end_column, label, code(words.parameter(item)))
+            yield InlayHint(range_.end_line, range_.end_column, label, code(words.parameter(item)))
 
 
 def _tells(spec: ValueSpec) -> bool:
     return spec.dims is not None or bool(spec.items)
 
 
-def _locals(report: Report, names: Sequence[Stored], mode: InlayHints) -> Iterator[Hint]:
+def _locals(report: Report, names: Sequence[Stored], mode: InlayHints) -> Iterator[InlayHint]:
     visits: dict[tuple[str, int], list[ValueSpec]] = {}
     for item in report.variables:
         if _tells(item.value) and item.name != "_":
@@ -118,7 +118,7 @@ def _locals(report: Report, names: Sequence[Stored], mode: InlayHints) -> Iterat
         before[name] = label
         if place is not None and not (unchanged and mode == "changed"):
             tooltip = "\n\n".join(code(f"{name}: {words.value(item)}") for item in dict.fromkeys(values))
-            yield Hint(place.line, place.column, f": {label}", tooltip)
+            yield InlayHint(place.line, place.column, f": {label}", tooltip)
 
 
 def _place(names: Sequence[Stored], name: str, line: int) -> Stored | None:

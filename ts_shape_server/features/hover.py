@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ts_shape_server.analysis.modules import ModuleClass, Signature
-from ts_shape_server.contract.report import Attempt, Failure, InputSpec, Layer, Report, ValueSpec, Variable
+from ts_shape_server.contract.report import Failure, InputSpec, Layer, Report, ScriptAttempt, ValueSpec, Variable
 from ts_shape_server.features import words
 from ts_shape_server.features.known import Known
 from ts_shape_server.probing.requests import Inspection
@@ -163,7 +163,7 @@ def row(*cells: str) -> str:
     return f"| {' | '.join(_LINES.sub(' ', cell).replace(_BAR, _NO_BAR) for cell in cells)} |"
 
 
-def script_state(attempt: Attempt, word: str) -> str:
+def script_state(attempt: ScriptAttempt, word: str) -> str:
     """``script ✓``, ``script ✗ 2 reasons``, ``trace ✓ 1 warning``; empty when it was not tried."""
     if attempt.ok is None:
         return ""

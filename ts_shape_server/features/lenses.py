@@ -9,7 +9,7 @@ from typing import Literal
 from ts_shape_server.contract.places import Range
 from ts_shape_server.contract.report import Report
 from ts_shape_server.features import words
-from ts_shape_server.features.diagnostics import Place
+from ts_shape_server.features.diagnostics import ClassPlace
 from ts_shape_server.features.hover import script_state
 from ts_shape_server.features.known import Known
 
@@ -26,7 +26,7 @@ class Lens:
     class_name: str
 
 
-def lenses(places: Iterable[Place], known: Mapping[str, Known]) -> list[Lens]:
+def lenses(places: Iterable[ClassPlace], known: Mapping[str, Known]) -> list[Lens]:
     found: list[Lens] = []
     for place in places:
         if place.skip:

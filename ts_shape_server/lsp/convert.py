@@ -15,7 +15,7 @@ from pygls import uris
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.places import Location, Range, TextEdit
 from ts_shape_server.features.diagnostics import Finding
-from ts_shape_server.features.hints import Hint
+from ts_shape_server.features.hints import InlayHint
 from ts_shape_server.features.lenses import Lens
 
 SOURCE = "ts-shape"
@@ -78,7 +78,7 @@ class Converter:
             data={"class": finding.class_name, "message": finding.message},
         )
 
-    def hint(self, source: SourceText, hint: Hint) -> types.InlayHint:
+    def hint(self, source: SourceText, hint: InlayHint) -> types.InlayHint:
         return types.InlayHint(
             position=types.Position(*source.to_client(hint.line, hint.column, self.encoding)),
             label=hint.label,

@@ -14,7 +14,7 @@ from ts_shape_server.analysis.rewrites import Rewrite
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.report import Report
 from ts_shape_server.features.actions import Fix
-from ts_shape_server.features.diagnostics import Place
+from ts_shape_server.features.diagnostics import ClassPlace
 from ts_shape_server.features.known import Known
 from ts_shape_server.workspace import Purposes, Snapshot
 
@@ -57,7 +57,7 @@ class Document:
         """What is known of the text, if it is of the text as it stands."""
         return self.snapshot if self.snapshot is not None and self.snapshot.source.text == self.text else None
 
-    def places(self) -> list[Place]:
+    def places(self) -> list[ClassPlace]:
         """Where the classes of the text stand, with what the workspace used them for when it was last asked."""
         return self.current.places(self.purposes) if self.current is not None else []
 

@@ -15,7 +15,7 @@ from ts_shape_server.probing.requests import Inspection
 from ts_shape_server.probing.service import ProbeService
 
 if TYPE_CHECKING:
-    from ts_shape_server.lsp.session import Session
+    from ts_shape_server.lsp.session import EditorSession
 
 MOST = 32
 """Inspections that are remembered."""
@@ -29,7 +29,7 @@ class SavedFiles:
     def __init__(self) -> None:
         self._asked: dict[State, asyncio.Task[Inspection]] = {}
 
-    async def told(self, session: Session, source: str, name: str, wait: float) -> str | None:
+    async def told(self, session: EditorSession, source: str, name: str, wait: float) -> str | None:
         """Markdown for the file that `name` means in `source`; None while nothing may be run, or there is no name."""
         service = session.service
         if service is None or not session.trusted or not name:
@@ -45,7 +45,7 @@ class SavedFiles:
             return None
         return hover.saved_file(task.result())
 
-    def _task(self, session: Session, service: ProbeService, path: Path) -> asyncio.Task[Inspection]:
+    def _task(self, session: EditorSession, service: ProbeService, path: Path) -> asyncio.Task[Inspection]:
         status = path.stat()
         state = (str(path), status.st_size, status.st_mtime_ns)
         known = self._asked.get(state)

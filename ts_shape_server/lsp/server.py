@@ -21,7 +21,7 @@ from pygls.protocol import LanguageServerProtocol, lsp_method
 from ts_shape_server import __version__
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.lsp.convert import Converter
-from ts_shape_server.lsp.session import Session, Status
+from ts_shape_server.lsp.session import EditorSession, Status
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Server(LanguageServer):
             protocol_cls=Protocol,
             converter_factory=lenient_converter,
         )
-        self.session = Session(self._changed, self._status, self._warn)
+        self.session = EditorSession(self._changed, self._status, self._warn)
         self.trust_workspace = trust_workspace
         self.flags = {key: value for key, value in (flags or {}).items() if value is not None}
         self.exit_code = 1

@@ -25,7 +25,7 @@ from ts_shape_server.features.offers import Offer
 from ts_shape_server.lsp.convert import uri_of
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.saved import SavedFiles
-from ts_shape_server.lsp.trials import Trials
+from ts_shape_server.lsp.trials import RewriteTrials
 from ts_shape_server.probing.service import FileRequest, ProbeService
 from ts_shape_server.settings import Settings, parse
 from ts_shape_server.workspace import Workspace, options, project_settings
@@ -58,7 +58,7 @@ class Status:
         return asdict(self)
 
 
-class Session:
+class EditorSession:
     """Not started until `configure` has said which folders, whether they are trusted, and the settings."""
 
     def __init__(
@@ -322,7 +322,7 @@ class Session:
     async def _try_fixes(self, service: ProbeService, request: FileRequest, document: Document, edition: int) -> None:
         """Try each candidate in the sandbox, so that the menu has only what works and opens at once."""
         assert document.snapshot is not None
-        trials = Trials(service, self.workspace, document.snapshot, request)
+        trials = RewriteTrials(service, self.workspace, document.snapshot, request)
         found = {item.name: document.known(item.name).current for item in document.snapshot.modules}
         reports = {name: report for name, report in found.items() if report is not None}
         for name, report in reports.items():
@@ -350,7 +350,7 @@ class Session:
             request = await asyncio.to_thread(self.workspace.request, snapshot)
             if edition != document.edition:
                 return []
-            trials = Trials(service, self.workspace, snapshot, request)
+            trials = RewriteTrials(service, self.workspace, snapshot, request)
             for offer in new:
                 report = document.known(offer.class_name).current
                 also = [document.known(name).current for name in offer.also]

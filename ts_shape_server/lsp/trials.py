@@ -25,7 +25,7 @@ _REPAIR_SECONDS = 60.0
 """So long is a repair of a class looked for, with the agent kept from nothing that a change of the text asks."""
 
 
-class Trials:
+class RewriteTrials:
     """Of one file at one moment."""
 
     def __init__(self, service: ProbeService, workspace: Workspace, snapshot: Snapshot, request: FileRequest) -> None:

@@ -10,7 +10,7 @@ from rewrite_examples import Example, examples
 from ts_shape_server.analysis.modules import find_classes
 from ts_shape_server.analysis.rewrites.situation import Place, Situation
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.contract.report import Complaint, Failure, TorchScript
+from ts_shape_server.contract.report import Failure, ReportedComplaint, TorchScript
 
 PURE = [item for item in examples() if item.refused is not None]
 
@@ -19,7 +19,7 @@ def made(example: Example) -> set[str]:
     """The files that the rewrite makes, with the refusal at any expression of any function."""
     assert example.refused is not None
     kind, facts = example.refused
-    failure = Failure("script-error", "words", kind=kind, facts=facts, complaints=(Complaint(kind, facts),))
+    failure = Failure("script-error", "words", kind=kind, facts=facts, complaints=(ReportedComplaint(kind, facts),))
     source = SourceText(example.before)
     classes, _ = find_classes(source)
     situation = Situation(source, classes, "net.py", "Net", TorchScript())

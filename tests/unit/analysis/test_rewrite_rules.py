@@ -10,7 +10,7 @@ import pytest
 import ts_shape_server
 from ts_shape_server.agent.torch_says import compiler
 from ts_shape_server.analysis.rewrites import ANY, RULES, asked, indexing, values
-from ts_shape_server.contract.report import Complaint, Failure
+from ts_shape_server.contract.report import Failure, ReportedComplaint
 
 SCRIPT = Path(ts_shape_server.__file__).parent / "agent" / "script"
 
@@ -36,11 +36,13 @@ def test_the_kinds_that_a_rule_names_exist(rule: object) -> None:
 
 def test_only_those_that_know_a_refusal_are_asked() -> None:
     anyway = [rule.rewriter for rule in RULES if rule.kinds == ANY]
-    index = Failure("script-error", "words", kind="module-list-index", complaints=(Complaint("module-list-index"),))
+    index = Failure(
+        "script-error", "words", kind="module-list-index", complaints=(ReportedComplaint("module-list-index"),)
+    )
     assert [item for item in asked(index) if item not in anyway] == [indexing.enumerated, indexing.chosen]
 
 
 def test_what_torch_complains_of_is_asked_about_too() -> None:
-    found = Failure("script-error", "words", kind="untyped-parameter", complaints=(Complaint("truth-value"),))
+    found = Failure("script-error", "words", kind="untyped-parameter", complaints=(ReportedComplaint("truth-value"),))
     assert values.truth in asked(found)
     assert values.truth not in asked(Failure("script-error", "Could not cast value of type None to bool"))

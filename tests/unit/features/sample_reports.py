@@ -8,11 +8,11 @@ from ts_shape_server.contract.places import Location, Range
 from ts_shape_server.contract.report import (
     Annotation,
     Argument,
-    Attempt,
     Failure,
     InputSpec,
     Layer,
     Report,
+    ScriptAttempt,
     Symbol,
     TorchScript,
     ValueSpec,
@@ -42,7 +42,7 @@ CNN = Report(
         Layer("fc", "Linear", 10, (("B", 3136),), (("B", 10),), 31370),
     ),
     variables=(Variable("x", 13, tensor("B", 16, "H//2", "W//2")), Variable("x", 14, tensor("B", 3136))),
-    torchscript=TorchScript(Attempt(True), Attempt(True)),
+    torchscript=TorchScript(ScriptAttempt(True), ScriptAttempt(True)),
 )
 
 
@@ -67,8 +67,10 @@ LISTS = replace(
     stubbed=("einops",),
     evidence=("loader mock_dataloader() train.py:14",),
     torchscript=TorchScript(
-        Attempt(False, (failure("script-error", "`for` over a Tensor"), failure("script-trap", "`mask` is NoneType"))),
-        Attempt(True, (failure("trace-warning", "a Python value is frozen"),)),
+        ScriptAttempt(
+            False, (failure("script-error", "`for` over a Tensor"), failure("script-trap", "`mask` is NoneType"))
+        ),
+        ScriptAttempt(True, (failure("trace-warning", "a Python value is frozen"),)),
         (
             Annotation("Dynamic", "forward", "x", "List[Tensor]", True),
             Annotation("Dynamic", "forward", "return", "Tensor", False),

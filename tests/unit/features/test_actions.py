@@ -10,7 +10,7 @@ from ts_shape_server.analysis.rewrites import LEAVES, PLAIN
 from ts_shape_server.analysis.rewrites.extraction import CANNOT_BE_SAVED
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.places import Range
-from ts_shape_server.contract.report import Annotation, Attempt, Report, TorchScript
+from ts_shape_server.contract.report import Annotation, Report, ScriptAttempt, TorchScript
 from ts_shape_server.features import actions
 from ts_shape_server.features.diagnostics import Finding
 from ts_shape_server.repair import Change, Repaired
@@ -40,7 +40,7 @@ def check(report: Report, *titles: str) -> None:
 
 
 def fix_of(after: str = AFTER, left: TorchScript | None = None, *titles: str, depth: int = PLAIN) -> actions.Fix:
-    state = TorchScript(Attempt(True), Attempt(True)) if left is None else left
+    state = TorchScript(ScriptAttempt(True), ScriptAttempt(True)) if left is None else left
     changes = tuple(Change("annotations", title) for title in titles or ("Annotate `x` as List[Tensor]",))
     made = Repaired(after, state, not state.script.failures, changes, depth)
     found = actions.repaired(made, LISTS, TEXT)
@@ -69,7 +69,7 @@ def test_a_repair_that_changes_nothing_is_no_fix() -> None:
 
 
 def test_a_repair_says_what_it_resolves() -> None:
-    left = TorchScript(Attempt(True, (failure("script-trap", "`mask` is NoneType"),)), Attempt(True))
+    left = TorchScript(ScriptAttempt(True, (failure("script-trap", "`mask` is NoneType"),)), ScriptAttempt(True))
     fix = fix_of(AFTER, left)
     assert fix.preferred
     assert actions.helps(fix, about("script-error", "`for` over a Tensor"))
@@ -89,7 +89,7 @@ def test_two_fixes_are_one_where_they_come_to_the_same_text() -> None:
 
 def test_a_repair_of_several_changes_names_the_class_and_their_number() -> None:
     assert fix_of(AFTER, None, "one", "two").title == "Repair Dynamic for TorchScript, 2 changes"
-    partly = TorchScript(Attempt(False, (failure("script-error", "`other`"),)), Attempt(True))
+    partly = TorchScript(ScriptAttempt(False, (failure("script-error", "`other`"),)), ScriptAttempt(True))
     assert fix_of(AFTER, partly, "one", "two").title == "Repair what can be in Dynamic, 2 changes"
 
 

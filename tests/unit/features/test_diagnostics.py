@@ -10,7 +10,7 @@ from sample_reports import CNN, FAILED, LISTS, failure
 from ts_shape_server.analysis.script_uses import Purpose
 from ts_shape_server.contract.places import Range
 from ts_shape_server.contract.report import Annotation, InputSpec, Report, ValueSpec
-from ts_shape_server.features.diagnostics import SEVERITIES, TORCHSCRIPT, Finding, Place, findings
+from ts_shape_server.features.diagnostics import SEVERITIES, TORCHSCRIPT, ClassPlace, Finding, findings
 from ts_shape_server.features.known import Known
 from ts_shape_server.settings import Settings, TorchScript
 
@@ -20,7 +20,7 @@ X = Range(11, 22, 11, 23)
 
 
 def found(report: Report, settings: Settings | None = None, *, fresh: bool = True, **place: object) -> list[Finding]:
-    where = Place(report.name, NAME, {"x": (X, None)})
+    where = ClassPlace(report.name, NAME, {"x": (X, None)})
     where = replace(where, **place)  # type: ignore[arg-type]
     known = {report.name: Known(report.name, report, fresh=fresh)}
     return findings(PATH, [where], known, settings or Settings())
@@ -126,7 +126,7 @@ def test_a_hint_says_a_type_once(seen: ValueSpec, wanted: str, said: str) -> Non
 
 
 def test_a_comment_that_cannot_be_read_is_said_even_without_a_report() -> None:
-    items = findings(PATH, [Place("Net", NAME, {}, problems=((X, "no such directive"),))], {}, Settings())
+    items = findings(PATH, [ClassPlace("Net", NAME, {}, problems=((X, "no such directive"),))], {}, Settings())
     assert [(item.code, item.range) for item in items] == [("bad-pragma", X)]
 
 

@@ -11,7 +11,7 @@ from sample_reports import CNN, FAILED, LISTS, tensor
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.places import Range
 from ts_shape_server.contract.report import Report, Variable
-from ts_shape_server.features.diagnostics import Place
+from ts_shape_server.features.diagnostics import ClassPlace
 from ts_shape_server.features.hints import Stored, hints, stored_names
 from ts_shape_server.features.known import Known
 from ts_shape_server.features.lenses import lens_title, lenses
@@ -30,7 +30,7 @@ class SimpleCNN(nn.Module):
 """
 NAME = Range(2, 6, 2, 15)
 ALL = Range(1, 0, 99, 0)
-PLACE = Place("SimpleCNN", NAME, {"x": (Range(3, 22, 3, 23), None)})
+PLACE = ClassPlace("SimpleCNN", NAME, {"x": (Range(3, 22, 3, 23), None)})
 REPORT = replace(
     CNN,
     variables=(
@@ -48,7 +48,7 @@ def names(text: str) -> list[Stored]:
     return stored_names(SourceText(text), ast.parse(text))
 
 
-def check(mode: str, *expected: tuple[int, int, str], fresh: bool = True, place: Place = PLACE) -> None:
+def check(mode: str, *expected: tuple[int, int, str], fresh: bool = True, place: ClassPlace = PLACE) -> None:
     known = {"SimpleCNN": Known("SimpleCNN", REPORT, fresh=fresh)}
     found = hints(names(TEXT), [place], known, mode, ALL)  # type: ignore[arg-type]
     assert [(item.line, item.column, item.label) for item in found] == list(expected)

@@ -11,7 +11,7 @@ import pytest
 
 from ts_shape_server.contract.report import Failure, Report, without_report
 from ts_shape_server.lsp import session as session_module
-from ts_shape_server.lsp.session import UNTRUSTED, Session
+from ts_shape_server.lsp.session import UNTRUSTED, EditorSession
 from ts_shape_server.probing.service import FileRequest
 
 TEXT = "from torch import nn\n\n\nclass Net(nn.Module):\n    def forward(self, x):\n        return x\n"
@@ -65,7 +65,7 @@ class Watched:
     def __init__(self) -> None:
         self.changes: list[set[str]] = []
         self.warnings: list[str] = []
-        self.session = Session(self.changes.append, lambda status: None, self.warnings.append)
+        self.session = EditorSession(self.changes.append, lambda status: None, self.warnings.append)
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ USE = _READ_FILE | _WRITE_FILE
 _OF_A_FILE = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEVICE
 
 
-class Unavailable(OSError):
+class LandlockUnavailable(OSError):
     """The kernel has no Landlock, or refuses it."""
 
 
@@ -48,7 +48,7 @@ def restrict(libc: ctypes.CDLL, grants: Iterable[tuple[str, int]]) -> int:
     """
     version = abi(libc)
     if version < 1:
-        raise Unavailable(ctypes.get_errno(), "the kernel has no Landlock")
+        raise LandlockUnavailable(ctypes.get_errno(), "the kernel has no Landlock")
     handled = _FIRST_RIGHTS
     handled |= _REFER if version >= 2 else 0
     handled |= _TRUNCATE if version >= 3 else 0
@@ -59,12 +59,12 @@ def restrict(libc: ctypes.CDLL, grants: Iterable[tuple[str, int]]) -> int:
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     ruleset = libc.syscall(_CREATE_RULESET, attributes, ctypes.c_size_t(size), ctypes.c_uint(0))
     if ruleset < 0:
-        raise Unavailable(ctypes.get_errno(), "no Landlock ruleset could be made")
+        raise LandlockUnavailable(ctypes.get_errno(), "no Landlock ruleset could be made")
     try:
         for path, rights in grants:
             _grant(libc, ruleset, path, rights & handled)
         if libc.syscall(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint(0)) != 0:
-            raise Unavailable(ctypes.get_errno(), "Landlock refused to restrict the process")
+            raise LandlockUnavailable(ctypes.get_errno(), "Landlock refused to restrict the process")
     finally:
         os.close(ruleset)
     return version
@@ -80,6 +80,6 @@ def _grant(libc: ctypes.CDLL, ruleset: int, path: str, rights: int) -> None:
             rights &= _OF_A_FILE
         rule = struct.pack("=Qi", rights, descriptor)
         if libc.syscall(_ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(_PATH_BENEATH), rule, ctypes.c_uint(0)) != 0:
-            raise Unavailable(ctypes.get_errno(), f"Landlock took no rule for {path}")
+            raise LandlockUnavailable(ctypes.get_errno(), f"Landlock took no rule for {path}")
     finally:
         os.close(descriptor)

@@ -26,7 +26,7 @@ _Step = tuple[int, int, str, str]
 """An instruction, its value, and where it goes on if it holds and if not: ``next``, ``allow`` or ``refuse``."""
 
 
-class Unavailable(OSError):
+class SeccompUnavailable(OSError):
     """The kernel takes no filter, or the machine's calls are not tabulated."""
 
 
@@ -45,18 +45,18 @@ def restrict(libc: ctypes.CDLL, pid: int) -> None:
     """Attach the filter to this process, whose number is `pid`. `NO_NEW_PRIVS` must be set. Raises Unavailable."""
     machine = platform.machine()
     if machine not in _ARCHITECTURES:
-        raise Unavailable(_ENOSYS, f"there is no table of system calls for {machine}")
+        raise SeccompUnavailable(_ENOSYS, f"there is no table of system calls for {machine}")
     code, own = _assembled(machine)
     buffer = ctypes.create_string_buffer(code, len(code))
     for place in own:
         struct.pack_into("=I", buffer, place, pid)
 
-    class Program(ctypes.Structure):
+    class FilterProgram(ctypes.Structure):
         _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_void_p))
 
-    filter_program = Program(len(code) // 8, ctypes.cast(buffer, ctypes.c_void_p))
+    filter_program = FilterProgram(len(code) // 8, ctypes.cast(buffer, ctypes.c_void_p))
     if libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(filter_program), 0, 0) != 0:
-        raise Unavailable(ctypes.get_errno(), "the kernel took no filter")
+        raise SeccompUnavailable(ctypes.get_errno(), "the kernel took no filter")
 
 
 @functools.cache

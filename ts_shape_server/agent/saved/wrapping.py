@@ -30,7 +30,7 @@ class NoForward(Exception):
 
 
 @dataclass(frozen=True)
-class Parameter:
+class ForwardParameter:
     """`annotation` and `default` are Python texts, None where there is none."""
 
     name: str
@@ -48,7 +48,7 @@ class Saved:
 
     name: str
     kind: str
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[ForwardParameter, ...]
     shapes: Mapping[str, str]
     ranks: Mapping[str, str]
 
@@ -66,7 +66,7 @@ def _script(path: str, kind: str) -> Saved:
     arguments = module.forward.schema.arguments[1:]
     names = _identifiers([argument.name for argument in arguments])
     parameters = tuple(
-        Parameter(
+        ForwardParameter(
             name,
             _annotation(argument.type),
             repr(argument.default_value) if argument.has_default_value() and _literal(argument.default_value) else None,
@@ -112,7 +112,7 @@ def _program(path: str) -> Saved:
             dtype = _dtype(value.dtype)
             shapes[name] = _spelled(dims) + dtype
             limits[name] = _spelled([dim if _plain(dim) else "_" for dim in dims]) + dtype
-    return Saved("Program", "program", tuple(Parameter(name, None, None) for name in names), shapes, limits)
+    return Saved("Program", "program", tuple(ForwardParameter(name, None, None) for name in names), shapes, limits)
 
 
 def _plain(dim: Any) -> bool:

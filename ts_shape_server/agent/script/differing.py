@@ -23,9 +23,9 @@ from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.script import edits
 from ts_shape_server.agent.script.compiler import Compiler
 from ts_shape_server.agent.script.expressions import compiled_like
-from ts_shape_server.agent.script.locate import Place
-from ts_shape_server.agent.script.problem import Search
-from ts_shape_server.agent.script.session import Session
+from ts_shape_server.agent.script.locate import MarkedPlace
+from ts_shape_server.agent.script.problem import RefusalSearch
+from ts_shape_server.agent.script.session import ScriptSession
 from ts_shape_server.agent.script.sources import Edit
 
 ATTEMPTS = 60
@@ -40,7 +40,7 @@ NEEDED_SECONDS = 4.0
 class Differing:
     """`code` gives `scripted` in TorchScript and `eager` in Python, where `values` are known."""
 
-    place: Place
+    place: MarkedPlace
     code: str
     scripted: Any = None
     eager: Any = None
@@ -62,7 +62,7 @@ class _Call:
     keywords: dict[str, Any]
 
 
-def locate(session: Session, search: Search, scripted: Any, second: bool) -> Differing | None:
+def locate(session: ScriptSession, search: RefusalSearch, scripted: Any, second: bool) -> Differing | None:
     """The first expression that differs on a size, None if it cannot be told."""
     if session.context.remaining() < NEEDED_SECONDS:
         return None
@@ -74,7 +74,7 @@ def locate(session: Session, search: Search, scripted: Any, second: bool) -> Dif
         return None
 
 
-def _first_call(session: Session, search: Search, scripted: Any, second: bool) -> _Call:
+def _first_call(session: ScriptSession, search: RefusalSearch, scripted: Any, second: bool) -> _Call:
     """The innermost call of a user's submodule that differs on the same inputs; that of the whole if none does."""
     module = session.fresh()
     calls: list[tuple[_Call, Any]] = []
@@ -95,7 +95,7 @@ def _first_call(session: Session, search: Search, scripted: Any, second: bool) -
     return _Call("", arguments, keywords)
 
 
-def _is_users(part: nn.Module, search: Search) -> bool:
+def _is_users(part: nn.Module, search: RefusalSearch) -> bool:
     code = getattr(inspect.unwrap(type(part).forward), "__code__", None)
     return code is not None and search.users(code.co_filename)
 
@@ -116,7 +116,7 @@ def _watched(part: nn.Module, name: str, calls: list[tuple[_Call, Any]]) -> Iter
 class _Cutting:
     """Runs one function cut short, in eager and in script."""
 
-    def __init__(self, session: Session, search: Search, call: _Call) -> None:
+    def __init__(self, session: ScriptSession, search: RefusalSearch, call: _Call) -> None:
         self._session, self._search, self._call = session, search, call
         self._attempts = 0
         self._until = clock.now() + SECONDS

@@ -15,20 +15,20 @@ from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.script import edits, facts, failures, locate, traps
 from ts_shape_server.agent.script.annotations import collect as collect_annotations
 from ts_shape_server.agent.script.compiler import Compiler
-from ts_shape_server.agent.script.problem import Search
-from ts_shape_server.agent.script.session import Session, forward_name
+from ts_shape_server.agent.script.problem import RefusalSearch
+from ts_shape_server.agent.script.session import ScriptSession, forward_name
 from ts_shape_server.agent.script.sources import Sources
 from ts_shape_server.agent.script.trace import Traced, state, trace
 from ts_shape_server.contract.places import Location
-from ts_shape_server.contract.report import Annotation, Attempt, FunctionFacts, TorchScript
+from ts_shape_server.contract.report import Annotation, FunctionFacts, ScriptAttempt, TorchScript
 
 
 def examine(run: Run, context: Context) -> TorchScript:
     """The state of a class towards TorchScript, for a run that works in eager mode."""
-    return examined(Session(run, context))
+    return examined(ScriptSession(run, context))
 
 
-def examined(session: Session, tracing: bool = True) -> TorchScript:
+def examined(session: ScriptSession, tracing: bool = True) -> TorchScript:
     """The same for a session; without `tracing` nothing is said of a trace."""
     try:
         seen, used = session.watched
@@ -40,16 +40,16 @@ def examined(session: Session, tracing: bool = True) -> TorchScript:
         # What TorchScript says of a module of ours is no reason of the author's.
         return TorchScript(annotations=tuple(annotations))
     made = scripted(session)
-    trace_state = traced(session).attempt if tracing and _traceable(session) else Attempt()
+    trace_state = traced(session).attempt if tracing and _traceable(session) else ScriptAttempt()
     return TorchScript(made.attempt, trace_state, (*annotations, *made.unseen), made.facts)
 
 
-def _has_stand_in(session: Session) -> bool:
+def _has_stand_in(session: ScriptSession) -> bool:
     """Whether a constructor argument is a module of ours, that only passes on what it is given."""
     return any(PASSING in expression for expression in session.run.init.values())
 
 
-def _traceable(session: Session) -> bool:
+def _traceable(session: ScriptSession) -> bool:
     return not session.heavy and session.affords(4 * len(session.sizes()))
 
 
@@ -59,18 +59,18 @@ class Scripted:
     that it refuses: `facts`, and annotations that no run shows (`unseen`).
     """
 
-    attempt: Attempt
+    attempt: ScriptAttempt
     module: Any | None
     facts: tuple[FunctionFacts, ...]
     unseen: tuple[Annotation, ...]
 
 
-def scripted(session: Session) -> Scripted:
+def scripted(session: ScriptSession) -> Scripted:
     """What scripting says of the class."""
     seen, _ = session.watched
     name = place_of_forward(session)
     with Sources(edits.apply) as sources:
-        search = Search(sources, seen, session.rerun, session.users)
+        search = RefusalSearch(sources, seen, session.rerun, session.users)
         compiler = Compiler(session.fresh(), sources)
         ok, found = failures.collect(compiler, search, session.context.remaining)
         found = [item if item.location is not None else replace(item, location=name) for item in found]
@@ -79,20 +79,20 @@ def scripted(session: Session) -> Scripted:
         path = session.context.path
         unseen = () if ok else facts.unseen(search, path)
         known = facts.collect(search, found, path)
-    return Scripted(Attempt(ok, tuple(found)), compiler.scripted if ok else None, known, unseen)
+    return Scripted(ScriptAttempt(ok, tuple(found)), compiler.scripted if ok else None, known, unseen)
 
 
-def traced(session: Session) -> Traced:
+def traced(session: ScriptSession) -> Traced:
     """What tracing says of the class."""
     _, used = session.watched
     remembers = state(used) != state(session.pristine)
     return trace(session.run, session.fresh(), session.eager, place_of_forward(session), session.fresh, remembers)
 
 
-def place_of_forward(session: Session) -> Location:
+def place_of_forward(session: ScriptSession) -> Location:
     """The contract's location of the name of `forward`; the file's class line is not known here, so its first line."""
     found = forward_name(session.run)
     if found is None:
-        return locate.location(locate.Place(session.context.path, 1, 0, 1, 0))
+        return locate.location(locate.MarkedPlace(session.context.path, 1, 0, 1, 0))
     path, line, start, end = found
-    return locate.location(locate.Place(path, line, start, line, end))
+    return locate.location(locate.MarkedPlace(path, line, start, line, end))

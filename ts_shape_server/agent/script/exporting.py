@@ -22,7 +22,7 @@ from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.saved import checkpoint
 from ts_shape_server.agent.script import archive, examination, program, support
 from ts_shape_server.agent.script.finding import finding, first_line, one_line
-from ts_shape_server.agent.script.session import Session
+from ts_shape_server.agent.script.session import ScriptSession
 from ts_shape_server.contract.jobs import ExportAnswer
 from ts_shape_server.contract.report import Failure
 
@@ -52,7 +52,7 @@ def export(run: Run, job: Mapping[str, Any], scratch: str) -> ExportAnswer:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = _weights(job.get("checkpoint"), run)
-            session = Session(run, context, None if found is None else dict(found.values))
+            session = ScriptSession(run, context, None if found is None else dict(found.values))
             calls = _calls(session)
             _check_room(session, scratch)
             made = _made(session, method, job)
@@ -78,7 +78,7 @@ class _Made:
     fixed: bool = False
 
 
-def _saved(session: Session, method: str, made: _Made, place: str, spec: Mapping[str, Any]) -> _Made:
+def _saved(session: ScriptSession, method: str, made: _Made, place: str, spec: Mapping[str, Any]) -> _Made:
     """The file of what was made. A script may hold what no archive does, such as the call of a function of autograd's
     own: where the method is free a trace takes its place, in which such calls have become operations. Raises
     ExportRefused.
@@ -126,7 +126,7 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
             yield from _tensors(item)
 
 
-def _check_room(session: Session, scratch: str) -> None:
+def _check_room(session: ScriptSession, scratch: str) -> None:
     """Torch's writer ends the process where it cannot write on: what it takes must be there before.
 
     Raises ExportRefused.
@@ -151,12 +151,12 @@ def _file_limit() -> int:
     return sys.maxsize if limit == resource.RLIM_INFINITY else limit
 
 
-def _made(session: Session, method: str, job: Mapping[str, Any]) -> _Made:
+def _made(session: ScriptSession, method: str, job: Mapping[str, Any]) -> _Made:
     """The module that is saved. Raises ExportRefused."""
     return _program(session, job) if method == "program" else _module(session, method)
 
 
-def _module(session: Session, method: str) -> _Made:
+def _module(session: ScriptSession, method: str) -> _Made:
     """A scripted or traced module. Raises ExportRefused."""
     if not support.supported():
         raise ExportRefused(_failure("no-torchscript", support.sentence(), session))
@@ -195,7 +195,7 @@ def _devices(module: Any) -> tuple[str, ...]:
     return ()
 
 
-def _because(what: str, failures: Sequence[Failure], session: Session) -> Failure:
+def _because(what: str, failures: Sequence[Failure], session: ScriptSession) -> Failure:
     """The first failure, led in by what does not work and how many more there are."""
     if not failures:
         return _failure("no-reason", f"{what}, and torch gives no reason", session)
@@ -204,12 +204,12 @@ def _because(what: str, failures: Sequence[Failure], session: Session) -> Failur
     return replace(first, message=f"{what}: {first.message}{more}")
 
 
-def _failure(kind: str, message: str, session: Session | None, detail: str = "") -> Failure:
+def _failure(kind: str, message: str, session: ScriptSession | None, detail: str = "") -> Failure:
     location = examination.place_of_forward(session) if session is not None else None
     return finding("export-error", kind, message, location, detail)
 
 
-def _program(session: Session, job: Mapping[str, Any]) -> _Made:
+def _program(session: ScriptSession, job: Mapping[str, Any]) -> _Made:
     try:
         exported, free = program.export(session.run, session.fresh(), job.get("report") or {})
     except Exception as error:
@@ -222,7 +222,7 @@ def _program(session: Session, job: Mapping[str, Any]) -> _Made:
     return _Made("program", exported, (note,), fixed=True)
 
 
-def _calls(session: Session) -> list[dict[str, Any]]:
+def _calls(session: ScriptSession) -> list[dict[str, Any]]:
     """The calls that show that an archive is the module: on the example, and on the second size if that runs."""
     calls = []
     for second in session.sizes():

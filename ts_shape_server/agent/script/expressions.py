@@ -16,7 +16,7 @@ from types import CodeType
 from typing import Any
 
 from ts_shape_server.agent.script import types
-from ts_shape_server.agent.script.sources import NodeKey, Parsed, key_of
+from ts_shape_server.agent.script.sources import NodeKey, ParsedFunction, key_of
 from ts_shape_server.agent.script.types import Type
 
 _RECORDER = "__ts_shape_record__"
@@ -36,17 +36,20 @@ class Expressions:
     values: dict[tuple[tuple[str, int], NodeKey], Type] = field(default_factory=dict)
     blocks: set[tuple[tuple[str, int], NodeKey]] = field(default_factory=set)
 
-    def type_of(self, function: Parsed, node: ast.AST) -> Type | None:
+    def type_of(self, function: ParsedFunction, node: ast.AST) -> Type | None:
         """None where the expression never ran."""
         return self.values.get((function.key, key_of(node)))
 
-    def ran(self, function: Parsed, block: list[ast.stmt]) -> bool:
+    def ran(self, function: ParsedFunction, block: list[ast.stmt]) -> bool:
         """Whether a branch was taken. True for a function that was not recorded."""
         return function.key not in self.functions or (function.key, key_of(block[0])) in self.blocks
 
 
 def record(
-    functions: Sequence[Parsed], call: Callable[[], Any], into: Expressions, training: Callable[[], Any] | None = None
+    functions: Sequence[ParsedFunction],
+    call: Callable[[], Any],
+    into: Expressions,
+    training: Callable[[], Any] | None = None,
 ) -> None:
     """Run `call` with the functions recorded. Never raises what `call` raises: what was seen by then counts.
 
@@ -91,7 +94,7 @@ class _Recorder:
         self.visits: list[int] = []
         self.visiting = True
 
-    def number(self, function: Parsed, node: ast.AST) -> int:
+    def number(self, function: ParsedFunction, node: ast.AST) -> int:
         self.keys.append((function.key, key_of(node)))
         self.visits.append(0)
         return len(self.keys) - 1
@@ -112,7 +115,7 @@ class _Recorder:
             self.into.blocks.add(self.keys[number])
 
 
-def _instrumented(parsed: Parsed, function: Any, recorder: _Recorder) -> CodeType | None:
+def _instrumented(parsed: ParsedFunction, function: Any, recorder: _Recorder) -> CodeType | None:
     """The function's code with recorders in it; None where it cannot stand in for the old one."""
     old = getattr(function, "__code__", None)
     if old is None or old.co_name != parsed.tree.name or parsed.tree.args.posonlyargs:
@@ -155,7 +158,7 @@ def _find(code: CodeType | None, name: str) -> CodeType | None:
 class _Wrapper(ast.NodeTransformer):
     """Wraps every loaded expression, and marks the start of every block."""
 
-    def __init__(self, parsed: Parsed, recorder: _Recorder) -> None:
+    def __init__(self, parsed: ParsedFunction, recorder: _Recorder) -> None:
         self.parsed = parsed
         self.recorder = recorder
 

@@ -11,8 +11,8 @@ import ast
 from collections.abc import Iterable, Iterator
 
 from ts_shape_server.agent.script import edits, locate, types
-from ts_shape_server.agent.script.problem import Search
-from ts_shape_server.agent.script.sources import NodeKey, Parsed, key_of, located_nodes
+from ts_shape_server.agent.script.problem import RefusalSearch
+from ts_shape_server.agent.script.sources import NodeKey, ParsedFunction, key_of, located_nodes
 from ts_shape_server.agent.script.types import Type
 from ts_shape_server.contract.places import Range
 from ts_shape_server.contract.report import Annotation, Failure, FunctionFacts
@@ -21,7 +21,7 @@ LIMIT = 6000
 """Of expressions of one class: they travel with its report."""
 
 
-def collect(search: Search, failures: Iterable[Failure], path: str) -> tuple[FunctionFacts, ...]:
+def collect(search: RefusalSearch, failures: Iterable[Failure], path: str) -> tuple[FunctionFacts, ...]:
     """The facts for these failures."""
     found: list[FunctionFacts] = []
     left = LIMIT
@@ -34,7 +34,7 @@ def collect(search: Search, failures: Iterable[Failure], path: str) -> tuple[Fun
     return tuple(found)
 
 
-def unseen(search: Search, path: str) -> tuple[Annotation, ...]:
+def unseen(search: RefusalSearch, path: str) -> tuple[Annotation, ...]:
     """The annotations of functions that the compiler reads and the run never called: defaults tell."""
     found: list[Annotation] = []
     for function in list(search.sources.functions.values()):
@@ -48,7 +48,7 @@ def unseen(search: Search, path: str) -> tuple[Annotation, ...]:
     return tuple(found)
 
 
-def _concerned(search: Search, failures: list[Failure], path: str) -> Iterator[Parsed]:
+def _concerned(search: RefusalSearch, failures: list[Failure], path: str) -> Iterator[ParsedFunction]:
     places = [place for item in failures for place in (item.location, *item.related) if place is not None]
     lines = {place.range.line for place in places if place.path == path}
     for function in list(search.sources.functions.values()):
@@ -56,7 +56,7 @@ def _concerned(search: Search, failures: list[Failure], path: str) -> Iterator[P
             yield function
 
 
-def _of_function(search: Search, function: Parsed, limit: int) -> FunctionFacts:
+def _of_function(search: RefusalSearch, function: ParsedFunction, limit: int) -> FunctionFacts:
     search.record_with(function)
     values: list[tuple[Range, str]] = []
     for node in located_nodes(function.tree):
@@ -77,7 +77,7 @@ def _of_function(search: Search, function: Parsed, limit: int) -> FunctionFacts:
     return FunctionFacts(line, seen is not None, tuple(values), tuple(idle))
 
 
-def _extent(function: Parsed, node: ast.AST) -> tuple[int, int, int, int]:
+def _extent(function: ParsedFunction, node: ast.AST) -> tuple[int, int, int, int]:
     place = function.place_of(node)
     key: NodeKey = key_of(node)
     shift = function.first_line - 1

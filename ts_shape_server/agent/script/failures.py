@@ -15,7 +15,7 @@ from ts_shape_server.agent import clock
 from ts_shape_server.agent.script import edits, locate, neutralise, unplaced, words
 from ts_shape_server.agent.script.compiler import Compiler
 from ts_shape_server.agent.script.finding import finding
-from ts_shape_server.agent.script.problem import Problem, Search, take_apart
+from ts_shape_server.agent.script.problem import CompilerProblem, RefusalSearch, take_apart
 from ts_shape_server.agent.script.sentences import Told
 from ts_shape_server.agent.script.sources import Edit, key_of
 from ts_shape_server.agent.torch_says import compiler as torch_says_compiler
@@ -33,7 +33,7 @@ class Reasons:
 
     found: dict[Any, Failure] = field(default_factory=dict)
 
-    def add(self, problem: Problem, told: Told) -> None:
+    def add(self, problem: CompilerProblem, told: Told) -> None:
         place = told.place or problem.place
         key = (told.cause, None if told.cause else place)
         location = None if place is None else locate.location(place)
@@ -49,7 +49,7 @@ class Reasons:
         self.found[key] = finding("script-error", told.kind, told.message, location, problem.text, places, told.facts)
 
 
-def collect(compiler: Compiler, search: Search, remaining: Callable[[], float]) -> tuple[bool, list[Failure]]:
+def collect(compiler: Compiler, search: RefusalSearch, remaining: Callable[[], float]) -> tuple[bool, list[Failure]]:
     """Whether the module scripts as it stands, and all the reasons why not, in the order torch met them."""
     reasons = Reasons()
     error = compiler()
@@ -72,7 +72,7 @@ def collect(compiler: Compiler, search: Search, remaining: Callable[[], float]) 
     return first is None, list(reasons.found.values())
 
 
-def problem_error(error: BaseException | None, problem: Problem, search: Search) -> BaseException | None:
+def problem_error(error: BaseException | None, problem: CompilerProblem, search: RefusalSearch) -> BaseException | None:
     """`error` if it is the problem again, else None."""
     if error is None or take_apart(error, search).signature != problem.signature:
         return None
@@ -80,8 +80,8 @@ def problem_error(error: BaseException | None, problem: Problem, search: Search)
 
 
 def _get_past(
-    problem: Problem, compiler: Compiler, search: Search, remaining: Callable[[], float]
-) -> tuple[BaseException | None, neutralise.Candidate | None]:
+    problem: CompilerProblem, compiler: Compiler, search: RefusalSearch, remaining: Callable[[], float]
+) -> tuple[BaseException | None, neutralise.Neutralisation | None]:
     """Try edits until the problem is gone: the next error (None: it compiles), and the edit if it was a repair.
 
     The error of the problem itself comes back if nothing helps.
@@ -115,7 +115,7 @@ def _get_past(
     return compiler() if error is None else error, None
 
 
-def _follows(problem: Problem, search: Search) -> bool:
+def _follows(problem: CompilerProblem, search: RefusalSearch) -> bool:
     """Whether a refusal comes from an edit and not from the source: it is about a value that an edit made."""
     if search.sources.bare and problem.says("argument-missing"):
         return True
@@ -134,7 +134,7 @@ def _follows(problem: Problem, search: Search) -> bool:
     return not words.independent(problem) and search.invented(problem.function, problem.whole or problem.node)
 
 
-def _is_of_our_making(error: BaseException, problem: Problem, search: Search) -> bool:
+def _is_of_our_making(error: BaseException, problem: CompilerProblem, search: RefusalSearch) -> bool:
     """Whether Python failed inside of torch's parser over a source that an edit had changed: what a compiler says to
     its users is a RuntimeError, and what it says of a source as it stands is told before.
     """
@@ -142,7 +142,7 @@ def _is_of_our_making(error: BaseException, problem: Problem, search: Search) ->
     return edited and problem.complaint is None and not isinstance(error, (RuntimeError, OSError))
 
 
-def _calls_bare_library(problem: Problem, search: Search) -> bool:
+def _calls_bare_library(problem: CompilerProblem, search: RefusalSearch) -> bool:
     """Whether a call meets a variadic function of a library that an edit has left without its stars."""
     called = problem.says("begins-with-call")
     return called is not None and any(

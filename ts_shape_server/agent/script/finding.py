@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ts_shape_server.agent.torch_says import compiler
 from ts_shape_server.contract.places import Location
-from ts_shape_server.contract.report import Complaint, Fact, Failure
+from ts_shape_server.contract.report import Fact, Failure, ReportedComplaint
 
 DETAIL_LIMIT = 4000
 """Characters of torch's own text."""
@@ -34,7 +34,7 @@ def finding(
     facts: Facts | None = None,
 ) -> Failure:
     """A Failure of the contract, with what torch's own text (`detail`) complains of."""
-    complaints = tuple(Complaint(item.kind, _plain(item.facts)) for item in compiler.read(detail))
+    complaints = tuple(ReportedComplaint(item.kind, _plain(item.facts)) for item in compiler.read(detail))
     return Failure(
         code,
         message,

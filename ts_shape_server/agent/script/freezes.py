@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from ts_shape_server.agent.script import edits
-from ts_shape_server.agent.script.locate import Place
+from ts_shape_server.agent.script.locate import MarkedPlace
 from ts_shape_server.agent.script.observe import innermost
 
 _FRAME = re.compile(r"^(?P<path>.+?)\((?P<line>\d+)\): ")
@@ -27,7 +27,7 @@ _LISTS = frozenset({"unbind", "split", "chunk", "tensor_split", "split_with_size
 class Freeze:
     """`message` says what one trace holds and the other does not; the place is the user's expression."""
 
-    place: Place
+    place: MarkedPlace
     message: str
 
 
@@ -102,7 +102,7 @@ def _name(node: Any) -> str:
     return str(node.kind()).rpartition("::")[2]
 
 
-def _place(node: Any, name: str) -> Place | None:
+def _place(node: Any, name: str) -> MarkedPlace | None:
     """The call of an operator of that name in the innermost line of the user's that a node comes from, else the line's
     statement.
     """
@@ -117,7 +117,7 @@ def _frames(text: str) -> Iterator[tuple[str, int]]:
             yield match.group("path"), int(match.group("line"))
 
 
-def _expression(path: str, line: int, name: str) -> Place | None:
+def _expression(path: str, line: int, name: str) -> MarkedPlace | None:
     try:
         tree = ast.parse("".join(linecache.getlines(path)))
     except (SyntaxError, ValueError, RecursionError):
@@ -137,7 +137,7 @@ def _expression(path: str, line: int, name: str) -> Place | None:
         chosen = next((getattr(chosen, part) for part in ("iter", "test") if hasattr(chosen, part)), chosen)
     elif isinstance(chosen, ast.stmt) and getattr(chosen, "value", None) is not None:
         chosen = getattr(chosen, "value", chosen)
-    return Place(path, chosen.lineno, chosen.col_offset, chosen.end_lineno, chosen.end_col_offset)
+    return MarkedPlace(path, chosen.lineno, chosen.col_offset, chosen.end_lineno, chosen.end_col_offset)
 
 
 def _extent(node: Any) -> tuple[int, int]:

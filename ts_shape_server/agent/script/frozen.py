@@ -21,10 +21,10 @@ from torch import nn
 
 from ts_shape_server.agent.script import locate
 from ts_shape_server.agent.script.finding import Facts, finding
-from ts_shape_server.agent.script.locate import Place
-from ts_shape_server.agent.script.problem import Search
-from ts_shape_server.agent.script.session import Session
-from ts_shape_server.agent.script.sources import Parsed, located_nodes
+from ts_shape_server.agent.script.locate import MarkedPlace
+from ts_shape_server.agent.script.problem import RefusalSearch
+from ts_shape_server.agent.script.session import ScriptSession
+from ts_shape_server.agent.script.sources import ParsedFunction, located_nodes
 from ts_shape_server.contract.report import Failure
 
 _HOOKS = {
@@ -34,26 +34,26 @@ _HOOKS = {
 _PLAIN = (bool, int, float, str)
 
 
-def collect(session: Session, search: Search) -> Iterator[Failure]:
+def collect(session: ScriptSession, search: RefusalSearch) -> Iterator[Failure]:
     """The contract's failures for values that are frozen in a module that scripts."""
     compiled = _compiled(search)
     yield from _attributes(session.pristine, compiled)
     yield from _values_elsewhere(compiled, search, session.context.source)
 
 
-def left_out(session: Session, search: Search) -> Iterator[Failure]:
+def left_out(session: ScriptSession, search: RefusalSearch) -> Iterator[Failure]:
     """The same for what a script lacks beside its outputs in eval mode: gradients, hooks, modes."""
     yield from _hooks(session.pristine, search)
     yield from _without_gradients(_compiled(search))
     yield from _own_train(session, search)
 
 
-def _failure(kind: str, facts: Facts, message: str, place: Place, *related: Place) -> Failure:
+def _failure(kind: str, facts: Facts, message: str, place: MarkedPlace, *related: MarkedPlace) -> Failure:
     places = [locate.location(item, item.caption) for item in related]
     return finding("script-trap", kind, message, locate.location(place), related=places, facts=facts)
 
 
-def _attributes(module: nn.Module, compiled: Iterable[Parsed]) -> Iterator[Failure]:
+def _attributes(module: nn.Module, compiled: Iterable[ParsedFunction]) -> Iterator[Failure]:
     """``self.mask`` that is None, or a constant, when the class is compiled and that something sets later."""
     told: set[tuple[type, str]] = set()
     functions = list(compiled)
@@ -75,7 +75,7 @@ def _attributes(module: nn.Module, compiled: Iterable[Parsed]) -> Iterator[Failu
                 yield _failure(kind_of, facts, _words(node.attr, fixed, setter), function.place_of(node), setter)
 
 
-def _words(name: str, fixed: str, setter: Place) -> str:
+def _words(name: str, fixed: str, setter: MarkedPlace) -> str:
     later = f"what `{setter.caption}` sets later does not reach the script"
     if fixed == "None":
         return (
@@ -98,14 +98,14 @@ def _fixed(part: nn.Module, name: str) -> str:
     return "None"
 
 
-def _is_of(function: Parsed, kind: type) -> bool:
+def _is_of(function: ParsedFunction, kind: type) -> bool:
     """Whether a class has the function as a method."""
     inner = inspect.unwrap(function.function)
     member: Any = inspect.getattr_static(kind, getattr(inner, "__name__", ""), None)
     return _code_of(member) is getattr(inner, "__code__", inner)
 
 
-def _reads(function: Parsed) -> Iterator[ast.Attribute]:
+def _reads(function: ParsedFunction) -> Iterator[ast.Attribute]:
     for node in located_nodes(function.tree):
         if _is_own(node) and isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
             yield node
@@ -116,7 +116,7 @@ def _is_own(node: ast.AST, name: str = "") -> bool:
     return own and (not name or getattr(node, "attr", "") == name)
 
 
-def _setter(kind: type, name: str, compiled: Iterable[Parsed]) -> Place | None:
+def _setter(kind: type, name: str, compiled: Iterable[ParsedFunction]) -> MarkedPlace | None:
     """Where a method that is not compiled sets the attribute once the class is made."""
     known = {getattr(inspect.unwrap(item.function), "__code__", None) for item in compiled}
     methods = {
@@ -151,7 +151,7 @@ def _making(methods: Mapping[str, Any]) -> set[str]:
     return found
 
 
-def _stored_in(code: Any, name: str) -> Place | None:
+def _stored_in(code: Any, name: str) -> MarkedPlace | None:
     """The assignment of ``self.<name>`` in a function, captioned with the function's name."""
     try:
         lines, first = inspect.getsourcelines(code)
@@ -174,8 +174,8 @@ def _assigned(tree: ast.AST) -> Iterator[ast.expr]:
             yield node.target
 
 
-def _shifted(path: str, node: Any, lines: int, columns: int, caption: str) -> Place:
-    return Place(
+def _shifted(path: str, node: Any, lines: int, columns: int, caption: str) -> MarkedPlace:
+    return MarkedPlace(
         path,
         node.lineno + lines,
         node.col_offset + columns,
@@ -185,7 +185,7 @@ def _shifted(path: str, node: Any, lines: int, columns: int, caption: str) -> Pl
     )
 
 
-def _values_elsewhere(compiled: Iterable[Parsed], search: Search, source: str) -> Iterator[Failure]:
+def _values_elsewhere(compiled: Iterable[ParsedFunction], search: RefusalSearch, source: str) -> Iterator[Failure]:
     """``settings.scale`` of another file of the user's, which something assigns: the script has today's value."""
     told: set[str] = set()
     for function in compiled:
@@ -213,7 +213,7 @@ def _is_changed(text: str, name: str, path: str, source: str) -> bool:
     return assigned or any(isinstance(node, ast.Global) and name in node.names for node in ast.walk(trees[1]))
 
 
-def _hooks(module: nn.Module, search: Search) -> Iterator[Failure]:
+def _hooks(module: nn.Module, search: RefusalSearch) -> Iterator[Failure]:
     """Hooks of the backward pass: the script runs without them."""
     for path, part in module.named_modules():
         for store, names in _HOOKS.items():
@@ -227,7 +227,7 @@ def _hooks(module: nn.Module, search: Search) -> Iterator[Failure]:
                 yield _failure("backward-hook-left-out", facts, message, place)
 
 
-def _registration(module: nn.Module, names: tuple[str, ...], search: Search) -> Place | None:
+def _registration(module: nn.Module, names: tuple[str, ...], search: RefusalSearch) -> MarkedPlace | None:
     """The call that registers such a hook, in a method of one of the user's classes."""
     for kind in {type(part): None for part in module.modules()}:
         for member in vars(kind).values():
@@ -246,7 +246,7 @@ def _registration(module: nn.Module, names: tuple[str, ...], search: Search) -> 
     return None
 
 
-def own_call(module: nn.Module, search: Search) -> Place | None:
+def own_call(module: nn.Module, search: RefusalSearch) -> MarkedPlace | None:
     """The name of a `__call__` that a user's class defines, captioned with the class: scripts never call it."""
     for part in module.modules():
         place = _name_of(type(part).__call__, search)
@@ -255,16 +255,16 @@ def own_call(module: nn.Module, search: Search) -> Place | None:
     return None
 
 
-def decorated(search: Search) -> Place | None:
+def decorated(search: RefusalSearch) -> MarkedPlace | None:
     """The first decorator that wraps a compiled function of the user's, captioned with its text."""
     return next((place for function in _compiled(search) for place in _decorators(function)), None)
 
 
-def _compiled(search: Search) -> list[Parsed]:
+def _compiled(search: RefusalSearch) -> list[ParsedFunction]:
     return [item for item in search.sources.functions.values() if search.users(item.path)]
 
 
-def _decorators(function: Parsed) -> Iterator[Place]:
+def _decorators(function: ParsedFunction) -> Iterator[MarkedPlace]:
     """The decorators that put another function around the one that is compiled."""
     if not hasattr(function.function, "__wrapped__"):
         return
@@ -277,7 +277,7 @@ def _decorators(function: Parsed) -> Iterator[Place]:
 _NO_GRADIENTS = ("no_grad", "inference_mode")
 
 
-def _without_gradients(compiled: Iterable[Parsed]) -> Iterator[Failure]:
+def _without_gradients(compiled: Iterable[ParsedFunction]) -> Iterator[Failure]:
     """``@torch.no_grad()`` over a function: the script computes gradients in it."""
     for function in compiled:
         for place in _decorators(function):
@@ -290,7 +290,7 @@ def _without_gradients(compiled: Iterable[Parsed]) -> Iterator[Failure]:
                 yield _failure("no-grad-left-out", facts, message, place)
 
 
-def _own_train(session: Session, search: Search) -> Iterator[Failure]:
+def _own_train(session: ScriptSession, search: RefusalSearch) -> Iterator[Failure]:
     """A `train` of the user's that leaves parts in another mode than torch's would: a script has torch's alone."""
     own = {
         kind: place
@@ -317,7 +317,7 @@ def _own_train(session: Session, search: Search) -> Iterator[Failure]:
             return
 
 
-def _name_of(function: Any, search: Search) -> Place | None:
+def _name_of(function: Any, search: RefusalSearch) -> MarkedPlace | None:
     """Where the name of a function of the user's stands in its definition."""
     code = getattr(function, "__code__", None)
     if code is None or not search.users(code.co_filename):
@@ -327,5 +327,5 @@ def _name_of(function: Any, search: Search) -> Place | None:
         head = f"def {code.co_name}".encode()
         if line.strip().startswith(head):
             column = line.find(head) + len("def ")
-            return Place(code.co_filename, number, column, number, column + len(code.co_name.encode()))
+            return MarkedPlace(code.co_filename, number, column, number, column + len(code.co_name.encode()))
     return None

@@ -20,7 +20,7 @@ _CALLER = re.compile(r"'(?P<callee>[^']*)' is being compiled since it was called
 
 
 @dataclass(frozen=True)
-class Place:
+class MarkedPlace:
     """Lines from 1 and columns in utf-8 bytes, as torch and `ast` count. `column` is None where torch marked nothing.
 
     `caption` is what torch says of this place in relation to the first.
@@ -39,7 +39,7 @@ class Located:
     """Torch's text taken apart: the bare message and its places, the failing one first."""
 
     message: str
-    places: tuple[Place, ...]
+    places: tuple[MarkedPlace, ...]
 
 
 def read(text: str) -> Located:
@@ -48,7 +48,7 @@ def read(text: str) -> Located:
     if not matches:
         return Located(text.strip(), ())
     message = text[: matches[0].start()].strip().rstrip(":").strip()
-    places: list[Place] = []
+    places: list[MarkedPlace] = []
     caption = ""
     for number, match in enumerate(matches):
         end = matches[number + 1].start() if number + 1 < len(matches) else len(text)
@@ -71,7 +71,7 @@ def _caption(body: list[str]) -> str:
     return "reached from here"
 
 
-def _place(path: str, line: int, body: list[str], caption: str) -> Place:
+def _place(path: str, line: int, body: list[str], caption: str) -> MarkedPlace:
     """The marked range: marker lines stand under the lines they mark, the last one says HERE."""
     column: int | None = None
     current = line
@@ -84,11 +84,11 @@ def _place(path: str, line: int, body: list[str], caption: str) -> Place:
             column, current = len(marker.group("indent")), line
         if marker.group("here"):
             end = len(marker.group("indent")) + len(marker.group("marks"))
-            return Place(path, line, column, current, end, caption)
-    return Place(path, line, None, line, None, caption)
+            return MarkedPlace(path, line, column, current, end, caption)
+    return MarkedPlace(path, line, None, line, None, caption)
 
 
-def with_source_range(place: Place, source_range: Any, source: str, first_line: int) -> Place:
+def with_source_range(place: MarkedPlace, source_range: Any, source: str, first_line: int) -> MarkedPlace:
     """`place` narrowed by the range object of a frontend error, for marks of no width, which torch does not print."""
     encoded = source.encode()
     start, end = int(source_range.start), int(source_range.end)
@@ -103,14 +103,14 @@ def with_source_range(place: Place, source_range: Any, source: str, first_line: 
     )
 
 
-def expression(code: CodeType, instruction: int, line: int) -> Place:
+def expression(code: CodeType, instruction: int, line: int) -> MarkedPlace:
     """The expression that a frame is in (its `f_lasti` and `f_lineno`), where this Python can tell; else its line."""
     positions = getattr(code, "co_positions", None)
     if positions is not None:
         start, end_line, column, end_column = list(positions())[instruction // 2]
         if start is not None and column is not None:
-            return Place(code.co_filename, start, column, end_line, end_column)
-    return Place(code.co_filename, line, None, line, None)
+            return MarkedPlace(code.co_filename, start, column, end_line, end_column)
+    return MarkedPlace(code.co_filename, line, None, line, None)
 
 
 def characters(path: str, line: int, byte_column: int) -> int:
@@ -119,7 +119,7 @@ def characters(path: str, line: int, byte_column: int) -> int:
     return len(encoded[:byte_column].decode(errors="ignore"))
 
 
-def location(place: Place, message: str = "") -> Location:
+def location(place: MarkedPlace, message: str = "") -> Location:
     """The contract's location of a place; the whole line (without its indentation) where torch marked nothing."""
     column, end_column = place.column, place.end_column
     if column is None or end_column is None:

@@ -14,26 +14,26 @@ from functools import partial
 from typing import Any
 
 from ts_shape_server.agent.script import edits, types, words
-from ts_shape_server.agent.script.problem import Problem, Search, default_values, statement_at
-from ts_shape_server.agent.script.sources import Edit, NodeKey, Parsed, key_of
+from ts_shape_server.agent.script.problem import CompilerProblem, RefusalSearch, default_values, statement_at
+from ts_shape_server.agent.script.sources import Edit, NodeKey, ParsedFunction, key_of
 from ts_shape_server.agent.script.types import Type
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Neutralisation:
     """Edits to make together. `lost` are names that have no true value any more, `opaque` expressions of which only
     the place is left; `repairs` names the parameters (of `function`) whose annotation is the whole edit. `narrower`
     are smaller ones, of which one may do if this one does."""
 
-    function: Parsed
+    function: ParsedFunction
     edits: tuple[Edit, ...]
     lost: frozenset[str] = frozenset()
     repairs: tuple[str, ...] = ()
     opaque: frozenset[NodeKey] = frozenset()
-    narrower: tuple[Candidate, ...] = ()
+    narrower: tuple[Neutralisation, ...] = ()
 
 
-def candidates(problem: Problem, search: Search) -> Iterator[Candidate]:
+def candidates(problem: CompilerProblem, search: RefusalSearch) -> Iterator[Neutralisation]:
     """The edits that may help against a problem, the gentlest first."""
     function = problem.function
     if function is None:
@@ -55,10 +55,10 @@ def candidates(problem: Problem, search: Search) -> Iterator[Candidate]:
         yield from _give_up(search, function, statement)
     seen = search.seen_of(function)
     result = types.ANY if seen is None or not seen.result.representable else seen.result
-    yield Candidate(function, (edits.any_signature(search.sources), edits.whole_body(search.sources, result)))
+    yield Neutralisation(function, (edits.any_signature(search.sources), edits.whole_body(search.sources, result)))
 
 
-def _without_library(search: Search, function: Parsed) -> Candidate:
+def _without_library(search: RefusalSearch, function: ParsedFunction) -> Neutralisation:
     """Nothing in a function that is not the user's to change is worth another look: its result is all that counts."""
     returned = [
         node.value for node in ast.walk(function.tree) if isinstance(node, ast.Return) and node.value is not None
@@ -66,23 +66,23 @@ def _without_library(search: Search, function: Parsed) -> Candidate:
     kinds = [search.type_of(function, node) for node in returned]
     result = types.join_all(kind for kind in kinds if kind is not None)
     known = result if result.representable and result != types.UNKNOWN else types.ANY
-    return Candidate(function, (edits.any_signature(search.sources), edits.whole_body(search.sources, known)))
+    return Neutralisation(function, (edits.any_signature(search.sources), edits.whole_body(search.sources, known)))
 
 
-def _signature(problem: Problem, search: Search, function: Parsed) -> Iterator[Candidate]:
+def _signature(problem: CompilerProblem, search: RefusalSearch, function: ParsedFunction) -> Iterator[Neutralisation]:
     if problem.refused("variadic"):
         seen = search.seen_of(function)
         kinds = seen.parameters if seen is not None else {}
-        yield Candidate(function, (edits.plain_signature(search.sources, kinds),))
+        yield Neutralisation(function, (edits.plain_signature(search.sources, kinds),))
 
 
-def _annotation(problem: Problem, search: Search, function: Parsed) -> Iterator[Candidate]:
+def _annotation(problem: CompilerProblem, search: RefusalSearch, function: ParsedFunction) -> Iterator[Neutralisation]:
     """An annotation that the compiler does not know: say what the run saw."""
     if problem.node is None:
         return
     tree = function.tree
     if tree.returns is not None and _within(problem.node, tree.returns):
-        yield Candidate(function, (edits.without_result,))
+        yield Neutralisation(function, (edits.without_result,))
     seen = search.seen_of(function)
     for argument in [*tree.args.args, *tree.args.kwonlyargs]:
         if argument.annotation is None or not _within(problem.node, argument):
@@ -90,14 +90,14 @@ def _annotation(problem: Problem, search: Search, function: Parsed) -> Iterator[
         kind = seen.parameters.get(argument.arg, types.ANY) if seen is not None else types.ANY
         kind = types.with_default(kind, default_values(function), argument.arg)
         known = kind if kind.representable else types.ANY
-        yield Candidate(function, (edits.annotated(search.sources, argument.arg, known),))
+        yield Neutralisation(function, (edits.annotated(search.sources, argument.arg, known),))
 
 
 def _within(node: ast.AST, outer: ast.AST) -> bool:
     return any(item is node for item in ast.walk(outer))
 
 
-def _callee_parameters(problem: Problem, search: Search) -> Iterator[Candidate]:
+def _callee_parameters(problem: CompilerProblem, search: RefusalSearch) -> Iterator[Neutralisation]:
     """A call that passes what the called function, for want of an annotation, takes for a Tensor."""
     printed, said = problem.says("signatures-printed"), problem.says("expected-types")
     arguments = list(said.names("arguments")) if said is not None else []
@@ -107,7 +107,7 @@ def _callee_parameters(problem: Problem, search: Search) -> Iterator[Candidate]:
                 yield from _annotations(search, function, arguments)
 
 
-def _parameters(problem: Problem, search: Search, function: Parsed) -> Iterator[Candidate]:
+def _parameters(problem: CompilerProblem, search: RefusalSearch, function: ParsedFunction) -> Iterator[Neutralisation]:
     """Parameters without annotation that are no Tensors: those that the failing expression reads first."""
     statement = statement_at(problem)
     named = edits.loaded_names(problem.node) if problem.node is not None else set()
@@ -118,12 +118,12 @@ def _parameters(problem: Problem, search: Search, function: Parsed) -> Iterator[
     yield from _annotations(search, function, [*first, *sorted(named), *sorted(around - named)])
 
 
-def _annotations(search: Search, function: Parsed, first: list[str]) -> Iterator[Candidate]:
+def _annotations(search: RefusalSearch, function: ParsedFunction, first: list[str]) -> Iterator[Neutralisation]:
     wanted = search.wanted(function)
     named = [name for name in dict.fromkeys(first) if name in wanted]
     guessed = frozenset(name for name in wanted if search.guessed(function, name))
     single = {
-        name: Candidate(
+        name: Neutralisation(
             function,
             (edits.annotated(search.sources, name, kind),),
             guessed & {name},
@@ -136,10 +136,10 @@ def _annotations(search: Search, function: Parsed, first: list[str]) -> Iterator
     others = tuple(single[name] for name in wanted if name not in named)
     if others:
         every = tuple(edit for item in single.values() for edit in item.edits)
-        yield Candidate(function, every, guessed, tuple(wanted), narrower=others)
+        yield Neutralisation(function, every, guessed, tuple(wanted), narrower=others)
 
 
-def _by_message(problem: Problem, search: Search, function: Parsed) -> Iterator[Candidate]:
+def _by_message(problem: CompilerProblem, search: RefusalSearch, function: ParsedFunction) -> Iterator[Neutralisation]:
     told = problem.complaint
     expected = told.name("first") if told is not None and told.kind in _ONE_TYPE else ""
     statement = statement_at(problem)
@@ -155,7 +155,9 @@ def _by_message(problem: Problem, search: Search, function: Parsed) -> Iterator[
         name = told.name("name")
         kind = _loaded_type(search, function, name)
         make = edits.value_call(search.sources, kind)
-        yield Candidate(function, (edits.inserted_before(key_of(statement), lambda: [edits.assignment(name, make)]),))
+        yield Neutralisation(
+            function, (edits.inserted_before(key_of(statement), lambda: [edits.assignment(name, make)]),)
+        )
     if problem.says("list-append") or problem.refused("container-item-type"):
         yield from _empty_containers(problem, search, function)
 
@@ -164,7 +166,7 @@ _ONE_TYPE = ("variable-type-changed", "attribute-type", "return-annotation", "re
 """Kinds whose `first` is the type that the compiler holds to."""
 
 
-def _loaded_type(search: Search, function: Parsed, name: str) -> Type:
+def _loaded_type(search: RefusalSearch, function: ParsedFunction, name: str) -> Type:
     """What a local name held wherever it was read."""
     loads = [node for node in ast.walk(function.tree) if isinstance(node, ast.Name) and node.id == name]
     kinds = [search.type_of(function, node) for node in loads]
@@ -172,7 +174,9 @@ def _loaded_type(search: Search, function: Parsed, name: str) -> Type:
     return joined if joined.representable else types.ANY
 
 
-def _empty_containers(problem: Problem, search: Search, function: Parsed) -> Iterator[Candidate]:
+def _empty_containers(
+    problem: CompilerProblem, search: RefusalSearch, function: ParsedFunction
+) -> Iterator[Neutralisation]:
     """``x = []`` is a List[Tensor] to the compiler, whatever goes in later."""
     assert problem.node is not None
     names = edits.loaded_names(problem.node)
@@ -186,30 +190,32 @@ def _empty_containers(problem: Problem, search: Search, function: Parsed) -> Ite
                         yield _value(search, function, node.value, kind)
 
 
-def _statement(problem: Problem, search: Search, function: Parsed, statement: ast.stmt) -> Iterator[Candidate]:
+def _statement(
+    problem: CompilerProblem, search: RefusalSearch, function: ParsedFunction, statement: ast.stmt
+) -> Iterator[Neutralisation]:
     """Statements that the language lacks: what they contain stays."""
     key = key_of(statement)
     if isinstance(statement, ast.Try):
         body = [*statement.body, *statement.orelse, *statement.finalbody]
-        yield Candidate(function, (edits.replaced(key, lambda _: body),))
+        yield Neutralisation(function, (edits.replaced(key, lambda _: body),))
     elif isinstance(statement, ast.With) and (problem.node is statement or _in_with_items(problem, statement)):
         inside = statement.body
-        yield Candidate(function, (edits.replaced(key, lambda _: inside),), frozenset(_with_names(statement)))
+        yield Neutralisation(function, (edits.replaced(key, lambda _: inside),), frozenset(_with_names(statement)))
     elif isinstance(statement, (ast.If,)) and problem.node is statement:
         yield from _one_branch(search, function, statement)
     elif isinstance(statement, (ast.For, ast.While)) and problem.node is statement and statement.orelse:
-        yield Candidate(function, (edits.replaced(key, _without_else),))
+        yield Neutralisation(function, (edits.replaced(key, _without_else),))
     elif isinstance(statement, (ast.Import, ast.ImportFrom)):
         lost = frozenset(_not_importable(search, function, statement))
-        yield Candidate(function, (edits.replaced(key, lambda _: [ast.Pass()]),), lost)
+        yield Neutralisation(function, (edits.replaced(key, lambda _: [ast.Pass()]),), lost)
     elif isinstance(statement, (ast.FunctionDef, ast.ClassDef, ast.Global, ast.Nonlocal)):
         lost = frozenset(edits.stored_names(statement))
-        yield Candidate(function, (edits.replaced(key, lambda _: [ast.Pass()]),), lost)
+        yield Neutralisation(function, (edits.replaced(key, lambda _: [ast.Pass()]),), lost)
     elif isinstance(statement, (ast.Assert, ast.Raise, ast.Delete)):
-        yield Candidate(function, (edits.replaced(key, lambda _: [ast.Pass()]),))
+        yield Neutralisation(function, (edits.replaced(key, lambda _: [ast.Pass()]),))
 
 
-def _not_importable(search: Search, function: Parsed, statement: ast.stmt) -> set[str]:
+def _not_importable(search: RefusalSearch, function: ParsedFunction, statement: ast.stmt) -> set[str]:
     """Give the names of an import their meaning everywhere; those that cannot get it are returned."""
     scope: dict[str, Any] = {"__name__": function.function.__module__}
     scope["__package__"] = function.function.__globals__.get("__package__")
@@ -224,7 +230,7 @@ def _not_importable(search: Search, function: Parsed, statement: ast.stmt) -> se
     return {name for name in names if name not in scope}
 
 
-def _in_with_items(problem: Problem, statement: ast.With) -> bool:
+def _in_with_items(problem: CompilerProblem, statement: ast.With) -> bool:
     return any(problem.node is node for item in statement.items for node in ast.walk(item))
 
 
@@ -238,17 +244,19 @@ def _without_else(node: ast.For) -> list[ast.stmt]:
     return [node, *after]
 
 
-def _one_branch(search: Search, function: Parsed, statement: ast.If) -> Iterator[Candidate]:
+def _one_branch(search: RefusalSearch, function: ParsedFunction, statement: ast.If) -> Iterator[Neutralisation]:
     """Keep the branch that the run took, where it took one only."""
     taken = search.ran(function, statement.body)
     other = bool(statement.orelse) and search.ran(function, statement.orelse)
     if taken and not other:
-        yield Candidate(function, (edits.replaced(key_of(statement), lambda node: node.body),))
+        yield Neutralisation(function, (edits.replaced(key_of(statement), lambda node: node.body),))
     elif not taken:
-        yield Candidate(function, (edits.replaced(key_of(statement), lambda node: node.orelse or [ast.Pass()]),))
+        yield Neutralisation(function, (edits.replaced(key_of(statement), lambda node: node.orelse or [ast.Pass()]),))
 
 
-def _expressions(problem: Problem, search: Search, function: Parsed, statement: ast.stmt) -> Iterator[Candidate]:
+def _expressions(
+    problem: CompilerProblem, search: RefusalSearch, function: ParsedFunction, statement: ast.stmt
+) -> Iterator[Neutralisation]:
     """Put a value of the type that the run saw in the place of the failing expression, or of one around it."""
     above = edits.parents(function.tree)
     node: ast.AST | None = problem.node
@@ -261,7 +269,7 @@ def _expressions(problem: Problem, search: Search, function: Parsed, statement: 
             if kind is not None and kind.representable:
                 test = _decided(search, function, statement, node)
                 if test is not None:
-                    yield Candidate(function, (edits.replaced(key_of(node), partial(_constant, test)),))
+                    yield Neutralisation(function, (edits.replaced(key_of(node), partial(_constant, test)),))
                 yield from _values(search, function, node, kind)
             elif kind is not None:
                 opaque.append(node)
@@ -270,7 +278,7 @@ def _expressions(problem: Problem, search: Search, function: Parsed, statement: 
         yield _value(search, function, node, types.ANY, lost=frozenset(edits.stored_names(statement)))
 
 
-def _values(search: Search, function: Parsed, node: ast.expr, kind: Type) -> Iterator[Candidate]:
+def _values(search: RefusalSearch, function: ParsedFunction, node: ast.expr, kind: Type) -> Iterator[Neutralisation]:
     children = [item for item in node.args if not isinstance(item, ast.Starred)] if isinstance(node, ast.Call) else []
     if children:
         sources = search.sources
@@ -280,11 +288,13 @@ def _values(search: Search, function: Parsed, node: ast.expr, kind: Type) -> Ite
             kept = [item for item in getattr(found, "args", []) if hasattr(item, "lineno") and key_of(item) in keys]
             return edits.value_call(sources, kind, kept)
 
-        yield Candidate(function, (edits.replaced(key_of(node), make),))
+        yield Neutralisation(function, (edits.replaced(key_of(node), make),))
     yield _value(search, function, node, kind)
 
 
-def _decided(search: Search, function: Parsed, statement: ast.stmt, node: ast.AST) -> ast.Constant | None:
+def _decided(
+    search: RefusalSearch, function: ParsedFunction, statement: ast.stmt, node: ast.AST
+) -> ast.Constant | None:
     """The constant that a condition was, where the run went one way only."""
     if not isinstance(statement, ast.If) or statement.test is not node:
         return None
@@ -299,26 +309,26 @@ def _constant(value: ast.expr, _: ast.AST) -> ast.expr:
 
 
 def _value(
-    search: Search, function: Parsed, node: ast.expr, kind: Type, lost: frozenset[str] = frozenset()
-) -> Candidate:
+    search: RefusalSearch, function: ParsedFunction, node: ast.expr, kind: Type, lost: frozenset[str] = frozenset()
+) -> Neutralisation:
     edit = edits.replaced(key_of(node), lambda _: edits.value_call(search.sources, kind))
     opaque = frozenset([key_of(node)]) if kind == types.ANY or not kind.known else frozenset()
-    return Candidate(function, (edit,), lost, opaque=opaque)
+    return Neutralisation(function, (edit,), lost, opaque=opaque)
 
 
-def _give_up(search: Search, function: Parsed, statement: ast.stmt) -> Iterator[Candidate]:
+def _give_up(search: RefusalSearch, function: ParsedFunction, statement: ast.stmt) -> Iterator[Neutralisation]:
     """Leave out what never ran; else the statement."""
     for block in edits.blocks(function.tree):
         if statement in block and block is not function.tree.body and not search.ran(function, block):
-            yield Candidate(function, (edits.cut_from(key_of(statement)),))
+            yield Neutralisation(function, (edits.cut_from(key_of(statement)),))
     if isinstance(statement, ast.If):
         yield from _one_branch(search, function, statement)
     lost = frozenset(edits.stored_names(statement))
     if isinstance(statement, ast.Return):
-        yield Candidate(function, (edits.cut_from(key_of(statement)),))
+        yield Neutralisation(function, (edits.cut_from(key_of(statement)),))
     elif lost:
         kinds = {name: _loaded_type(search, function, name) for name in sorted(lost)}
-        yield Candidate(
+        yield Neutralisation(
             function,
             (
                 edits.replaced(
@@ -330,4 +340,4 @@ def _give_up(search: Search, function: Parsed, statement: ast.stmt) -> Iterator[
             ),
         )
     else:
-        yield Candidate(function, (edits.replaced(key_of(statement), lambda _: [ast.Pass()]),))
+        yield Neutralisation(function, (edits.replaced(key_of(statement), lambda _: [ast.Pass()]),))

@@ -19,16 +19,16 @@ from torch import nn
 
 from ts_shape_server.agent.script import edits, locate, types
 from ts_shape_server.agent.script.expressions import Expressions, record
-from ts_shape_server.agent.script.locate import Located, Place
+from ts_shape_server.agent.script.locate import Located, MarkedPlace
 from ts_shape_server.agent.script.observe import Seen
-from ts_shape_server.agent.script.sources import NodeKey, Parsed, Sources, key_of, located_nodes
+from ts_shape_server.agent.script.sources import NodeKey, ParsedFunction, Sources, key_of, located_nodes
 from ts_shape_server.agent.script.types import Type
 from ts_shape_server.agent.torch_says import compiler
 from ts_shape_server.agent.torch_says.rows import Complaint
 
 
 @dataclass
-class Search:
+class RefusalSearch:
     """What is known while the compiler is asked again and again.
 
     `rerun` runs the module eagerly, in training mode if it is told so; `users` says whether a file is the user's.
@@ -43,7 +43,7 @@ class Search:
     opaque: dict[tuple[str, int], set[NodeKey]] = field(default_factory=dict)
     handled: set[tuple[tuple[str, int], NodeKey]] = field(default_factory=set)
 
-    def seen_of(self, function: Parsed) -> Seen | None:
+    def seen_of(self, function: ParsedFunction) -> Seen | None:
         """What the run saw of a function, None if it never ran."""
         for entry in self.seen.values():
             if entry.path == function.path and entry.name == function.tree.name:
@@ -52,18 +52,18 @@ class Search:
                     return entry
         return None
 
-    def type_of(self, function: Parsed, node: ast.AST) -> Type | None:
+    def type_of(self, function: ParsedFunction, node: ast.AST) -> Type | None:
         """The type an expression had in the run; None if it did not run."""
         if isinstance(node, ast.Constant):
             return types.of(node.value)
         self.record_with(function)
         return self.expressions.type_of(function, node)
 
-    def ran(self, function: Parsed, block: list[ast.stmt]) -> bool:
+    def ran(self, function: ParsedFunction, block: list[ast.stmt]) -> bool:
         self.record_with(function)
         return self.expressions.ran(function, block)
 
-    def record_with(self, function: Parsed) -> None:
+    def record_with(self, function: ParsedFunction) -> None:
         """See the expressions of a function, and of the user's that were compiled since the last time."""
         if function.key in self.expressions.tried:
             return
@@ -76,7 +76,7 @@ class Search:
             self.expressions.tried.update(parsed.key for parsed in new)
             record(new, lambda: self.rerun(False), self.expressions, training=lambda: self.rerun(True))
 
-    def invented(self, function: Parsed, node: ast.AST) -> bool:
+    def invented(self, function: ParsedFunction, node: ast.AST) -> bool:
         """Whether an expression reads a value that only an edit gave it."""
         opaque = self.opaque.get(function.key, set())
         inner = [node, *located_nodes(node)] if hasattr(node, "lineno") else []
@@ -84,7 +84,7 @@ class Search:
             return True
         return bool(self.lost.get(function.key, set()) & edits.loaded_names(node))
 
-    def wanted(self, function: Parsed) -> dict[str, Type]:
+    def wanted(self, function: ParsedFunction) -> dict[str, Type]:
         """The parameters that the compiler takes for Tensors because nothing says otherwise, and that are not.
 
         A function that never ran still tells by its defaults.
@@ -102,7 +102,7 @@ class Search:
                 found[name] = kind
         return found
 
-    def guessed(self, function: Parsed, parameter: str) -> bool:
+    def guessed(self, function: ParsedFunction, parameter: str) -> bool:
         """Whether nothing but None was ever seen in a parameter: its type in `wanted` is a guess."""
         seen = self.seen_of(function)
         kind = seen.parameters.get(parameter, types.NONE) if seen is not None else types.NONE
@@ -121,7 +121,7 @@ def default_of(tree: ast.FunctionDef, parameter: str) -> ast.expr | None:
     return None
 
 
-def default_values(function: Parsed) -> dict[str, Any]:
+def default_values(function: ParsedFunction) -> dict[str, Any]:
     """The values of a function's defaults."""
     try:
         parameters = inspect.signature(function.function).parameters
@@ -131,7 +131,7 @@ def default_values(function: Parsed) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Problem:
+class CompilerProblem:
     """`function` and `node` are None where torch names no place in the user's source.
 
     `place` is what is shown; `chain` are the other places, with what they have to do with it. `module` is the one that
@@ -140,12 +140,12 @@ class Problem:
 
     located: Located
     text: str
-    function: Parsed | None = None
+    function: ParsedFunction | None = None
     node: ast.AST | None = None
-    place: Place | None = None
-    chain: tuple[Place, ...] = ()
+    place: MarkedPlace | None = None
+    chain: tuple[MarkedPlace, ...] = ()
     module: nn.Module | None = None
-    library: Parsed | None = None
+    library: ParsedFunction | None = None
 
     @property
     def whole(self) -> ast.AST | None:
@@ -173,7 +173,7 @@ class Problem:
         return compiler.complaint(self.message, kind)
 
     @property
-    def signature(self) -> tuple[str, Place | None]:
+    def signature(self) -> tuple[str, MarkedPlace | None]:
         """Equal for two errors that are the same one."""
         return compiler.signature(self.message), self.located.places[0] if self.located.places else None
 
@@ -185,7 +185,7 @@ class Problem:
         return ast.unparse(self.node)
 
 
-def take_apart(error: BaseException, search: Search) -> Problem:
+def take_apart(error: BaseException, search: RefusalSearch) -> CompilerProblem:
     """Find what an error of the compiler is about."""
     text = str(error)
     located = locate.read(text)
@@ -204,20 +204,22 @@ def take_apart(error: BaseException, search: Search) -> Problem:
         if function is not None and isinstance(node, ast.stmt):
             node, place = _calling(function, node, place, library)
         chain = (*places[:index], *places[index + 1 :])
-        return Problem(located, text, function, node, _narrowed(function, node, place), chain, module, library)
+        return CompilerProblem(located, text, function, node, _narrowed(function, node, place), chain, module, library)
     if not places:
-        return Problem(located, text, module=module)
+        return CompilerProblem(located, text, module=module)
     function = search.sources.function_at(places[0].path, places[0].line)
     node = function.node_at(places[0]) if function is not None else None
     library = _function_of(places[-1], search)
-    return Problem(located, text, function, node, None, tuple(places), module, library)
+    return CompilerProblem(located, text, function, node, None, tuple(places), module, library)
 
 
-def _function_of(place: Place, search: Search) -> Parsed | None:
+def _function_of(place: MarkedPlace, search: RefusalSearch) -> ParsedFunction | None:
     return search.sources.function_at(place.path, place.line)
 
 
-def _calling(function: Parsed, node: ast.stmt, place: Place, callee: Parsed | None) -> tuple[ast.AST, Place]:
+def _calling(
+    function: ParsedFunction, node: ast.stmt, place: MarkedPlace, callee: ParsedFunction | None
+) -> tuple[ast.AST, MarkedPlace]:
     """The call of `callee` in a statement that torch marks as a whole; the statement where there is not one only."""
     calls = [
         item
@@ -244,7 +246,7 @@ def _module(error: BaseException) -> nn.Module | None:
     return found
 
 
-def _from_parser(error: BaseException, search: Search) -> tuple[Place, ...]:
+def _from_parser(error: BaseException, search: RefusalSearch) -> tuple[MarkedPlace, ...]:
     """Torch's parser fails on some nodes without a word of where: the node is a local of its frames."""
     found: tuple[ast.AST, Any] | None = None
     for values in _frames(error):
@@ -261,7 +263,7 @@ def _from_parser(error: BaseException, search: Search) -> tuple[Place, ...]:
     )[:1]
 
 
-def _from_callee(error: BaseException, search: Search) -> tuple[Place, ...]:
+def _from_callee(error: BaseException, search: RefusalSearch) -> tuple[MarkedPlace, ...]:
     """Torch fails on some callables (numpy's) without a word of where: the callable is a local of its frames."""
     if not isinstance(error, TypeError) or compiler.complaint(str(error), "weak-reference") is None:
         return ()
@@ -288,14 +290,14 @@ def _means(node: ast.AST, scope: Mapping[str, Any]) -> Any:
     return node
 
 
-def _from_last_call(text: str, search: Search) -> tuple[Place, ...]:
+def _from_last_call(text: str, search: RefusalSearch) -> tuple[MarkedPlace, ...]:
     """The call that torch was looking at when it failed in a way that is about one."""
     if search.sources.last_range is None or not _stopped_at("callable-argument", text):
         return ()
     return locate.read(search.sources.last_range.highlight()).places
 
 
-def _from_early_return(text: str, search: Search) -> tuple[Place, ...]:
+def _from_early_return(text: str, search: RefusalSearch) -> tuple[MarkedPlace, ...]:
     """Torch's compiler fails in itself on a ``with`` that stands after a block which may return."""
     if not _stopped_at("with-after-return", text):
         return ()
@@ -317,14 +319,14 @@ def _stopped_at(kind: str, text: str) -> bool:
     return found is not None and found.kind == kind
 
 
-def _head(function: Parsed, statement: ast.With) -> Place:
+def _head(function: ParsedFunction, statement: ast.With) -> MarkedPlace:
     """A ``with`` up to its colon."""
     last = statement.items[-1]
     end = function.place_of(last.optional_vars or last.context_expr)
     return replace(function.place_of(statement), end_line=end.end_line, end_column=end.end_column)
 
 
-def _exact(error: BaseException, place: Place, search: Search) -> Place:
+def _exact(error: BaseException, place: MarkedPlace, search: RefusalSearch) -> MarkedPlace:
     source_range = getattr(error, "source_range", None)
     function = search.sources.function_at(place.path, place.line)
     if source_range is None or function is None:
@@ -332,7 +334,7 @@ def _exact(error: BaseException, place: Place, search: Search) -> Place:
     return locate.with_source_range(place, source_range, function.source, function.first_line)
 
 
-def _narrowed(function: Parsed | None, node: ast.AST | None, place: Place) -> Place:
+def _narrowed(function: ParsedFunction | None, node: ast.AST | None, place: MarkedPlace) -> MarkedPlace:
     """The node's own extent where torch marked nothing, or a keyword or bracket of it; else what torch marked."""
     if function is None or node is None:
         return place
@@ -345,7 +347,7 @@ def _narrowed(function: Parsed | None, node: ast.AST | None, place: Place) -> Pl
     return whole if short or _closes(place, whole) else place
 
 
-def _closes(place: Place, whole: Place) -> bool:
+def _closes(place: MarkedPlace, whole: MarkedPlace) -> bool:
     """Whether all that torch left out of an expression are the brackets that close it."""
     if (place.line, place.column) != (whole.line, whole.column) or place.end_line != whole.end_line:
         return False
@@ -353,7 +355,7 @@ def _closes(place: Place, whole: Place) -> bool:
     return not line[place.end_column : whole.end_column].strip(b")]} ,")
 
 
-def statement_at(problem: Problem) -> ast.stmt | None:
+def statement_at(problem: CompilerProblem) -> ast.stmt | None:
     """The statement that the problem's node is or belongs to."""
     if problem.function is None or problem.node is None:
         return None

@@ -14,7 +14,7 @@ from types import FrameType, ModuleType
 from typing import Any
 
 from ts_shape_server.agent.script import locate
-from ts_shape_server.agent.script.locate import Place
+from ts_shape_server.agent.script.locate import MarkedPlace
 from ts_shape_server.agent.script.observe import innermost
 
 _NO_DRAW = ("seed", "getstate", "setstate", "get_state", "set_state")
@@ -29,9 +29,9 @@ def state() -> tuple[object, ...]:
     return (random.getstate(), kind, keys.tobytes(), *rest)
 
 
-def draws(call: Callable[[], Any]) -> list[Place]:
+def draws(call: Callable[[], Any]) -> list[MarkedPlace]:
     """The user's expressions that draw while `call` runs, in order. Raises what it raises."""
-    found: dict[Place, None] = {}
+    found: dict[MarkedPlace, None] = {}
 
     def note(frame: FrameType | None) -> None:
         steps: list[FrameType] = []

@@ -19,7 +19,7 @@ import torch
 
 from ts_shape_server.agent.compare import compare, fields_of, same_kinds
 from ts_shape_server.agent.script.finding import one_line
-from ts_shape_server.agent.script.session import Session
+from ts_shape_server.agent.script.session import ScriptSession
 
 OTHERS = 4
 """So many of the inputs of other types are compared."""
@@ -45,7 +45,7 @@ class NotCompared(Exception):
     """Nothing can be said of a change, in words that say why."""
 
 
-def difference(before: Session, after: Session) -> str:
+def difference(before: ScriptSession, after: ScriptSession) -> str:
     """Empty if both compute the same, else the first difference in words. NotCompared if the original does not run."""
     if before.heavy:
         raise NotCompared("the class is too large to be run for a comparison")
@@ -67,7 +67,7 @@ def difference(before: Session, after: Session) -> str:
     return ""
 
 
-def _first_that_runs(before: Session, way: _Way) -> tuple[dict[str, Any], bool, int] | None:
+def _first_that_runs(before: ScriptSession, way: _Way) -> tuple[dict[str, Any], bool, int] | None:
     """What the original gives, and with which gradients and draw it does."""
     for draw, gradients in product(way.draws, way.gradients):
         try:
@@ -77,7 +77,7 @@ def _first_that_runs(before: Session, way: _Way) -> tuple[dict[str, Any], bool, 
     return None
 
 
-def _ways(before: Session) -> Iterator[_Way]:
+def _ways(before: ScriptSession) -> Iterator[_Way]:
     yield _Way("the example", must=True)
     if len(before.sizes()) > 1:
         yield _Way("a second size", second=True, draws=(1, 0))
@@ -88,7 +88,7 @@ def _ways(before: Session) -> Iterator[_Way]:
     yield _Way("the example in training mode", training=True, gradients=(True, False))
 
 
-def _observed(session: Session, way: _Way, gradients: bool, draw: int) -> dict[str, Any]:
+def _observed(session: ScriptSession, way: _Way, gradients: bool, draw: int) -> dict[str, Any]:
     """What a fresh instance gives, and what it leaves behind. Raises what it raises."""
     module = session.fresh()
     # What `train` gives back is up to an author who overrides it.

@@ -17,7 +17,7 @@ from torch._jit_internal import FunctionModifiers
 
 from ts_shape_server.agent.script import locate
 from ts_shape_server.agent.script.finding import finding, first_line
-from ts_shape_server.agent.script.problem import Search
+from ts_shape_server.agent.script.problem import RefusalSearch
 from ts_shape_server.agent.torch_says import compiler as torch_says
 from ts_shape_server.agent.torch_says.rows import Complaint
 from ts_shape_server.contract.places import Location
@@ -27,7 +27,7 @@ LARGEST = 64 << 20
 _IGNORED = FunctionModifiers.IGNORE
 
 
-def refusal(search: Search, module: nn.Module, scripted: Any, name: Location) -> Failure | None:
+def refusal(search: RefusalSearch, module: nn.Module, scripted: Any, name: Location) -> Failure | None:
     """Why the script of a module cannot be saved or read back, at the call if torch names one; None where it can, is
     large, or calls what its author has left to Python with `@torch.jit.ignore`.
     """
@@ -56,7 +56,7 @@ def _is_left_to_python(module: nn.Module, name: str) -> bool:
     return any(getattr(method, "_torchscript_modifier", None) is _IGNORED for method in methods)
 
 
-def _told(error: Exception, said: Complaint | None, search: Search, name: Location) -> Failure:
+def _told(error: Exception, said: Complaint | None, search: RefusalSearch, name: Location) -> Failure:
     place = next((item for item in locate.read(str(error)).places if search.users(item.path)), None)
     location = locate.location(place) if place is not None else name
     if said is None:

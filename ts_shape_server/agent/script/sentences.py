@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ts_shape_server.agent.script import edits
-from ts_shape_server.agent.script.locate import Place
-from ts_shape_server.agent.script.problem import Problem, Search
-from ts_shape_server.agent.script.sources import Parsed
+from ts_shape_server.agent.script.locate import MarkedPlace
+from ts_shape_server.agent.script.problem import CompilerProblem, RefusalSearch
+from ts_shape_server.agent.script.sources import ParsedFunction
 from ts_shape_server.agent.script.types import Type
 from ts_shape_server.agent.torch_says import compiler
 from ts_shape_server.agent.torch_says.rows import Complaint
@@ -33,13 +33,13 @@ class Told:
 
     message: str
     cause: Any = None
-    place: Place | None = None
-    related: tuple[Place, ...] = ()
+    place: MarkedPlace | None = None
+    related: tuple[MarkedPlace, ...] = ()
     kind: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def code_of(problem: Problem) -> str:
+def code_of(problem: CompilerProblem) -> str:
     return short(problem.code)
 
 
@@ -48,7 +48,7 @@ def short(code: str) -> str:
     return code if len(code) <= CODE_LIMIT else code[: CODE_LIMIT - 1] + "…"
 
 
-def plain(problem: Problem) -> Told:
+def plain(problem: CompilerProblem) -> Told:
     """Torch's own first line, for messages that have no row."""
     first = compiler.first_line(problem.message) or "torch.jit.script refuses this"
     words = f"TorchScript refuses `{code_of(problem)}`: {first}" if problem.code else f"TorchScript refuses it: {first}"
@@ -59,7 +59,7 @@ def article(kind: object) -> str:
     return f"{'an' if str(kind)[:1] in 'aeiouAIO' else 'a'} `{kind}`"
 
 
-def untyped(names: tuple[str, ...], owner: Parsed, problem: Problem, search: Search) -> Told:
+def untyped(names: tuple[str, ...], owner: ParsedFunction, problem: CompilerProblem, search: RefusalSearch) -> Told:
     wanted = search.wanted(owner)
     seen = search.seen_of(owner)
     kinds: dict[str, Type] = {
@@ -83,7 +83,7 @@ def untyped(names: tuple[str, ...], owner: Parsed, problem: Problem, search: Sea
     )
 
 
-def variadic(complaint: Complaint, problem: Problem, search: Search) -> Told:
+def variadic(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     function = problem.function
     if function is None:
         return Told("a function with `*args` or `**kwargs` cannot be compiled: name its parameters")
@@ -113,12 +113,12 @@ def variadic(complaint: Complaint, problem: Problem, search: Search) -> Told:
     )
 
 
-def _own_place(function: Parsed, node: ast.AST, search: Search) -> Place | None:
+def _own_place(function: ParsedFunction, node: ast.AST, search: RefusalSearch) -> MarkedPlace | None:
     """A node's place, where the file is the user's."""
     return function.place_of(node) if search.users(function.path) else None
 
 
-def no_variant(complaint: Complaint, problem: Problem, search: Search) -> Told:
+def no_variant(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     """No overload of an operator takes the arguments."""
     found = list(dict.fromkeys(complaint.names("got")))
     called = problem.whole.func if isinstance(problem.whole, ast.Call) else None
@@ -153,7 +153,7 @@ def no_variant(complaint: Complaint, problem: Problem, search: Search) -> Told:
     )
 
 
-def difference(problem: Problem, search: Search) -> str:
+def difference(problem: CompilerProblem, search: RefusalSearch) -> str:
     """What the run saw in the operands, where the compiler cannot know it."""
     if problem.function is None or not isinstance(problem.whole, (ast.Call, ast.BinOp, ast.Compare)):
         return ""
@@ -172,7 +172,7 @@ def difference(problem: Problem, search: Search) -> str:
     return f" (here {', '.join(parts)})" if parts else ""
 
 
-def schema(complaint: Complaint, problem: Problem, search: Search) -> Told:
+def schema(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     expected, argument, got = (complaint.name(fact) for fact in ("expected", "argument", "got"))
     name = complaint.name("callee") or code_of(problem)
     hint = ""
@@ -190,7 +190,7 @@ def schema(complaint: Complaint, problem: Problem, search: Search) -> Told:
     )
 
 
-def failed_attribute(complaint: Complaint, problem: Problem, search: Search) -> Told:
+def failed_attribute(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     attribute, kind = complaint.name("attribute"), complaint.name("type")
     cause = ("attribute", complaint.name("owner"), attribute)
     hints = {
@@ -208,7 +208,7 @@ def failed_attribute(complaint: Complaint, problem: Problem, search: Search) -> 
     return Told(words, cause, facts={"empty": int(bool(empty))})
 
 
-def function_attribute(complaint: Complaint, problem: Problem, search: Search) -> Told:
+def function_attribute(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     attribute = complaint.name("attribute")
     cause = ("attribute", complaint.name("owner"), attribute)
     if complaint.facts.get("is_lambda"):
@@ -220,7 +220,7 @@ def function_attribute(complaint: Complaint, problem: Problem, search: Search) -
     return Told(f"`self.{attribute}` is a function that cannot be compiled: {complaint.name('inner')}", cause)
 
 
-def no_attribute(complaint: Complaint, problem: Problem, search: Search) -> Told:
+def no_attribute(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     kind, attribute = complaint.name("type"), complaint.name("attribute")
     if "super(" in problem.code:
         return _super(problem)
@@ -244,7 +244,7 @@ def no_attribute(complaint: Complaint, problem: Problem, search: Search) -> Told
     return Told(f"{article(kind)} has no `{attribute}` in TorchScript" + (f": {hint}" if hint else ""))
 
 
-def _super(problem: Problem) -> Told:
+def _super(problem: CompilerProblem) -> Told:
     where = getattr(problem.function.function, "__qualname__", "forward") if problem.function is not None else "forward"
     return Told(
         f"TorchScript does not support `super()`, as in `{where}`: call what the parent's method calls, or give that "
@@ -269,7 +269,7 @@ _WITHOUT = {
 }
 
 
-def not_callable(complaint: Complaint, problem: Problem, search: Search) -> Told:
+def not_callable(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     code = code_of(problem)
     called = ast.unparse(problem.whole.func) if isinstance(problem.whole, ast.Call) else code
     arguments = problem.function.tree.args.args if problem.function is not None else []
@@ -284,7 +284,7 @@ def not_callable(complaint: Complaint, problem: Problem, search: Search) -> Told
     return Told(words, facts={"callee": short(called)})
 
 
-def undefined(complaint: Complaint, problem: Problem, search: Search) -> Told:
+def undefined(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     name = complaint.name("name")
     if problem.function is not None and name in edits.stored_names(problem.function.tree):
         words = f"`{name}` may have no value here: give it one before the branch or loop that sets it"
@@ -292,7 +292,7 @@ def undefined(complaint: Complaint, problem: Problem, search: Search) -> Told:
     return Told(f"TorchScript does not know `{name}`: it cannot be compiled, or cannot be a value there")
 
 
-def missing_attribute(complaint: Complaint, problem: Problem, search: Search) -> Told:
+def missing_attribute(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     owner, attribute = complaint.name("owner"), complaint.name("attribute")
     module = problem.module
     if (
@@ -335,7 +335,7 @@ _OF_MODULES = {
 PLAIN = (bool, int, float, str)
 
 
-def _sets(function: Parsed, attribute: str) -> bool:
+def _sets(function: ParsedFunction, attribute: str) -> bool:
     """Whether a function assigns ``self.<attribute>``."""
     return any(
         isinstance(node, ast.Attribute)
@@ -347,12 +347,12 @@ def _sets(function: Parsed, attribute: str) -> bool:
     )
 
 
-def no_type(complaint: Complaint, problem: Problem, search: Search) -> Told:
+def no_type(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     name = complaint.name("name") or code_of(problem)
     return Told(f"TorchScript does not know the type `{name}`: use plain types such as `Tensor`", facts={"name": name})
 
 
-def first_set(complaint: Complaint, problem: Problem, search: Search) -> Told:
+def first_set(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     return _first_set(
         complaint.name("attribute"), problem.function.tree.name if problem.function is not None else "forward"
     )
@@ -368,7 +368,7 @@ def _first_set(attribute: str, function: str) -> Told:
     )
 
 
-def attribute_set(complaint: Complaint, problem: Problem, search: Search) -> Told:
+def attribute_set(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     name, kind = complaint.name("attribute"), complaint.name("type")
     instead = {"requires_grad": "`requires_grad_()`", "data": "`copy_`"}.get(
         name, "an in-place operation such as `copy_`"
@@ -376,7 +376,7 @@ def attribute_set(complaint: Complaint, problem: Problem, search: Search) -> Tol
     return Told(f"`{name}` of {article(kind)} cannot be set in TorchScript: use {instead}")
 
 
-def class_as_value(complaint: Complaint, problem: Problem, search: Search) -> Told:
+def class_as_value(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     call = edits.parents(problem.function.tree).get(problem.node) if problem.function and problem.node else None
     if isinstance(call, ast.Call) and edits.called_name(call) == "super":
         return _super(problem)
@@ -385,13 +385,13 @@ def class_as_value(complaint: Complaint, problem: Problem, search: Search) -> To
     return Told(words, facts={"code": code})
 
 
-def reassigned(complaint: Complaint, problem: Problem, search: Search) -> Told:
+def reassigned(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     name, first, second = (complaint.name(fact) for fact in ("name", "first", "second"))
     hint = "let it begin as a float, as in `0.0`" if (first, second) == ("int", "float") else "use another name"
     return Told(f"`{name}` was `{first}` and becomes `{second}`: {hint}")
 
 
-def no_value(complaint: Complaint, problem: Problem, search: Search) -> Told:
+def no_value(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     kind, code = complaint.name("type"), code_of(problem)
     if "Construct" in kind:
         words = f"a type such as `{code}` cannot be a value in TorchScript: test for it with `isinstance`"
@@ -418,7 +418,7 @@ _DTYPES = {"__float__": "torch.float64", "__int__": "torch.int64", "__bool__": "
 """The dtype that torch takes a Python type for, by the method that the compiler has in the place of the type."""
 
 
-def mutable_default(complaint: Complaint, problem: Problem, search: Search) -> Told:
+def mutable_default(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     words = "a list or dict cannot be a default in TorchScript: take None and make it in the body"
     function = problem.function
     if function is None:
@@ -432,7 +432,7 @@ def mutable_default(complaint: Complaint, problem: Problem, search: Search) -> T
 _MUTABLE = (ast.List, ast.Dict, ast.Set, ast.Call, ast.ListComp, ast.DictComp, ast.SetComp)
 
 
-def hook(complaint: Complaint, problem: Problem, search: Search) -> Told:
+def hook(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     kind, name, module = complaint.name("which").lower(), complaint.name("name"), complaint.name("module")
     made = next((item for item in search.sources.functions.values() if item.tree.name == name), None)
     result = ", output: Tensor" if kind == "hook" else ""
@@ -444,9 +444,9 @@ def hook(complaint: Complaint, problem: Problem, search: Search) -> Told:
     )
 
 
-def lambda_hook(complaint: Complaint, problem: Problem, search: Search) -> Told:
+def lambda_hook(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     path, line = complaint.name("path"), complaint.number("line") or 1
-    place = Place(path, line, None, line, None) if search.users(path) else None
+    place = MarkedPlace(path, line, None, line, None) if search.users(path) else None
     return Told(
         "a hook that is a lambda cannot be compiled: make it a named function with annotations",
         ("hook", path, line),
@@ -455,7 +455,7 @@ def lambda_hook(complaint: Complaint, problem: Problem, search: Search) -> Told:
     )
 
 
-def static_forward(problem: Problem, search: Search) -> Told | None:
+def static_forward(problem: CompilerProblem, search: RefusalSearch) -> Told | None:
     """A ``forward`` without `self` is taken for one whose first parameter is the module: what follows is one reason."""
     for function in search.sources.functions.values():
         names = [getattr(item, "id", "") for item in function.tree.decorator_list]
@@ -475,7 +475,7 @@ def static_forward(problem: Problem, search: Search) -> Told | None:
     return None
 
 
-def in_library(problem: Problem, search: Search) -> Problem | None:
+def in_library(problem: CompilerProblem, search: RefusalSearch) -> CompilerProblem | None:
     """The problem at the place in somebody else's code where it arises; None if that is the user's."""
     if problem.library is None:
         return None
@@ -484,7 +484,7 @@ def in_library(problem: Problem, search: Search) -> Problem | None:
     return replace(problem, function=function, node=function.node_at(place) if function is not None else None)
 
 
-def of_library(problem: Problem, told: Told) -> Told:
+def of_library(problem: CompilerProblem, told: Told) -> Told:
     """What cannot be compiled of somebody else's; `told` is about the place inside of it."""
     assert problem.library is not None
     function = problem.library.function

@@ -33,7 +33,7 @@ WIDENING_SECONDS = 0.3
 
 
 @dataclass
-class Session:
+class ScriptSession:
     """`heavy` modules have no values to compare. `weights` replace those that the constructor makes."""
 
     run: Run

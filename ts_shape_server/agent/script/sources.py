@@ -19,7 +19,7 @@ import torch.jit._recursive
 import torch.jit.annotations
 import torch.jit.frontend
 
-from ts_shape_server.agent.script.locate import Place
+from ts_shape_server.agent.script.locate import MarkedPlace
 
 Function = Union[ast.FunctionDef]
 FunctionKey = "tuple[str, int]"
@@ -43,7 +43,7 @@ def key_of(node: ast.AST) -> NodeKey:
 
 
 @dataclass(frozen=True)
-class Parsed:
+class ParsedFunction:
     """A function as torch reads it. Lines and columns of `tree` are those of the dedented text: see `place_of`."""
 
     function: Any
@@ -61,25 +61,25 @@ class Parsed:
     def last_line(self) -> int:
         return self.first_line + (self.tree.end_lineno or 1) - 1
 
-    def place_of(self, node: ast.AST, caption: str = "") -> Place:
+    def place_of(self, node: ast.AST, caption: str = "") -> MarkedPlace:
         """Where a node of the tree stands in the file."""
         key = key_of(node)
         shift = self.first_line - 1
         indent = self.indent
-        return Place(
+        return MarkedPlace(
             self.path, key.line + shift, key.column + indent, key.end_line + shift, key.end_column + indent, caption
         )
 
-    def name_place(self, caption: str = "") -> Place:
+    def name_place(self, caption: str = "") -> MarkedPlace:
         """Where the function's name stands."""
         line = self.source.split("\n")[self.tree.lineno - 1]
         column = line.encode().find(b"def ") + 4
         while line[column : column + 1] == " ":
             column += 1
         number = self.first_line + self.tree.lineno - 1
-        return Place(self.path, number, column, number, column + len(self.tree.name.encode()), caption)
+        return MarkedPlace(self.path, number, column, number, column + len(self.tree.name.encode()), caption)
 
-    def node_at(self, place: Place) -> ast.AST | None:
+    def node_at(self, place: MarkedPlace) -> ast.AST | None:
         """The smallest statement, expression or parameter that covers `place`, the outermost of equal ones.
 
         A mark on what is called stands for the call.
@@ -129,7 +129,7 @@ class Sources:
 
     apply: Callable[[Sequence[Edit], ast.FunctionDef], None]
     edits: dict[tuple[str, int], list[Edit]] = field(default_factory=dict)
-    functions: dict[tuple[str, int], Parsed] = field(default_factory=dict)
+    functions: dict[tuple[str, int], ParsedFunction] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     last_range: Any = None
     bare: set[tuple[str, int]] = field(default_factory=set)
@@ -138,7 +138,7 @@ class Sources:
     _read_signature: Any = None
     _read_defaults: Any = None
     _read: dict[Any, Any] = field(default_factory=dict)
-    _known: dict[Any, Parsed] = field(default_factory=dict)
+    _known: dict[Any, ParsedFunction] = field(default_factory=dict)
 
     def __enter__(self) -> Sources:
         frontend: Any = torch.jit.frontend
@@ -192,7 +192,7 @@ class Sources:
             return found
         return {name: value for name, value in found.items() if not isinstance(value, (list, dict, set))}
 
-    def function_at(self, path: str, line: int) -> Parsed | None:
+    def function_at(self, path: str, line: int) -> ParsedFunction | None:
         """The innermost function torch has read whose text covers a line of a file."""
         found = [
             parsed
@@ -216,7 +216,7 @@ class Sources:
         return original._replace(ast=tree, ctx=context, filename=parsed.path)
 
 
-def _parsed(function: Any, original: Any) -> Parsed:
+def _parsed(function: Any, original: Any) -> ParsedFunction:
     """What torch parsed, under the file that it truly stands in: torch takes the file of an outer decorator."""
     inner = inspect.unwrap(function)
     code = getattr(inner, "__code__", None)
@@ -228,10 +228,10 @@ def _parsed(function: Any, original: Any) -> Parsed:
     first_line = original.file_lineno
     if code is not None and inner is not function:
         first_line = code.co_firstlineno
-    return Parsed(function, path, first_line, indent, original.source, tree)
+    return ParsedFunction(function, path, first_line, indent, original.source, tree)
 
 
-def _context(original: Any, parsed: Parsed) -> Any:
+def _context(original: Any, parsed: ParsedFunction) -> Any:
     if original.filename == parsed.path and original.file_lineno == parsed.first_line:
         return original.ctx
     frontend: Any = torch.jit.frontend

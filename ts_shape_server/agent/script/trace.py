@@ -27,7 +27,7 @@ from ts_shape_server.agent.script import freezes, locate, observe, randomness
 from ts_shape_server.agent.script.finding import Facts, finding, first_line
 from ts_shape_server.agent.torch_says import tracer
 from ts_shape_server.contract.places import Location
-from ts_shape_server.contract.report import Attempt, Failure
+from ts_shape_server.contract.report import Failure, ScriptAttempt
 
 _PLUMBING = ("_tensor.py", "warnings.py", "overrides.py", __file__)
 _LAYERS = os.path.dirname(torch.nn.__file__)
@@ -63,8 +63,8 @@ class Traced:
         return self.module is not None and not self.warnings
 
     @property
-    def attempt(self) -> Attempt:
-        return Attempt(self.faithful, tuple(self.warnings))
+    def attempt(self) -> ScriptAttempt:
+        return ScriptAttempt(self.faithful, tuple(self.warnings))
 
 
 Fresh = Callable[[], Any]

@@ -16,17 +16,17 @@ import torch
 from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.script import differing, frozen, locate, saving, types
 from ts_shape_server.agent.script.finding import Facts, finding
-from ts_shape_server.agent.script.locate import Place
-from ts_shape_server.agent.script.problem import Search, default_of
-from ts_shape_server.agent.script.session import Session
-from ts_shape_server.agent.script.sources import Parsed
+from ts_shape_server.agent.script.locate import MarkedPlace
+from ts_shape_server.agent.script.problem import RefusalSearch, default_of
+from ts_shape_server.agent.script.session import ScriptSession
+from ts_shape_server.agent.script.sources import ParsedFunction
 from ts_shape_server.agent.script.types import Type
 from ts_shape_server.agent.torch_says import compiler as torch_says
 from ts_shape_server.contract.places import Location
 from ts_shape_server.contract.report import Failure
 
 
-def collect(session: Session, search: Search, scripted: Any, name: Location) -> list[Failure]:
+def collect(session: ScriptSession, search: RefusalSearch, scripted: Any, name: Location) -> list[Failure]:
     """The traps of a module that scripts. `name` is the location for a trap without a place."""
     found = [*_none_defaults(search), *frozen.collect(session, search)]
     # An overloaded `forward` is compiled where it is called, and the script of the class itself has none.
@@ -39,7 +39,7 @@ def collect(session: Session, search: Search, scripted: Any, name: Location) -> 
     return [*found, unsaved] if unsaved is not None else found
 
 
-def _none_defaults(search: Search) -> Iterator[Failure]:
+def _none_defaults(search: RefusalSearch) -> Iterator[Failure]:
     """``mask=None`` without a type: the compiler takes it for a Tensor that is never None (older: for None alone)."""
     for function in search.sources.functions.values():
         if not search.users(function.path) or function.tree.name == "__init__":
@@ -56,7 +56,7 @@ def _none_defaults(search: Search) -> Iterator[Failure]:
                 yield _trap("none-default", facts, _none_words(argument, kind), place, "")
 
 
-def _type_beside_none(search: Search, function: Parsed, argument: ast.arg) -> Type | None:
+def _type_beside_none(search: RefusalSearch, function: ParsedFunction, argument: ast.arg) -> Type | None:
     """What a run saw in the parameter, where it is more than None."""
     seen = search.seen_of(function)
     kind = seen.parameters.get(argument.arg, types.NONE) if seen is not None else types.NONE
@@ -79,11 +79,11 @@ def _takes_none(annotation: ast.expr | None) -> bool:
     return text not in ("Tensor", "torch.Tensor", "int", "float", "bool", "str")
 
 
-def _read_names(function: Parsed) -> set[str]:
+def _read_names(function: ParsedFunction) -> set[str]:
     return {node.id for node in ast.walk(function.tree) if isinstance(node, ast.Name)}
 
 
-def _differences(session: Session, search: Search, scripted: Any, name: Location) -> Iterator[Failure]:
+def _differences(session: ScriptSession, search: RefusalSearch, scripted: Any, name: Location) -> Iterator[Failure]:
     """Run the scripted module beside an eager one on every size there is; what one call leaves, the next one finds."""
     jit: Any = torch.jit
     beside = session.fresh()
@@ -111,7 +111,9 @@ def _differences(session: Session, search: Search, scripted: Any, name: Location
         return
 
 
-def _difference(session: Session, search: Search, scripted: Any, second: bool, reason: str, name: Location) -> Failure:
+def _difference(
+    session: ScriptSession, search: RefusalSearch, scripted: Any, second: bool, reason: str, name: Location
+) -> Failure:
     where = "a second size" if second else "the example"
     called = frozen.own_call(session.pristine, search)
     facts = {"where": "second size" if second else "example"}
@@ -132,7 +134,7 @@ def _difference(session: Session, search: Search, scripted: Any, second: bool, r
     return _trap("differs-from-eager", facts, message, locate.location(place.place), reason)
 
 
-def _repeatable(session: Session, second: bool, expected: Any) -> bool:
+def _repeatable(session: ScriptSession, second: bool, expected: Any) -> bool:
     """Whether eager agrees with itself: else a difference means nothing."""
     random.seed(1)
     return compare(expected, session.call(session.fresh(), second)).agree
@@ -153,7 +155,7 @@ _REASONS = (
 )
 
 
-def _untyped_input(text: str, search: Search, where: str) -> Failure | None:
+def _untyped_input(text: str, search: RefusalSearch, where: str) -> Failure | None:
     """A parameter of `forward` without annotation that gets something else than a Tensor."""
     found = torch_says.complaint(text, "argument-type")
     functions = [item for item in search.sources.functions.values() if item.tree.name == "forward"] if found else []
@@ -180,12 +182,12 @@ def _untyped_input(text: str, search: Search, where: str) -> Failure | None:
     return None
 
 
-def _raises(error: Exception, search: Search, where: str, name: Location) -> Failure:
+def _raises(error: Exception, search: RefusalSearch, where: str, name: Location) -> Failure:
     untyped = _untyped_input(str(error), search, where)
     if untyped is not None:
         return untyped
     located = locate.read(str(error))
-    place: Place | None = next((item for item in reversed(located.places) if search.users(item.path)), None)
+    place: MarkedPlace | None = next((item for item in reversed(located.places) if search.users(item.path)), None)
     said = torch_says.last_line(str(error)) or type(error).__name__
     kind, said = next(
         ((kind, words) for kind, asked, words in _REASONS if torch_says.raised(str(error), asked)),

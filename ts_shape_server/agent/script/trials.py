@@ -13,9 +13,9 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.script import examination, sameness
 from ts_shape_server.agent.script.finding import identities, one_line
-from ts_shape_server.agent.script.session import Session
+from ts_shape_server.agent.script.session import ScriptSession
 from ts_shape_server.contract.jobs import TrialAnswer
-from ts_shape_server.contract.report import Attempt, TorchScript
+from ts_shape_server.contract.report import ScriptAttempt, TorchScript
 
 
 def trial(original: Run, candidate: Run, context: Context, known: TorchScript | None = None) -> TrialAnswer:
@@ -24,11 +24,11 @@ def trial(original: Run, candidate: Run, context: Context, known: TorchScript | 
     `context` is the candidate's. `known` is the original's state: without it only a candidate that scripts counts as
     better.
     """
-    before = Session(original, context)
+    before = ScriptSession(original, context)
     try:
         weights = before.pristine.state_dict()
-        reason = _same_weights(weights, Session(candidate, context).pristine.state_dict())
-        after = Session(candidate, context, None if reason else weights)
+        reason = _same_weights(weights, ScriptSession(candidate, context).pristine.state_dict())
+        after = ScriptSession(candidate, context, None if reason else weights)
         reason = reason or sameness.difference(before, after)
     except sameness.NotCompared as error:
         return TrialAnswer(False, str(error), compared=False)
@@ -52,7 +52,7 @@ def _same_weights(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     return f"the change adds the weight `{new[0]}`: a checkpoint would no longer load" if new else ""
 
 
-def _better(known: TorchScript | None, found: Attempt) -> str:
+def _better(known: TorchScript | None, found: ScriptAttempt) -> str:
     """Empty if fewer things are wrong than before and nothing new is."""
     now = identities(found.failures)
     messages = {item.identity: item.message for item in found.failures}

@@ -16,14 +16,14 @@ from dataclasses import replace
 from torch import nn
 
 from ts_shape_server.agent.script import edits, types
-from ts_shape_server.agent.script.locate import Place
-from ts_shape_server.agent.script.neutralise import Candidate
-from ts_shape_server.agent.script.problem import Problem, Search, default_of
-from ts_shape_server.agent.script.sources import Parsed
+from ts_shape_server.agent.script.locate import MarkedPlace
+from ts_shape_server.agent.script.neutralise import Neutralisation
+from ts_shape_server.agent.script.problem import CompilerProblem, RefusalSearch, default_of
+from ts_shape_server.agent.script.sources import ParsedFunction
 from ts_shape_server.agent.script.types import Type
 
 
-def repairs(search: Search) -> Iterator[Candidate]:
+def repairs(search: RefusalSearch) -> Iterator[Neutralisation]:
     """Annotations of parameters that are None by default: each alone, then all of a function together."""
     single = [list(_of_function(search, function)) for function in list(search.sources.functions.values())]
     for candidates in single:
@@ -33,10 +33,10 @@ def repairs(search: Search) -> Iterator[Candidate]:
             every = tuple(edit for item in candidates for edit in item.edits)
             names = tuple(name for item in candidates for name in item.repairs)
             fewer = tuple(_without(candidates, left) for left in candidates) if len(candidates) > 2 else ()
-            yield Candidate(candidates[0].function, every, repairs=names, narrower=fewer)
+            yield Neutralisation(candidates[0].function, every, repairs=names, narrower=fewer)
 
 
-def _of_function(search: Search, function: Parsed) -> Iterator[Candidate]:
+def _of_function(search: RefusalSearch, function: ParsedFunction) -> Iterator[Neutralisation]:
     if not search.users(function.path):
         return
     seen = search.seen_of(function)
@@ -47,16 +47,18 @@ def _of_function(search: Search, function: Parsed) -> Iterator[Candidate]:
         kind = seen.parameters.get(argument.arg, types.NONE) if seen is not None else types.NONE
         wanted = types.join(types.NONE, kind) if kind.representable else types.NONE
         wanted = Type("Optional", (types.TENSOR,)) if wanted == types.NONE else wanted
-        yield Candidate(function, (edits.annotated(search.sources, argument.arg, wanted),), repairs=(argument.arg,))
+        yield Neutralisation(
+            function, (edits.annotated(search.sources, argument.arg, wanted),), repairs=(argument.arg,)
+        )
 
 
-def _without(candidates: list[Candidate], left: Candidate) -> Candidate:
+def _without(candidates: list[Neutralisation], left: Neutralisation) -> Neutralisation:
     kept = [item for item in candidates if item is not left]
     every = tuple(edit for item in kept for edit in item.edits)
-    return Candidate(left.function, every, repairs=tuple(name for item in kept for name in item.repairs))
+    return Neutralisation(left.function, every, repairs=tuple(name for item in kept for name in item.repairs))
 
 
-def place(problem: Problem, module: nn.Module, search: Search) -> Problem:
+def place(problem: CompilerProblem, module: nn.Module, search: RefusalSearch) -> CompilerProblem:
     """The problem at what it is about: a module of torch's where the user's source makes it, else a `forward`."""
     if problem.module is None:
         return problem
@@ -73,7 +75,7 @@ def place(problem: Problem, module: nn.Module, search: Search) -> Problem:
     return problem
 
 
-def _owner(part: nn.Module, module: nn.Module, search: Search) -> tuple[nn.Module, str]:
+def _owner(part: nn.Module, module: nn.Module, search: RefusalSearch) -> tuple[nn.Module, str]:
     """The nearest module of the user's above a part, and the part's name from there."""
     path = next((name for name, item in module.named_modules() if item is part), "")
     parts = path.split(".") if path else []
@@ -84,7 +86,7 @@ def _owner(part: nn.Module, module: nn.Module, search: Search) -> tuple[nn.Modul
     return module, path
 
 
-def mend(problem: Problem, module: nn.Module, search: Search) -> bool:
+def mend(problem: CompilerProblem, module: nn.Module, search: RefusalSearch) -> bool:
     """Take out of the instances, or of what torch sees of a function, what no edit of a source can: whether there was
     such a thing.
     """
@@ -119,17 +121,17 @@ def _plain_items(value: object) -> tuple[object, ...] | None:
     return tuple(item.tolist() if hasattr(item, "tolist") else item for item in value)
 
 
-def _forward(module: nn.Module, search: Search) -> Parsed | None:
+def _forward(module: nn.Module, search: RefusalSearch) -> ParsedFunction | None:
     code = getattr(inspect.unwrap(type(module).forward), "__code__", None)
     return search.sources.function_at(code.co_filename, code.co_firstlineno) if code is not None else None
 
 
-def _users_forward(module: nn.Module, search: Search) -> bool:
+def _users_forward(module: nn.Module, search: RefusalSearch) -> bool:
     code = getattr(inspect.unwrap(type(module).forward), "__code__", None)
     return code is not None and search.users(code.co_filename)
 
 
-def _assignment(owner: nn.Module, name: str, search: Search) -> Place | None:
+def _assignment(owner: nn.Module, name: str, search: RefusalSearch) -> MarkedPlace | None:
     """Where a class of the user's sets ``self.name``."""
     for kind in type(owner).__mro__:
         initialise = inspect.unwrap(vars(kind).get("__init__", None))
@@ -146,5 +148,5 @@ def _assignment(owner: nn.Module, name: str, search: Search) -> Place | None:
             if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr == name:
                 line = max(first, 1) + node.lineno - 1
                 end = (node.end_col_offset or 0) + indent
-                return Place(code.co_filename, line, node.col_offset + indent, line, end)
+                return MarkedPlace(code.co_filename, line, node.col_offset + indent, line, end)
     return None

@@ -10,12 +10,14 @@ from dataclasses import replace
 
 from ts_shape_server.agent.script import sentences
 from ts_shape_server.agent.script.catalogue import TABLE
-from ts_shape_server.agent.script.problem import Problem, Search
+from ts_shape_server.agent.script.problem import CompilerProblem, RefusalSearch
 from ts_shape_server.agent.script.sentences import Told
-from ts_shape_server.agent.script.sources import Parsed
+from ts_shape_server.agent.script.sources import ParsedFunction
 
 
-def tell(problem: Problem, search: Search, repaired: tuple[str, ...] = (), owner: Parsed | None = None) -> Told:
+def tell(
+    problem: CompilerProblem, search: RefusalSearch, repaired: tuple[str, ...] = (), owner: ParsedFunction | None = None
+) -> Told:
     """The words for a problem. `repaired` are parameters of `owner` whose annotation alone takes it away."""
     if repaired and owner is not None:
         return sentences.untyped(repaired, owner, problem, search)
@@ -25,7 +27,7 @@ def tell(problem: Problem, search: Search, repaired: tuple[str, ...] = (), owner
     return sentences.static_forward(problem, search) or _told(problem, search)
 
 
-def _told(problem: Problem, search: Search) -> Told:
+def _told(problem: CompilerProblem, search: RefusalSearch) -> Told:
     complaint = problem.complaint
     row = TABLE.get(complaint.kind) if complaint is not None else None
     if complaint is None or row is None:
@@ -42,7 +44,7 @@ def _told(problem: Problem, search: Search) -> Told:
     return Told(message, kind=complaint.kind, facts={**texts, **used})
 
 
-def independent(problem: Problem) -> bool:
+def independent(problem: CompilerProblem) -> bool:
     """Whether a refusal is a reason of its own, whatever values the expression reads."""
     row = TABLE.get(problem.complaint.kind) if problem.complaint is not None else None
     return row is not None and row.independent

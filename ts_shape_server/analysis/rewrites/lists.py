@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation, holdable
 from ts_shape_server.analysis.scopes import FUNCTIONS
-from ts_shape_server.analysis.spelling import Spelling
+from ts_shape_server.analysis.spelling import TypeSpelling
 from ts_shape_server.contract.places import TextEdit
 
 _PRODUCTS = ("numpy.prod", "math.prod", "numpy.product")
@@ -174,5 +174,5 @@ def _defined(situation: Situation, function: str) -> list[TextEdit] | None:
     return [situation.above(first, text.split("\n")), *speller.imports(), *situation.torch_import()]
 
 
-def _spelled(situation: Situation, speller: Spelling, word: str) -> str:
+def _spelled(situation: Situation, speller: TypeSpelling, word: str) -> str:
     return situation.torch_name() if word == "torch" else speller.of(word)

@@ -16,11 +16,11 @@ from ts_shape_server.analysis.edits import annotate
 from ts_shape_server.analysis.imports import ensure_import
 from ts_shape_server.analysis.modules import FileClasses
 from ts_shape_server.analysis.scopes import FUNCTIONS
-from ts_shape_server.analysis.spelling import Spelling
+from ts_shape_server.analysis.spelling import TypeSpelling
 from ts_shape_server.analysis.syntax import statements
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.places import Range, TextEdit
-from ts_shape_server.contract.report import Annotation, Complaint, Failure, FunctionFacts, TorchScript
+from ts_shape_server.contract.report import Annotation, Failure, FunctionFacts, ReportedComplaint, TorchScript
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -53,7 +53,7 @@ class Place:
     function: Definition
     owner: ast.ClassDef | None
 
-    def says(self, *kinds: str) -> Complaint | None:
+    def says(self, *kinds: str) -> ReportedComplaint | None:
         """The first of torch's complaints that is of one of these kinds."""
         return next((item for item in self.failure.complaints if item.kind in kinds), None)
 
@@ -96,9 +96,9 @@ class Situation:
     def functions(self) -> list[Definition]:
         return [node for node in statements(self.tree.body) if isinstance(node, FUNCTIONS)]
 
-    def spelling(self) -> Spelling:
+    def spelling(self) -> TypeSpelling:
         """A speller of types that remembers what its words need imported."""
-        return Spelling(self.source, self.tree)
+        return TypeSpelling(self.source, self.tree)
 
     def range_of(self, node: ast.AST) -> Range:
         return self.source.range_of(node)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ts_shape_server.agent.absent import Weights
+from ts_shape_server.agent.absent import UnknownWeights
 from ts_shape_server.agent.ecosystem import checkpoints
 
 
@@ -25,10 +25,10 @@ def _torch(module: Any) -> None:
     module.load_file, module.load_model = load_file, load_model
 
 
-def _absent(filename: Any) -> Weights:
+def _absent(filename: Any) -> UnknownWeights:
     if not str(filename).startswith(os.path.join(os.sep, "absent", "")):
         checkpoints.weights(filename)
-    return Weights()
+    return UnknownWeights()
 
 
 WATCHED: Mapping[str, Callable[[Any], None]] = {"safetensors.torch": _torch}

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ts_shape_server.agent.absent import Weights
+from ts_shape_server.agent.absent import UnknownWeights
 from ts_shape_server.agent.ecosystem import checkpoints
 
 
@@ -26,7 +26,7 @@ def _helpers(module: Any) -> None:
         if checkpoint_path and os.path.isfile(checkpoint_path):
             return usual(checkpoint_path, *arguments, **keywords)
         checkpoints.weights(checkpoint_path)
-        return Weights()
+        return UnknownWeights()
 
     module.load_state_dict = load_state_dict
 

@@ -17,7 +17,7 @@ import torch
 
 from ts_shape_server.agent.infer.facts.source import function_tree
 from ts_shape_server.agent.infer.guesses import shape_text
-from ts_shape_server.agent.infer.guesses.shape_text import Shape
+from ts_shape_server.agent.infer.guesses.shape_text import WrittenShape
 from ts_shape_server.agent.standins import Inert
 
 _DTYPES = {
@@ -39,7 +39,7 @@ def of(forward: Any) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function, include_extras=True)
     except Exception:
-        own = _Names(getattr(function, "__globals__", {}))
+        own = _ModuleNames(getattr(function, "__globals__", {}))
         written = dict(getattr(function, "__annotations__", {}))
         found = {name: evaluated(item, own) for name, item in written.items()}
         return {name: item for name, item in found.items() if item is not None}
@@ -58,7 +58,7 @@ def commented(forward: Any) -> dict[str, Any]:
     match = _TYPE_COMMENT.search(head)
     if match is None:
         return {}
-    own = _Names(getattr(inspect.unwrap(forward), "__globals__", {}))
+    own = _ModuleNames(getattr(inspect.unwrap(forward), "__globals__", {}))
     types = evaluated(f"({match.group(1)},)" if match.group(1).strip() else "()", own)
     names = [item.arg for item in [*tree.args.posonlyargs, *tree.args.args]][1:]
     if not isinstance(types, tuple) or len(types) != len(names):
@@ -66,7 +66,7 @@ def commented(forward: Any) -> dict[str, Any]:
     return dict(zip(names, types))
 
 
-class _Names(dict[str, Any]):
+class _ModuleNames(dict[str, Any]):
     """A module's names; one that it does not have stands for something that is not installed."""
 
     def __init__(self, own: Mapping[str, Any]) -> None:
@@ -83,12 +83,12 @@ def evaluated(annotation: Any, own: Mapping[str, Any]) -> Any:
     if not isinstance(annotation, str):
         return annotation
     try:
-        return eval(annotation, {}, own if isinstance(own, _Names) else _Names(own))
+        return eval(annotation, {}, own if isinstance(own, _ModuleNames) else _ModuleNames(own))
     except Exception:
         return None
 
 
-def shaped(annotation: Any) -> tuple[Shape, str | None] | None:
+def shaped(annotation: Any) -> tuple[WrittenShape, str | None] | None:
     """The shape and dtype that an annotation writes out; None for one without a shape."""
     if isinstance(annotation, Inert):
         return _of_stand_in(annotation)
@@ -105,7 +105,7 @@ def shaped(annotation: Any) -> tuple[Shape, str | None] | None:
     return None
 
 
-def _of_stand_in(annotation: Inert) -> tuple[Shape, str | None] | None:
+def _of_stand_in(annotation: Inert) -> tuple[WrittenShape, str | None] | None:
     """``Float[Tensor, "b c"]`` and ``TensorType["b", "c"]`` of a package that is not installed."""
     item = annotation.__dict__.get("_item")
     name = str(annotation.__dict__.get("_stands_for", "")).rstrip("[]").rsplit(".", 1)[-1]
@@ -130,7 +130,7 @@ def _jax_dtype(name: str, kinds: list[str]) -> str | None:
     return next((kind for kind in ("float32", "int64", "bool") if kind in found), found[0] if found else None)
 
 
-def _of_items(items: tuple[Any, ...]) -> tuple[Shape, str | None] | None:
+def _of_items(items: tuple[Any, ...]) -> tuple[WrittenShape, str | None] | None:
     """The items of torchtyping's subscript: names, numbers, slices of both, ``...``, dtypes."""
     words: list[str] = []
     dtype: str | None = None
@@ -149,7 +149,7 @@ def _of_items(items: tuple[Any, ...]) -> tuple[Shape, str | None] | None:
     return None if shape is None else (shape, dtype)
 
 
-def _of_extra(extra: Any) -> tuple[Shape, str | None] | None:
+def _of_extra(extra: Any) -> tuple[WrittenShape, str | None] | None:
     """What stands beside the type in `Annotated`: text, a tuple of dims, or what torchtyping puts there."""
     if isinstance(extra, str):
         shape = shape_text.first(extra) or _of_short_text(extra)
@@ -165,7 +165,7 @@ def _of_extra(extra: Any) -> tuple[Shape, str | None] | None:
     return None
 
 
-def _of_short_text(text: str) -> Shape | None:
+def _of_short_text(text: str) -> WrittenShape | None:
     """Dims apart by blanks or commas, unless the words are prose."""
     parts = text.replace(",", " ").split()
     return shape_text.of_parts(parts, strong=False) if parts else None

@@ -15,7 +15,7 @@ from torch import nn
 
 
 @dataclass(frozen=True)
-class Made:
+class Construction:
     """One instance of a class, and what its constructor was given."""
 
     instance: nn.Module
@@ -25,15 +25,15 @@ class Made:
 
 
 @contextlib.contextmanager
-def watched(cls: type[nn.Module]) -> Iterator[list[Made]]:
+def watched(cls: type[nn.Module]) -> Iterator[list[Construction]]:
     """The instances of exactly this class that the body makes, in order."""
-    made: list[Made] = []
+    made: list[Construction] = []
     original = cls.__init__
     signature = inspect.signature(original)
 
     def note(self: nn.Module, *arguments: Any, **keywords: Any) -> None:
         if type(self) is cls:
-            made.append(Made(self, arguments, keywords, signature))
+            made.append(Construction(self, arguments, keywords, signature))
         original(self, *arguments, **keywords)
 
     cls.__init__ = note  # type: ignore[method-assign]  # put back below
@@ -43,7 +43,9 @@ def watched(cls: type[nn.Module]) -> Iterator[list[Made]]:
         cls.__init__ = original  # type: ignore[method-assign]  # as it was
 
 
-def spelled_call(made: Made, namespace: Mapping[str, Any], known: Callable[[Any], str | None]) -> dict[str, str] | None:
+def spelled_call(
+    made: Construction, namespace: Mapping[str, Any], known: Callable[[Any], str | None]
+) -> dict[str, str] | None:
     """Expressions by parameter; None if a value has no spelling, or goes into a variadic parameter."""
     bound = made.signature.bind(made.instance, *made.arguments, **made.keywords)
     result: dict[str, str] = {}

@@ -21,7 +21,7 @@ from typing import Any
 from ts_shape_server.agent.infer.facts import annotated
 from ts_shape_server.agent.infer.facts.source import function_tree
 from ts_shape_server.agent.infer.guesses import shape_text
-from ts_shape_server.agent.infer.guesses.shape_text import Shape
+from ts_shape_server.agent.infer.guesses.shape_text import WrittenShape
 
 _RESULT = re.compile(r"^\s*[-*:@]*\s*(?:returns?|outputs?|yields?|raises|return value)\b", re.IGNORECASE)
 _SECTION = re.compile(
@@ -45,7 +45,7 @@ class Written:
     """
 
     name: str
-    shape: Shape
+    shape: WrittenShape
     dtype: str | None
     source: str
     path: str

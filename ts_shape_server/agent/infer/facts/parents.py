@@ -181,13 +181,13 @@ def _by_parameter(bound: inspect.BoundArguments) -> Iterator[tuple[str, Any]]:
             yield ("*" + name if kind is inspect.Parameter.VAR_POSITIONAL else name), value
 
 
-def _sole(made: Sequence[constructions.Made]) -> constructions.Made | None:
+def _sole(made: Sequence[constructions.Construction]) -> constructions.Construction | None:
     """The one construction that copies come from."""
     return made[0] if len(made) == 1 else None
 
 
 def _spelled_call(
-    made: constructions.Made, known: Mapping[int, constructions.Made], own: Mapping[str, Any]
+    made: constructions.Construction, known: Mapping[int, constructions.Construction], own: Mapping[str, Any]
 ) -> dict[str, str] | None:
     """Expressions by parameter; None if a value has no spelling, or goes into a variadic parameter."""
     try:
@@ -209,7 +209,9 @@ def _spelled_call(
     return result
 
 
-def _spelled(value: Any, known: Mapping[int, constructions.Made], own: Mapping[str, Any], depth: int = 0) -> str | None:
+def _spelled(
+    value: Any, known: Mapping[int, constructions.Construction], own: Mapping[str, Any], depth: int = 0
+) -> str | None:
     """A value as an expression: a module by its own construction, all else by its value."""
     if depth > portable.DEPTH:
         return None

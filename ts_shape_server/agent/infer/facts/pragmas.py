@@ -13,7 +13,7 @@ import torch
 
 from ts_shape_server.agent.infer.guesses import shape_text, values
 from ts_shape_server.agent.infer.guesses.first_tensors import default_sizes
-from ts_shape_server.agent.infer.guesses.shape_text import Names, Shape
+from ts_shape_server.agent.infer.guesses.shape_text import Names, WrittenShape
 
 _TENSOR = re.compile(r"[(\[]([^()\[\]{}:]*)[)\]]\s*(\w*)")
 _REPEATED = re.compile(r"\[(.+?)\s*,\s*\.\.\.\s*,?\s*\]", re.DOTALL)
@@ -30,7 +30,7 @@ def inputs(pragmas: Mapping[str, str]) -> dict[str, values.InputGuess]:
     return result
 
 
-def shapes(pragmas: Mapping[str, str]) -> dict[str, Shape]:
+def shapes(pragmas: Mapping[str, str]) -> dict[str, WrittenShape]:
     """The shapes of those that say one tensor."""
     found = {name: _shape(text.strip()) for name, text in pragmas.items()}
     return {name: item[0] for name, item in found.items() if item is not None}
@@ -60,7 +60,7 @@ def guess(text: str, names: Names | None = None) -> values.Guess | None:
         return None
 
 
-def _shape(text: str) -> tuple[Shape, str] | None:
+def _shape(text: str) -> tuple[WrittenShape, str] | None:
     match = _TENSOR.fullmatch(text)
     if match is None or (text[0] == "[" and not match.group(2) and not re.search(r"[A-Za-z_]", match.group(1))):
         # A list of numbers without a dtype is a list of numbers.
@@ -69,11 +69,11 @@ def _shape(text: str) -> tuple[Shape, str] | None:
     if dtype and not isinstance(getattr(torch, dtype, None), torch.dtype):
         return None
     parts = [part for part in match.group(1).split(",") if part.strip()]
-    shape = shape_text.of_parts(parts, strong=True) if parts else Shape(())
+    shape = shape_text.of_parts(parts, strong=True) if parts else WrittenShape(())
     return None if shape is None else (shape, dtype)
 
 
-def _tensor(shape: Shape, dtype: str, names: Names) -> values.TensorGuess | None:
+def _tensor(shape: WrittenShape, dtype: str, names: Names) -> values.TensorGuess | None:
     dims = shape.closed()
     if dims is None:
         return None

@@ -41,7 +41,7 @@ _WORDS = re.compile(
 
 
 @dataclass(frozen=True)
-class Shape:
+class WrittenShape:
     """The dims as written. `rest` is the place of ``...`` or ``*``, None without: any number of dims stands there."""
 
     dims: tuple[Dim, ...]
@@ -54,12 +54,12 @@ class Shape:
         return ("B", *self.dims) if self.rest == 0 and self.dims else None
 
 
-def first(text: str, strong: bool = False) -> Shape | None:
+def first(text: str, strong: bool = False) -> WrittenShape | None:
     """The first shape in a text. `strong`: the surroundings say that it speaks of shapes.
 
     Of forms that are given as alternatives, the one with the most dims: that is the one with a batch.
     """
-    found: Shape | None = None
+    found: WrittenShape | None = None
     end = 0
     for start, stop, shape in _shapes(_plain(text), strong):
         if found is not None:
@@ -72,7 +72,7 @@ def first(text: str, strong: bool = False) -> Shape | None:
     return found
 
 
-def _shapes(text: str, strong: bool) -> Iterator[tuple[int, int, Shape]]:
+def _shapes(text: str, strong: bool) -> Iterator[tuple[int, int, WrittenShape]]:
     matches = [*_BRACKETS.finditer(text), *_PRODUCT.finditer(text)]
     end = 0
     for match in sorted(matches, key=lambda match: match.start()):
@@ -102,7 +102,7 @@ def _is_vector(inner: str, before: str) -> bool:
     return bool(re.fullmatch(r"\w+", inner)) and bool(re.search(r"\b(?:shape|of size)\s*[:=]?\s*[`'\"]?$", before))
 
 
-def of_parts(parts: Sequence[str], strong: bool) -> Shape | None:
+def of_parts(parts: Sequence[str], strong: bool) -> WrittenShape | None:
     """The shape of dims that have been told apart; None if one of them is none."""
     if not parts or len(parts) > MAXIMUM_RANK:
         return None
@@ -121,7 +121,7 @@ def of_parts(parts: Sequence[str], strong: bool) -> Shape | None:
         dims.append(dim)
     if not dims or (not strong and not any(isinstance(dim, str) for dim in dims)):
         return None
-    return Shape(tuple(dims), rest)
+    return WrittenShape(tuple(dims), rest)
 
 
 def _dim(word: str, strong: bool) -> tuple[bool, Dim]:
@@ -165,14 +165,14 @@ def _plain(text: str) -> str:
     return text.replace("\\_", "_").replace("\\", "")
 
 
-def of_words(text: str) -> Shape | None:
+def of_words(text: str) -> WrittenShape | None:
     """The shape of an annotation's text, dims apart by blanks or commas: ``batch *rest 3 h w``, ``(B, 3, H, W)``."""
     text = text.strip()
     if text[:1] in "([" and text[-1:] in ")]":
         text = text[1:-1]
     parts = [part for part in (text.split(",") if "," in text else text.split()) if part.strip()]
     if not parts:
-        return Shape(())
+        return WrittenShape(())
     return of_parts([_word(part.strip()) for part in parts], strong=True)
 
 
@@ -187,7 +187,7 @@ def _word(part: str) -> str:
 Names = dict[str, int]
 
 
-def tensor(shape: Shape, dtype: str, sizes: Sequence[int], names: Names) -> TensorGuess | None:
+def tensor(shape: WrittenShape, dtype: str, sizes: Sequence[int], names: Names) -> TensorGuess | None:
     """The guess for a shape: `sizes` are what a tensor of that rank has first, `names` what names stand for so far."""
     dims = shape.closed()
     if dims is None:
@@ -222,7 +222,7 @@ def _evaluated(expression: str, names: Mapping[str, int]) -> int | None:
     return value if type(value) is int and 0 < value < 1 << 16 else None
 
 
-def fits(shape: Shape, sizes: Sequence[int]) -> bool:
+def fits(shape: WrittenShape, sizes: Sequence[int]) -> bool:
     """Whether sizes have the rank and the numbers of a shape."""
     if shape.rest is not None:
         head, tail = shape.dims[: shape.rest], shape.dims[shape.rest :]
@@ -235,7 +235,7 @@ def fits(shape: Shape, sizes: Sequence[int]) -> bool:
     )
 
 
-def spelled(shape: Shape) -> str:
+def spelled(shape: WrittenShape) -> str:
     """The shape in one form."""
     dims = ["?" if dim is None else str(dim) for dim in shape.dims]
     if shape.rest is not None:

@@ -16,7 +16,7 @@ from ts_shape_server.agent.infer.facts.evidence import Drawn
 from ts_shape_server.agent.infer.facts.source import Hint
 from ts_shape_server.agent.infer.guesses import shape_text, values
 from ts_shape_server.agent.infer.guesses.first_tensors import default_sizes
-from ts_shape_server.agent.infer.guesses.shape_text import Shape
+from ts_shape_server.agent.infer.guesses.shape_text import WrittenShape
 from ts_shape_server.agent.infer.inputs import starting
 
 
@@ -25,7 +25,7 @@ class Said:
     """What the author says of the inputs by parameter, apart from code that runs."""
 
     pinned: Mapping[str, values.InputGuess]
-    shapes: Mapping[str, Shape]
+    shapes: Mapping[str, WrittenShape]
     written: Mapping[str, Written]
 
 
@@ -64,7 +64,7 @@ def agrees(inputs: Mapping[str, values.InputGuess], said: Said) -> bool:
     return all(disagreement(name, item.guess, said) is None for name, item in inputs.items())
 
 
-def disagreement(name: str, guess: values.Guess, said: Said) -> tuple[str, Shape] | None:
+def disagreement(name: str, guess: values.Guess, said: Said) -> tuple[str, WrittenShape] | None:
     """What formally says something else of a parameter: ``pragma`` or ``annotation``, and its shape."""
     if not isinstance(guess, values.TensorGuess):
         return None
@@ -121,7 +121,7 @@ def sourced(found: values.Inputs, said: Said) -> values.Inputs:
 def _as_said(item: values.InputGuess, said: Said) -> bool:
     written, shape = said.written.get(item.name), said.shapes.get(item.name)
     if item.source == "pragma":
-        shape = shape or Shape((), 0)
+        shape = shape or WrittenShape((), 0)
     elif written is not None and item.source == documented.label(written):
         shape = written.shape
     else:

@@ -23,7 +23,7 @@ _first = False
 _usual = LazyModuleMixin._infer_parameters
 
 
-class _Waiting(parameters.UninitializedTensorMixin):  # type: ignore[name-defined, misc]  # torch declares it without a name
+class _Uninitialised(parameters.UninitializedTensorMixin):  # type: ignore[name-defined, misc]  # torch declares it without a name
     """Stands where a parameter waits for its sizes; puts a new one there once they are known."""
 
     def __init__(self, table: dict[str, Any], name: str, lazy: Any) -> None:
@@ -56,7 +56,7 @@ def _infer_parameters(self: Any, module: Any, args: Any, kwargs: Any = None) -> 
     for table in (module._parameters, module._buffers):
         for name, value in list(table.items()):
             if value is not None and is_lazy(value):
-                table[name] = _Waiting(table, name, value)
+                table[name] = _Uninitialised(table, name, value)
     without_values = any(symbolic.is_fake(item) for item in args)
     if without_values:
         # There are no values to initialise, and how they are drawn would ask for the sizes.

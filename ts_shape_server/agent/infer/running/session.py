@@ -195,8 +195,8 @@ class Session:
             self._before = _state(module)
         return self._before
 
-    def _build(self, inputs: values.Inputs, make: Callable[[values.TensorGuess], Any]) -> _Made:
-        made = _Made()
+    def _build(self, inputs: values.Inputs, make: Callable[[values.TensorGuess], Any]) -> _BuiltInputs:
+        made = _BuiltInputs()
         for item in inputs:
             own: list[torch.Tensor] = []
 
@@ -211,7 +211,7 @@ class Session:
     def _call(
         self,
         module: nn.Module,
-        made: _Made,
+        made: _BuiltInputs,
         observers: Sequence[Any],
         remembered: dict[Any, Any] | None = None,
         plainer: Callable[[Any], Any] | None = None,
@@ -240,7 +240,7 @@ class Session:
         return Outcome(None, output, spy.steps, spy.wishes, last_call=spy.last_call, indexes=spy.indexes, work=spy.work)
 
 
-class _Made(dict[str, Any]):
+class _BuiltInputs(dict[str, Any]):
     """Inputs by name. `tensors` are those in them, also where an object of a library holds them."""
 
     def __init__(self) -> None:

@@ -156,7 +156,7 @@ def _one(guess: values.Guess) -> values.TensorGuess | None:
 
 
 def _refusal(
-    session: Session, found: values.Inputs, position: int, guess: values.TensorGuess, shape: shape_text.Shape
+    session: Session, found: values.Inputs, position: int, guess: values.TensorGuess, shape: shape_text.WrittenShape
 ) -> BaseException | None:
     """What the module says to the shape in the place of what was found; None if it takes it."""
     dims = shape.closed()

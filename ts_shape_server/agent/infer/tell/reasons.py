@@ -21,7 +21,7 @@ from ts_shape_server.agent.infer.solve import Case, Missed
 from ts_shape_server.agent.infer.tell import advice, inside
 from ts_shape_server.agent.standins import StandInUsed
 from ts_shape_server.contract.places import Location, Range
-from ts_shape_server.contract.report import Argument, Complaint, Fact, Failure, Status, failure
+from ts_shape_server.contract.report import Argument, Fact, Failure, ReportedComplaint, Status, failure
 
 SYMBOLIC_SECONDS = 6.0
 MOST_KNOWN = 3
@@ -86,9 +86,9 @@ def not_built(cls: type, built: building.NotBuilt, context: Context, sources: Ma
     return Unsolved("unresolved", told, init_of(built.plan, sources, context.namespace), built.error)
 
 
-def _complaints(error: BaseException) -> tuple[Complaint, ...]:
+def _complaints(error: BaseException) -> tuple[ReportedComplaint, ...]:
     """What is known of the error's text."""
-    return tuple(Complaint(item.kind, tuple(sorted(item.facts.items()))) for item in torch_says.read(error))
+    return tuple(ReportedComplaint(item.kind, tuple(sorted(item.facts.items()))) for item in torch_says.read(error))
 
 
 def not_found(
