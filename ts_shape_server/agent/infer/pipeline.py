@@ -25,7 +25,6 @@ from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.running import shots
 from ts_shape_server.agent.infer.running.memory import parameter_counts
 from ts_shape_server.agent.infer.tell import contradictions, general, reasons, specs
-from ts_shape_server.agent.infer.tell.reasons import Unsolved
 from ts_shape_server.contract.report import Failure, Report, SearchEffort, failure
 
 Emit = Callable[[Report], None]
@@ -60,13 +59,14 @@ def report_class(
             return
         known = parents if parents is not None else Parents(lambda path, name: None)
         case = _gathered(cls, request, context, known)
-        solved = _solved(case)
-        wrong = contradictions.of(solved) if isinstance(solved, solve.Solved) else ()
-        known.note(cls, str(request["name"]), solved, context)
-        if isinstance(solved, Unsolved):
-            why = replace(blank, status=solved.status, reason=solved.reason, init=solved.init, notes=case.notes)
-            send(why, "final")
+        solved = solve.solve(case)
+        if not isinstance(solved, solve.Solved):
+            why = reasons.of(case, solved)
+            known.note(cls, str(request["name"]), solved, context)
+            send(replace(blank, status=why.status, reason=why.reason, init=why.init, notes=case.notes), "final")
             return
+        wrong = contradictions.of(solved)
+        known.note(cls, str(request["name"]), solved, context)
         _report_solved(blank, cls, solved, wrong, context, send)
 
 
@@ -78,15 +78,6 @@ def _gathered(cls: type[nn.Module], request: Mapping[str, Any], context: Context
         return solve.for_parts(solve.gather(other, asked, around, lambda: parents.of(other, {}, around, of_parent)))
 
     return solve.gather(cls, request, context, lambda: parents.of(cls, request, context, of_parent))
-
-
-def _solved(case: solve.Case) -> solve.Solved | Unsolved:
-    """Arguments and inputs that run, from a class that makes this one where it has none of its own, or why not."""
-    best = solve.solve(case)
-    if isinstance(best, solve.Solved):
-        return best
-    told = reasons.of(case, best)
-    return (solve.of_hosts(case, told.error) if told.status == "unresolved" else None) or told
 
 
 def _skipped(cls: type[nn.Module]) -> Failure | None:

@@ -22,7 +22,7 @@ from ts_shape_server.agent.infer.constructor import moves as argument_moves
 from ts_shape_server.agent.infer.constructor.building import State
 from ts_shape_server.agent.infer.constructor.moves.move import Refusal
 from ts_shape_server.agent.infer.engine import Budget, Proposal, Ran, Search, Trail
-from ts_shape_server.agent.infer.facts import documented, evidence, factories, files, hosts, pragmas, uses
+from ts_shape_server.agent.infer.facts import documented, evidence, factories, files, pragmas, uses
 from ts_shape_server.agent.infer.facts.source import Hint
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.inputs import choice, confirming, points, search
@@ -36,7 +36,6 @@ FIRST_SHARE = 0.5
 ALIKE = 3
 """Profiles for which the best attempts fail at the same place: then no others are tried."""
 AFTER_BUILDING = 2.0
-HOST_SECONDS = 1.5
 ADJUSTMENTS, ADJUSTMENT_SECONDS = 4, 1.0
 """So many times may arguments be changed for a run that comes further, and the time that there is for it at least."""
 OTHER_PLANS = 4
@@ -206,25 +205,6 @@ def _turns(case: Case, deadline: float) -> Iterator[tuple[arguments.Profile, flo
             return
         share = FIRST_SHARE if number == 0 and len(profiles) > 1 else 1 / (len(profiles) - number)
         yield profile, now() + max(left, 0.5) * share
-
-
-def of_hosts(case: Case, error: BaseException | None) -> Solved | None:
-    """What another class of the file gives to the class that it makes, where that runs. `error` is how the class failed
-    without: where a name or a package is missing, a host misses it too.
-    """
-    missing = isinstance(error, (NameError, ImportError)) and not isinstance(error, UnboundLocalError)
-    if case.init.init or missing:
-        return None
-    for item in hosts.draw(case.cls, case.context, warm()):
-        plan = dict(item.init or {})
-        try:
-            session = instances.build(case.cls, plan, case.context.namespace, warm())
-        except Exception:
-            continue
-        result = _search(replace(case, drawn=(item,), refused=()), building.Built(session, plan), now() + HOST_SECONDS)
-        if isinstance(result, Solved):
-            return replace(result, sources=dict.fromkeys(plan, item.label))
-    return None
 
 
 def _adjusted(case: Case, built: building.Built, deadline: float) -> Solved | Missed:

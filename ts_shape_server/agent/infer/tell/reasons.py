@@ -34,7 +34,6 @@ class Unsolved:
     status: Status
     reason: Failure
     init: tuple[tuple[str, Argument], ...]
-    error: BaseException | None = None
 
 
 def init_of(
@@ -83,7 +82,7 @@ def not_built(cls: type, built: building.NotBuilt, context: Context, sources: Ma
     detail = torch_says.one_line(built.error)
     reason = failure("no-constructor", message, context.path, place, detail, kind=kind, facts=facts)
     told = replace(reason, complaints=_complaints(built.error))
-    return Unsolved("unresolved", told, init_of(built.plan, sources, context.namespace), built.error)
+    return Unsolved("unresolved", told, init_of(built.plan, sources, context.namespace))
 
 
 def _complaints(error: BaseException) -> tuple[ReportedComplaint, ...]:
@@ -110,13 +109,13 @@ def not_found(
         detail = torch_says.one_line(error)
         reason = failure("shape-mismatch", message, context.path, wrong.place, detail, related, kind=kind, facts=facts)
         reason = replace(reason, sizes=wrong.sizes(), complaints=_complaints(error))
-        return Unsolved("failed", reason, (), error)
+        return Unsolved("failed", reason, ())
     if isinstance(error, StandInUsed):
         line = innermost_line(error, context.path)
         place = mismatch.call_place(context.source, line, "") if line else None
         message = f"`forward` cannot run here: {error}. Install it where the probes run."
         reason = failure("missing-package", message, context.path, place, kind="package-missing")
-        return Unsolved("unresolved", reason, (), error)
+        return Unsolved("unresolved", reason, ())
     if isinstance(error, search.TooSlow):
         return _too_slow(error, context)
     line = innermost_line(error, context.path)
@@ -132,7 +131,7 @@ def not_found(
     kind = "every-attempt-failed" if result.attempts else "nothing-to-try"
     detail = torch_says.one_line(error)
     reason = failure("no-input", message, context.path, place, detail, kind=kind, facts=facts)
-    return Unsolved("unresolved", replace(reason, complaints=_complaints(error)), (), error)
+    return Unsolved("unresolved", replace(reason, complaints=_complaints(error)), ())
 
 
 def _disagreement(wrong: mismatch.Mismatch, inputs: values.Inputs | None, passed: mismatch.Mismatch | None) -> str:
@@ -175,7 +174,7 @@ def _too_slow(error: search.TooSlow, context: Context) -> Unsolved:
     )
     place = mismatch.call_place(context.source, line, "") if line else None
     reason = failure("timeout", message, context.path, place, torch_says.one_line(error), kind="run-too-slow")
-    return Unsolved("timeout", reason, (), error)
+    return Unsolved("timeout", reason, ())
 
 
 def _mismatch(session: Session, result: search.NotFound, context: Context) -> mismatch.Mismatch | None:
