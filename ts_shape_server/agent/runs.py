@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ts_shape_server.agent.accepted import further
 from ts_shape_server.contract.report import Report
 
 SEED = 0
@@ -32,7 +33,7 @@ class Run:
 
     `second` holds inputs of another allowed size, None where the size is fixed. `dtype`, such as ``float16``, is that
     of all floating weights and inputs; empty where each has its own. `others` are inputs of other types that the
-    workspace passes and that run.
+    workspace passes and that run. `sizes` are inputs of further sizes that the claim accepts and that nobody has run.
     """
 
     cls: type[nn.Module]
@@ -42,6 +43,7 @@ class Run:
     second: Mapping[str, Any] | None
     dtype: str = ""
     others: tuple[Mapping[str, Any], ...] = ()
+    sizes: tuple[Mapping[str, Any], ...] = ()
 
     def build(self) -> nn.Module:
         """A fresh instance on the CPU, in `eval` mode, with the same weights each time.
@@ -80,7 +82,7 @@ class Run:
 def from_report(cls: type[nn.Module], namespace: Mapping[str, Any], report: Report) -> Run:
     """The run that `report` describes."""
     init = {name: item.expression for name, item in report.init}
-    return Run(cls, namespace, init, report.example, report.second, others=report.others)
+    return Run(cls, namespace, init, report.example, report.second, others=report.others, sizes=further(report))
 
 
 def build(cls: type[nn.Module], init: Mapping[str, str], namespace: Mapping[str, Any]) -> nn.Module:

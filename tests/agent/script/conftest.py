@@ -39,6 +39,7 @@ def load(tmp_path: Path) -> Iterator[Load]:
         second: dict[str, Any] | None = None,
         init: dict[str, str] | None = None,
         seconds: float = 30.0,
+        sizes: tuple[dict[str, Any], ...] = (),
         **others: str,
     ) -> tuple[Run, Context]:
         name = f"ts_shape_case_{next(NUMBERS)}"
@@ -59,7 +60,7 @@ def load(tmp_path: Path) -> Iterator[Load]:
             specification.loader.exec_module(module)
         finally:
             sys.path.remove(str(tmp_path))
-        run = Run(module.Net, vars(module), init or {}, example or {"x": {"tensor": [2, 3]}}, second)
+        run = Run(module.Net, vars(module), init or {}, example or {"x": {"tensor": [2, 3]}}, second, sizes=sizes)
         return run, Context(str(path), str(tmp_path), text, vars(module), clock.now() + seconds)
 
     yield make

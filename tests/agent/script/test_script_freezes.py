@@ -15,7 +15,8 @@ from ts_shape_server.contract import schema
 
 def check(load: Any, source: str, **inputs: Any) -> None:
     """The warnings of tracing are exactly those that the comments mark."""
-    run, context = load(source, **{"second": {"x": {"tensor": [4, 5]}}, **inputs})
+    sizes = {"second": {"x": {"tensor": [4, 5]}}, "sizes": ({"x": {"tensor": [1, 3]}},)}
+    run, context = load(source, **{**sizes, **inputs})
     found = schema.write(script.examine(run, context))["trace"]
     actual = {}
     for failure in found["warnings"]:
@@ -59,6 +60,39 @@ class Net(nn.Module):
         return x * 2 if x.shape[0] > 1 else x
         #               ^^^^^^^^^^^^^^ this condition depends on a size
 """,
+    "a number that decides in Python": """
+class Net(nn.Module):
+    def forward(self, x):
+        total = float(x.sum())
+        #       ^^^^^^^^^^^^^^ freezes this number
+        return x if total > 1000 else -x
+""",
+    "a loop over a size": """
+class Net(nn.Module):
+    def forward(self, x):
+        rows = []
+        for step in range(x.size(0)):
+        #           ^^^^^^^^^^^^^^^^ unrolls this loop to the example's length
+            rows.append(x[step] * 2)
+        return torch.stack(rows)
+""",
+    "data of which a trace loses sight": """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.layer(x[:, :3]).data
+        #      ^^^^^^^^^^^^^^^^^^^^^^^^^ does not follow `.data`
+""",
+    "data in a part of the result": """
+class Net(nn.Module):
+    def forward(self, x):
+        scale = x.mean(0, keepdim=True).data
+        #       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ does not follow `.data`
+        return x[:1, :3] * scale[:, :3]
+""",
     "a branch that depends on values": """
 class Net(nn.Module):
     def forward(self, x):
@@ -68,7 +102,7 @@ class Net(nn.Module):
     "a size deep inside": """
 def shuffled(x):
     b, n = x.data.size()
-    #      ^^^^^^^^^^^^^ the example's
+    #      ^^^^^^ does not follow `.data`
     return x.view(b, n, 1).transpose(1, 2).reshape(b, -1)
 
 class Part(nn.Module):
@@ -187,6 +221,72 @@ class Net(nn.Module):
         if x.shape[1] < 2:
             raise ValueError("too small")
         return x * 2
+""",
+    "three parts of a Tensor, unpacked": """
+class Net(nn.Module):
+    def forward(self, x):
+        q, k, v = torch.stack((x, x * 2, x * 3))
+        for part in torch.stack((x, x)):
+            q = q + part
+        return q * k + v
+""",
+    "numbers of a fixed size": """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(1, 6)
+
+    def forward(self, x):
+        b, n = x.shape
+        y = self.layer(x.unsqueeze(-1)).view(b, n, 3, 2)
+        b, n, h, w = y.shape
+        if h != 3 or w > 2:
+            y = y * 2
+        return y.reshape(b, n, h * w) * float(w) ** -0.5 + int(h) + len(y[0, 0])
+""",
+    "a number of the weights": """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("steps", torch.tensor([1, 2]))
+
+    def forward(self, x):
+        if self.steps.sum() > 2:
+            x = x * int(self.steps[1])
+        return x
+""",
+    "a size that is only written down": """
+class Net(nn.Module):
+    def forward(self, x):
+        self.last = int(x.shape[0])
+        return x * 2
+""",
+    "a mean that is only written down": """
+class Net(nn.Module):
+    def forward(self, x):
+        self.last = x.mean().item()
+        return x * 2
+""",
+    "a branch that only warns": """
+import warnings
+
+class Net(nn.Module):
+    def forward(self, x):
+        if x.isnan().any():
+            warnings.warn("not a number")
+        if x.isinf().any():
+            x = x.clone()
+            raise ValueError("infinite")
+        return x * 2
+""",
+    "data of the weights": """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        return x * self.weight.data
 """,
     "a fixed number of parts": """
 class Net(nn.Module):

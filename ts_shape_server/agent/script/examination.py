@@ -86,7 +86,8 @@ def traced(session: ScriptSession) -> Traced:
     """What tracing says of the class."""
     _, used = session.watched
     remembers = state(used) != state(session.pristine)
-    return trace(session.run, session.fresh(), session.eager, place_of_forward(session), session.fresh, remembers)
+    name = place_of_forward(session)
+    return trace(session.run, session.fresh, session.eager, name, remembers, session.affords)
 
 
 def place_of_forward(session: ScriptSession) -> Location:

@@ -25,10 +25,13 @@ _LISTS = frozenset({"unbind", "split", "chunk", "tensor_split", "split_with_size
 
 @dataclass(frozen=True)
 class Freeze:
-    """`message` says what one trace holds and the other does not; the place is the user's expression."""
+    """`message` says what one trace holds and the other does not; the place is the user's expression. `vague`: the two
+    go different ways from there on, for a reason that stands before.
+    """
 
     place: MarkedPlace
     message: str
+    vague: bool = False
 
 
 def first(one: Any, other: Any) -> Freeze | None:
@@ -67,7 +70,8 @@ def alike(one: Any, other: Any) -> bool:
 def _difference(left: Any, right: Any) -> Freeze | None:
     if left.kind() != right.kind():
         place = _place(left, _name(left)) or _place(right, _name(right))
-        return None if place is None else Freeze(place, "from here on the trace takes the way of the example alone")
+        words = "from here on the trace takes the way of the example alone"
+        return None if place is None else Freeze(place, words, vague=True)
     if left.outputsSize() != right.outputsSize():
         made = left.inputsAt(0).node()
         place = _place(made, _name(made))

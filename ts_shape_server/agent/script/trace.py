@@ -1,54 +1,35 @@
-"""What `torch.jit.trace` makes of a module: where it would freeze a value, and whether it agrees with eager.
+"""What `torch.jit.trace` makes of a module: whether it computes what eager does, and where it freezes a value.
 
-It compares on the example and on the second size itself; torch's own check is off. It knows nothing of scripting.
+A trace of the example is held against eager on other inputs that the module accepts: a second size, other values,
+further sizes. A warning stands where one of them gives something else; what torch warns of and no other input changes
+(a dim that weights fix, a loop over three parts) is no warning. It knows nothing of scripting.
 """
 
 from __future__ import annotations
 
-import ast
 import contextlib
-import inspect
-import linecache
-import os
-import re
-import sys
-import textwrap
-import warnings
-from collections.abc import Callable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from types import FrameType, TracebackType
 from typing import Any
 
 import torch
 
 from ts_shape_server.agent.compare import compare
-from ts_shape_server.agent.runs import Run
-from ts_shape_server.agent.script import freezes, locate, observe, randomness
-from ts_shape_server.agent.script.finding import Facts, finding, first_line
+from ts_shape_server.agent.runs import Run, seed
+from ts_shape_server.agent.script import freezes, locate, randomness, reads, tracing
+from ts_shape_server.agent.script.locate import Place
+from ts_shape_server.agent.script.reads import Read, Reads
+from ts_shape_server.agent.script.tracing import Noted, Trace
 from ts_shape_server.agent.torch_says import tracer
 from ts_shape_server.contract.places import Location
 from ts_shape_server.contract.report import Failure, ScriptAttempt
 
-_PLUMBING = ("_tensor.py", "warnings.py", "overrides.py", __file__)
-_LAYERS = os.path.dirname(torch.nn.__file__)
-_WORDS = {
-    "trace-branch": "tracing keeps the branch that the example takes: this condition depends on a Tensor's values",
-    "trace-number": "tracing freezes this number at the example's value",
-    "trace-leaves-graph": "tracing freezes these values at the example's: they leave the graph",
-    "trace-constant": "tracing freezes this Tensor as a constant of the example's values",
-    "trace-loop": "tracing unrolls this loop to the example's length",
-    "trace-length": "tracing freezes this length at the example's: use `.shape[0]`",
-    "trace-shared-memory": "tracing an in-place write to memory that is shared may lose it",
-}
-_OF_SIZES = {"trace-branch": "tracing keeps the branch that the example takes: this condition depends on a size"}
-_SIZE = re.compile(r"\.shape\b|\.size\(|\.numel\(|\blen\(")
-"""What of an expression tells that it is about sizes, which are Tensors while a module is traced."""
-_OWN_LENGTH = re.compile(r"len\(self(\.\w+)+\)")
-"""The length of what a module holds, which no input changes."""
-_LITERAL = re.compile(
-    r"torch\.(as_)?tensor\((\[[-\d.,e\[\] ]*\]|-?[\d.e-]+|float\(['\"]-?inf['\"]\))(, *\w+=[\w.]+)*\)"
-)
-"""A Tensor of numbers that stand in the source."""
+Fresh = Callable[[], Any]
+Inputs = Callable[[], "tuple[tuple[Any, ...], dict[str, Any]]"]
+"""Draws the inputs anew, so that what a run draws itself is the same each time."""
+_OF_GRAPHS = frozenset({"trace-constant", "trace-shared-memory", "trace-unrecognised"})
+"""Kinds of warnings that are about no read: two graphs, and whether the results agree, tell whether they are true."""
 
 
 @dataclass
@@ -67,147 +48,270 @@ class Traced:
         return ScriptAttempt(self.faithful, tuple(self.warnings))
 
 
-Fresh = Callable[[], Any]
+@dataclass(frozen=True)
+class _Trial:
+    """Other inputs on which eager ran: `trace` is a trace of them, None where that fails; `difference` how the trace of
+    the example differs from eager there, empty if it does not.
+    """
+
+    where: str
+    trace: Trace | None
+    difference: str = ""
+    detail: str = ""
 
 
 def trace(
     run: Run,
-    module: Any,
+    fresh: Fresh,
     eager: Callable[[bool], Any],
     name: Location,
-    fresh: Fresh | None = None,
     remembers: bool = False,
+    affords: Callable[[int], bool] = lambda runs: True,
 ) -> Traced:
-    """Trace `module` on the example, and compare with `eager(second)` on every size there is.
+    """Trace a `fresh` instance on the example, and compare with eager on other inputs that it accepts.
 
-    `name` is the location for what has no place: the name of `forward`. `fresh` makes another instance: with it, a
-    trace that is not faithful is traced again, and the first thing that it froze is told. `remembers`: a call changes
-    what the module holds in Python, so that a second call is compared too.
+    `eager(second)` is what a fresh instance gives on the example, or on the second size. `name` is the location for
+    what has no place: the name of `forward`. `remembers`: a call changes what the module holds in Python, so that a
+    second call is compared too. `affords` says whether there is time for some more runs.
     """
-    result = Traced()
+    module = fresh()
     arguments, keywords = run.arguments()
     before = randomness.state()
     try:
-        result.module, found = _traced(module, arguments, keywords)
+        made = tracing.trace(module, arguments, keywords)
     except Exception as error:
-        message = f"tracing fails: {_untraceable(arguments, keywords) or _why(error)}"
-        detail = f"{type(error).__name__}: {error}"
-        result.warnings.append(_failure("trace-fails", message, _raised_at(error) or name, detail))
-        return result
+        return Traced(None, [_fails(error, run, fresh, arguments, keywords, name)])
     drew = randomness.state() != before
-    if fresh is not None:
-        found = _believed(found, result.module, fresh, run)
-    places: list[Any] = []
-    for warning in (item.failure for item in found):
-        if warning.location not in places:
-            places.append(warning.location)
-            result.warnings.append(warning)
-    for second in (False, True) if run.second is not None else (False,):
-        where = "a second size" if second else "the example"
-        try:
-            expected = eager(second)
-        except Exception:
-            continue
-        # A frozen batch has torch's LSTM write outside of its memory: such a trace is read and not run.
-        frozen = _frozen(result.module, fresh, run) if second and fresh is not None and _has_lstm(module) else ""
-        difference, detail = (frozen, frozen) if frozen else _compared(run, result.module, expected, second)
-        if difference:
-            _add(
-                result, run, fresh, second, f"the traced module is not faithful on {where}: {difference}", detail, name
-            )
-            return result
-    if fresh is not None and drew:
-        _add_draws(result, run, fresh, name)
-    if fresh is not None and remembers:
-        _add_state(result, run, fresh, name)
+    judge = _Judge(run, fresh, made, affords)
+    result = Traced(made.module, judge.warnings(eager, name))
+    if drew:
+        result.warnings += _draws(run, fresh, name)
+    if remembers and not result.warnings:
+        result.warnings += _remembered(run, fresh, made, name)
     return result
 
 
-def _has_lstm(module: Any) -> bool:
-    return any(isinstance(part, torch.nn.LSTM) for part in module.modules())
+class _Judge:
+    """Holds one trace against eager."""
 
+    def __init__(self, run: Run, fresh: Fresh, made: Trace, affords: Callable[[int], bool]) -> None:
+        self._run, self._fresh, self._made, self._affords = run, fresh, made, affords
+        self._has_lstm = any(isinstance(part, torch.nn.LSTM) for part in fresh().modules())
+        self._reads: Reads | None = None
 
-def _frozen(traced: Any, fresh: Fresh, run: Run) -> str:
-    """What a second trace shows to be frozen; empty where the two are alike."""
-    try:
-        found = freezes.first(traced, _traced(fresh(), *run.arguments(True))[0])
-    except Exception as error:
-        return f"it cannot be traced there: {_why(error)}"
-    return "" if found is None else found.message
-
-
-def _compared(run: Run, traced: Any, expected: Any, second: bool) -> tuple[str, str]:
-    """How the traced module differs on a size, in short and at length; empty if it does not."""
-    jit: Any = torch.jit
-    try:
-        with jit.optimized_execution(False):
-            difference = compare(expected, run.call(traced, second)).reason
-    except Exception as error:
-        return "it raises", f"{type(error).__name__}: {error}"
-    return difference, difference
-
-
-def _add(
-    result: Traced, run: Run, fresh: Fresh | None, second: bool, message: str, detail: str, name: Location
-) -> None:
-    """The difference, at what was frozen where a second trace tells; a warning that is there already tells more."""
-    found: freezes.Freeze | None = None
-    if second and fresh is not None:
+    def warnings(self, eager: Callable[[bool], Any], name: Location) -> list[Failure]:
+        """What is to be said, torch's own warnings first."""
         with contextlib.suppress(Exception):
-            found = freezes.first(result.module, _traced(fresh(), *run.arguments(True))[0])
-    if found is None:
-        result.warnings.append(_failure("trace-differs", message, name, detail))
-        return
-    place = locate.location(found.place)
-    for number, known in enumerate(result.warnings):
-        where = known.location
-        if where is not None and (where.path, where.range.line) == (found.place.path, found.place.line):
-            result.warnings[number] = replace(known, message=f"{known.message}; {message}")
-            return
-    result.warnings.append(_failure("trace-differs", f"{found.message}; {message}", place, detail))
+            difference, detail = self._compared(self._run.arguments, eager(False))
+            if difference:
+                found = _without_doubles(item.failure for item in self._made.warnings)
+                message = f"the traced module is not faithful on the example: {difference}"
+                return [*found, tracing.failure("trace-differs", message, name, detail)]
+        trials = list(self._trials(eager))
+        found = _without_doubles(item.failure for item in self._made.warnings if self._stands(item, trials))
+        differing = next((item for item in trials if item.difference), None)
+        return found if differing is None else self._told(found, differing, name)
+
+    def _trials(self, eager: Callable[[bool], Any]) -> Iterator[_Trial]:
+        """A second size and other values; sizes that nobody has run yet, where a read of a size is in doubt."""
+        if self._run.second is not None:
+            with contextlib.suppress(Exception):
+                yield self._tried("a second size", functools.partial(self._run.arguments, True), eager(True))
+        if self._affords(3):
+            yield from self._run_there("other values", self._run, 1)
+        if any(not item.of_torch and item.failure.kind != "trace-constant" for item in self._made.warnings):
+            for sizes in self._run.sizes:
+                if self._affords(3):
+                    yield from self._run_there("another size", replace(self._run, example=sizes), 0)
+
+    def _run_there(self, where: str, run: Run, draw: int) -> Iterator[_Trial]:
+        with contextlib.suppress(Exception), torch.no_grad():
+            inputs = functools.partial(_drawn, run, draw)
+            yield self._tried(where, inputs, _called(self._fresh(), inputs))
+
+    def _tried(self, where: str, inputs: Inputs, expected: Any) -> _Trial:
+        try:
+            other = tracing.trace(self._fresh(), *inputs())
+        except Exception as error:
+            why = f"it cannot be traced there: {tracing.why(error)}"
+            return _Trial(where, None, why, why)
+        if self._has_lstm and where != "other values":
+            # A frozen batch has torch's LSTM write outside of its memory: such a trace is read and not run.
+            frozen = freezes.first(self._made.module, other.module)
+            words = "" if frozen is None else frozen.message
+            return _Trial(where, other, words, words)
+        return _Trial(where, other, *self._compared(inputs, expected))
+
+    def _compared(self, inputs: Inputs, expected: Any) -> tuple[str, str]:
+        """How the traced module differs on inputs, in short and at length; empty if it does not."""
+        jit: Any = torch.jit
+        try:
+            with jit.optimized_execution(False):
+                difference = compare(expected, _called(self._made.module, inputs)).reason
+        except Exception as error:
+            return "it raises", f"{type(error).__name__}: {error}"
+        return difference, difference
+
+    def _stands(self, item: Noted, trials: list[_Trial]) -> bool:
+        """Whether another input that the module accepts gives something else for what torch warns of."""
+        unfaithful = [trial for trial in trials if trial.difference]
+        kind = item.failure.kind
+        if item.of_torch or kind in _OF_GRAPHS:
+            return any(trial.trace is None or not self._alike(kind, trial.trace) for trial in unfaithful)
+        read = self._made.reads.get(item.place)
+        if read is None:
+            return bool(unfaithful)
+        if any(_differs(read, trial, item.place) for trial in unfaithful):
+            return True
+        return self._follows_values(item.place) and not self._is_harmless(read, item.place)
+
+    def _is_harmless(self, read: Read, place: Place) -> bool:
+        """Whether the trace is the same whatever is read there: a number that is only kept, a branch that only warns.
+        An error that another value leads to is eager's alone.
+        """
+        values = reads.others(read.values[0]) if len(set(map(repr, read.values))) == 1 else ()
+        for value in values:
+            if not self._affords(1):
+                return False
+            try:
+                other = tracing.trace(self._fresh(), *self._run.arguments(), forced={place: value})
+            except Exception:
+                continue
+            if not freezes.alike(self._made.module, other.module):
+                return False
+        return bool(values)
+
+    def _alike(self, kind: str, other: Trace) -> bool:
+        same = freezes.same_tensors if kind == "trace-constant" else freezes.alike
+        return same(self._made.module, other.module)
+
+    def _follows_values(self, place: Place) -> bool:
+        """Whether a read depends on the values of the inputs. Where another trace cannot tell, it may."""
+        if self._reads is None:
+            try:
+                self._reads = tracing.trace(self._fresh(), *self._run.arguments(), origins=True).reads
+            except Exception:
+                self._reads = self._made.reads
+        read = self._reads.get(place)
+        return read is None or read.of_values
+
+    def _told(self, found: list[Failure], trial: _Trial, name: Location) -> list[Failure]:
+        """The warnings with the difference, at what was frozen: as another trace tells, or the first read that differs.
+        A warning that is there already tells more.
+        """
+        message = f"the traced module is not faithful on {trial.where}: {trial.difference}"
+        frozen: freezes.Freeze | None = None
+        if trial.trace is not None:
+            with contextlib.suppress(Exception):
+                frozen = freezes.first(self._made.module, trial.trace.module)
+        read = next((item for item in self._made.reads.items() if _differs(item[1], trial, item[0])), None)
+        at_data = [] if read is not None else _through_data(self._run, self._fresh, trial.detail)
+        if at_data:
+            return [*found, *at_data]
+        if read is not None and (frozen is None or frozen.vague):
+            told = tracing.of_read(read[0], read[1].kind)
+            place, words = told.location, told.message
+        elif frozen is not None:
+            place, words = locate.location(frozen.place), frozen.message
+        else:
+            return [*found, tracing.failure("trace-differs", message, name, trial.detail)]
+        for number, known in enumerate(found):
+            if known.location is not None and place is not None and _line(known.location) == _line(place):
+                merged = replace(known, message=f"{known.message}; {message}")
+                return [*found[:number], merged, *found[number + 1 :]]
+        return [*found, tracing.failure("trace-differs", f"{words}; {message}", place or name, trial.detail)]
 
 
-def _believed(found: list[_Noted], traced: Any, fresh: Fresh, run: Run) -> list[_Noted]:
-    """The warnings without those that a trace of another input refutes: of Tensors made of the author's own numbers,
-    and from inside of torch's layers, which look at what never changes.
-    """
-    if not any(item.of_constant or item.of_torch for item in found):
-        return found
+def _drawn(run: Run, draw: int) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The inputs with the values of a draw; what a run draws itself stays as in the others."""
+    inputs = run.arguments(draw=draw)
+    if draw:
+        seed()
+    return inputs
+
+
+def _called(module: Any, inputs: Inputs) -> Any:
+    """What a module gives on inputs, without gradients."""
+    arguments, keywords = inputs()
+    with torch.no_grad():
+        return module(*arguments, **keywords)
+
+
+def _differs(read: Read, trial: _Trial, place: Place) -> bool:
+    """Whether Python read something else there in a trace of other inputs."""
+    if trial.trace is None:
+        return True
+    other = trial.trace.reads.get(place)
+    return other is None or other.values != read.values
+
+
+def _line(location: Location) -> tuple[str, int]:
+    return location.path, location.range.line
+
+
+def _without_doubles(found: Iterable[Failure]) -> list[Failure]:
+    unique: dict[Location | None, Failure] = {}
+    for item in found:
+        unique.setdefault(item.location, item)
+    return list(unique.values())
+
+
+def _fails(
+    error: Exception, run: Run, fresh: Fresh, arguments: tuple[Any, ...], keywords: dict[str, Any], name: Location
+) -> Failure:
+    detail = f"{type(error).__name__}: {error}"
+    if tracer.loses_an_output(str(error)):
+        at_data = _through_data(run, fresh, detail)
+        if at_data:
+            return at_data[0]
+    message = f"tracing fails: {tracing.untraceable(arguments, keywords) or tracing.why(error)}"
+    return tracing.failure("trace-fails", message, tracing.raised_at(error) or name, detail)
+
+
+def _through_data(run: Run, fresh: Fresh, detail: str) -> list[Failure]:
+    """The last `.data` that a trace loses, if with `.detach()` in place of each the trace follows the input."""
+    places: list[Location] = []
     try:
-        inputs = run.arguments(True) if run.second is not None else run.arguments(draw=1)
-        other = _traced(fresh(), *inputs)[0]
+        with tracing.data_as_detached(places):
+            made = tracing.trace(fresh(), *run.arguments())
+        if not places:
+            return []
+        for draw in (0, 1):
+            inputs = functools.partial(_drawn, run, draw)
+            if not compare(_called(fresh(), inputs), _called(made.module, inputs)).agree:
+                return []
     except Exception:
-        return found
-    same, alike = freezes.same_tensors(traced, other), freezes.alike(traced, other)
-    return [item for item in found if not ((item.of_constant and same) or (item.of_torch and alike))]
+        return []
+    message = "a trace does not follow `.data`: what comes of it is kept as it is for the example; use `.detach()`"
+    return [tracing.failure("trace-data", message, place, detail) for place in places[-1:]]
 
 
-def _add_draws(result: Traced, run: Run, fresh: Fresh, name: Location) -> None:
+def _draws(run: Run, fresh: Fresh, name: Location) -> Iterator[Failure]:
     """Numbers that Python or numpy drew: each call of the trace has those of the example."""
     with contextlib.suppress(Exception):
         places = [locate.location(place) for place in randomness.draws(lambda: run.call(fresh()))]
         for place in places or [name]:
             message = "tracing freezes this random number at the one drawn for the example: draw it with torch"
-            result.warnings.append(_failure("trace-random-number", message, place, ""))
+            yield tracing.failure("trace-random-number", message, place, "")
 
 
-def _add_state(result: Traced, run: Run, fresh: Fresh, name: Location) -> None:
+def _remembered(run: Run, fresh: Fresh, made: Trace, name: Location) -> Iterator[Failure]:
     """What each call changes in Python is as the example left it: two calls of both tell."""
     module = fresh()
     first = run.call(module)
     expected = run.call(module)
     if compare(first, expected).agree:
         return
-    difference, detail = _compared(run, result.module, expected, False)
+    difference, detail = _Judge(run, fresh, made, lambda runs: True)._compared(run.arguments, expected)
     if difference:
         again = fresh()
         run.call(again)
         with contextlib.suppress(Exception):
-            found = freezes.first(result.module, _traced(again, *run.arguments())[0])
+            found = freezes.first(made.module, tracing.trace(again, *run.arguments()).module)
             if found is not None:
                 name = locate.location(found.place)
         message = f"tracing freezes what each call of the class changes: a second call differs, {difference}"
-        result.warnings.append(_failure("trace-state", message, name, detail))
+        yield tracing.failure("trace-state", message, name, detail)
 
 
 def state(module: Any) -> list[tuple[str, str, str]]:
@@ -219,123 +323,3 @@ def state(module: Any) -> list[tuple[str, str, str]]:
         for key, value in vars(part).items()
         if isinstance(value, (*plain, *containers)) and not key.startswith("_")
     ]
-
-
-@dataclass(frozen=True)
-class _Noted:
-    """A warning of the tracer's: of a Tensor that becomes a constant, or from inside of torch's own functions."""
-
-    failure: Failure
-    of_constant: bool
-    of_torch: bool
-
-
-def _traced(module: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[Any, list[_Noted]]:
-    found: list[_Noted] = []
-    jit: Any = torch.jit
-    tracer_warning = jit.TracerWarning
-
-    def show(message: Any, category: Any, *_: Any) -> None:
-        if issubclass(category, tracer_warning):
-            found.extend(_noted(str(message), sys._getframe(1)))
-
-    options: dict[str, Any] = {"check_trace": False, "strict": False}
-    if keywords:
-        names = list(inspect.signature(module.forward).parameters)
-        options["example_kwarg_inputs"] = {**dict(zip(names, arguments)), **keywords}
-    else:
-        options["example_inputs"] = arguments
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", tracer_warning)
-        warnings.showwarning = show  # type: ignore[assignment]
-        traced = jit.trace(module, **options)
-    # Torch makes this once, and after a run without optimization it is another: two traces are compared.
-    traced.inlined_graph  # noqa: B018  # asking for it is what counts
-    return traced, found
-
-
-def _raised_at(error: Exception) -> Location | None:
-    """The user's innermost expression that an error came from."""
-    steps: list[TracebackType] = []
-    trace = error.__traceback__
-    while trace is not None:
-        steps.insert(0, trace)
-        trace = trace.tb_next
-    found = observe.innermost(steps, lambda item: item.tb_frame.f_code.co_filename)
-    if found is None:
-        return None
-    return locate.location(locate.expression(found.tb_frame.f_code, found.tb_lasti, found.tb_lineno))
-
-
-def _why(error: Exception) -> str:
-    """The error in a line; values that it prints are left out."""
-    if tracer.cannot_type(str(error)):
-        return "it takes and gives Tensors and containers of one type; a value here is something else"
-    return first_line(error)[:200]
-
-
-def _untraceable(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
-    """The first input that is no Tensor."""
-    plain = (int, float, bool, str, type(None))
-    for value in (*arguments, *keywords.values()):
-        if isinstance(value, plain):
-            return f"it takes Tensors only, and an input is {value!r}"
-    return ""
-
-
-def _noted(text: str, frame: FrameType | None) -> Iterator[_Noted]:
-    """The warning at the innermost frame of the user's, unless it only guards an error."""
-    frames = list(_outwards(frame))
-    frame = observe.innermost(frames, lambda item: item.f_code.co_filename)
-    inner = next((item for item in frames if not item.f_code.co_filename.endswith(_PLUMBING)), None)
-    inner = None if inner is frame else inner
-    if frame is None or _guards_an_error(inner or frame) or _guards_an_error(frame):
-        return
-    kind = tracer.warning(text)
-    words = _WORDS.get(kind) or text.split(". ")[0]
-    place = locate.location(locate.expression(frame.f_code, frame.f_lasti, frame.f_lineno))
-    source = _source(place)
-    if _OWN_LENGTH.fullmatch(source) or _LITERAL.fullmatch(source):
-        return
-    if _SIZE.search(source):
-        words = _OF_SIZES.get(kind, words)
-    yield _Noted(
-        _failure(kind, words, place, text, {"code": source[:60]}),
-        kind == "trace-constant",
-        inner is not None and inner.f_code.co_filename.startswith(_LAYERS),
-    )
-
-
-def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
-
-
-def _source(place: Location) -> str:
-    """The text of a place in a file, up to the end of its first line."""
-    where = place.range
-    text = linecache.getline(place.path, where.line)
-    return text[where.column : where.end_column if where.end_line == where.line else None]
-
-
-def _failure(kind: str, message: str, location: Location, detail: str, facts: Facts | None = None) -> Failure:
-    return finding("trace-warning", kind, message, location, detail, facts=facts)
-
-
-def _guards_an_error(frame: FrameType) -> bool:
-    """Whether the frame's statement is an `assert`, or an `if` that does nothing but raise or warn."""
-    try:
-        lines, first = inspect.getsourcelines(frame.f_code)
-        tree = ast.parse(textwrap.dedent("".join(lines)))
-    except (OSError, SyntaxError, TypeError, ValueError):
-        return False
-    line = frame.f_lineno - max(first, 1) + 1
-    best: ast.stmt | None = None
-    for node in ast.walk(tree):
-        if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno):
-            best = node if best is None or node.lineno >= best.lineno else best
-    if isinstance(best, ast.If):
-        return all(isinstance(item, ast.Raise) for item in best.body) and not best.orelse
-    return isinstance(best, ast.Assert)

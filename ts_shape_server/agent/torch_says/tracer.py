@@ -51,6 +51,7 @@ WARNINGS: tuple[Row, ...] = (
     ),
 )
 _UNTYPED = re.compile(r"Tracer cannot infer type of")
+_LOST = re.compile(r"did not have observable data dependence with trace inputs")
 
 
 def warning(text: str) -> str:
@@ -61,3 +62,8 @@ def warning(text: str) -> str:
 def cannot_type(text: str) -> bool:
     """Whether tracing failed over a value that is neither a Tensor nor a container of one type."""
     return _UNTYPED.search(text.split("\n")[0]) is not None
+
+
+def loses_an_output(text: str) -> bool:
+    """Whether tracing failed since a result does not follow the inputs, as far as the tracer sees."""
+    return _LOST.search(text) is not None
