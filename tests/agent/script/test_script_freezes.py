@@ -93,6 +93,15 @@ class Net(nn.Module):
         #       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ does not follow `.data`
         return x[:1, :3] * scale[:, :3]
 """,
+    "a branch that depends on a number of a size": """
+class Net(nn.Module):
+    def forward(self, x):
+        b, n = x.shape
+        if b % 2 == 1:
+        #  ^^^^^^^^^^ this condition depends on a size
+            x = x + 1
+        return x * 2
+""",
     "a branch that depends on values": """
 class Net(nn.Module):
     def forward(self, x):

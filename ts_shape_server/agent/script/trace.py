@@ -108,9 +108,15 @@ class _Judge:
                 message = f"the traced module is not faithful on the example: {difference}"
                 return [*found, tracing.failure("trace-differs", message, name, detail)]
         trials = list(self._trials(eager))
-        found = _without_doubles(item.failure for item in self._made.warnings if self._stands(item, trials))
+        standing = [item for item in self._made.warnings if self._stands(item, trials)]
+        found = _without_doubles(map(self._worded, standing))
         differing = next((item for item in trials if item.difference), None)
-        return found if differing is None else self._told(found, differing, name)
+        if differing is None:
+            return found
+        for number, item in enumerate(found):
+            if self._takes_another_way(item, standing, differing):
+                return _merged(found, number, f"; {_unfaithful(differing)}")
+        return self._told(found, differing, name)
 
     def _trials(self, eager: Callable[[bool], Any]) -> Iterator[_Trial]:
         """A second size and other values; sizes that nobody has run yet, where a read of a size is in doubt."""
@@ -165,6 +171,18 @@ class _Judge:
             return True
         return self._follows_values(item.place) and not self._is_harmless(read, item.place)
 
+    def _takes_another_way(self, item: Failure, standing: list[Noted], trial: _Trial) -> bool:
+        """Whether a branch or loop goes another way in a trial: all else that two traces do not share comes of it."""
+        if item.kind not in ("trace-branch", "trace-loop"):
+            return False
+        places = [noted.place for noted in standing if noted.failure.location == item.location]
+        return any(_differs(self._made.reads[place], trial, place) for place in places if place in self._made.reads)
+
+    def _worded(self, item: Noted) -> Failure:
+        """A warning of a branch says what its condition depends on: values or a size."""
+        known = item.failure.kind == "trace-branch" and item.place in self._made.reads
+        return tracing.of_size(item.failure) if known and not self._follows_values(item.place) else item.failure
+
     def _is_harmless(self, read: Read, place: Place) -> bool:
         """Whether the trace is the same whatever is read there: a number that is only kept, a branch that only warns.
         An error that another value leads to is eager's alone.
@@ -199,7 +217,7 @@ class _Judge:
         """The warnings with the difference, at what was frozen: as another trace tells, or the first read that differs.
         A warning that is there already tells more.
         """
-        message = f"the traced module is not faithful on {trial.where}: {trial.difference}"
+        message = _unfaithful(trial)
         frozen: freezes.Freeze | None = None
         if trial.trace is not None:
             with contextlib.suppress(Exception):
@@ -217,8 +235,7 @@ class _Judge:
             return [*found, tracing.failure("trace-differs", message, name, trial.detail)]
         for number, known in enumerate(found):
             if known.location is not None and place is not None and _line(known.location) == _line(place):
-                merged = replace(known, message=f"{known.message}; {message}")
-                return [*found[:number], merged, *found[number + 1 :]]
+                return _merged(found, number, f"; {message}")
         return [*found, tracing.failure("trace-differs", f"{words}; {message}", place or name, trial.detail)]
 
 
@@ -243,6 +260,16 @@ def _differs(read: Read, trial: _Trial, place: Place) -> bool:
         return True
     other = trial.trace.reads.get(place)
     return other is None or other.values != read.values
+
+
+def _unfaithful(trial: _Trial) -> str:
+    return f"the traced module is not faithful on {trial.where}: {trial.difference}"
+
+
+def _merged(found: list[Failure], number: int, more: str) -> list[Failure]:
+    """The warnings, one of which says more."""
+    known = found[number]
+    return [*found[:number], replace(known, message=known.message + more), *found[number + 1 :]]
 
 
 def _line(location: Location) -> tuple[str, int]:

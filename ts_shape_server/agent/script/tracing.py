@@ -15,7 +15,7 @@ import sys
 import textwrap
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -138,6 +138,11 @@ def raised_at(error: Exception) -> Location | None:
 def of_read(place: Place, kind: str) -> Failure:
     """A read as a warning of its kind, at its place."""
     return _worded(kind, locate.location(place), "")
+
+
+def of_size(warning: Failure) -> Failure:
+    """The warning in the words for a size."""
+    return replace(warning, message=_OF_SIZES.get(warning.kind, warning.message))
 
 
 def failure(kind: str, message: str, location: Location, detail: str, facts: Facts | None = None) -> Failure:
