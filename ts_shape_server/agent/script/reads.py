@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from ts_shape_server.agent.script import locate
-from ts_shape_server.agent.script.locate import Place
+from ts_shape_server.agent.script.locate import MarkedPlace
 from ts_shape_server.agent.script.observe import innermost
 
 _C: Any = torch._C
@@ -52,17 +52,17 @@ class Read:
     of_values: bool = False
 
 
-Reads = dict[Place, Read]
-Forced = Mapping[Place, object]
+Reads = dict[MarkedPlace, Read]
+Forced = Mapping[MarkedPlace, object]
 """What a read at a place gives in place of what it would."""
 
 
 @functools.lru_cache(maxsize=4096)
-def _expression(code: CodeType, instruction: int, line: int) -> Place:
+def _expression(code: CodeType, instruction: int, line: int) -> MarkedPlace:
     return locate.expression(code, instruction, line)
 
 
-def place_of(frame: FrameType | None) -> tuple[Place, FrameType] | None:
+def place_of(frame: FrameType | None) -> tuple[MarkedPlace, FrameType] | None:
     """The innermost expression of the user's, and its frame. Not the instruction: once a function has run some times,
     Python has another do the call.
     """

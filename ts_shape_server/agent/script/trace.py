@@ -18,7 +18,7 @@ import torch
 from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.runs import Run, seed
 from ts_shape_server.agent.script import freezes, locate, randomness, reads, tracing
-from ts_shape_server.agent.script.locate import Place
+from ts_shape_server.agent.script.locate import MarkedPlace
 from ts_shape_server.agent.script.reads import Read, Reads
 from ts_shape_server.agent.script.tracing import Noted, Trace
 from ts_shape_server.agent.torch_says import tracer
@@ -183,7 +183,7 @@ class _Judge:
         known = item.failure.kind == "trace-branch" and item.place in self._made.reads
         return tracing.of_size(item.failure) if known and not self._follows_values(item.place) else item.failure
 
-    def _is_harmless(self, read: Read, place: Place) -> bool:
+    def _is_harmless(self, read: Read, place: MarkedPlace) -> bool:
         """Whether the trace is the same whatever is read there: a number that is only kept, a branch that only warns.
         An error that another value leads to is eager's alone.
         """
@@ -203,7 +203,7 @@ class _Judge:
         same = freezes.same_tensors if kind == "trace-constant" else freezes.alike
         return same(self._made.module, other.module)
 
-    def _follows_values(self, place: Place) -> bool:
+    def _follows_values(self, place: MarkedPlace) -> bool:
         """Whether a read depends on the values of the inputs. Where another trace cannot tell, it may."""
         if self._reads is None:
             try:
@@ -254,7 +254,7 @@ def _called(module: Any, inputs: Inputs) -> Any:
         return module(*arguments, **keywords)
 
 
-def _differs(read: Read, trial: _Trial, place: Place) -> bool:
+def _differs(read: Read, trial: _Trial, place: MarkedPlace) -> bool:
     """Whether Python read something else there in a trace of other inputs."""
     if trial.trace is None:
         return True

@@ -23,7 +23,7 @@ import torch
 
 from ts_shape_server.agent.script import locate, observe, reads
 from ts_shape_server.agent.script.finding import Facts, finding, first_line
-from ts_shape_server.agent.script.locate import Place
+from ts_shape_server.agent.script.locate import MarkedPlace
 from ts_shape_server.agent.script.reads import Forced, Reads
 from ts_shape_server.agent.torch_says import tracer
 from ts_shape_server.contract.places import Location
@@ -58,7 +58,7 @@ class Noted:
     """
 
     failure: Failure
-    place: Place
+    place: MarkedPlace
     of_torch: bool
 
 
@@ -135,7 +135,7 @@ def raised_at(error: Exception) -> Location | None:
     return locate.location(locate.expression(found.tb_frame.f_code, found.tb_lasti, found.tb_lineno))
 
 
-def of_read(place: Place, kind: str) -> Failure:
+def of_read(place: MarkedPlace, kind: str) -> Failure:
     """A read as a warning of its kind, at its place."""
     return _worded(kind, locate.location(place), "")
 
