@@ -82,7 +82,7 @@ def trace(
     except Exception as error:
         return Traced(None, [_fails(error, run, fresh, arguments, keywords, name)])
     drew = randomness.state() != before
-    judge = _Judge(run, fresh, made, affords)
+    judge = _Comparing(run, fresh, made, affords)
     result = Traced(made.module, judge.warnings(eager, name))
     if drew:
         result.warnings += _draws(run, fresh, name)
@@ -91,7 +91,7 @@ def trace(
     return result
 
 
-class _Judge:
+class _Comparing:
     """Holds one trace against eager."""
 
     def __init__(self, run: Run, fresh: Fresh, made: Trace, affords: Callable[[int], bool]) -> None:
@@ -329,7 +329,7 @@ def _remembered(run: Run, fresh: Fresh, made: Trace, name: Location) -> Iterator
     expected = run.call(module)
     if compare(first, expected).agree:
         return
-    difference, detail = _Judge(run, fresh, made, lambda runs: True)._compared(run.arguments, expected)
+    difference, detail = _Comparing(run, fresh, made, lambda runs: True)._compared(run.arguments, expected)
     if difference:
         again = fresh()
         run.call(again)
