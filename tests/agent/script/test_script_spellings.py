@@ -354,7 +354,7 @@ def test_the_parents_forward_is_written_out(tmp_path: Path) -> None:
             def forward(self, x):
                 return super().forward(x) + 1
         """
-    check(tmp_path, source, "functional.linear(x, self.weight, self.bias) + 1")
+    check(tmp_path, source, "F.linear(x, self.weight, self.bias) + 1")
 
 
 def test_a_context_that_decorates_is_entered_in_the_function(tmp_path: Path) -> None:

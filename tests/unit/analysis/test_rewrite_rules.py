@@ -17,7 +17,7 @@ SCRIPT = Path(ts_shape_server.__file__).parent / "agent" / "script"
 
 def kinds_told() -> set[str]:
     """The ids that the agent gives to what it tells: the texts of `kind=…`, and the first arguments of `_trap` and of
-    the functions like it.
+    the functions like it, the second one of `finding`.
     """
     found: set[str] = set()
     for path in SCRIPT.glob("*.py"):
@@ -26,6 +26,8 @@ def kinds_told() -> set[str]:
                 found.add(node.value.value)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("_trap", "_failure"):
                 found |= {node.args[0].value} if node.args and isinstance(node.args[0], ast.Constant) else set()
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "finding":
+                found |= {item.value for item in node.args[1:2] if isinstance(item, ast.Constant)}
     return found
 
 

@@ -76,6 +76,11 @@ TABLE: Mapping[str, Wording] = {
         "a number in this module's configuration has another type than its operator takes (a float or list for an int)"
     ),
     "attribute-first-set": Wording(sentences.first_set, independent=True),
+    "attribute-cast": Wording(
+        "`self.{attribute}` is a Python `{type}`, which TorchScript cannot take over: keep values that it has, or name "
+        "the attribute in `__jit_ignored_attributes__` where no method that is compiled reads it",
+        independent=True,
+    ),
     "attribute-assignment": Wording(sentences.attribute_set, independent=True),
     "augmented-assignment": Wording(
         "TorchScript has no such augmented assignment ({name}): write it out as `a = a … b`", independent=True

@@ -46,7 +46,7 @@ def refusal(search: RefusalSearch, module: nn.Module, scripted: Any, name: Locat
     except Exception as error:
         said = torch_says.complaint(str(error), "python-call")
         chosen = said is not None and _is_left_to_python(module, said.name("name"))
-        return None if chosen else _told(error, said, search, name)
+        return None if chosen else _told(error, said, search, name, _empty_object(module))
     return None
 
 
@@ -56,10 +56,30 @@ def _is_left_to_python(module: nn.Module, name: str) -> bool:
     return any(getattr(method, "_torchscript_modifier", None) is _IGNORED for method in methods)
 
 
-def _told(error: Exception, said: Complaint | None, search: RefusalSearch, name: Location) -> Failure:
+def _empty_object(module: nn.Module) -> dict[str, str]:
+    """The first attribute with an object that has no attributes of its own, and the class that holds it; else none."""
+    for part in module.modules():
+        for attribute, value in vars(part).items():
+            kind = type(value)
+            own = kind.__module__.split(".")[0] not in ("builtins", "torch", "enum", "collections")
+            kept = attribute not in getattr(part, "__jit_ignored_attributes__", ())
+            if kept and own and getattr(value, "__dict__", None) == {} and not callable(value):
+                return {"owner": type(part).__name__, "attribute": attribute, "type": kind.__name__}
+    return {}
+
+
+def _told(
+    error: Exception, said: Complaint | None, search: RefusalSearch, name: Location, empty: dict[str, str]
+) -> Failure:
     place = next((item for item in locate.read(str(error)).places if search.users(item.path)), None)
     location = locate.location(place) if place is not None else name
-    if said is None:
+    if said is None and empty:
+        facts = empty
+        reason = (
+            f"`self.{empty['attribute']}` of `{empty['owner']}` is a `{empty['type']}`, an object without attributes "
+            "of its own, and torch cannot read back what it writes of one"
+        )
+    elif said is None:
         reason, facts = first_line(error)[:200], {}
     else:
         called = said.name("name")

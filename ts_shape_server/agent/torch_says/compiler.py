@@ -289,6 +289,12 @@ REFUSALS: tuple[Row, ...] = (
         "Tried to set nonexistent attribute: last. Did you forget to initialize it in __init__()?",
     ),
     _row(
+        "attribute-cast",
+        r"Could not cast attribute '(?P<attribute>\w+)' to type (?P<type>[\w.]+?):? ",
+        "Could not cast attribute 'updater' to type __torch__.m.Redraw: Could not cast attribute 'instance' to type "
+        "Tensor: Unable to cast ModuleList() to Tensor",
+    ),
+    _row(
         "attribute-assignment",
         r"Tried to set an attribute: (?P<attribute>\w+) on a non-class: (?P<type>.*?)$",
         "Tried to set an attribute: requires_grad on a non-class: Tensor",

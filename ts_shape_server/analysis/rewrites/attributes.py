@@ -63,8 +63,13 @@ def _root(situation: Situation, place: Place) -> str | None:
     if held is not None:
         return f"self.{held.fact('attribute')}"
     node = place.node
+    chain: list[ast.AST] = []
     while isinstance(node, (ast.Attribute, ast.Subscript)):
+        chain.append(node)
         node = node.value
+    if place.says("method-unknown") is not None and len(chain) > 1 and ast.unparse(node) == "self":
+        # An object whose class TorchScript has compiled: it has no attributes of the class.
+        return situation.text(chain[-1]) if "!" in (situation.type_of(chain[-1]) or "") else None
     if place.says("python-value", "attribute-lookup") is None or not isinstance(node, ast.Name):
         return None
     local = {item.id for item in ast.walk(place.function) if isinstance(item, ast.Name) and _is_stored(item)}

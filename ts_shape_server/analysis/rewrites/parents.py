@@ -17,7 +17,7 @@ def parents_method(situation: Situation, place: Place) -> Iterator[Rewrite]:
     if place.owner is None:
         return
     for node in ast.walk(place.statement):
-        if not isinstance(node, ast.Call) or not _is_of_super(node.func):
+        if not isinstance(node, ast.Call) or not is_of_super(node.func):
             continue
         assert isinstance(node.func, ast.Attribute)
         found = _defined_above(situation, place.owner, node.func.attr)
@@ -29,9 +29,8 @@ def parents_method(situation: Situation, place: Place) -> Iterator[Rewrite]:
         if passed_on is not None and situation.method(base, passed_on) is not None:
             edits = [TextEdit(called.range, f"self.{passed_on}")]
         else:
-            snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", base.name).strip("_").lower()
-            name = situation.free_attribute(f"_{snake}_{method.name.strip('_')}")
-            split = _split(situation, method, name)
+            name = situation.free_attribute(f"_{snake_case(base.name)}_{method.name.strip('_')}")
+            split = renamed_method(situation, method, name)
             if split is None:
                 continue
             edits = [*split, TextEdit(called.range, f"self.{name}")]
@@ -41,7 +40,12 @@ def parents_method(situation: Situation, place: Place) -> Iterator[Rewrite]:
         return
 
 
-def _is_of_super(node: ast.expr) -> bool:
+def snake_case(name: str) -> str:
+    """``EncoderLayer`` as ``encoder_layer``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).strip("_").lower()
+
+
+def is_of_super(node: ast.expr) -> bool:
     """Whether an expression is ``super().name`` or ``super(Class, self).name``."""
     inner = node.value if isinstance(node, ast.Attribute) else None
     return isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) and inner.func.id == "super"
@@ -75,7 +79,7 @@ def _passes_on(method: Definition) -> str | None:
     return call.func.attr if own and same and not method.args.kwonlyargs else None
 
 
-def _split(situation: Situation, method: Definition, name: str) -> list[TextEdit] | None:
+def renamed_method(situation: Situation, method: Definition, name: str) -> list[TextEdit] | None:
     """The method under a new name, and above it one of the old name that calls it."""
     arguments = method.args
     variadic = arguments.vararg or arguments.kwarg or arguments.posonlyargs or arguments.kwonlyargs
@@ -107,32 +111,41 @@ def parents_forward(situation: Situation, place: Place) -> Iterator[Rewrite]:
     for node in ast.walk(place.statement):
         if not isinstance(node, ast.Call) or not _is_parents_forward(node) or len(node.args) != 1 or node.keywords:
             continue
-        text = _called(base.rpartition(".")[2], situation.text(node.args[0])) if base.startswith("torch.nn.") else None
-        if text is not None:
-            edits = [situation.replace(node, text)]
-            if "torch.nn.functional" in text:
-                edits += _module_import(situation, "torch.nn.functional")
-            yield Rewrite("parent-forward", f"Write out the `forward` of `{base.rpartition('.')[2]}`", tuple(edits))
+        made = layers_forward(situation, base, situation.text(node.args[0]))
+        if made is not None:
+            edits = (situation.replace(node, made[0]), *made[1])
+            yield Rewrite("parent-forward", f"Write out the `forward` of `{base.rpartition('.')[2]}`", edits)
 
 
 def _is_parents_forward(node: ast.Call) -> bool:
-    return _is_of_super(node.func) and isinstance(node.func, ast.Attribute) and node.func.attr == "forward"
+    return is_of_super(node.func) and isinstance(node.func, ast.Attribute) and node.func.attr == "forward"
 
 
-def _called(layer: str, argument: str) -> str | None:
-    functional = "torch.nn.functional"
+def layers_forward(situation: Situation, path: str, argument: str) -> tuple[str, list[TextEdit]] | None:
+    """What the `forward` of a layer of torch's computes, and the imports that it needs; None for other layers."""
+    layer = path.rpartition(".")[2] if path.startswith("torch.nn.") else ""
     if layer in ("Conv1d", "Conv2d", "Conv3d"):
-        return f"self._conv_forward({argument}, self.weight, self.bias)"
-    if layer == "Linear":
-        return f"{functional}.linear({argument}, self.weight, self.bias)"
-    if layer == "LayerNorm":
-        return f"{functional}.layer_norm({argument}, self.normalized_shape, self.weight, self.bias, self.eps)"
-    if layer == "GroupNorm":
-        return f"{functional}.group_norm({argument}, self.num_groups, self.weight, self.bias, self.eps)"
-    if layer == "Embedding":
-        rest = "self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse"
-        return f"{functional}.embedding({argument}, self.weight, {rest})"
-    return None
+        return f"self._conv_forward({argument}, self.weight, self.bias)", []
+    rest = {
+        "Linear": "linear({}, self.weight, self.bias)",
+        "LayerNorm": "layer_norm({}, self.normalized_shape, self.weight, self.bias, self.eps)",
+        "GroupNorm": "group_norm({}, self.num_groups, self.weight, self.bias, self.eps)",
+        "Embedding": "embedding({}, self.weight, self.padding_idx, self.max_norm, self.norm_type, "
+        "self.scale_grad_by_freq, self.sparse)",
+    }.get(layer)
+    if rest is None:
+        return None
+    functional, edits = _functional(situation)
+    return f"{functional}.{rest.format(argument)}", edits
+
+
+def _functional(situation: Situation) -> tuple[str, list[TextEdit]]:
+    """What `torch.nn.functional` is called in this file."""
+    for module, after in (("torch.nn.functional", ""), ("torch.nn", ".functional"), ("torch", ".nn.functional")):
+        for name, path in situation.classes.imports.items():
+            if path == module:
+                return f"{name}{after}", []
+    return "torch.nn.functional", _module_import(situation, "torch.nn.functional")
 
 
 def _module_import(situation: Situation, module: str) -> list[TextEdit]:
