@@ -185,6 +185,7 @@ class Recorder:
         self._class_with = class_with
         self._named_callable = named_callable
         self._count = 0
+        self._numbers: dict[str, float] = {}
 
     def answer(self, notes: MutableMapping[Any, Note], key: Any, name: str, depth: int = 0) -> Any:
         """The answer under `key`, made when it is asked for the first time. `depth` counts the lists around it."""
@@ -198,18 +199,24 @@ class Recorder:
 
     def _plain(self, note: Note) -> Any:
         """A number that answers nothing, below lists of lists."""
-        try:
-            known = self.evaluate(note.guess)
-        except Exception:
-            known = 1
+        known = self._known(note.guess)
         return known if isinstance(known, (int, float)) else 1
+
+    def _known(self, guess: str) -> Any:
+        """The value of a guess; 1 where it has none. A loop asks for the same number thousands of times."""
+        if guess not in self._numbers:
+            try:
+                value = self.evaluate(guess)
+            except Exception:
+                value = 1
+            if not isinstance(value, (int, float)):
+                return value
+            self._numbers[guess] = value
+        return self._numbers[guess]
 
     def value(self, note: Note) -> Any:
         """What stands for the note in a run."""
-        try:
-            known = self.evaluate(note.guess)
-        except Exception:
-            known = 1
+        known = self._known(note.guess)
         if isinstance(known, (bool, int)):
             made: Any = IntegerAnswer(known)
         elif isinstance(known, float):

@@ -167,12 +167,16 @@ def _asked(
         lambda expression: runs.evaluate(expression, namespace),
     )
     plans: list[arguments.Plan] = []
+    before: dict[str, str] | None = None
     for kept in (lambda expression: expression.startswith(("nn.", "[nn.")), lambda expression: False):
         unknown = {
             name: guess(name) if configs.is_config(expression) or expression[:1] in "{n[" else expression
             for name, expression in plan.items()
             if name not in given and not kept(expression)
         }
+        if unknown == before:
+            continue
+        before = unknown
         found = answers.recorded(
             lambda changed, local: build(cls, changed, {**namespace, **local}, fake), plan, unknown, recorder, namespace
         )

@@ -19,6 +19,7 @@ from ts_shape_server.agent.clock import TimeLimit, now, waiting_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.facts import drawing
 from ts_shape_server.agent.infer.guesses import portable, values
+from ts_shape_server.agent.infer.running.memory import SkipInitialisation
 
 SECONDS = 3.0
 """For one slice."""
@@ -154,7 +155,9 @@ def draw(
     inputs: dict[str, values.InputGuess] | None = None
     if _ACCELERATOR.search(f"{item.get('setup', '')} {item.get('init')} {item.get('inputs')}"):
         devices.pretend()
-    with waiting_limit(seconds), drawing.surroundings(path, context.root, by_name), torch.no_grad():
+    without_weights = SkipInitialisation(of_parameters=True)
+    surroundings = drawing.surroundings(path, context.root, by_name)
+    with waiting_limit(seconds), surroundings, torch.no_grad(), without_weights:
         runs.seed()
         if item.get("setup"):
             exec(compile(item["setup"], path or "<evidence>", "exec", dont_inherit=True), namespace)

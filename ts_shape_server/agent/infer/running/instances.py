@@ -16,6 +16,9 @@ from ts_shape_server.agent.infer.running import conversions, symbolic
 from ts_shape_server.agent.infer.running.memory import SkipInitialisation, WithoutValues
 from ts_shape_server.agent.infer.running.session import Session
 
+_OF_PYTHON = (TypeError, AttributeError, LookupError, NameError, ImportError, ValueError, ArithmeticError, OSError)
+"""What Python and the constructor's own code raise. A `RuntimeError` may be torch's, for want of values."""
+
 
 def build(cls: type[nn.Module], plan: Mapping[str, str], namespace: Mapping[str, Any], fake: bool) -> Session:
     """A session for `cls` with these arguments. Raises what the constructor raises."""
@@ -30,13 +33,17 @@ def build(cls: type[nn.Module], plan: Mapping[str, str], namespace: Mapping[str,
 
     if fake:
         mode = symbolic.new_mode()
+        without_values = WithoutValues(mode)
         try:
-            with mode, torch.no_grad(), WithoutValues(), conversions.of_fake_parameters():
+            with mode, torch.no_grad(), without_values, conversions.of_fake_parameters():
                 runs.seed()
                 return Session(
                     cls, namespace, mode, runs.in_eval(runs.build(cls, plan, namespace)), make_real, make_light
                 )
-        except Exception:
+        except Exception as error:
+            if isinstance(error, _OF_PYTHON) and not without_values.refused:
+                # Torch has done all that it was asked for: memory would change nothing.
+                raise
             runs.seed()
             with SkipInitialisation(), torch.no_grad():
                 instance = runs.in_eval(runs.build(cls, plan, namespace))

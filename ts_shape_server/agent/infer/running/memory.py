@@ -39,18 +39,20 @@ _LARGE = 1 << 14
 class SkipInitialisation(TorchFunctionMode):
     """Leaves large tensors as they were allocated: their pages are never touched, so they cost no memory.
 
-    With `fill`, they get one value: random ones take most of the time in which a module is made.
+    With `fill`, they get one value: random ones take most of the time in which a module is made. With
+    `of_parameters` only parameters are left so: other tensors may be data.
     """
 
-    def __init__(self, fill: float | None = None) -> None:
+    def __init__(self, fill: float | None = None, of_parameters: bool = False) -> None:
         super().__init__()
         self._fill = fill
+        self._kind = nn.Parameter if of_parameters else torch.Tensor
 
     def __torch_function__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
         keywords = keywords or {}
         tensor = arguments[0] if arguments else keywords.get("tensor")
         name = getattr(function, "__name__", "")
-        if name in _RANDOM and isinstance(tensor, torch.Tensor) and tensor.numel() > _LARGE:
+        if name in _RANDOM and isinstance(tensor, self._kind) and tensor.numel() > _LARGE:
             return tensor if self._fill is None else tensor.fill_(self._fill)
         return function(*arguments, **keywords)
 
@@ -60,10 +62,26 @@ class WithoutValues(TorchFunctionMode):
 
     Short ranges of numbers are made for real, and so is all that comes of them alone: constructors read them, as in
     ``[x.item() for x in torch.linspace(0, rate, depth)]``.
+
+    `refused` tells whether torch has refused something meanwhile: with memory it may do it.
     """
 
+    def __init__(self, mode: Any) -> None:
+        super().__init__()
+        self.refused = False
+        self._mode = mode
+
     def __torch_function__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
-        keywords = keywords or {}
+        try:
+            return self._called(function, arguments, keywords or {})
+        except Exception:
+            self.refused = True
+            raise
+
+    def _called(self, function: Any, arguments: Any, keywords: Any) -> Any:
+        made = symbolic.allocated(self._mode, function, arguments, keywords)
+        if made is not None:
+            return made
         name = getattr(function, "__name__", "")
         if _all_real((*arguments, *keywords.values())) or (
             name in _RANGES and function(*arguments, **keywords).numel() <= _SHORT

@@ -6,7 +6,7 @@ where it is absent the engine searches with numbers alone. The calls that are ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,12 @@ from sympy.logic.boolalg import Boolean
 from ts_shape_server.agent.infer.running import shortcuts
 
 try:
-    from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
+    from torch._subclasses.fake_tensor import (
+        FakeTensor,
+        FakeTensorMode,
+        in_kernel_invocation_manager,
+        unset_fake_temporarily,
+    )
     from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
 
     _IMPORTED = True
@@ -69,6 +74,55 @@ def is_fake(tensor: torch.Tensor) -> bool:
 def not_fake() -> Any:
     """A context in which tensors are made with memory, whatever mode is around it."""
     return unset_fake_temporarily()
+
+
+_OF_SIZES = frozenset({torch.empty, torch.zeros, torch.ones})
+_PLAIN_KEYWORDS = frozenset({"device", "dtype"})
+_CPU = torch.device("cpu")
+
+
+def allocated(
+    mode: Any, function: Callable[..., Any], arguments: Sequence[Any], keywords: Mapping[str, Any]
+) -> torch.Tensor | None:
+    """What `function` gives inside `mode`, for the calls that layers make their weights with; None for all others.
+
+    A fake mode takes each call through its dispatcher, which takes ten times as long as to make the tensor.
+    """
+    try:
+        if function is torch.Tensor.detach:
+            tensor = arguments[0]
+            if keywords or type(tensor) is not FakeTensor or tensor.constant is not None:
+                return None
+            with unset_fake_temporarily(), in_kernel_invocation_manager(mode):
+                alias = tensor.detach()
+            return FakeTensor(mode, alias, tensor.device)
+        if function is torch.Tensor.zero_:
+            tensor = arguments[0]
+            known = tensor.constant if type(tensor) is FakeTensor else None
+            with unset_fake_temporarily():
+                return tensor if known is not None and known.numel() == 1 and not known.item() else None
+        if not _PLAIN_KEYWORDS.issuperset(keywords) or keywords.get("device") is not None:
+            return None
+        if function in _OF_SIZES and _are_sizes(arguments):
+            with unset_fake_temporarily():
+                made = torch.empty(*arguments, dtype=keywords.get("dtype"), device="meta")
+            return FakeTensor(mode, made, _CPU)
+        if function is torch.tensor and len(arguments) == 1 and type(arguments[0]) in (int, float, bool):
+            with unset_fake_temporarily():
+                value = torch.tensor(arguments[0], dtype=keywords.get("dtype"))
+                fake = FakeTensor(mode, value.to("meta"), _CPU, constant=value)
+            mode.fake_tensor_converter.add_constant_storage_mapping(fake)
+            return fake
+    except (AttributeError, AssertionError, TypeError, RuntimeError):
+        # A torch that makes them in another way.
+        return None
+    return None
+
+
+def _are_sizes(arguments: Sequence[Any]) -> bool:
+    if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
+        arguments = arguments[0]
+    return all(type(size) is int and size >= 0 for size in arguments)
 
 
 class SymbolicSizes:
