@@ -30,6 +30,10 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] = {
     "a vector norm": (lambda x: torch.linalg.vector_norm(x, 2.0, [-1], True).clamp_min(1e-12), ((2, 3, 4),)),
     "masked": (lambda x, y: x.masked_fill(y > 0, 1.0), ((2, 3, 4), (3, 4))),
     "attention": (F.scaled_dot_product_attention, ((2, 4, 7, 8), (2, 4, 9, 8), (2, 4, 9, 8))),
+    "a recurrent layer": (lambda x: nn.LSTM(6, 5)(x)[0], ((4, 2, 6),)),
+    "its last cell": (lambda x: nn.LSTM(6, 5, 2, bidirectional=True)(x)[1][1], ((4, 2, 6),)),
+    "batches first": (lambda x: nn.GRU(6, 5, batch_first=True)(x)[0], ((2, 4, 6),)),
+    "from a state": (lambda x, h: nn.RNN(6, 5)(x, h)[1], ((4, 2, 6), (1, 2, 5))),
     "a view after a slice": (lambda x: F.relu(x[:, :2]).view(2, -1), ((2, 4, 3),)),
     "the same call twice": (lambda x: F.max_pool2d(x + 1, 2) + F.max_pool2d(x + 1, 2), ((2, 3, 8, 9),)),
 }
@@ -59,6 +63,12 @@ def test_shortcuts_give_what_torch_gives(name: str) -> None:
         (lambda x: nn.Linear(4, 2)(x), (2, 5)),
         (lambda x: nn.BatchNorm2d(3).eval()(x), (2, 4, 5, 5)),
         (lambda x: nn.LayerNorm(3)(x), (2, 4)),
+        (
+            lambda x: torch.gru(
+                x, x.new_zeros(1, 2, 4), [*nn.GRU(3, 4).parameters()], True, 1, 0.0, False, False, False
+            ),
+            (5, 2, 6),
+        ),
     ],
 )
 def test_what_torch_refuses_is_refused_in_its_words(call: Callable[..., Any], size: tuple[int, ...]) -> None:

@@ -317,6 +317,28 @@ def _pad(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
     return empty(tensor, sizes)
 
 
+def _recurrent(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    """Of a batch of sequences, the last state after them. Torch takes every step of them by itself."""
+    if keywords or len(arguments) != 9:
+        return None
+    tensor, state, weights, _, layers, _, _, both_ways, batch_first = arguments
+    states = state if isinstance(state, (tuple, list)) else (state,)
+    if not isinstance(layers, int) or tensor.dim() != 3 or any(item.dim() != 3 for item in states):
+        return None
+    batch, steps, features = tensor.shape[0], tensor.shape[1], tensor.shape[2]
+    if not batch_first:
+        batch, steps = steps, batch
+    rows = layers * (2 if both_ways else 1)
+    if any(item.dtype is not tensor.dtype for item in (*states, *weights)) or features != weights[0].shape[1]:
+        return None
+    if any(item.shape[0] != rows or item.shape[1] != batch for item in states) or not steps >= 1:
+        return None
+    wide = states[0].shape[2] * (2 if both_ways else 1)
+    output = empty(tensor, (steps, batch, wide))
+    after = [empty(tensor, item.shape) for item in states]
+    return (output.transpose(0, 1) if batch_first else output, *after)
+
+
 _MAKERS: dict[str, Callable[[Sequence[Any], Mapping[str, Any]], Any]] = {
     "cat": _cat,
     "pad": _pad,
@@ -325,4 +347,8 @@ _MAKERS: dict[str, Callable[[Sequence[Any], Mapping[str, Any]], Any]] = {
     "conv3d": _convolution(3),
     "linear": _linear,
     "scaled_dot_product_attention": _attention,
+    "lstm": _recurrent,
+    "gru": _recurrent,
+    "rnn_tanh": _recurrent,
+    "rnn_relu": _recurrent,
 }
