@@ -118,12 +118,13 @@ def _report_solved(
         report = general.with_inside(report, cls, shot)
     report = replace(report, mismatches=_mismatches(cls, wrong, report))
     send(report, "example" if context.stages != ("example",) else "final")
+    light = report
     if "symbols" in context.stages:
-        report = general.general(report, cls, solved, context)
+        report, light = general.general(report, cls, solved, context)
         report = replace(report, mismatches=_mismatches(cls, wrong, report))
         send(report, "symbols" if "script" in context.stages else "final")
     if "script" in context.stages:
-        send(_script(report, cls, context), "final")
+        send(_script(report, light, cls, context), "final")
 
 
 def _mismatches(
@@ -133,10 +134,12 @@ def _mismatches(
     return tuple(contradictions.to_failure(cls.__name__, item, report) for item in wrong)
 
 
-def _script(report: Report, cls: type[nn.Module], context: Context) -> Report:
-    """`report` with what TorchScript makes of the class, or with the note that this interpreter has none."""
+def _script(report: Report, light: Report, cls: type[nn.Module], context: Context) -> Report:
+    """`report` with what TorchScript makes of the class, or with the note that this interpreter has none. It is run on
+    the example of `light`.
+    """
     from ts_shape_server.agent import script
 
     if not script.supported():
         return replace(report, notes=(*report.notes, script.unsupported()))
-    return replace(report, torchscript=script.examine(runs.from_report(cls, context.namespace, report), context))
+    return replace(report, torchscript=script.examine(runs.from_report(cls, context.namespace, light), context))

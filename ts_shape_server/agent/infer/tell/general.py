@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,9 +11,10 @@ from torch import nn
 
 from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer.claims import claims, draws, indices
+from ts_shape_server.agent.infer.claims import claims, draws, indices, lighter
 from ts_shape_server.agent.infer.claims.claim import Claim, Sizes
 from ts_shape_server.agent.infer.claims.trials import Trials
+from ts_shape_server.agent.infer.facts import source
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.inputs import confirming
 from ts_shape_server.agent.infer.running import expressions, shots, symbolic
@@ -32,8 +32,10 @@ SAMPLES = 4
 SAMPLE_SECONDS = 2.0
 
 
-def general(report: Report, cls: type[nn.Module], solved: Solved, context: Context) -> Report:
-    """`report` with the general claim: symbols, constraints, and all shapes spelled in them."""
+def general(report: Report, cls: type[nn.Module], solved: Solved, context: Context) -> tuple[Report, Report]:
+    """`report` with the general claim: symbols, constraints, and all shapes spelled in them; and the same with a
+    smaller example where runs on the report's own take long.
+    """
     session, found = solved.session, solved.found
     lines = class_lines(cls)
     traced: shots.Shot | None = None
@@ -72,7 +74,20 @@ def general(report: Report, cls: type[nn.Module], solved: Solved, context: Conte
         if counted:
             symbols["N"] = Symbol()
         result = with_inside(result, cls, _renamed(told, named.outputs, trials.rows_are_batch, names))
-    return replace(result, symbols=tuple(symbols.items()))
+    result = replace(result, symbols=tuple(symbols.items()))
+    return result, _light(result, solved, trials, claim)
+
+
+def _light(report: Report, solved: Solved, trials: Trials, claim: Claim) -> Report:
+    """`report` with an example, and a second one, of smaller sizes where there are such."""
+    found = lighter.sizes(trials, claim)
+    if found is None:
+        return report
+    smaller, beside = found
+    example = specs.example(values.with_sizes(solved.found.inputs, smaller))
+    if beside is None:
+        return replace(report, example=example)
+    return replace(report, example=example, second=specs.example(values.with_sizes(solved.found.inputs, beside)))
 
 
 def stated(traced: shots.Shot) -> Callable[[Sizes], list[int | None]]:
@@ -219,7 +234,7 @@ def _renamed(shot: shots.Shot, named: Mapping[int, str], rows_are_batch: bool, n
 
 def class_lines(cls: type) -> range:
     try:
-        lines, start = inspect.getsourcelines(cls)
+        lines, start = source.class_lines(cls)
     except (OSError, TypeError):
         return range(1, 1_000_000)
     return range(start, start + len(lines))
