@@ -137,8 +137,11 @@ class Sources:
     _compile_function: Any = None
     _read_signature: Any = None
     _read_defaults: Any = None
+    _read_definition: Any = None
     _read: dict[Any, Any] = field(default_factory=dict)
     _known: dict[Any, ParsedFunction] = field(default_factory=dict)
+    _definitions: dict[Any, tuple[list[Edit], Any]] = field(default_factory=dict)
+    """What torch made of a function, with the edits that were in force."""
 
     def __enter__(self) -> Sources:
         frontend: Any = torch.jit.frontend
@@ -148,7 +151,9 @@ class Sources:
         self._compile_function = recursive.try_compile_fn
         self._read_signature = signatures.get_signature
         self._read_defaults = recursive.get_default_args
+        self._read_definition = recursive.get_jit_def
         frontend.parse_def = self._parse
+        recursive.get_jit_def = self._defined
         recursive.try_compile_fn = self._noting(self._compile_function, 1)
         signatures.get_signature = self._noting(self._read_signature, 2)
         recursive.get_default_args = self._defaults
@@ -162,6 +167,7 @@ class Sources:
         recursive.try_compile_fn = self._compile_function
         signatures.get_signature = self._read_signature
         recursive.get_default_args = self._read_defaults
+        recursive.get_jit_def = self._read_definition
         for name in self.names:
             vars(builtins).pop(name, None)
         self.names.clear()
@@ -187,7 +193,7 @@ class Sources:
 
     def _defaults(self, function: Any) -> Any:
         found = self._read_defaults(function)
-        parsed = self._known.get(function)
+        parsed = self._known.get(_plain(function))
         if parsed is None or parsed.key not in self.bare:
             return found
         return {name: value for name, value in found.items() if not isinstance(value, (list, dict, set))}
@@ -201,7 +207,23 @@ class Sources:
         ]
         return max(found, key=lambda parsed: parsed.first_line, default=None)
 
+    def _defined(self, function: Any, name: str, *arguments: Any, **keywords: Any) -> Any:
+        """What torch makes of a method: it asks for each instance, and in each compilation."""
+        plain = _plain(function)
+        key = (plain, name, getattr(plain, "_torchscript_modifier", None), arguments, tuple(keywords.items()))
+        known = self._definitions.get(key)
+        if known is not None and known[0] == self._edits_of(plain):
+            return known[1]
+        made = self._read_definition(function, name, *arguments, **keywords)
+        if plain in self._known:
+            self._definitions[key] = list(self._edits_of(plain)), made
+        return made
+
+    def _edits_of(self, function: Any) -> list[Edit]:
+        return self.edits.get(self._known[function].key, [])
+
     def _parse(self, function: Any) -> Any:
+        function = _plain(function)
         original = self._read.get(function)
         if original is None:
             original = self._read[function] = self._original(function)
@@ -214,6 +236,11 @@ class Sources:
         self.apply(self.edits.get(parsed.key, ()), definition)
         context = _context(original, parsed)
         return original._replace(ast=tree, ctx=context, filename=parsed.path)
+
+
+def _plain(function: Any) -> Any:
+    """The function of a method that is bound to an instance."""
+    return getattr(function, "__func__", function)
 
 
 def _parsed(function: Any, original: Any) -> ParsedFunction:

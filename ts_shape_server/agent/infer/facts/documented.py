@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ts_shape_server.agent.infer.facts import annotated
-from ts_shape_server.agent.infer.facts.source import function_tree
+from ts_shape_server.agent.infer.facts.source import class_lines, function_tree
 from ts_shape_server.agent.infer.guesses import shape_text
 from ts_shape_server.agent.infer.guesses.shape_text import WrittenShape
 
@@ -113,7 +113,7 @@ def _in_docstring(tree: ast.FunctionDef, names: Sequence[str], path: str) -> Ite
 def _in_class(cls: type, names: Sequence[str], path: str) -> Iterator[Written]:
     """The class's own docstring: names that the constructor takes as well are the constructor's there."""
     try:
-        lines, start = inspect.getsourcelines(cls)
+        lines, start = class_lines(cls)
         node = ast.parse(textwrap.dedent("".join(lines))).body[0]
         taken = set(inspect.signature(cls.__init__).parameters)  # type: ignore[misc]  # read, not called
         path = inspect.getsourcefile(cls) or path

@@ -18,6 +18,7 @@ from torch import nn
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.facts import constructions
+from ts_shape_server.agent.infer.facts.source import file_tree
 from ts_shape_server.agent.infer.running.memory import SkipInitialisation
 
 MAXIMUM = 3
@@ -48,7 +49,7 @@ def find(cls: type[nn.Module], context: Context) -> Made | None:
 def _candidates(class_name: str, context: Context) -> list[str]:
     """Top-level functions without required parameters that reach the class, in the order of the file."""
     try:
-        tree = ast.parse(context.source)
+        tree = file_tree(context.source)
     except (SyntaxError, ValueError):
         return []
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}

@@ -6,7 +6,9 @@ Reads the class's own source with `ast`. Everything here is a hint that a run ha
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
+import linecache
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,9 +36,17 @@ class Hint:
 
 
 def function_tree(function: Any) -> ast.FunctionDef | None:
-    """The syntax tree of a function, line numbers as in its file; None without source."""
+    """The syntax tree of a function, line numbers as in its file; None without source. It is shared: only read it."""
     try:
-        lines, start = inspect.getsourcelines(inspect.unwrap(function))
+        return _tree_of(inspect.unwrap(function))
+    except (TypeError, ValueError):
+        return None
+
+
+@functools.lru_cache(maxsize=1024)
+def _tree_of(function: Any) -> ast.FunctionDef | None:
+    try:
+        lines, start = inspect.getsourcelines(function)
         tree = ast.parse(textwrap.dedent("".join(lines)))
     except (OSError, TypeError, SyntaxError, ValueError, IndentationError):
         return None
@@ -45,6 +55,31 @@ def function_tree(function: Any) -> ast.FunctionDef | None:
         return None
     ast.increment_lineno(found, start - 1)
     return found
+
+
+@functools.lru_cache(maxsize=1024)
+def class_lines(cls: type) -> tuple[tuple[str, ...], int]:
+    """The lines of a class and the number of the first. Raises `OSError` or `TypeError` without source.
+
+    `inspect` parses the whole file anew for each class before Python 3.13.
+    """
+    path = inspect.getsourcefile(cls)
+    every = linecache.getlines(path) if path else []
+    try:
+        top = [item for item in file_tree("".join(every)).body if getattr(item, "name", None) == cls.__qualname__]
+    except (SyntaxError, ValueError):
+        top = []
+    if len(top) == 1 and isinstance(top[0], ast.ClassDef):
+        start = min([top[0].lineno, *(item.lineno for item in top[0].decorator_list)])
+        return tuple(every[start - 1 : top[0].end_lineno]), start
+    lines, start = inspect.getsourcelines(cls)
+    return tuple(lines), start
+
+
+@functools.lru_cache(maxsize=16)
+def file_tree(text: str) -> ast.Module:
+    """The syntax tree of a file's text. It is shared: only read it. Raises `SyntaxError` or `ValueError`."""
+    return ast.parse(text)
 
 
 def only_raises(function: Any) -> bool:
