@@ -70,6 +70,7 @@ def _without_library(search: RefusalSearch, function: ParsedFunction) -> Neutral
 
 
 def _signature(problem: CompilerProblem, search: RefusalSearch, function: ParsedFunction) -> Iterator[Neutralisation]:
+    """A signature that the language lacks: the parameters that the run saw, without stars."""
     if problem.refused("variadic"):
         seen = search.seen_of(function)
         kinds = seen.parameters if seen is not None else {}
@@ -140,6 +141,9 @@ def _annotations(search: RefusalSearch, function: ParsedFunction, first: list[st
 
 
 def _by_message(problem: CompilerProblem, search: RefusalSearch, function: ParsedFunction) -> Iterator[Neutralisation]:
+    """What the complaint itself names: a value of the type that is expected, a start for what a branch leaves out,
+    the type of an empty container.
+    """
     told = problem.complaint
     expected = told.name("first") if told is not None and told.kind in _ONE_TYPE else ""
     statement = statement_at(problem)

@@ -1,5 +1,44 @@
 """Whether something is None, asked so that TorchScript can leave out the branch that is not taken: with ``is``, and not
 by a helper that it only calls.
+
+Refused: equality-operator
+Input: x=[2, 3]
+
+Before:
+    from typing import Optional
+
+    from torch import Tensor, nn
+
+
+    class Net(nn.Module):
+        def forward(self, x, scale: Optional[Tensor] = None):
+            if scale != None:
+                x = x * scale
+            return x
+
+After:
+    from typing import Optional
+
+    from torch import Tensor, nn
+
+
+    class Net(nn.Module):
+        def forward(self, x, scale: Optional[Tensor] = None):
+            if scale is not None:
+                x = x * scale
+            return x
+
+Left alone:
+    from typing import Optional
+
+    from torch import Tensor, nn
+
+
+    class Net(nn.Module):
+        def forward(self, x, scale: Optional[Tensor] = None):
+            if scale is not None:
+                x = x * scale
+            return x
 """
 
 from __future__ import annotations

@@ -1,5 +1,34 @@
 """Functions as values, which TorchScript does not have: they are called by their names. What a partial function or a
 dict of keywords holds is written where it is called.
+
+Refused: keyword-expansion
+Input: x=[2, 3]
+
+Before:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            options = {"dim": 1}
+            return x.sum(**options)
+
+After:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            options = {"dim": 1}
+            return x.sum(dim=1)
+
+Left alone:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def forward(self, x, options: dict):
+            return x.sum(**options)
 """
 
 from __future__ import annotations

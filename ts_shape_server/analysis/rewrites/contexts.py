@@ -1,4 +1,50 @@
-"""Decorators that TorchScript leaves out and that stand for a context: the body of the function enters it itself."""
+"""Decorators that TorchScript leaves out and that stand for a context: the body of the function enters it itself.
+
+Refused: no-grad-left-out
+Input: x=[2, 3]
+
+Before:
+    import torch
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 3)
+
+        @torch.no_grad()
+        def forward(self, x):
+            return self.layer(x)
+
+After:
+    import torch
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 3)
+
+        def forward(self, x):
+            with torch.no_grad():
+                return self.layer(x)
+
+Left alone:
+    import torch
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(3, 3)
+
+        def forward(self, x):
+            with torch.no_grad():
+                return self.layer(x)
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,30 @@
 """Local names whose type TorchScript cannot tell: first None and then a Tensor, empty lists, names that only one branch
 sets, names that hold one thing after the other.
+
+Refused: branch-undefined name=scale
+Input: x=[2, 3]
+
+Before:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            if x.dim() == 2:
+                scale = 2.0
+            return x * scale
+
+After:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            if x.dim() == 2:
+                scale = 2.0
+            else:
+                raise ValueError("`scale` has no value")
+            return x * scale
 """
 
 from __future__ import annotations

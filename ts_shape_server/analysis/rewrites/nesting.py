@@ -1,5 +1,58 @@
 """Functions that are made inside others: they become methods or functions of their own, and what they take from around
 them is passed.
+
+Refused: nested-function
+Input: x=[2, 3]
+
+Before:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            def double(y):
+                return y * 2.0
+            return double(x)
+
+After:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def _forward_double(self, y):
+            return y * 2.0
+
+        def forward(self, x):
+            return self._forward_double(x)
+
+Refused: attribute-unsupported name=act
+Input: x=[2, 3]
+
+Before:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.act = lambda x: x * 2.0
+
+        def forward(self, x):
+            return self.act(x)
+
+After:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+
+        def act(self, x):
+            return x * 2.0
+
+        def forward(self, x):
+            return self.act(x)
 """
 
 from __future__ import annotations

@@ -1,5 +1,97 @@
 """Spellings that TorchScript lacks and that have an equal one it takes: what torch has outgrown, and what Python says
 in a way of its own.
+
+Refused: legacy-variable
+Input: x=[2, 3]
+
+Before:
+    from torch import nn
+    from torch.autograd import Variable
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            return Variable(x) * 2.0
+
+After:
+    from torch import nn
+    from torch.autograd import Variable
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            return x * 2.0
+
+Refused: f-string
+Input: x=[2, 3]
+
+Before:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            if x.dim() != 2:
+                raise ValueError(f"{x.dim()!r} dims")
+            return x
+
+After:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            if x.dim() != 2:
+                raise ValueError("{} dims".format(x.dim()))
+            return x
+
+Refused: set
+Input: x=[2, 3]
+
+Before:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            if x.dim() in {2, 3}:
+                x = x * 2.0
+            return x
+
+After:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            if x.dim() in [2, 3]:
+                x = x * 2.0
+            return x
+
+Refused: is-tensor
+Input: x=[2, 3]
+
+Before:
+    import torch
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            if torch.is_tensor(x):
+                x = x * 2.0
+            return x
+
+After:
+    import torch
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            if isinstance(x, torch.Tensor):
+                x = x * 2.0
+            return x
 """
 
 from __future__ import annotations

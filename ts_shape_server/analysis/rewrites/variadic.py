@@ -1,5 +1,24 @@
 """Signatures that TorchScript cannot compile: ``*args``, ``**kwargs`` and keyword-only parameters with defaults are
 named as the calls that were seen pass them.
+
+Refused: variadic
+Input: x=[2, 3]
+
+Before:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def forward(self, x, *args):
+            return x * 2.0
+
+After:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            return x * 2.0
 """
 
 from __future__ import annotations
