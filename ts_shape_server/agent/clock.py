@@ -11,9 +11,11 @@ import _thread
 import ctypes
 import os
 import signal
+import sys
 import threading
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -107,11 +109,57 @@ def time_limit(seconds: float) -> Iterator[None]:
     """Raise `TimeLimit` in the body after so many seconds of work. Limits nest; the nearer deadline rules."""
     due = now() + max(seconds, 0.0)
     _due.append(min(due, _due[-1]) if _due else due)
+    put_back = [keep() for keep in _kept]
     try:
         with _alarm() if HAS_TIMER else _watch():
             yield
+    except BaseException as error:
+        if not came_of_a_limit(error):
+            raise
+        # A generator that was interrupted on its way out does the rest of its work once it is let go: now, not later.
+        traceback.clear_frames(error.__traceback__)
+        for back in put_back:
+            back()
+        raise TimeLimit from error
     finally:
         _due.pop()
+
+
+def came_of_a_limit(error: BaseException) -> bool:
+    """Whether it is a `TimeLimit` or was raised while one was on its way out, by a `with` that it found half done."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, TimeLimit):
+        seen = seen.__context__
+    return seen is not None
+
+
+_kept: list[Callable[[], Callable[[], None]]] = []
+_together: list[str] = []
+PATIENCE_WITHIN = 2.0
+"""Seconds of work for which steps that belong together put an interruption off; they take milliseconds."""
+
+
+def keep_together(*modules: str) -> None:
+    """Interrupt no function of these modules and of those below them, nor what they call, while that is soon over."""
+    _together.extend(modules)
+
+
+def _put_off(frame: FrameType | None, due: float) -> bool:
+    return now() < due + PATIENCE_WITHIN and within_steps_that_belong_together(frame)
+
+
+def within_steps_that_belong_together(frame: FrameType | None) -> bool:
+    """Whether such a function is on the stack of `frame`."""
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).startswith(tuple(_together)):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def keep_through_interruptions(keep: Callable[[], Callable[[], None]]) -> None:
+    """Have a state of the process put back where a limit ends a stretch. `keep` gives what puts it back."""
+    _kept.append(keep)
 
 
 GRACE = 0.5
@@ -180,6 +228,9 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     if _may_end_itself(_due[-1]) and not waiting:
         signal.setitimer(signal.ITIMER_REAL, _LOOK_AT_END)
         return
+    if _put_off(frame, _due[-1]):
+        signal.setitimer(signal.ITIMER_REAL, _SHORTEST)
+        return
     # Where this is swallowed, in a weak reference's callback or by a bare `except`, it comes again.
     signal.setitimer(signal.ITIMER_REAL, _AGAIN)
     raise TimeLimit
@@ -208,6 +259,8 @@ def _watch() -> Iterator[None]:
             waiting = any(item.over() for item in patience)
             if now() >= due and _may_end_itself(due) and not waiting:
                 pause = _LOOK_AT_END
+            elif now() >= due and _put_off(sys._current_frames().get(body), due):
+                pause = _SHORTEST
             elif now() >= due or waiting:
                 raised.append(now())
                 _raise_in(body)

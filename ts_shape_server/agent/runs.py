@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ts_shape_server.agent import torch_state  # noqa: F401  # what an interruption leaves changed is put back
 from ts_shape_server.agent.accepted import further
 from ts_shape_server.contract.report import Report
 

@@ -231,6 +231,8 @@ class Session:
                     stack.enter_context(observer)
                 output = module(*arguments, **keywords)
         except Exception as error:
+            if clock.came_of_a_limit(error):
+                raise clock.TimeLimit from error
             _release(error)
             return Outcome(interpreter.inner(error), None, spy.steps, spy.wishes, last_call=spy.last_call)
         finally:
