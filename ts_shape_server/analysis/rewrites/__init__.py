@@ -13,6 +13,7 @@ from ts_shape_server.analysis.rewrites import (
     comprehensions,
     constants,
     contexts,
+    dicts,
     einops_calls,
     enums,
     extraction,
@@ -57,6 +58,11 @@ RULES: tuple[Rule, ...] = (
     Rule(values.converted_arguments, ("expected-types",)),
     Rule(held_optionals.held, ANY),
     Rule(values.narrowed, ("none-or-optional",)),
+    Rule(
+        dicts.parameter,
+        ("tensor-index-type", "untyped-parameter", "not-subscriptable", "variable-type-changed", "none-or-optional"),
+    ),
+    Rule(dicts.values, ("no-matching-overload",)),
     Rule(named_tuples.from_dataclass, ("constructor-source-missing",)),
     Rule(einops_calls.as_methods, ("library-function",)),
     Rule(values.truth, ("truth-value",)),
@@ -158,7 +164,7 @@ def proposals(situation: Situation) -> Iterator[tuple[Failure | None, Rewrite]]:
 
 def types(situation: Situation) -> Iterator[Rewrite]:
     """All types that TorchScript needs and the source lacks."""
-    needed = [item for item in situation.state.annotations if item.needed]
+    needed = [item for item in situation.state.annotations if item.needed and not dicts.has_text_keys(situation, item)]
     edits = situation.annotated(needed)
     if edits:
         many = f"Annotate all {len(needed)} places that TorchScript needs"

@@ -23,7 +23,7 @@ def union(situation: Situation, place: Place) -> Iterator[Rewrite]:
         for node in ast.walk(place.function)
         if isinstance(node, ast.Return) and node.value is not None and situation.function_of(node) is place.function
     ]
-    wanted = _joined([kind for kind in [*told, *seen] if kind])
+    wanted = union_of([kind for kind in [*told, *seen] if kind])
     if wanted is None:
         return
     owner = situation.qualified(place.owner) if place.owner is not None else ""
@@ -44,7 +44,7 @@ def chosen(situation: Situation, place: Place) -> Iterator[Rewrite]:
     if "\n" in text:
         return
     sides = ((value.body, told.fact("first")), (value.orelse, told.fact("second")))
-    wanted = _joined([situation.type_of(node) or _plain(kind) for node, kind in sides])
+    wanted = union_of([situation.type_of(node) or _plain(kind) for node, kind in sides])
     if wanted is None:
         return
     step = situation.indent(place.function.body[0])[len(situation.indent(place.function)) :] or "    "
@@ -65,7 +65,7 @@ def chosen(situation: Situation, place: Place) -> Iterator[Rewrite]:
         )
 
 
-def _joined(found: Iterable[str]) -> str | None:
+def union_of(found: Iterable[str]) -> str | None:
     """One type for all of these; None where TorchScript has none."""
     kinds = dict.fromkeys(part for kind in found for part in _members(kind))
     if any(not holdable(kind) or not _TYPE.fullmatch(kind) for kind in kinds):
