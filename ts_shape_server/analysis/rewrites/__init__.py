@@ -60,7 +60,7 @@ RULES: tuple[Rule, ...] = (
     Rule(values.narrowed, ("none-or-optional",)),
     Rule(
         dicts.parameter,
-        ("tensor-index-type", "untyped-parameter", "not-subscriptable", "variable-type-changed", "none-or-optional"),
+        ("tensor-index-type", "not-subscriptable", "variable-type-changed", "none-or-optional"),
     ),
     Rule(dicts.values, ("no-matching-overload",)),
     Rule(named_tuples.from_dataclass, ("constructor-source-missing",)),
