@@ -67,6 +67,16 @@ def test_a_detector_takes_a_list_of_images(prober: Prober, tmp_path: Path) -> No
     assert len(images.items[0].dims) == 3
 
 
+def test_masks_of_attention_are_rows_of_flags(prober: Prober, tmp_path: Path) -> None:
+    source = NET.format(
+        part="nn.MultiheadAttention(6, 2, batch_first=True)",
+        names="x, padding=None, mask=None",
+        call="self.part(x, x, x, key_padding_mask=padding, attn_mask=mask)[0]",
+    )
+    masks = [item.value for item in report(prober, tmp_path, source).inputs[1:]]
+    assert [(item.dtype, item.dims) for item in masks] == [("bool", ("B", "L")), ("bool", ("L", "L"))]
+
+
 def test_a_name_that_holds_something_else_by_then_says_nothing(prober: Prober, tmp_path: Path) -> None:
     source = "from e3nn.o3 import TensorProduct\n" + NET.format(
         part="TensorProduct()", names="f", call="self.part(f, f)"
@@ -114,3 +124,35 @@ def test_a_tensor_made_for_a_constructor_is_made_again(prober: Prober, tmp_path:
     (found,) = prober.run(prober.service.reports(request, lambda _: None))
     assert dict(found.init)["table"].expression == "torch.linspace(0, 1, 35).reshape([7, 5])"
     assert found.inputs[0].value.dims[-1] == 7
+
+
+SCALED = """
+class Scaled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, scale):
+        {kept}
+        return x {product}
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * ctx.scale, None
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.part = nn.Linear(5, 5)
+
+    def forward(self, x, scale):
+        return Scaled.apply(self.part(x), scale)
+"""
+
+
+@pytest.mark.parametrize(
+    ("kept", "product", "kind"),
+    [("ctx.scale = scale", "+ 0", "float"), ("ctx.save_for_backward(scale)", "* scale", "Tensor")],
+)
+def test_what_a_gradient_only_keeps_is_a_number_and_what_it_saves_a_tensor(
+    prober: Prober, tmp_path: Path, kept: str, product: str, kind: str
+) -> None:
+    assert report(prober, tmp_path, SCALED.format(kept=kept, product=product)).inputs[1].value.type == kind

@@ -23,7 +23,9 @@ ALIASES = {"pytorch_lightning": "lightning"}
 
 @dataclass(frozen=True)
 class Passed:
-    """What a parameter of `forward` is passed to, a module or a function, and the name of the parameter there."""
+    """What a parameter of `forward` is passed to, a module, a function or the class of an `autograd.Function`, and the
+    name of the parameter there.
+    """
 
     target: Any
     parameter: str

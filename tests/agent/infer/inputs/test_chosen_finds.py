@@ -101,3 +101,15 @@ SINUSOIDS = net(
 )
 def test_the_input_that_is_meant(tmp_path: Path, source: str, inputs: dict[str, Any], output: Any) -> None:
     check(tmp_path, source, inputs, output)
+
+
+def test_lengths_are_one_for_each_sequence_and_go_up_to_the_longest(tmp_path: Path) -> None:
+    source = net(
+        "self.e = nn.Embedding(50, 12); self.r = nn.GRU(12, 5, batch_first=True)",
+        "p = nn.utils.rnn.pack_padded_sequence(self.e(text), lengths.cpu(), batch_first=True, enforce_sorted=False); "
+        "return self.r(p)[1][0]",
+        "text, lengths",
+    )
+    found = check(tmp_path, source, {"text": ["B", "L"], "lengths": ["B"]}, ["B", 5])
+    assert found["symbols"]["L"]["min"] == 1
+    assert found["notes"] == ["The values of `lengths` go up to `L`."]

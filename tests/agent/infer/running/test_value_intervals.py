@@ -110,3 +110,8 @@ def test_flags_made_of_an_input_leave_its_values_free() -> None:
     outcome, _ = run(lambda x: torch.cumsum((x != 3).long(), 1), 2, 5, dtype="int64")
     assert outcome.ok
     assert 0 not in outcome.wishes or outcome.wishes[0].high is None
+
+
+def test_a_tensor_of_ones_as_large_as_an_input_holds_none_of_its_values() -> None:
+    outcome, _ = run(lambda x: torch.cumsum(torch.ones_like(x), 1) - 1, 2, 5, dtype="int64")
+    assert outcome.wishes.get(0) is None or outcome.wishes[0].high is None

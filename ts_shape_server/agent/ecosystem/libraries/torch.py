@@ -1,16 +1,21 @@
 """torch itself: what compiles is taken as it is, and `torch.hub` runs the code that is on this machine.
 
-A compiled function gives what the function gives; compiling would start processes, and takes minutes.
+A compiled function gives what the function gives; compiling would start processes, and takes minutes. Masks of
+attention are rows of flags, and what an `autograd.Function` keeps as an attribute of its context is a number.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
+import inspect
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ts_shape_server.agent.ecosystem import checkpoints
+from ts_shape_server.agent.ecosystem import Asked, checkpoints
+from ts_shape_server.agent.infer.facts.source import function_tree
+from ts_shape_server.agent.infer.guesses.values import ConstantGuess, Guess, TensorGuess
 
 
 def _uncompiled(module: Any) -> None:
@@ -60,6 +65,42 @@ def _cached(module: Any, beginning: str, reference: str) -> str | None:
     chosen = [name for name in found if not reference or name == beginning + reference]
     places = [os.path.join(module.get_dir(), name) for name in chosen]
     return next((place for place in places if os.access(os.path.join(place, "hubconf.py"), os.R_OK)), None)
+
+
+_OF_ATTENTION = frozenset(
+    (
+        *("MultiheadAttention", "Transformer", "TransformerEncoder", "TransformerDecoder"),
+        *("TransformerEncoderLayer", "TransformerDecoderLayer"),
+    )
+)
+
+
+def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
+    """A mask of attention, `(L, S)` or `(B, S)`, and the number that scales a gradient."""
+    for item in asked.passed:
+        kinds = {base.__name__ for base in type(item.target).__mro__ if base.__module__.startswith("torch.nn.")}
+        if kinds & _OF_ATTENTION and item.parameter.endswith("mask"):
+            return TensorGuess((2, 8), "bool", axes=(None, None))
+        if inspect.isclass(item.target) and _is_kept(item.target, item.parameter):
+            return ConstantGuess("0.5", "float")
+    return None
+
+
+def _is_kept(function: Any, parameter: str) -> bool:
+    """Whether an `autograd.Function` does nothing with an argument but keep it as an attribute of its context, as it
+    may not do with tensors.
+    """
+    methods = [function_tree(vars(function).get(name)) for name in ("forward", "setup_context")]
+    trees = [tree for tree in methods if tree is not None]
+    read = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == parameter]
+    kept = [
+        node.value
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and all(isinstance(target, ast.Attribute) for target in node.targets)
+    ]
+    loads = [node for node in read if isinstance(node.ctx, ast.Load)]
+    return bool(loads) and all(node in kept for node in loads)
 
 
 ADAPTED: Mapping[str, Callable[[Any], None]] = {"torch": _uncompiled}

@@ -134,4 +134,13 @@ def instance(value: Any, namespace: Mapping[str, Any], guess: Callable[[Any], Gu
     if not stored or any(item is None for item in stored.values()):
         return None
     kind = "Batch" if "batch" in stored and hasattr(value, "num_graphs") else "Data"
-    return RecordGuess(_maker(kind), tuple((key, item) for key, item in stored.items() if item is not None), kind)
+    items = tuple((key, _with_axes(key, item)) for key, item in stored.items() if item is not None)
+    return RecordGuess(_maker(kind), items, kind)
+
+
+def _with_axes(name: str, guess: Guess) -> Guess:
+    """An attribute of a graph with what its axes are called."""
+    known = field(name) if name in _FIELDS else None
+    if known is None or not isinstance(guess, TensorGuess) or len(known.dims) != len(guess.dims):
+        return guess
+    return replace(guess, axes=known.axes)

@@ -44,7 +44,7 @@ def bounded(session: Session, found: Found) -> Found:
         try:
             with time_limit(deadline - now()):
                 if tensor.limited_above and tensor.high > tensor.low:
-                    inputs = _narrowed(session, inputs, index, tensor)
+                    inputs = _tied(session, _narrowed(session, inputs, index, tensor), index)
                 elif not tensor.limited_above:
                     inputs = _widened(session, inputs, index, tensor)
         except TimeLimit:
@@ -89,10 +89,42 @@ def _widened(session: Session, inputs: values.Inputs, index: int, tensor: values
     below = not runs(low - 1)
     if not above and not below:
         return inputs
+    follows = _followed(session, inputs, index, high) if above else None
     wider = values.with_tensor(
-        inputs, index, lambda guess: replace(guess, low=low, high=high, limited_below=below, limited_above=above)
+        inputs,
+        index,
+        lambda guess: replace(guess, low=low, high=high, limited_below=below, limited_above=above, follows=follows),
     )
     return wider if all(session.quickly(wider, draw).ok for draw in values.draws(wider)) else inputs
+
+
+def _tied(session: Session, inputs: values.Inputs, index: int) -> values.Inputs:
+    """The largest value bound to the size with which it grows, if there is one."""
+    high = values.all_tensors(inputs)[index].high
+    if not session.quickly(_full_of(inputs, index, high)).ok:
+        return inputs
+    follows = _followed(session, inputs, index, high)
+    return values.with_tensor(inputs, index, lambda guess: replace(guess, follows=follows))
+
+
+FURTHER = 3
+"""Steps by which a size is made larger, to see whether the largest value grows as much."""
+
+
+def _followed(session: Session, inputs: values.Inputs, index: int, high: int) -> int | None:
+    """The place of the size with which the largest value grows: of the longest sequence, or of how many nodes there
+    are. None where there is none, or the value is far from all sizes.
+    """
+    if any(len(group) > 1 for group in values.groups(inputs)):
+        return None
+    base = values.sizes(inputs)
+    for slot, size in enumerate(base):
+        if size - high not in (0, 1):
+            continue
+        larger = values.with_sizes(inputs, [*base[:slot], size + FURTHER, *base[slot + 1 :]])
+        if session.quickly(_full_of(larger, index, high + FURTHER)).ok:
+            return slot
+    return None
 
 
 def _holds_integers(tensor: values.TensorGuess) -> bool:

@@ -17,6 +17,8 @@ LARGE = (256, 2048)
 _INDEX_LIMIT = (1 << 31) - 1
 HALVING_SHARE = 0.25
 """Of the time that is left: what takes less is found by halving, which needs no run on symbols."""
+HALVINGS = 12
+"""Enough to find a boundary below the larger of `LARGE`."""
 ASKED = 6
 """So often is a failing run asked for its reason on the way to one boundary."""
 LOOKED_BACK = 12
@@ -120,7 +122,9 @@ def _boundary(
     halvings = math.log2(max(1, abs(runs - fails) // step))
     if halvings * trials.cost_of_good > HALVING_SHARE * trials.left():
         runs, fails = _narrowed(trials, item, runs, fails)
-    for _ in range(trials.halvings(len(trials.base))):
+    # A search that is cut short would state a limit that nobody has met.
+    trials.put_off(HALVINGS + 1)
+    for _ in range(HALVINGS):
         middle = item.aligned((runs + fails) // 2)
         if abs(runs - fails) <= step or middle in (runs, fails):
             break

@@ -70,12 +70,12 @@ class Trials:
         self.cost = 0.5 * (self.cost or spent) + 0.5 * spent
         if outcome.ok:
             self.cost_of_good = 0.5 * (self.cost_of_good or spent) + 0.5 * spent
-        result = outcome.ok and _same_ranks(self.outcome, outcome)
+        result = outcome.ok and same_ranks(self.outcome, outcome)
         if result and self.rows_are_batch:
             result = _rows(outcome) == sizes[0]
         self.known[sizes] = result
         if result:
-            self.gave[sizes] = [size for item in recording.flat(outcome.output) for size in item.sizes]
+            self.gave[sizes] = _sizes(outcome)
         return result
 
     def _run(self, sizes: Sizes) -> Outcome:
@@ -152,11 +152,6 @@ class Trials:
         """Seconds of work until time is up."""
         return self.deadline - now()
 
-    def halvings(self, searches: int) -> int:
-        """How often each of so many searches may halve its interval in the time that is left."""
-        runs = (self.deadline - now()) / max(self.cost, 1e-4)
-        return max(1, min(12, int(runs / (2 * max(1, searches)))))
-
     @property
     def rows_are_batch(self) -> bool:
         """Whether the first output has a row for each item of the first input, here and for one item more.
@@ -177,6 +172,7 @@ class Trials:
                         break
                     if outcome.ok:
                         self._rows_are_batch = _rows(outcome) == more[0]
+                    if outcome.ok and _sizes(outcome) != _sizes(self.outcome):
                         break
         return self._rows_are_batch
 
@@ -189,11 +185,16 @@ class Trials:
         return tuple(value if slot in chosen else size for slot, size in enumerate(self.base))
 
 
-def _same_ranks(first: Outcome, second: Outcome) -> bool:
+def same_ranks(first: Outcome, second: Outcome) -> bool:
     left, right = list(leaves(first.output)), list(leaves(second.output))
     return len(left) == len(right) and all(
         getattr(a, "ndim", None) == getattr(b, "ndim", None) for a, b in zip(left, right)
     )
+
+
+def _sizes(outcome: Outcome) -> list[int]:
+    """All sizes of the outputs."""
+    return [size for item in recording.flat(outcome.output) for size in item.sizes]
 
 
 def _rows(outcome: Outcome) -> int | None:

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from ts_shape_server.agent.ecosystem import Passed
@@ -39,7 +40,9 @@ def of(forward: Any, module: Any, namespace: Mapping[str, Any]) -> dict[str, tup
 
 
 def _target(node: ast.expr, module: Any, namespace: Mapping[str, Any]) -> Any:
-    """The module or function that is called, None where that is not plain from the text."""
+    """The module or function that is called, or the `autograd.Function` that is applied; None where that is not plain
+    from the text.
+    """
     path: list[str] = []
     while isinstance(node, ast.Attribute):
         path.append(node.attr)
@@ -47,6 +50,8 @@ def _target(node: ast.expr, module: Any, namespace: Mapping[str, Any]) -> Any:
     if not isinstance(node, ast.Name):
         return None
     current: Any = module if node.id == "self" else namespace.get(node.id)
+    if path == ["apply"] and inspect.isclass(current) and issubclass(current, torch.autograd.Function):
+        return current
     for name in reversed(path):
         if current is None or not (isinstance(current, nn.Module) or inspect.ismodule(current)):
             return None
@@ -57,11 +62,14 @@ def _target(node: ast.expr, module: Any, namespace: Mapping[str, Any]) -> Any:
 def _arguments(call: ast.Call, target: Any) -> list[tuple[str, str]]:
     """Pairs of the name that is passed and the parameter that it is passed as."""
     try:
-        signature = inspect.signature(target.forward if isinstance(target, nn.Module) else target)
+        signature = inspect.signature(getattr(target, "forward", target))
     except (TypeError, ValueError):
         return []
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     positions = [item.name for item in signature.parameters.values() if item.kind in kinds]
+    if isinstance(target, type) and "setup_context" not in vars(target):
+        # What is passed to `apply` comes after the context.
+        positions = positions[1:]
     pairs: list[tuple[str, str]] = []
     for position, argument in enumerate(call.args):
         if isinstance(argument, ast.Starred):

@@ -27,7 +27,8 @@ class TensorGuess:
     """Dims in elements. Integer tensors hold values from `low` to `high`, inclusively.
 
     `axes` are names from the source. `limited_below` and `limited_above`: values beyond do not run; else `low` and
-    `high` are no more than an example.
+    `high` are no more than an example. `follows` is the place among all sizes with which `high` grows, as a length does
+    with the longest sequence that there may be.
     """
 
     dims: tuple[int, ...]
@@ -37,6 +38,7 @@ class TensorGuess:
     axes: tuple[str | None, ...] = ()
     limited_below: bool = False
     limited_above: bool = False
+    follows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,17 @@ def map_tensors(inputs: Inputs, change: Callable[[int, TensorGuess], Guess]) -> 
 def with_sizes(inputs: Inputs, new: Sequence[int]) -> Inputs:
     """`inputs` with their dims set from left to right. `new` must have as many numbers as there are dims."""
     remaining = iter(new)
-    return map_tensors(inputs, lambda _, tensor: replace(tensor, dims=tuple(next(remaining) for _ in tensor.dims)))
+    known = sizes(inputs)
+
+    def change(_: int, tensor: TensorGuess) -> Guess:
+        dims = tuple(next(remaining) for _ in tensor.dims)
+        if tensor.follows is None:
+            return replace(tensor, dims=dims)
+        high = max(tensor.high + new[tensor.follows] - known[tensor.follows], 0)
+        low = high if tensor.low == tensor.high else min(tensor.low, high)
+        return replace(tensor, dims=dims, low=low, high=high)
+
+    return map_tensors(inputs, change)
 
 
 def replaced(inputs: Inputs, position: int, guess: Guess) -> Inputs:

@@ -160,7 +160,7 @@ class Intervals:
             interval = self._interval(name, source, arguments, keywords, part)
             origins = self._origin(name, source, arguments, part)
             derived = any(id(item) in self._from_inputs for item in _flat(arguments))
-            valued = name not in _ANSWERS and any(id(item) in self._valued for item in _flat(arguments))
+            valued = name not in _ANSWERS | _MAKERS and any(id(item) in self._valued for item in _flat(arguments))
             self._forget(part)
             if interval is not None and _is_countable(part):
                 self._known[id(part)] = interval

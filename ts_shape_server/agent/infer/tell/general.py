@@ -11,16 +11,16 @@ from torch import nn
 
 from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer.claims import claims, draws, indices, lighter
+from ts_shape_server.agent.infer.claims import claims, draws, indices, lighter, optional
 from ts_shape_server.agent.infer.claims.claim import Claim, Sizes
 from ts_shape_server.agent.infer.claims.trials import Trials
 from ts_shape_server.agent.infer.facts import source
 from ts_shape_server.agent.infer.guesses import values
-from ts_shape_server.agent.infer.inputs import confirming
+from ts_shape_server.agent.infer.inputs import confirming, search
 from ts_shape_server.agent.infer.running import expressions, shots, symbolic
 from ts_shape_server.agent.infer.running.pace import Pace
 from ts_shape_server.agent.infer.solve import Solved
-from ts_shape_server.agent.infer.tell import argument_names, inside, naming, specs
+from ts_shape_server.agent.infer.tell import argument_names, inside, naming, omitted, specs
 from ts_shape_server.agent.infer.tell.reasons import SYMBOLIC_SECONDS
 from ts_shape_server.agent.infer.tell.spelling import Spelling
 from ts_shape_server.contract.report import Report, Symbol
@@ -28,6 +28,8 @@ from ts_shape_server.contract.report import Report, Symbol
 CLAIM_SECONDS = 4.0
 DEAR_CLAIM_SECONDS = 10.0
 """Where a single run takes a good part of a second."""
+SHORT_SEARCH = 10
+"""Attempts at what a parameter that may be left out takes."""
 SAMPLES = 4
 SAMPLE_SECONDS = 2.0
 
@@ -66,7 +68,10 @@ def general(report: Report, cls: type[nn.Module], solved: Solved, context: Conte
     spelling = Spelling(claim, names, samples)
     named = argument_names.find(cls, solved.plan, solved.sources, session, found, context)
     symbols = _symbols(claim, names, named)
-    result = _claimed(report, solved, claim, names, spelling, named)
+    taken = optional.find(trials, claim, solved.omitted, functools.partial(_shortly, solved, context))
+    free = naming.name_free(taken, names.values())
+    symbols.update(dict.fromkeys(free.values(), Symbol()))
+    result = _claimed(report, solved, claim, names, spelling, named, taken, free)
     first = traced if traced is not None else others[0] if others else None
     if first is not None:
         told = shots.spelled(first, others, spelling.told)
@@ -88,6 +93,14 @@ def _light(report: Report, solved: Solved, trials: Trials, claim: Claim) -> Repo
     if beside is None:
         return replace(report, example=example)
     return replace(report, example=example, second=specs.example(values.with_sizes(solved.found.inputs, beside)))
+
+
+def _shortly(solved: Solved, context: Context, inputs: values.Inputs) -> search.Found | search.NotFound:
+    """A short search from inputs on."""
+    lines = dict(enumerate(context.source.splitlines(), 1))
+    return search.search(
+        solved.session, [inputs], context.path, lines, now() + context.remaining(), attempts=SHORT_SEARCH
+    )
 
 
 def stated(traced: shots.Shot) -> Callable[[Sizes], list[int | None]]:
@@ -204,22 +217,26 @@ def _claimed(
     names: Mapping[int, str],
     spelling: Spelling,
     named: argument_names.Named,
+    taken: Mapping[str, optional.Taken],
+    free: Mapping[tuple[str, int], str],
 ) -> Report:
     base = values.sizes(solved.found.inputs)
 
     def dim(slot: int) -> int | str:
         return names.get(slot, named.places.get(slot, base[slot]))
 
+    told = omitted.specs(taken, free, dim)
     inputs, second = solved.found.inputs, claim.second
     steps = [
         f"{names[item.members[0]]} % {item.multiple_of} == {item.remainder}" for item in claim.free if item.remainder
     ]
     return replace(
         report,
-        inputs=specs.input_specs(inputs, solved.omitted, dim, naming.varying(inputs, claim, names)),
+        inputs=specs.input_specs(inputs, solved.omitted, dim, naming.varying(inputs, claim, names), told),
         constraints=(*steps, *spelling.constraints()),
         example=specs.example(inputs),
         second=None if second is None else specs.example(values.with_sizes(inputs, second)),
+        notes=(*report.notes, *omitted.limits(inputs, dim)),
     )
 
 

@@ -7,8 +7,10 @@ decide between ``B, C, H, W``, ``B, C, L`` and ``B, L``. Pure.
 from __future__ import annotations
 
 import keyword
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
+from ts_shape_server.agent.infer.claims import optional
 from ts_shape_server.agent.infer.claims.claim import Claim
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.running.spy import Wish
@@ -91,6 +93,19 @@ def name_places(
 def _is_name(text: str) -> bool:
     """Whether a size can be called so: in a comment an axis may be called ``2*d`` or ``lambda`` too."""
     return text.isidentifier() and not keyword.iskeyword(text)
+
+
+def name_free(taken: Mapping[str, optional.Taken], used: Iterable[str]) -> dict[tuple[str, int], str]:
+    """A name for each free dim of the parameters that may be left out, by parameter and axis; none is `used`."""
+    names: dict[tuple[str, int], str] = {}
+    for name, item in taken.items():
+        letters = conventional(replace(item.guess, dims=tuple(dim.size for dim in item.dims)), None, False)
+        for axis, dim in enumerate(item.dims):
+            if dim.free:
+                others = {*used, *names.values()}
+                spelled = (f"{letters[axis]}{count if count > 1 else ''}" for count in range(1, 100))
+                names[name, axis] = next(one for one in spelled if one not in others)
+    return names
 
 
 def varying(inputs: values.Inputs, claim: Claim, names: Mapping[int, str]) -> frozenset[str]:

@@ -5,7 +5,7 @@ Decides nothing, runs nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from ts_shape_server.agent.infer.guesses import values
@@ -30,9 +30,16 @@ def type_of(guess: values.Guess) -> str:
 
 
 def input_specs(
-    inputs: values.Inputs, omitted: values.Inputs, dim: Callable[[int], Any], varies: Collection[str] = ()
+    inputs: values.Inputs,
+    omitted: values.Inputs,
+    dim: Callable[[int], Any],
+    varies: Collection[str] = (),
+    taken: Mapping[str, ValueSpec] | None = None,
 ) -> tuple[InputSpec, ...]:
-    """One spec a parameter; `dim` spells the size at a place, `varies` are names that differ from item to item."""
+    """One spec a parameter; `dim` spells the size at a place, `varies` are names that differ from item to item.
+
+    `taken` is what is known of parameters that may be left out, by name.
+    """
     counter = iter(range(1_000_000))
 
     def spec(guess: values.Guess) -> ValueSpec:
@@ -40,7 +47,7 @@ def input_specs(
             sizes = tuple(dim(next(counter)) for _ in guess.dims)
             whole = "int" in guess.dtype
             low = guess.low if whole and guess.limited_below else None
-            high = guess.high if whole and guess.limited_above else None
+            high = guess.high if whole and guess.limited_above and guess.follows is None else None
             return ValueSpec("Tensor", guess.dtype, sizes, minimum=low, maximum=high)
         if isinstance(guess, values.SequenceGuess):
             items = tuple(spec(item) for item in guess.items)
@@ -57,7 +64,7 @@ def input_specs(
     for item in omitted:
         kind = type_of(item.guess)
         constant = isinstance(item.guess, values.ConstantGuess)
-        told = ValueSpec(kind if constant else f"Optional[{kind}]")
+        told = (taken or {}).get(item.name) or ValueSpec(kind if constant else f"Optional[{kind}]")
         result.append(InputSpec(item.name, told, "default", optional=True))
     return tuple(result)
 

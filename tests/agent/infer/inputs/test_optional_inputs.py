@@ -1,0 +1,93 @@
+"""A parameter that may be left out is told with its shape where runs leave one answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_inferred_inputs import net, report
+
+ATTENTION = "self.a = nn.MultiheadAttention(12, 2, batch_first=True)"
+EMBEDDED = "self.e = nn.Embedding(40, 12); self.t = nn.Embedding(3, 12); self.f = nn.Linear(12, 5)"
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "told"),
+    [
+        pytest.param(
+            net(ATTENTION, "return self.a(x, y, y, key_padding_mask=mask)[0]", "x, y, mask=None"),
+            "mask",
+            ["B", "L2"],
+            id="a mask of the keys",
+        ),
+        pytest.param(
+            net(ATTENTION, "return self.a(x, y, y, attn_mask=mask)[0]", "x, y, mask=None"),
+            "mask",
+            ["L", "L2"],
+            id="a mask of attention",
+        ),
+        pytest.param(
+            net(
+                "self.f = nn.Linear(12, 5)", "y = self.f(x); return y if t is None else (y, F.cross_entropy(y, t))"
+            ).replace("self, x", "self, x, t=None"),
+            "t",
+            ["B"],
+            id="labels",
+        ),
+        pytest.param(
+            net(
+                EMBEDDED,
+                "h = self.e(ids); h = h if kinds is None else h + self.t(kinds); return self.f(h)",
+                "ids, kinds=None",
+            ),
+            "kinds",
+            ["B", "L"],
+            id="ids beside ids",
+        ),
+        pytest.param(
+            net(
+                "self.c = nn.Linear(20, 12); self.a = nn.MultiheadAttention(12, 2, batch_first=True)",
+                "m = x if memory is None else self.c(memory); return self.a(x, m, m)[0]",
+                "x, memory=None",
+            ),
+            "memory",
+            ["B", "L2", 20],
+            id="a memory of a length of its own",
+        ),
+        pytest.param(
+            net("self.f = nn.Linear(12, 12)", "y = self.f(x); return y if r is None else y + r", "x, r=None"),
+            "r",
+            ["B", 12],
+            id="what is added to the input",
+        ),
+    ],
+)
+def test_a_parameter_that_may_be_left_out_has_a_shape(tmp_path: Path, source: str, name: str, told: Any) -> None:
+    found = report(tmp_path, source)
+    assert found["status"] == "ok", found["reason"]
+    (item,) = [item for item in found["inputs"] if item["name"] == name]
+    assert (item["type"], item["optional"]) == ("Optional[Tensor]", True)
+    assert item.get("dims") == told
+    assert name not in found["example"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(net("self.f = nn.Linear(12, 5)", "return self.f(x)", "x, state=None"), id="nobody looks at it"),
+        pytest.param(
+            net(
+                "self.f = nn.Linear(12, 12)",
+                "a = torch.einsum('bld,bmd->blm', x, x)[:, None].expand(-1, 4, -1, -1); "
+                "a = a if mask is None else a.masked_fill(mask == 0, -9); return self.f(x), a.softmax(-1)",
+                "x, mask=None",
+            ),
+            id="it may be spread in several ways",
+        ),
+    ],
+)
+def test_where_several_shapes_run_none_is_told(tmp_path: Path, source: str) -> None:
+    found = report(tmp_path, source)
+    assert found["status"] == "ok", found["reason"]
+    assert "dims" not in found["inputs"][-1]
