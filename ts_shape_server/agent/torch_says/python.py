@@ -73,6 +73,12 @@ ROWS = (
     row("none-met", r"None", "unsupported operand type(s) for +: 'Tensor' and 'NoneType'"),
     row("identity-met", r"Identity", "'Identity' object is not subscriptable"),
     row("not-callable", r"not callable", "'int' object is not callable"),
+    row(
+        "forward-missing",
+        r"Module \[(\w+)\] is missing the required \"forward\" function",
+        'Module [ModuleList] is missing the required "forward" function',
+        read=_name,
+    ),
     row("too-few-values", r"not enough values", "not enough values to unpack (expected 3, got 2)"),
     row("too-many-values", r"too many values to unpack", "too many values to unpack (expected 2)"),
     row(

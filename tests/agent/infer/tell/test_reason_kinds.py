@@ -19,6 +19,18 @@ from inference_helpers import net, report
         ),
         (net("pass", "raise KeyError('nothing')"), "no-input", "every-attempt-failed", {"error": "KeyError"}),
         (
+            net("self.parts = nn.ModuleList([nn.ReLU()])", "return self.parts(x)"),
+            "no-input",
+            "called-without-forward",
+            {"type": "ModuleList"},
+        ),
+        (
+            net("self.parts = nn.ModuleDict({'a': nn.ReLU()})", "return self.parts(x)"),
+            "no-input",
+            "called-without-forward",
+            {"type": "ModuleDict"},
+        ),
+        (
             net("raise KeyError('nothing')", "return x"),
             "no-constructor",
             "constructor-fails",
@@ -37,3 +49,18 @@ from inference_helpers import net, report
 def test_a_reason_has_a_kind(tmp_path: Path, source: str, code: str, kind: str, facts: dict[str, object]) -> None:
     reason = report(tmp_path, source)["reason"]
     assert (reason["code"], reason["kind"], reason["facts"]) == (code, kind, facts)
+
+
+def test_a_list_that_is_called_is_told_with_what_to_do(tmp_path: Path) -> None:
+    source = net("self.parts = nn.ModuleList([nn.Linear(3, 3), nn.ReLU()])", "return self.parts(x + 1)")
+    assert report(tmp_path, source)["reason"]["message"] == (
+        "`self.parts` is a `ModuleList`, which has no `forward`: it only holds layers: call them one by one in a loop, "
+        "or make it an `nn.Sequential`."
+    )
+
+
+def test_a_list_that_is_gone_through_is_fine(tmp_path: Path) -> None:
+    source = net(
+        "self.parts = nn.ModuleList([nn.Linear(3, 3)])", "for part in self.parts: x = part(x)\n        return x"
+    )
+    assert report(tmp_path, source)["status"] == "ok"

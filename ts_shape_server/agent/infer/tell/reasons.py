@@ -118,6 +118,9 @@ def not_found(
         return Unsolved("unresolved", reason, ())
     if isinstance(error, search.TooSlow):
         return _too_slow(error, context)
+    called = torch_says.read(error).get("forward-missing")
+    if called is not None:
+        return _without_forward(error, called.name("name"), context)
     line = innermost_line(error, context.path)
     message = (
         f"No input was found: the best of {result.attempts} attempts failed"
@@ -132,6 +135,32 @@ def not_found(
     detail = torch_says.one_line(error)
     reason = failure("no-input", message, context.path, place, detail, kind=kind, facts=facts)
     return Unsolved("unresolved", replace(reason, complaints=_complaints(error)), ())
+
+
+_HELD = {
+    "ModuleList": "it only holds layers: call them one by one in a loop, or make it an `nn.Sequential`",
+    "ModuleDict": "it only holds layers: call the one that is meant by its key, or all of them in a loop",
+}
+
+
+def _without_forward(error: BaseException, kind: str, context: Context) -> Unsolved:
+    """A module is called that has no `forward`, which no input mends."""
+    line = innermost_line(error, context.path)
+    place = mismatch.call_place(context.source, line, "") if line else None
+    called = "A module" if place is None else f"`{_called_text(context.source, place)}`"
+    why = _HELD.get(kind, "give it one, or call the method that is meant")
+    message = f"{called} is a `{kind}`, which has no `forward`: {why}."
+    detail = torch_says.one_line(error)
+    facts: dict[str, Fact] = {"type": kind}
+    reason = failure("no-input", message, context.path, place, detail, kind="called-without-forward", facts=facts)
+    return Unsolved("unresolved", replace(reason, complaints=_complaints(error)), ())
+
+
+def _called_text(source: str, place: tuple[int, int, int, int]) -> str:
+    """What is called in the line of a place, up to its arguments."""
+    first, start, last, end = place
+    text = source.splitlines()[first - 1][start : end if first == last else None]
+    return text.split("(")[0].strip() or text
 
 
 def _disagreement(wrong: mismatch.Mismatch, inputs: values.Inputs | None, passed: mismatch.Mismatch | None) -> str:
