@@ -46,6 +46,14 @@ class Net(nn.Module):
         #                                  ^^^^^^^^ needs a type
         return x + y
 """
+KEYS = """
+class Net(nn.Module):
+    def forward(self, x):
+        found = {part.sum().item(): 1 for part in x.unbind()}
+        #        ^^^^^^^^^^^^^^^^^ write `int(part.sum().item())` or `float(part.sum().item())`
+        texts = {float(x.sum()): 1, float(x.mean()): 2}
+        return x * len(found) * len(texts)
+"""
 UNTYPED = """
 def repeat(x, times):
     for _ in range(times):
@@ -137,7 +145,7 @@ class Net(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "source", [NUMPY, UNTYPED, LIST, PARTS, STATEMENTS, VARIADIC, BRANCHES, ATTRIBUTES], ids=range(8)
+    "source", [NUMPY, KEYS, UNTYPED, LIST, PARTS, STATEMENTS, VARIADIC, BRANCHES, ATTRIBUTES], ids=range(9)
 )
 def test_every_refusal_is_found_where_it_is(load: Any, source: str) -> None:
     check(load, source)

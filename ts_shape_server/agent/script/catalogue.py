@@ -29,6 +29,7 @@ class Wording:
 TABLE: Mapping[str, Wording] = {
     "variadic": Wording(sentences.variadic, independent=True),
     "no-matching-overload": Wording(sentences.no_variant),
+    "dict-key-type": Wording(sentences.key_type, independent=True),
     "list-length-unknown": Wording(
         "`{code}` has no fixed length for TorchScript, so it cannot be unpacked or starred: take its items by index"
     ),

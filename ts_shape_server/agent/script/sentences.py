@@ -83,6 +83,26 @@ def untyped(names: tuple[str, ...], owner: ParsedFunction, problem: CompilerProb
     )
 
 
+def key_type(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
+    """A dict with keys of a type that TorchScript has no dicts of: most often numbers of Tensors."""
+    kind = complaint.name("type")
+    keys: list[ast.expr] = []
+    for node in ast.walk(problem.function.tree) if problem.function is not None else ():
+        keys += [node.key] if isinstance(node, ast.DictComp) else []
+        keys += [key for key in node.keys if key is not None] if isinstance(node, ast.Dict) else []
+    numbers = [key for key in keys if isinstance(key, ast.Call) and edits.called_name(key) == "item"]
+    if kind != "Scalar" or not numbers or problem.function is None:
+        words = f"a dict cannot have keys of type `{kind}` in TorchScript: take ints, floats, texts or Tensors"
+        return Told(words, facts={"type": kind})
+    code = short(ast.unparse(numbers[0]))
+    words = (
+        f"`{code}` is an int or a float, as the Tensor holds, and a dict has keys of one type in TorchScript: write "
+        f"`int({code})` or `float({code})`"
+    )
+    place = _own_place(problem.function, numbers[0], search)
+    return Told(words, place=place, facts={"type": kind, "code": code})
+
+
 def variadic(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     function = problem.function
     if function is None:

@@ -162,6 +162,12 @@ _OWNER = r"Module '(?P<owner>[^']*)' has no attribute '(?P<attribute>[^']*)'"
 
 REFUSALS: tuple[Row, ...] = (
     _row(
+        "dict-key-type",
+        r"Cannot create dict for key type '(?P<type>[^']*)'",
+        "Cannot create dict for key type 'Scalar', only int, float, complex, Tensor, device and string keys are "
+        "supported",
+    ),
+    _row(
         "variadic",
         r"variable number of arguments",
         "Compiled functions can't take variable number of arguments or use keyword-only arguments with defaults",

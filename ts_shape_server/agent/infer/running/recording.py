@@ -54,7 +54,9 @@ def shape(tensor: torch.Tensor) -> Shape:
 
 
 def shapes(value: Any) -> Any:
-    """`value` with tensors replaced by their shapes; what is neither tensor nor container becomes its type's name."""
+    """`value` with tensors replaced by their shapes; what is neither tensor nor container becomes its type's name. A
+    dict whose keys are no texts says of which type they are (``dict int``).
+    """
     if isinstance(value, torch.Tensor):
         return shape(value)
     if isinstance(value, (list, tuple)):
@@ -64,7 +66,9 @@ def shapes(value: Any) -> Any:
             else ("list" if isinstance(value, list) else "tuple", [shapes(item) for item in value])
         )
     if isinstance(value, dict):
-        return ("dict", {str(key): shapes(item) for key, item in list(value.items())[:32]})
+        keys = {type(key).__name__ for key in value}
+        form = "dict" if keys <= {"str"} else f"dict {keys.pop() if len(keys) == 1 else 'Any'}"
+        return (form, {str(key): shapes(item) for key, item in list(value.items())[:32]})
     if isinstance(value, torch.SymInt):
         return "int"
     return "None" if value is None else type(value).__name__

@@ -92,9 +92,10 @@ def spec_of(value: Any) -> ValueSpec:
             return ValueSpec(f"List[{_shared(items)}]", items=items)
         inner = ", ".join(item.type for item in items)
         return ValueSpec(f"Tuple[{inner}]" if inner else "Tuple[()]", items=items)
-    if isinstance(value, tuple) and len(value) == 2 and value[0] == "dict":
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], dict):
         items = tuple(spec_of(item) for item in value[1].values())
-        return ValueSpec(f"Dict[str, {_shared(items)}]", items=items, keys=tuple(value[1]))
+        key = str(value[0]).partition(" ")[2] or "str"
+        return ValueSpec(f"Dict[{key if is_type(key) else 'Any'}, {_shared(items)}]", items=items, keys=tuple(value[1]))
     return ValueSpec(str(value) if is_type(str(value)) else "Any")
 
 
