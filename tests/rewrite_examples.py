@@ -1,7 +1,8 @@
 """Reads the examples that a rewrite has in the docstring of its module.
 
 ``Before:`` and ``After:`` are whole files with a class `Net`, ``Left alone:`` one in which the rewrite does nothing.
-Above them ``Refused: KIND FACT=VALUE …`` says what torch complains of, and ``Input: x=[2, 3]`` what goes in.
+Above them ``Refused: KIND FACT=VALUE …`` says what torch complains of, and ``Input: x=[2, 3]`` what goes in;
+``Called: no`` says that no call of the class was seen.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ts_shape_server.analysis import rewrites
 from ts_shape_server.analysis.rewrites import RULES
 from ts_shape_server.analysis.rewrites.situation import Rewriter
 
-_SECTION = re.compile(r"^(Refused|Input|Before|After|Left alone):[ ]?(.*)$", re.MULTILINE)
+_SECTION = re.compile(r"^(Refused|Input|Called|Before|After|Left alone):[ ]?(.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Example:
     after: str | None
     refused: tuple[str, tuple[tuple[str, str], ...]] | None
     inputs: dict[str, Any]
+    called: bool
 
     @property
     def rewriters(self) -> list[Rewriter]:
@@ -60,13 +62,15 @@ def _of(module: ModuleType) -> Iterator[Example]:
     ends = [*(head.start() for head in heads[1:]), len(text)][: len(heads)]
     refused: tuple[str, tuple[tuple[str, str], ...]] | None = None
     inputs: dict[str, Any] = {}
-    before, number = "", 0
+    before, number, called = "", 0, True
     for head, end in zip(heads, ends, strict=True):
         kind, rest = head.group(1), head.group(2).strip()
         body = textwrap.dedent(text[head.end() : end]).strip("\n") + "\n"
         if kind == "Refused":
             name, *facts = rest.split()
             refused = (name, tuple((key, value) for key, _, value in (fact.partition("=") for fact in facts)))
+        elif kind == "Called":
+            called = rest != "no"
         elif kind == "Input":
             inputs = {
                 item.arg or "": {"tensor": ast.literal_eval(item.value)}
@@ -77,4 +81,4 @@ def _of(module: ModuleType) -> Iterator[Example]:
         else:
             number += 1
             after = body if kind == "After" else None
-            yield Example(module.__name__, number, before if after else body, after, refused, inputs)
+            yield Example(module.__name__, number, before if after else body, after, refused, inputs, called)

@@ -36,7 +36,7 @@ def named(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """The signature with what arrived in the place of the stars, and the calls in the body without them."""
     function = place.function
     arguments = function.args
-    if (arguments.vararg or arguments.kwarg) and _is_entrance(situation, place) and not situation.called:
+    if (arguments.vararg or arguments.kwarg) and is_entrance(situation, place) and not situation.called:
         # What others pass to the class is not known, and a signature without stars would refuse some of it.
         return
     edits: list[TextEdit] = []
@@ -59,7 +59,7 @@ def named(situation: Situation, place: Place) -> Iterator[Rewrite]:
         )
 
 
-def _is_entrance(situation: Situation, place: Place) -> bool:
+def is_entrance(situation: Situation, place: Place) -> bool:
     """Whether the function is the `forward` that users of the examined class call."""
     name = situation.class_name.rsplit(".", 1)[-1]
     return place.function.name == "forward" and place.owner is not None and place.owner.name == name
@@ -104,13 +104,13 @@ def _positions(situation: Situation, function: Definition, star: ast.arg) -> lis
         return None
     inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
     if not inner:
-        return _dropped(situation, function, star, "*")
+        return dropped(situation, function, star, "*")
     speller = situation.spelling()
     single = star.arg.rstrip("s") or star.arg
     names = [situation.free_name(f"{single}_{number + 1}", function) for number in range(len(inner))]
     parameters = [f"{name}: {speller.of(ast.unparse(item))}" for name, item in zip(names, inner, strict=True)]
-    span = _with_stars(situation, star, "*")
-    uses = _uses(function, star.arg)
+    span = with_stars(situation, star, "*")
+    uses = uses_of(function, star.arg)
     edits = [TextEdit(span, ", ".join(parameters)), *speller.imports()]
     starred = [situation.parents[item] for item in uses if isinstance(situation.parents.get(item), ast.Starred)]
     edits += [situation.replace(item, ", ".join(names)) for item in starred]
@@ -124,24 +124,24 @@ def _keywords(situation: Situation, function: Definition, star: ast.arg) -> list
     kind = situation.arrived(function, star.arg) or situation.type_of_name(function, star.arg) or ""
     if holdable(kind) and kind:
         return None
-    return _dropped(situation, function, star, "**")
+    return dropped(situation, function, star, "**")
 
 
-def _dropped(situation: Situation, function: Definition, star: ast.arg, mark: str) -> list[TextEdit] | None:
+def dropped(situation: Situation, function: Definition, star: ast.arg, mark: str) -> list[TextEdit] | None:
     """A parameter that is always empty goes, and with it the places that spread it."""
-    edits = [TextEdit(_with_comma(situation, _with_stars(situation, star, mark)), "")]
-    for use in _uses(function, star.arg):
+    edits = [TextEdit(with_comma(situation, with_stars(situation, star, mark)), "")]
+    for use in uses_of(function, star.arg):
         parent = situation.parents.get(use)
         if isinstance(parent, ast.Starred):
-            edits.append(TextEdit(_with_comma(situation, situation.range_of(parent)), ""))
+            edits.append(TextEdit(with_comma(situation, situation.range_of(parent)), ""))
         elif isinstance(parent, ast.keyword) and parent.arg is None:
-            edits.append(TextEdit(_with_comma(situation, _with_stars(situation, use, "**")), ""))
+            edits.append(TextEdit(with_comma(situation, with_stars(situation, use, "**")), ""))
         else:
             return None
     return edits
 
 
-def _uses(function: Definition, name: str) -> list[ast.Name]:
+def uses_of(function: Definition, name: str) -> list[ast.Name]:
     return [node for node in ast.walk(function) if isinstance(node, ast.Name) and node.id == name]
 
 
@@ -151,7 +151,7 @@ def _first(function: Definition) -> ast.stmt:
     return function.body[1] if documented else first
 
 
-def _with_stars(situation: Situation, node: ast.AST, mark: str) -> Range:
+def with_stars(situation: Situation, node: ast.AST, mark: str) -> Range:
     span = situation.range_of(node)
     before = situation.source.line(span.line)[: span.column]
     stripped = before.rstrip()
@@ -159,7 +159,7 @@ def _with_stars(situation: Situation, node: ast.AST, mark: str) -> Range:
     return Range(span.line, column, span.end_line, span.end_column)
 
 
-def _with_comma(situation: Situation, span: Range) -> Range:
+def with_comma(situation: Situation, span: Range) -> Range:
     """An argument with the comma before it; the one after it where it is the first."""
     source = situation.source
     start, end = source.offset(span.line, span.column), source.offset(span.end_line, span.end_column)
