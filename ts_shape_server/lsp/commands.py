@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ts_shape_server.contract.report import Report
+from ts_shape_server.deadline import within
 from ts_shape_server.features import hover
 from ts_shape_server.features.page import page
 from ts_shape_server.lsp.convert import path_of
@@ -86,7 +87,7 @@ async def _guarded(server: Server, work: Coroutine[Any, Any, dict[str, Any]]) ->
 
 async def _configured(server: Server) -> None:
     try:
-        await asyncio.wait_for(server.session.configured.wait(), _CONFIGURED_SECONDS)
+        await within(server.session.configured.wait(), _CONFIGURED_SECONDS)
     except asyncio.TimeoutError:
         log.warning("the client has not told its configuration within %d s", _CONFIGURED_SECONDS)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from ts_shape_server.analysis.rewrites import Rewrite
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.report import Report
+from ts_shape_server.deadline import within
 from ts_shape_server.features.actions import Fix
 from ts_shape_server.features.diagnostics import ClassPlace
 from ts_shape_server.features.known import Known
@@ -118,7 +119,7 @@ class Document:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         try:
-            await asyncio.wait_for(future, seconds)
+            await within(future, seconds)
         except asyncio.TimeoutError:
             return False
         return True

@@ -19,6 +19,7 @@ from lsprotocol import types
 from ts_shape_server.analysis.names import Subject, name_at
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.places import Range, TextEdit
+from ts_shape_server.deadline import within
 from ts_shape_server.features import hover, lenses
 from ts_shape_server.features.hints import hints
 from ts_shape_server.features.known import unparsed
@@ -103,7 +104,7 @@ async def _configuration(server: Server) -> Mapping[str, Any]:
     question = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
     try:
         asked = asyncio.ensure_future(server.workspace_configuration_async(question))
-        answer = await asyncio.wait_for(asked, _CONFIGURATION_SECONDS)
+        answer = await within(asked, _CONFIGURATION_SECONDS)
     except Exception as error:
         log.warning("the client did not tell its configuration: %s", error)
         return {}
@@ -300,7 +301,7 @@ async def _elsewhere(
     session = server.session
     asked = asyncio.to_thread(session.workspace.definition, document.path, document.text, line, column)
     try:
-        found = await asyncio.wait_for(asked, max(wait, 0.2))
+        found = await within(asked, max(wait, 0.2))
     except asyncio.TimeoutError:
         return None
     if found is None:
@@ -332,7 +333,7 @@ def _register_diagnostics(server: Server) -> None:
         if not server.refreshes:
             # This client never asks again by itself, so the answer waits until there is one.
             try:
-                await asyncio.wait_for(session.settled(document), _PULL_SECONDS)
+                await within(session.settled(document), _PULL_SECONDS)
             except asyncio.TimeoutError:
                 log.info("diagnostics of %s are asked for before they are all there", path)
         convert = server.converter()

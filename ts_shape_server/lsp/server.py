@@ -20,6 +20,7 @@ from pygls.protocol import LanguageServerProtocol, lsp_method
 
 from ts_shape_server import __version__
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.deadline import within
 from ts_shape_server.lsp.convert import Converter
 from ts_shape_server.lsp.session import EditorSession, Status
 
@@ -164,7 +165,7 @@ class Server(LanguageServer):
 
         async def asked() -> None:
             try:
-                await asyncio.wait_for(asyncio.ensure_future(question), 30)
+                await within(asyncio.ensure_future(question), 30)
             except Exception as error:
                 log.debug("the client did not answer: %s", error)
 
@@ -190,7 +191,7 @@ class Server(LanguageServer):
         if token is None:
             token = f"ts-shape-{uuid.uuid4()}"
             try:
-                await asyncio.wait_for(progress.create_async(token), 5)
+                await within(progress.create_async(token), 5)
             except Exception as error:
                 log.debug("no progress in this client: %s", error)
                 yield lambda message, percentage: None

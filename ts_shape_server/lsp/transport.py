@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from pygls.io_ import StdinAsyncReader, StdoutWriter, run_async, run_websocket
 
+from ts_shape_server.deadline import within
 from ts_shape_server.lsp import commands, handlers
 from ts_shape_server.lsp.server import Server
 
@@ -119,7 +120,7 @@ def _run(server: Server, talk: Callable[[], Awaitable[None]]) -> int:
             if isinstance(error, OSError) and not server.connected:
                 raise error
         try:
-            await asyncio.wait_for(server.session.stop(), STOP_SECONDS)
+            await within(server.session.stop(), STOP_SECONDS)
         except asyncio.TimeoutError:
             log.warning("an agent did not stop within %.0f s", STOP_SECONDS)
         return server.exit_code

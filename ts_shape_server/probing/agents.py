@@ -20,6 +20,7 @@ from typing import Any
 from ts_shape_server.contract import wire
 from ts_shape_server.contract.jobs import Ended, Hello, NotReady, ProbeClaim, Working, read_claim
 from ts_shape_server.contract.schema import ContractError
+from ts_shape_server.deadline import within
 from ts_shape_server.probing import scratch
 from ts_shape_server.probing.process import Launch, Output, Process, launch
 
@@ -167,7 +168,7 @@ class Agent:
         """End the process and all that it started, and remove its scratch folder."""
         self._stopped = True
         with contextlib.suppress(AgentError, asyncio.TimeoutError):
-            await asyncio.wait_for(self._send({"type": "shutdown"}), STOP_SECONDS)
+            await within(self._send({"type": "shutdown"}), STOP_SECONDS)
         await self._end()
         self._become(State.STOPPED)
 
@@ -182,7 +183,7 @@ class Agent:
         interpreter = self._launch.interpreter
         try:
             self._process = await launch(self._launch, self.output)
-            hello = await asyncio.wait_for(self._process.messages.get(), START_SECONDS)
+            hello = await within(self._process.messages.get(), START_SECONDS)
         except asyncio.TimeoutError:
             message = f"{interpreter} did not get torch ready within {START_SECONDS:.0f} s."
             raise AgentError("no-start", f"{message} Look at the log, or choose another interpreter.") from None
@@ -204,9 +205,9 @@ class Agent:
         classes = max(1, len(job.get("classes", ())))
         message = {"type": "run", "id": number, "job": dict(job), "limits": limits.to_wire(classes)}
         try:
-            await asyncio.wait_for(self._send(message), GRACE_SECONDS)
+            await within(self._send(message), GRACE_SECONDS)
             most = wire.CONTENTION * limits.wall * (classes + 1) + GRACE_SECONDS
-            return await asyncio.wait_for(self._listen(number, on_claim), most)
+            return await within(self._listen(number, on_claim), most)
         except asyncio.TimeoutError:
             raise AgentError("died", "The agent did not keep its own deadline and was ended.") from None
 
@@ -224,7 +225,7 @@ class Agent:
         patience = START_SECONDS
         while True:
             process = self._process
-            message = await asyncio.wait_for(process.messages.get(), patience) if process is not None else None
+            message = await within(process.messages.get(), patience) if process is not None else None
             patience = SILENCE_SECONDS
             if message is None:
                 if process is not None:
@@ -250,8 +251,8 @@ class Agent:
     async def _cancel(self, number: int) -> None:
         """Have the child killed; if the agent does not confirm, kill the agent."""
         try:
-            await asyncio.wait_for(self._send({"type": "cancel", "id": number}), STOP_SECONDS)
-            await asyncio.wait_for(self._listen(number, lambda claim: None), STOP_SECONDS)
+            await within(self._send({"type": "cancel", "id": number}), STOP_SECONDS)
+            await within(self._listen(number, lambda claim: None), STOP_SECONDS)
             self._become(State.READY)
         except AgentError as error:
             await self._failed(error)

@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ts_shape_server.deadline import within
+
 SECONDS = 20.0
 MINIMUM_TORCH = (2, 2)
 MINIMUM_PYTHON = (3, 9)
@@ -160,7 +162,7 @@ async def ask(path: str, environment: Mapping[str, str]) -> Answer | str:
     except (OSError, ValueError) as error:
         return (error.strerror if isinstance(error, OSError) else None) or str(error)
     try:
-        output, _ = await asyncio.wait_for(process.communicate(), SECONDS)
+        output, _ = await within(process.communicate(), SECONDS)
     except asyncio.TimeoutError:
         return f"did not answer within {SECONDS:.0f} s"
     finally:

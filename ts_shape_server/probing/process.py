@@ -23,6 +23,7 @@ from pathlib import Path
 from ts_shape_server.contract import wire
 from ts_shape_server.contract.jobs import Message, read_message
 from ts_shape_server.contract.schema import ContractError
+from ts_shape_server.deadline import within
 from ts_shape_server.probing import model_files, scratch
 
 log = logging.getLogger(__name__)
@@ -162,7 +163,7 @@ class Process:
     async def settle(self) -> None:
         """Wait a moment for the end of a process that has closed its pipe, so that `code` says how it ended."""
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._process.wait(), SETTLE_SECONDS)
+            await within(self._process.wait(), SETTLE_SECONDS)
 
     async def _read(self, reader: asyncio.StreamReader, token: bytes = b"") -> None:
         decoder = wire.Decoder()
@@ -188,7 +189,7 @@ class Process:
             self._writer.close()
         if self._process.returncode is None:
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._process.wait(), END_SECONDS)
+                await within(self._process.wait(), END_SECONDS)
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 self._kill()
