@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -10,8 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from ts_shape_server.cli.formats import shown_path
-from ts_shape_server.contract.report import Failure, Report
+from ts_shape_server.contract.report import Failure, Layer, Report
 from ts_shape_server.features import words
+from ts_shape_server.features.folding import folded
 from ts_shape_server.features.hover import script_state
 from ts_shape_server.probing.requests import Inspection
 
@@ -42,7 +43,10 @@ def show(report: Report, out: Console) -> None:
     if report.stubbed:
         out.print(f"  [yellow]stand-ins for {escape(words.listed(report.stubbed))}[/yellow]")
     if report.layers:
-        out.print(_layers(report, out))
+        found = folded(report.layers)
+        out.print(_layers(found.shown, out))
+        if found.inside:
+            out.print(f"  [dim]{found.inside} more inside of these: see `show --json`[/dim]")
     states = (script_state(report.torchscript.script, "script"), script_state(report.torchscript.trace, "trace"))
     weight = f"{words.count(report.parameters)} parameters ({words.size(report.parameter_bytes)})"
     out.print(f"  {escape(' · '.join(item for item in (weight, *states) if item))}")
@@ -75,12 +79,12 @@ def _told(failure: Failure) -> str:
     return f"{shown_path(failure.location.path)}:{span.line}:{span.column + 1}: {failure.message}"
 
 
-def _layers(report: Report, out: Console) -> Table:
+def _layers(layers: Sequence[Layer], out: Console) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 2), header_style="dim")
     for title in ("layer", "type", "in", "out"):
         table.add_column(title, no_wrap=not out.is_terminal)
     table.add_column("parameters", justify="right")
-    for item in report.layers:
+    for item in layers:
         shapes = (", ".join(map(words.dims, item.inputs)), ", ".join(map(words.dims, item.outputs)))
         table.add_row(*map(escape, (item.name, item.type, *shapes, words.count(item.parameters))))
     return table

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from ts_shape_server.contract.report import Failure, Report
+from collections.abc import Sequence
+
+from ts_shape_server.contract.report import Failure, Layer, Report
 from ts_shape_server.features import words
+from ts_shape_server.features.folding import folded
 from ts_shape_server.features.hover import class_hover, code, plain, row
 from ts_shape_server.features.known import Known
 
@@ -14,17 +17,24 @@ def page(known: Known) -> str:
     report = known.report
     parts = [f"# {plain(known.name)}", class_hover(known)]
     if report is not None:
-        parts += [_layers(report), _locals(report)]
+        found = folded(report.layers)
+        parts += [_layers("Layers", found.shown), _inside(found.inside), _locals(report)]
         parts += _failures("What keeps it from scripting", report.torchscript.script.failures)
         parts += _failures("What tracing would freeze", report.torchscript.trace.failures)
         parts += _failures("Calls that do not fit", report.mismatches)
+        if found.inside:
+            parts.append(_layers("All layers", report.layers[:_MOST_ROWS]))
         parts.append(f"_{plain(report.path)}, line {report.line}, found in {report.elapsed_ms} ms._")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _layers(report: Report) -> str:
+def _inside(count: int) -> str:
+    return f"{count} more inside of these: see below." if count else ""
+
+
+def _layers(title: str, layers: Sequence[Layer]) -> str:
     rows = []
-    for item in report.layers[:_MOST_ROWS]:
+    for item in layers:
         cells = (
             code(item.name),
             plain(item.type),
@@ -33,7 +43,7 @@ def _layers(report: Report) -> str:
             words.count(item.parameters),
         )
         rows.append(row(*cells))
-    head = ["## Layers", "", "| layer | type | in | out | parameters |", "| --- | --- | --- | --- | ---: |"]
+    head = [f"## {title}", "", "| layer | type | in | out | parameters |", "| --- | --- | --- | --- | ---: |"]
     return "\n".join([*head, *rows]) if rows else ""
 
 

@@ -156,3 +156,37 @@ def test_what_a_gradient_only_keeps_is_a_number_and_what_it_saves_a_tensor(
     prober: Prober, tmp_path: Path, kept: str, product: str, kind: str
 ) -> None:
     assert report(prober, tmp_path, SCALED.format(kept=kept, product=product)).inputs[1].value.type == kind
+
+
+def test_a_backbone_that_was_changed_before_it_is_passed_is_made_so_again(prober: Prober, tmp_path: Path) -> None:
+    from ts_shape_server.probing.requests import ClassRequest, FileRequest
+
+    source = (
+        "class Back(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.body, self.top = nn.Linear(7, 5), nn.Linear(5, 3)\n"
+        "    def forward(self, x):\n"
+        "        return self.top(self.body(x))\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self, backbone):\n"
+        "        super().__init__()\n"
+        "        self.backbone, self.head = backbone, nn.Linear(5, 2)\n"
+        "    def forward(self, x):\n"
+        "        return self.head(self.backbone(x))\n"
+    )
+    path = tmp_path / "net.py"
+    path.write_text(HEAD + source)
+    call = {
+        "kind": "constructor",
+        "label": "call net.py:20",
+        "path": str(path),
+        "line": 20,
+        "setup": "net = Back()\nnet.top = nn.Identity()",
+        "init": {"args": ["net"], "kwargs": {}},
+    }
+    request = FileRequest(str(path), str(tmp_path), {}, (ClassRequest("Net", 1, "changed", evidence=(call,)),))
+    (found,) = prober.run(prober.service.reports(request, lambda _: None))
+    expression = dict(found.init)["backbone"].expression
+    assert expression == "(lambda net: (setattr(net, 'top', nn.Identity()), net)[-1])(Back())"
+    assert found.outputs[0].dims == ("B", 2)

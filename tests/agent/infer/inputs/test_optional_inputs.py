@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_inferred_inputs import net, report
+from inference_helpers import net, report
 
 ATTENTION = "self.a = nn.MultiheadAttention(12, 2, batch_first=True)"
 EMBEDDED = "self.e = nn.Embedding(40, 12); self.t = nn.Embedding(3, 12); self.f = nn.Linear(12, 5)"
@@ -54,6 +54,14 @@ EMBEDDED = "self.e = nn.Embedding(40, 12); self.t = nn.Embedding(3, 12); self.f 
             "memory",
             ["B", "L2", 20],
             id="a memory of a length of its own",
+        ),
+        pytest.param(
+            net(
+                EMBEDDED, "return self.f(self.e(ids) * mask.unsqueeze(-1) if mask is not None else self.e(ids))"
+            ).replace("self, x", "self, ids, mask=None"),
+            "mask",
+            ["B", "L"],
+            id="what is spread over features",
         ),
         pytest.param(
             net("self.f = nn.Linear(12, 12)", "y = self.f(x); return y if r is None else y + r", "x, r=None"),

@@ -131,7 +131,12 @@ class _Shapes:
         chosen = self._chosen(list(ran))
         if chosen is not None:
             return Taken(ran[chosen], chosen) if self._confirmed(chosen, ran[chosen]) else None
-        return None if ran else self._searched(look)
+        return None if ran and not self._documented else self._searched(look)
+
+    @property
+    def _documented(self) -> bool:
+        """Whether the rank is known: from a library that documents it, or from what the body unpacks."""
+        return bool(self._guess.axes) and len(self._guess.axes) == len(self._guess.dims)
 
     def _named(self) -> list[Dim]:
         """The sizes that a dim may have: free ones of the inputs in their order, then fixed ones."""
@@ -144,9 +149,8 @@ class _Shapes:
         """Shapes of named sizes: as the library documents or the body unpacks, else of up to three dims, and those of
         the inputs.
         """
-        axes = self._guess.axes
-        if axes and len(axes) == len(self._guess.dims):
-            yield from itertools.product(*(self._of_axis(name) for name in axes))
+        if self._documented:
+            yield from itertools.product(*(self._of_axis(name) for name in self._guess.axes))
             return
         for rank in (1, 2, 3):
             choices = [self._sizes] * rank
@@ -236,15 +240,17 @@ class _Shapes:
                 continue
             kept = len(result.inputs) == len(start) + 1 and values.sizes(result.inputs[:-1]) == values.sizes(start)
             if kept and 1 not in guess.dims and self._fits(result.outcome):
-                found.setdefault(len(guess.dims), guess)
+                axes = self._guess.axes if len(self._guess.axes) == len(guess.dims) else ()
+                found.setdefault(len(guess.dims), replace(guess, axes=axes))
         return self._free(next(iter(found.values()))) if len(found) == 1 else None
 
     def _starts(self) -> Iterator[tuple[int, ...]]:
         """Dims to begin with: those of the guess where they are documented, else of each usual rank, for each item of
         the batch.
         """
-        if self._guess.axes and len(self._guess.axes) == len(self._guess.dims):
-            yield self._guess.dims
+        if self._documented:
+            known = [self._of_axis(name) for name in self._guess.axes]
+            yield tuple(one[0].size if len(one) == 1 else size for one, size in zip(known, self._guess.dims))
             return
         batch = self._samples[0][0]
         yield from ((batch, 16), (batch, 8, 16), (batch, 3, 8, 8))

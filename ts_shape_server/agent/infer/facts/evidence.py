@@ -18,7 +18,7 @@ from ts_shape_server.agent import devices, runs, standins, torch_says
 from ts_shape_server.agent.clock import TimeLimit, now, waiting_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.facts import drawing
-from ts_shape_server.agent.infer.guesses import portable, values
+from ts_shape_server.agent.infer.guesses import portable, remade, values
 from ts_shape_server.agent.infer.running.memory import SkipInitialisation
 
 SECONDS = 3.0
@@ -162,7 +162,7 @@ def draw(
         if item.get("setup"):
             exec(compile(item["setup"], path or "<evidence>", "exec", dont_inherit=True), namespace)
         if item.get("init") is not None:
-            init = _init(cls, item["init"], namespace, context)
+            init = _init(cls, item["init"], namespace, context, str(item.get("setup") or ""))
         if item.get("inputs") is not None:
             inputs = _inputs(cls, item["inputs"], namespace, str(item.get("label", "call")), context.namespace)
             if inputs is not None and item.get("cast"):
@@ -204,11 +204,18 @@ def _bound(target: str, function: Any, arguments: Sequence[Any], keywords: Mappi
         raise _DoesNotFit(target, error) from None
 
 
-def _init(cls: type, call: Mapping[str, Any], namespace: dict[str, Any], context: Context) -> dict[str, str] | None:
+def _init(
+    cls: type, call: Mapping[str, Any], namespace: dict[str, Any], context: Context, setup: str
+) -> dict[str, str] | None:
     """Constructor expressions that hold in the module's own namespace, None if one of them has no spelling there."""
     positional, named = _texts(call, namespace)
-    args = [portable.spelled(text, namespace, context.namespace) for text in positional]
-    keywords = {name: portable.spelled(text, namespace, context.namespace) for name, text in named.items()}
+
+    def spelled(text: str) -> str | None:
+        found = portable.spelled(text, namespace, context.namespace)
+        return found if found is not None else remade.spelled(setup, text, namespace, context.namespace)
+
+    args = [spelled(text) for text in positional]
+    keywords = {name: spelled(text) for name, text in named.items()}
     bound = _bound("__init__", cls, args, keywords)
     if any(item is None for item in (*args, *keywords.values())):
         return None

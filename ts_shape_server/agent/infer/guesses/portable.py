@@ -80,19 +80,19 @@ def _respelled(text: str, namespace: Mapping[str, Any], own: Mapping[str, Any]) 
     tree = ast.parse(text, mode="eval")
     if any(isinstance(node, (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp)) for node in ast.walk(tree)):
         return None
-    replacer = _Names(namespace, own)
+    replacer = Names(namespace, own)
     try:
         changed = replacer.visit(tree)
-    except _NoSpelling:
+    except NoSpelling:
         return None
     return ast.unparse(changed)
 
 
-class _NoSpelling(Exception):
+class NoSpelling(Exception):
     """A name stands for what cannot be spelled."""
 
 
-class _Names(ast.NodeTransformer):
+class Names(ast.NodeTransformer):
     def __init__(self, namespace: Mapping[str, Any], own: Mapping[str, Any]) -> None:
         self._namespace = namespace
         self._own = own
@@ -103,7 +103,7 @@ class _Names(ast.NodeTransformer):
         value = self._namespace[node.id]
         text = literal(value) or by_name(value, self._own) or of_value(value, self._own, DEPTH - 2)
         if text is None:
-            raise _NoSpelling
+            raise NoSpelling
         return ast.parse(text, mode="eval").body
 
 

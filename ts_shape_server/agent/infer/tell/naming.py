@@ -103,7 +103,9 @@ def name_free(taken: Mapping[str, optional.Taken], used: Iterable[str]) -> dict[
         for axis, dim in enumerate(item.dims):
             if dim.free:
                 others = {*used, *names.values()}
-                spelled = (f"{letters[axis]}{count if count > 1 else ''}" for count in range(1, 100))
+                written = item.guess.axes[axis] if axis < len(item.guess.axes) else None
+                letter = written if written is not None and _is_name(written) else letters[axis]
+                spelled = (f"{letter}{count if count > 1 else ''}" for count in range(1, 100))
                 names[name, axis] = next(one for one in spelled if one not in others)
     return names
 
