@@ -9,7 +9,7 @@ import pytest
 
 import ts_shape_server
 from ts_shape_server.agent.torch_says import compiler
-from ts_shape_server.analysis.rewrites import ANY, RULES, asked, indexing, values
+from ts_shape_server.analysis.rewrites import ANY, RULES, asked, indexed_loops, indexing, values
 from ts_shape_server.contract.report import Failure, ReportedComplaint
 
 SCRIPT = Path(ts_shape_server.__file__).parent / "agent" / "script"
@@ -41,7 +41,7 @@ def test_only_those_that_know_a_refusal_are_asked() -> None:
     index = Failure(
         "script-error", "words", kind="module-list-index", complaints=(ReportedComplaint("module-list-index"),)
     )
-    assert [item for item in asked(index) if item not in anyway] == [indexing.enumerated, indexing.chosen]
+    assert [item for item in asked(index) if item not in anyway] == [indexed_loops.over_modules, indexing.chosen]
 
 
 def test_what_torch_complains_of_is_asked_about_too() -> None:

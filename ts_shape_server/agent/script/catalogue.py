@@ -38,11 +38,13 @@ TABLE: Mapping[str, Wording] = {
     "attribute-missing": Wording(sentences.missing_attribute, independent=True),
     "method-unknown": Wording(sentences.no_attribute),
     "module-list-index": Wording(
-        "a ModuleList can only be indexed by a literal in TorchScript: loop over it, with `enumerate` or `zip`",
+        "`{code}`: a ModuleList can only be indexed by a literal in TorchScript: loop over it, with `enumerate` or "
+        "`zip`",
         independent=True,
     ),
     "module-dict-index": Wording(
-        "a ModuleDict can only be indexed by a literal in TorchScript: loop over its `items()`", independent=True
+        "`{code}`: a ModuleDict can only be indexed by a literal in TorchScript: loop over its `items()`",
+        independent=True,
     ),
     "class-instantiated": Wording(
         "`{name}` is built in `{function}`, which TorchScript cannot do: build it in `__init__`", independent=True

@@ -52,33 +52,7 @@ from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.building import removal
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation, holdable
-from ts_shape_server.contract.places import Range, TextEdit
-
-
-def enumerated(situation: Situation, place: Place) -> Iterator[Rewrite]:
-    """``for i in range(len(self.layers))`` as ``for i, layer in enumerate(self.layers)``."""
-    found = _indexed(situation, place)
-    if found is None:
-        return
-    container, index = found
-    loop = _loop_over(situation, place.statement, index)
-    if loop is None or not _is_length(situation, loop.iter, situation.text(container)):
-        return
-    assert isinstance(loop.target, ast.Name)
-    name = situation.free_name(_item_name(container), place.function)
-    text = situation.text(container)
-    edits = [
-        TextEdit(_joint(situation, loop.target, loop.iter), f"{loop.target.id}, {name} in enumerate({text})"),
-    ]
-    for statement in loop.body:
-        items = [node for node in ast.walk(statement) if _is_item(situation, node, text, loop.target.id)]
-        edits += [situation.replace(node, name) for node in items]
-    yield Rewrite("enumerate-modules", f"Loop over `{text}` with `enumerate`", tuple(edits))
-
-
-def _joint(situation: Situation, first: ast.AST, last: ast.AST) -> Range:
-    left, right = situation.range_of(first), situation.range_of(last)
-    return Range(left.line, left.column, right.end_line, right.end_column)
+from ts_shape_server.contract.places import TextEdit
 
 
 def _indexed(situation: Situation, place: Place) -> tuple[ast.expr, ast.expr] | None:
@@ -93,33 +67,6 @@ def _indexed(situation: Situation, place: Place) -> tuple[ast.expr, ast.expr] | 
 
 def _is_own(node: ast.expr) -> bool:
     return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "self"
-
-
-def _loop_over(situation: Situation, statement: ast.stmt, index: ast.expr) -> ast.For | None:
-    current: ast.AST | None = statement
-    while current is not None:
-        current = situation.parents.get(current)
-        if not isinstance(current, ast.For) or not isinstance(index, ast.Name):
-            continue
-        if isinstance(current.target, ast.Name) and current.target.id == index.id:
-            return current
-    return None
-
-
-def _is_length(situation: Situation, node: ast.expr, container: str) -> bool:
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.func.id != "range":
-        return False
-    return len(node.args) == 1 and ast.unparse(node.args[0]) == f"len({container})"
-
-
-def _is_item(situation: Situation, node: ast.AST, container: str, index: str) -> bool:
-    return (
-        isinstance(node, ast.Subscript)
-        and isinstance(node.ctx, ast.Load)
-        and isinstance(node.slice, ast.Name)
-        and node.slice.id == index
-        and situation.text(node.value) == container
-    )
 
 
 def _item_name(container: ast.expr) -> str:
