@@ -46,6 +46,34 @@ Before:
 
 
     class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
+
+        def forward(self, x):
+            for i in range(len(self.layers)):
+                x = self.layers[i](x)
+            return x
+
+After:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
+
+        def forward(self, x):
+            for i, layer in enumerate(self.layers):
+                x = layer(x)
+            return x
+
+Before:
+    from torch import nn
+
+
+    class Net(nn.Module):
         def __init__(self, depth=3):
             super().__init__()
             self.depth = depth
@@ -189,7 +217,21 @@ def _containers(situation: Situation, loop: ast.For, index: str) -> dict[str, li
         found.setdefault(situation.text(node.value), []).append(node)
         if kind.startswith("!torch.nn.") or (not kind and own and called):
             modules.add(situation.text(node.value))
-    return {text: nodes for text, nodes in found.items() if text in modules}
+    # Lists that only a branch indexes may be shorter than the loop is long: such a one is not gone through with others.
+    sure = [text for text in found if text in modules and any(_always(situation, loop, node) for node in found[text])]
+    chosen = sure or [text for text in found if text in modules][:1]
+    return {text: found[text] for text in chosen}
+
+
+def _always(situation: Situation, loop: ast.For, node: ast.AST) -> bool:
+    """Whether a node of a loop is read in each turn."""
+    current = node
+    while (above := situation.parents[current]) is not loop:
+        tested = isinstance(above, (ast.If, ast.IfExp, ast.While)) and current is not above.test
+        if tested or (isinstance(above, ast.BoolOp) and current is not above.values[0]):
+            return False
+        current = above
+    return True
 
 
 def _bounds(situation: Situation, loop: ast.For) -> tuple[str, str] | None:

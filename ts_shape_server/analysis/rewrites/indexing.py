@@ -1,48 +1,5 @@
 """Modules that a variable chooses, by index or by name: TorchScript only loops over modules, so the loop is written
-out, in place where it is one, else in a method of its own.
-
-Refused: module-list-index
-Input: x=[2, 3]
-
-Before:
-    from torch import nn
-
-
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layers = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
-
-        def forward(self, x):
-            for i in range(len(self.layers)):
-                x = self.layers[i](x)
-            return x
-
-After:
-    from torch import nn
-
-
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layers = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
-
-        def forward(self, x):
-            for i, layer in enumerate(self.layers):
-                x = layer(x)
-            return x
-
-Left alone:
-    from torch import nn
-
-
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layers = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
-
-        def forward(self, x):
-            return self.layers[0](x)
+out in a method of its own.
 """
 
 from __future__ import annotations
