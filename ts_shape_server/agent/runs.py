@@ -142,7 +142,8 @@ def value(item: Any, namespace: Mapping[str, Any], draw: int = 0) -> Any:
 def tensor(item: Mapping[str, Any], draw: int = 0) -> torch.Tensor:
     """Random values of the given dims and dtype; integers lie in ``low`` … ``high`` (inclusive, 0 … 1 if absent).
 
-    Flags are all true in the first draw and mixed in the others.
+    Flags are all true in the first draw and mixed in the others. Of integers the first draw has the largest value in
+    the first place and the least in the last.
     """
     dims = item["tensor"]
     name = item.get("dtype", "float32")
@@ -150,7 +151,11 @@ def tensor(item: Mapping[str, Any], draw: int = 0) -> torch.Tensor:
     if dtype is torch.bool:
         return _mixed(dims) if draw else torch.ones(dims, dtype=torch.bool)
     if name in _INTEGER:
-        return torch.randint(item.get("low", 0), item.get("high", 1) + 1, dims, dtype=dtype)
+        low, high = item.get("low", 0), item.get("high", 1)
+        drawn = torch.randint(low, high + 1, dims, dtype=dtype)
+        if not draw and drawn.numel() > 1:
+            drawn.view(-1)[0], drawn.view(-1)[-1] = high, low
+        return drawn
     return torch.randn(dims, dtype=dtype)
 
 

@@ -314,7 +314,7 @@ def _solved(
     session, said = built.session, case.said
     if confirming.is_small(session, found) and (found.outcome.indexes or session.real_only):
         found = indices.bounded(session, found)
-    found = confirming.with_different_items(session, found)
+    found = confirming.with_counts(session, confirming.with_different_items(session, found))
     batch_axes = found.batch_axes or choice.batch_axes(session, found.inputs)
     found = replace(found, inputs=points.sourced(found.inputs, said), batch_axes=batch_axes)
     axes = points.axes(known, found.inputs, said)

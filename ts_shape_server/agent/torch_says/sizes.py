@@ -24,6 +24,10 @@ def _spread(match: re.Match[str]) -> Facts:
     }
 
 
+def _end(match: re.Match[str]) -> Facts:
+    return {"axis": int(match.group("axis")), "size": int(match.group("size"))}
+
+
 def _layer(pattern: str, *said: str) -> Row:
     return row("layer-size-differs", pattern, *said, read=_pair)
 
@@ -138,6 +142,13 @@ ROWS = (
         read=_spread,
     ),
     row(
+        "mask-differs",
+        r"shape of the mask \[(?P<got>[\d, ]+)\] at index \d does not match the shape of the indexed tensor "
+        r"\[(?P<wanted>[\d, ]+)\]",
+        "The shape of the mask [2, 16] at index 1 does not match the shape of the indexed tensor [2, 3, 7] at index 1",
+        read=_sizes,
+    ),
+    row(
         "equal-sizes-needed",
         r"shape|same|match|equal|size of tensor|broadcast",
         "stack expects each tensor to be equal size, but got [2, 3] at entry 0 and [2, 4] at entry 1",
@@ -207,6 +218,12 @@ ROWS = (
         any_case=True,
     ),
     # Values that point beyond what they point into.
+    row(
+        "beyond-the-end",
+        r"index \d+ is out of bounds for dimension (?P<axis>\d) with size (?P<size>\d+)",
+        "index 12 is out of bounds for dimension 1 with size 8",
+        read=_end,
+    ),
     row("index-out-of-range", r"out of (?:range|bounds)", "index out of range in self", any_case=True),
     row(
         "index-out-of-range",
@@ -220,6 +237,13 @@ ROWS = (
     row("too-long", r"out of (?:range|bounds)", "index 7 is out of bounds for dimension 0 with size 3"),
     row("too-long", r"exceeds dimension size", "start (0) + length (9) exceeds dimension size (8)."),
     row("too-long", r"must be less than", "lengths must be less than 8"),
+    row(
+        "sorted-needed",
+        r"must be sorted in decreasing order",
+        "`lengths` array must be sorted in decreasing order when `enforce_sorted` is True. You can pass "
+        "`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this requirement if you do "
+        "not need ONNX exportability.",
+    ),
     row(
         "positive-needed",
         r"[Ll]ength of all samples has to be greater than 0",

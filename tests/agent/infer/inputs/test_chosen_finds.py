@@ -111,5 +111,6 @@ def test_lengths_are_one_for_each_sequence_and_go_up_to_the_longest(tmp_path: Pa
         "text, lengths",
     )
     found = check(tmp_path, source, {"text": ["B", "L"], "lengths": ["B"]}, ["B", 5])
-    assert found["symbols"]["L"]["min"] == 1
+    limits = next(item for item in found["inputs"] if item["name"] == "lengths")["values"]
+    assert limits == {"min": 1, "max": found["symbols"]["L"]["min"]}
     assert found["notes"] == ["The values of `lengths` go up to `L`."]

@@ -46,6 +46,18 @@ def generalise(trials: Trials, guards: Sequence[Guard]) -> Claim:
     return claim
 
 
+def _places_by_axis(trials: Trials) -> list[list[int]]:
+    """For each axis its places in the tensors that have it."""
+    places: list[list[int]] = []
+    slot = 0
+    for tensor in values.all_tensors(trials.inputs):
+        for axis in range(len(tensor.dims)):
+            places += [[]] if axis == len(places) else []
+            places[axis].append(slot)
+            slot += 1
+    return places
+
+
 def _roomy(claim: Claim) -> set[int]:
     """The places that have more than a few sizes."""
     return {
@@ -59,6 +71,8 @@ def _roomy(claim: Claim) -> set[int]:
 def _around_base(trials: Trials, guards: Sequence[Guard]) -> Claim:
     base = trials.base
     conditions = [item for item in stated.all_of(guards) if item.holds(base)]
+    if trials.session.real_only:
+        conditions += stated.between_equals(_places_by_axis(trials), base)
     free: list[Free] = []
     whole, trials.deadline = trials.deadline, trials.deadline - VERIFYING_SHARE * (trials.deadline - now())
     for members in _ties(trials, conditions):
@@ -66,6 +80,8 @@ def _around_base(trials: Trials, guards: Sequence[Guard]) -> Claim:
         if step is not None:
             free.append(ranges.seen(trials, members, *step))
     _move_pairs(trials, free, conditions)
+    if trials.session.real_only:
+        conditions = [item for item in conditions if not any(regimes.runs_without(trials, item))]
     free = _ranged(trials, free, conditions)
     trials.leave_open(sizes for sizes in tuple(trials.gave) if all(item.holds(sizes) for item in conditions))
     needed = _regime(trials, free, conditions)
@@ -156,6 +172,14 @@ def _ties(trials: Trials, conditions: Sequence[Condition]) -> list[tuple[int, ..
                 grouped[together].append(slot)
                 continue
         grouped[slot] = [slot]
+    for slot in [first for first, members in grouped.items() if not _movable(trials, tuple(members))]:
+        # It may not be the larger of the two, which moves without it.
+        larger = [
+            other for other in grouped if other != slot and (axes[other], base[other]) == (axes[slot], base[slot])
+        ]
+        found = next((other for other in larger if _movable(trials, (*grouped[other], *grouped[slot]))), None)
+        if found is not None:
+            grouped[min(slot, found)] = sorted([*grouped.pop(slot), *grouped.pop(found)])
     _join_many(trials, grouped, [[root(slot) for slot in range(len(base))], list(zip(axes, base))])
     return [tuple(members) for members in grouped.values()]
 
@@ -172,7 +196,26 @@ def _of_one_size(trials: Trials) -> dict[int, list[int]]:
         if isinstance(name, values.OneSize):
             alike.setdefault((name, name.of, trials.base[slot]), []).append(slot)
     together = [members for members in alike.values() if len(members) > 1 and _movable(trials, tuple(members))]
+    together += _one_for_each_item(trials, {slot for members in together for slot in members})
     return {slot: members for members in together for slot in members}
+
+
+def _one_for_each_item(trials: Trials, taken: set[int]) -> list[list[int]]:
+    """The places of the batch, where integers that tell something of each item (lengths) may not be fewer than items.
+
+    More of them may run, and are not meant.
+    """
+    base, tensors = trials.base, values.all_tensors(trials.inputs)
+    starts = [sum(len(tensor.dims) for tensor in tensors[:index]) for index in range(len(tensors))]
+    if not tensors or len(tensors[0].dims) < 2 or not trials.rows_are_batch:
+        return []
+    alike = [(start, tensor) for start, tensor in zip(starts, tensors) if tensor.dims[:1] == base[:1]]
+    told = [start for start, tensor in alike if len(tensor.dims) == 1 and "int" in tensor.dtype]
+    for members in ([0, *told], [start for start, _ in alike]):
+        more = trials.moved((0,), base[0] + 1)
+        if told and not taken.intersection(members) and trials.fails(more) and _movable(trials, tuple(members)):
+            return [members]
+    return []
 
 
 def _join_many(trials: Trials, grouped: dict[int, list[int]], alike: Sequence[Sequence[Any]]) -> None:

@@ -19,6 +19,26 @@ def all_of(guards: Sequence[Guard]) -> Iterator[Condition]:
             yield found
 
 
+MOST_PAIRS = 12
+
+
+def between_equals(places: Sequence[Sequence[int]], sizes: Sequence[int]) -> list[Condition]:
+    """Where torch cannot be asked: of two equal sizes at one axis of different tensors one may have to be the larger.
+
+    `places` are by axis. What holds is for runs to say.
+    """
+    found: list[Condition] = []
+    for group in places:
+        for number, slot in enumerate(group):
+            for other in group[number + 1 :]:
+                if sizes[slot] == sizes[other] and len(found) < 2 * MOST_PAIRS:
+                    left, right = (sympy.Symbol(f"s{at}", integer=True, positive=True) for at in (slot, other))
+                    for asked in (sympy.Le(left, right), sympy.Ge(left, right)):
+                        condition = _condition(Guard(asked, True))
+                        found += [condition] if condition is not None else []
+    return found
+
+
 def _condition(guard: Guard) -> Condition | None:
     names = sorted(expressions.symbol_names(guard.expression), key=lambda name: int(name[1:]))
     slots = tuple(int(name[1:]) for name in names)

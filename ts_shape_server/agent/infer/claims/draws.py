@@ -36,6 +36,11 @@ def edges(claim: Claim) -> Iterator[Sizes]:
                     single[member] += shift * item.multiple_of
                 if claim.allows(tuple(single)):
                     yield tuple(single)
+    for item in claim.free:
+        for end in (item.minimum, item.maximum):
+            alone = claim.base if end is None else with_value(claim.base, item.members, end)
+            if alone != claim.base and claim.allows(alone):
+                yield alone
 
 
 FAR = (301, 110, 733, 517)

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.clock import TimeLimit, now, time_limit
-from ts_shape_server.agent.infer.claims.claim import Claim, Free, Sizes
+from ts_shape_server.agent.infer.claims.claim import Claim, Free, Sizes, with_value
 from ts_shape_server.agent.infer.claims.ranges import LARGE, Surroundings
 from ts_shape_server.agent.infer.claims.trials import Trials
 from ts_shape_server.agent.infer.guesses import values
@@ -29,6 +29,10 @@ interrupted.
 
 FAR = 1000
 """A value that no length, class or flag of a small tensor has: what runs with it takes any."""
+
+
+MOST_TRIED = 8
+"""Small values up to here are tried one by one for the least that runs."""
 
 
 def bounded(session: Session, found: Found) -> Found:
@@ -85,7 +89,7 @@ def _widened(session: Session, inputs: values.Inputs, index: int, tensor: values
     while above and beyond - high > 1:
         middle = (high + beyond) // 2
         high, beyond = (middle, beyond) if runs(middle) else (high, middle)
-    low = next((value for value in range(min(tensor.low, 1) + 1) if runs(value)), tensor.low)
+    low = next((value for value in range(min(tensor.low, MOST_TRIED) + 1) if runs(value)), tensor.low)
     below = not runs(low - 1)
     if not above and not below:
         return inputs
@@ -127,6 +131,35 @@ def _followed(session: Session, inputs: values.Inputs, index: int, high: int) ->
     return None
 
 
+SHORT = 4
+"""A size that is small enough to claim it beside values that go up to it."""
+
+
+def with_room(claim: Claim, inputs: values.Inputs) -> tuple[Claim, values.Inputs]:
+    """`claim` and `inputs` with limits that hold at all sizes: values that go as far as a size go as far as a short
+    one, and that size is no shorter.
+    """
+    free, changed = list(claim.free), inputs
+    for index, tensor in enumerate(values.all_tensors(inputs)):
+        number = next((at for at, item in enumerate(free) if tensor.follows in item.members), None)
+        if tensor.follows is None:
+            continue
+        high = tensor.high
+        if number is not None:
+            item, size = free[number], claim.base[tensor.follows]
+            least = item.aligned(max(item.minimum, min(size, SHORT) + item.multiple_of - 1))
+            high = tensor.high + least - size
+            high, least = (high, least) if high >= max(tensor.low, 1) else (tensor.high, size)
+            free[number] = replace(item, minimum=max(item.minimum, least))
+        kept = replace(tensor, low=min(tensor.low, high), high=high, follows=None)
+        changed = values.map_tensors(changed, _in_place_of(index, kept))
+    return replace(claim, free=tuple(free)), changed
+
+
+def _in_place_of(index: int, kept: values.TensorGuess) -> Callable[[int, values.TensorGuess], values.Guess]:
+    return lambda at, tensor: kept if at == index else tensor
+
+
 def _holds_integers(tensor: values.TensorGuess) -> bool:
     return "int" in tensor.dtype and tensor.high > tensor.low
 
@@ -139,14 +172,20 @@ def _full(inputs: values.Inputs) -> values.Inputs:
 
 
 def checked(trials: Trials, claim: Claim) -> Claim:
-    """`claim`, each range cut to where the module runs on real tensors. Unchanged where that cannot be seen."""
-    if not trials.outcome.indexes or not claim.free:
+    """`claim`, each range cut to where the module runs on real tensors. Unchanged where that cannot be seen.
+
+    Where nothing is looked up, that is done if the smallest sizes or the second ones fail: some of torch's functions
+    check their arguments only on real tensors.
+    """
+    looks_up = trials.outcome.indexes
+    if not claim.free or not (looks_up or (trials.small and not trials.session.real_only)):
         return claim
     deadline = now() + SECONDS
     most = max(ELEMENTS, 2 * _elements(trials, claim.base))
     known: dict[Sizes, bool] = {}
     full = _full(trials.inputs)
     kinds = [trials.inputs] if full == trials.inputs else [trials.inputs, full]
+    run = trials.session.on_real if looks_up else trials.session.quickly
 
     def good(sizes: Sizes) -> bool:
         if sizes not in known:
@@ -155,7 +194,7 @@ def checked(trials: Trials, claim: Claim) -> Claim:
                 return True
             try:
                 with time_limit(left):
-                    known[sizes] = all(trials.session.on_real(values.with_sizes(kind, sizes)).ok for kind in kinds)
+                    known[sizes] = all(run(values.with_sizes(kind, sizes)).ok for kind in kinds)
             except TimeLimit:
                 return True
         return known[sizes]
@@ -167,17 +206,48 @@ def checked(trials: Trials, claim: Claim) -> Claim:
         del kinds[1:]
         if not good(claim.base):
             return claim
+    if not looks_up and all(good(sizes) for sizes in (_smallest(claim), claim.second) if sizes is not None):
+        return claim
+    claim = _of_one_size(trials, claim, good)
     free = tuple(_cut(trials, claim, item, good) for item in claim.free)
-    smallest = list(claim.base)
-    for item in free:
-        for member in item.members:
-            smallest[member] = item.minimum
     narrower = replace(claim, free=free)
-    if narrower.allows(tuple(smallest)) and not good(tuple(smallest)):
+    smallest = _smallest(narrower)
+    if smallest is not None and not good(smallest):
         free = tuple(replace(item, minimum=claim.base[item.members[0]]) for item in free)
         narrower = replace(claim, free=free)
     second = claim.second if claim.second is not None and narrower.allows(claim.second) else None
     return replace(narrower, second=second)
+
+
+def _of_one_size(trials: Trials, claim: Claim, good: Callable[[Sizes], bool]) -> Claim:
+    """`claim` with two dims of one size as one where places that are found along the first are looked up along the
+    second: longer than that it may not be, and together they may.
+    """
+    free = list(claim.free)
+    for item in claim.free:
+        for other in claim.free:
+            start, step = claim.base[item.members[0]], max(item.multiple_of, other.multiple_of)
+            if item is other or item not in free or other not in free or claim.base[other.members[0]] != start:
+                continue
+            longer = 4 * start * step
+            if not (item.has(longer) and other.has(longer)):
+                continue
+            alone = with_value(claim.base, item.members, longer)
+            both = with_value(alone, other.members, longer)
+            if claim.allows(alone) and not good(alone) and good(both):
+                tied = replace(item, members=tuple(sorted((*item.members, *other.members))))
+                tied = replace(tied, minimum=max(item.minimum, other.minimum), multiple_of=step)
+                free = [tied if each is item else each for each in free if each is not other]
+                break
+    return claim if len(free) == len(claim.free) else replace(claim, free=tuple(free), second=None)
+
+
+def _smallest(claim: Claim) -> Sizes | None:
+    """All free dims as small as each may be; None where the claim does not allow that."""
+    sizes = claim.base
+    for item in claim.free:
+        sizes = with_value(sizes, item.members, item.minimum)
+    return sizes if claim.allows(sizes) else None
 
 
 def _elements(trials: Trials, sizes: Sizes) -> int:

@@ -50,29 +50,46 @@ class Surroundings:
 
     free: tuple[Free, ...] = ()
     joint: tuple[Condition, ...] = ()
+    equations: tuple[Condition, ...] = ()
 
     @staticmethod
     def of(free: Sequence[Free], conditions: Sequence[Condition]) -> Surroundings:
-        joint = [
-            item
-            for item in conditions
-            if type(item.expression).__name__ != "Equality"
-            and sum(bool(set(item.slots) & set(dim.members)) for dim in free) > 1
-        ]
-        return Surroundings(tuple(free), tuple(joint))
+        joint = [item for item in conditions if sum(bool(set(item.slots) & set(dim.members)) for dim in free) > 1]
+        equations = [item for item in joint if type(item.expression).__name__ == "Equality"]
+        return Surroundings(tuple(free), tuple(item for item in joint if item not in equations), tuple(equations))
 
     def at(self, trials: Trials, item: Free, value: int) -> Sizes | None:
         """Sizes with this value at which the joint conditions hold; None where there are none near."""
         sizes = trials.moved(item.members, value)
         if self._hold(sizes):
             return sizes
-        smaller = larger = sizes
-        for other in self.free:
-            if not set(other.members) & set(item.members):
+        asked = [condition for condition in self.joint if set(condition.slots) & set(item.members)]
+        beside = {slot for condition in asked if not condition.holds(sizes) for slot in condition.slots}
+        others = [other for other in self.free if not set(other.members) & set(item.members)]
+        for chosen in ([other for other in others if beside.intersection(other.members)], others):
+            smaller = larger = sizes
+            for other in chosen:
                 smaller = with_value(smaller, other.members, other.minimum)
                 more = other.aligned(4 * max(value, trials.base[other.members[0]]))
                 larger = with_value(larger, other.members, more)
-        return next((sizes for sizes in (smaller, larger) if self._hold(sizes)), None)
+            found = next((sizes for sizes in (smaller, larger) if self._hold(sizes)), None)
+            if found is not None:
+                return found
+        return None
+
+    def along(self, trials: Trials, item: Free, value: int) -> Sizes | None:
+        """Sizes with this value, and with the dims that an equation binds to it in proportion: the other side of an
+        image that has to be square. None where the equations do not hold there, or bind nothing to it.
+        """
+        bound = {
+            slot for equation in self.equations if set(equation.slots) & set(item.members) for slot in equation.slots
+        }
+        sizes, start = trials.moved(item.members, value), trials.base[item.members[0]]
+        for other in self.free:
+            if bound.intersection(other.members) and not set(other.members) & set(item.members):
+                own = trials.base[other.members[0]]
+                sizes = with_value(sizes, other.members, max(1, other.aligned(own * value // start)))
+        return sizes if bound and all(equation.holds(sizes) for equation in self.equations) else None
 
     def _hold(self, sizes: Sizes) -> bool:
         return all(condition.holds(sizes) for condition in self.joint)
@@ -90,19 +107,22 @@ def downward(
     `likely` are tried before: what other dims have, since the sides of an image mostly have the same.
     """
     step = item.multiple_of
+    low, high = item.remainder or step, item.minimum
+    together = [around.along(trials, item, value) for value in (low, item.aligned((low + high) // 2))]
+    """What the conditions forbid beside the others' base sizes is no limit of a dim that moves along with them."""
 
     def good(value: int) -> bool:
-        sizes = around.at(trials, item, value)
-        return trials.good(trials.moved(item.members, value) if sizes is None else sizes)
+        sizes, beside = around.at(trials, item, value), around.along(trials, item, value)
+        alone = trials.good(trials.moved(item.members, value) if sizes is None else sizes)
+        return alone or (beside is not None and trials.good(beside))
 
-    low, high = item.remainder or step, item.minimum
     if low >= high or good(low):
         return replace(item, minimum=min(low, high))
     for value in likely:
         between = low < value < high and value % step == item.remainder
         if between and good(value) and not good(value - step):
             return replace(item, minimum=value)
-    proposed = _last_allowed(trials, item, conditions, high, low)
+    proposed = _last_allowed(trials, item, conditions, high, low) if not any(together) else None
     if proposed is not None:
         return replace(item, minimum=proposed)
     return replace(item, minimum=_boundary(trials, item, high, low, around)[0])
@@ -128,10 +148,12 @@ def _boundary(
         middle = item.aligned((runs + fails) // 2)
         if abs(runs - fails) <= step or middle in (runs, fails):
             break
-        sizes = around.at(trials, item, middle) or trials.moved(item.members, middle)
-        if trials.good(sizes):
+        beside = around.along(trials, item, middle)
+        places = [around.at(trials, item, middle) or trials.moved(item.members, middle)]
+        places += [beside] if beside is not None else []
+        if any(trials.good(sizes) for sizes in places):
             runs = middle
-        elif sizes in trials.known:
+        elif all(sizes in trials.known for sizes in places):
             fails = middle
         else:
             break

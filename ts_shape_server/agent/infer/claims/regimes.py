@@ -56,7 +56,7 @@ def needed(
             rest = [item for item in waiting if item is not condition]
             points = [sizes for sizes in sides[id(condition)] if all(item.holds(sizes) for item in kept)]
             alone = [sizes for sizes in points if all(item.holds(sizes) for item in rest)]
-            if _is_equation(condition) and any(_runs_without(trials, condition)):
+            if _is_equation(condition) and any(runs_without(trials, condition, conditions)):
                 # A number that torch has fixed on its way: what it stands for moves, in larger steps maybe.
                 waiting.remove(condition)
                 continue
@@ -90,9 +90,18 @@ def _is_equation(condition: Condition) -> bool:
     return type(condition.expression).__name__ == "Equality"
 
 
-def _runs_without(trials: Trials, condition: Condition) -> Iterator[bool]:
-    """For each good run, whether the condition does not hold there."""
-    return (ran and not condition.holds(sizes) for sizes, ran in trials.known.items())
+def runs_without(trials: Trials, condition: Condition, all_of: Sequence[Condition] = ()) -> Iterator[bool]:
+    """For each good run, whether the condition does not hold there although what differs at the base does.
+
+    An equation between two sides does not hold where the one is spread over the other, and says all the same what the
+    sides are where neither is one.
+    """
+    several = len(condition.slots) > 1
+    apart = [item for item in all_of if several and type(item.expression).__name__ == "Unequality"]
+    return (
+        ran and not condition.holds(sizes) and all(item.holds(sizes) for item in apart)
+        for sizes, ran in trials.known.items()
+    )
 
 
 def _verdict(trials: Trials, sizes: Sizes) -> bool | None:

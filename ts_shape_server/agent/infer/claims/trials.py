@@ -63,7 +63,7 @@ class Trials:
         started = now()
         try:
             with time_limit(left):
-                outcome = self._run(sizes)
+                outcome = self._run_draws(sizes)
         except TimeLimit:
             return False
         spent = now() - started
@@ -92,6 +92,16 @@ class Trials:
                     raise
                 self._grows = True
         return self.session.on_real(inputs)
+
+    def _run_draws(self, sizes: Sizes) -> Outcome:
+        """A run, where the module looks at values with others too."""
+        outcome = self._run(sizes)
+        if self.session.real_only:
+            inputs = values.with_sizes(self.inputs, sizes)
+            for draw in values.draws(inputs, looked_at=True)[1:]:
+                other = self.session.on_real(inputs, draw=draw) if outcome.ok else outcome
+                outcome = outcome if other.ok else other
+        return outcome
 
     def as_stated(self, sizes: Sizes) -> bool:
         """Whether a good run gave the sizes that the run on symbols states; true where that states nothing."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -23,11 +24,30 @@ class _Loops:
     counted: dict[str, str] = field(default_factory=dict)
     numbers: dict[str, str] = field(default_factory=dict)
     drawn: dict[str, str] = field(default_factory=dict)
+    walked: dict[str, tuple[str, str]] = field(default_factory=dict)
     zipped: list[tuple[str, str, int]] = field(default_factory=list)
 
 
 def lengths(function: Any, module: Any) -> dict[str, int]:
     """For each parameter of the method `function` that has a companion in `module`, how many items it has."""
+    found = _own_lengths(function, module)
+    tree = function_tree(function)
+    for node in ast.walk(tree) if tree is not None else ():
+        method = _own(node.func) if isinstance(node, ast.Call) else None
+        called = getattr(type(module), method, None) if method is not None else None
+        if not isinstance(node, ast.Call) or not inspect.isfunction(called):
+            continue
+        inner = _own_lengths(called, module)
+        names = list(inspect.signature(called).parameters)[1:]
+        passed = [*zip(names, node.args), *((item.arg or "", item.value) for item in node.keywords)]
+        for name, argument in passed:
+            if name in inner and isinstance(argument, ast.Name):
+                found.setdefault(argument.id, inner[name])
+    return found
+
+
+def _own_lengths(function: Any, module: Any) -> dict[str, int]:
+    """The same from the body of that method alone."""
     tree = function_tree(function)
     if tree is None:
         return {}
@@ -52,11 +72,14 @@ def _pairs(tree: ast.FunctionDef) -> Iterator[tuple[str, str, int, bool]]:
             _read(loops, node.target, node.iter)
     yield from ((name, attribute, line, False) for name, attribute, line in loops.zipped)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
-            item = _item(node.args[0])
-            attribute = _called(node.func, item[1], loops) if item is not None else None
+        for argument in node.args if isinstance(node, ast.Call) else ():
+            item = _item(argument)
+            if isinstance(argument, ast.Name) and argument.id in loops.walked:
+                # ``for k, x in enumerate(xs)``: here `x` is ``xs[k]``.
+                item = loops.walked[argument.id]
+            attribute = _called(node.func, item[1], loops) if item is not None and isinstance(node, ast.Call) else None
             if item is not None and attribute is not None:
-                yield item[0], attribute, node.lineno, False
+                yield item[0], attribute, argument.lineno, False
         item = _item(node)
         if item is not None and item[1] in loops.drawn:
             yield item[0], loops.drawn[item[1]], getattr(node, "lineno", 0), True
@@ -68,6 +91,8 @@ def _read(loops: _Loops, target: ast.expr, source: ast.expr) -> None:
     if numbered and isinstance(target, ast.Tuple) and len(target.elts) == 2:
         counter = target.elts[0].id if isinstance(target.elts[0], ast.Name) else None
         target, source = target.elts[1], numbered[0]
+    if counter is not None and isinstance(target, ast.Name) and isinstance(source, ast.Name):
+        loops.walked[target.id] = (source.id, counter)
     attribute = _own(source)
     if attribute is not None and isinstance(target, ast.Name):
         loops.drawn[target.id] = attribute

@@ -30,6 +30,8 @@ class Hint:
     iterated: bool = False
     whole: bool = False
     """Whether it is used in another way than by taking items of it."""
+    counts: bool = False
+    """Whether its items are taken one by one as whole numbers."""
     attributes: frozenset[str] = field(default_factory=frozenset)
     asked: frozenset[int] = field(default_factory=frozenset)
     """The axes whose sizes are read one by one: ``x.size(1)``, ``x.shape[1]``."""
@@ -391,6 +393,7 @@ class _Reader(ast.NodeVisitor):
                 hint.compared = (*hint.compared, "isinstance")
         if name in _SIZE_CALLS:
             self._sizes(node.args)
+        self._counted(node, name)
         if isinstance(node.func, ast.Attribute):
             self._method(node)
         axis = _axis(node)
@@ -400,6 +403,16 @@ class _Reader(ast.NodeVisitor):
         if isinstance(node.func, ast.Name) and self._hint(node.func) is not None:
             self._hints[node.func.id].kind = "callable"
         self.generic_visit(node)
+
+    def _counted(self, node: ast.Call, name: str) -> None:
+        """``int(n[i])`` and ``n[i].item()``: a whole number for each item, where nothing else is done with it."""
+        taken = node.func.value if isinstance(node.func, ast.Attribute) and name in ("item", "tolist") else None
+        if name == "int" and len(node.args) == 1 and isinstance(node.func, ast.Name):
+            taken = node.args[0]
+        if isinstance(taken, ast.Subscript) and isinstance(taken.slice, ast.Name):
+            hint = self._hint(taken.value)
+            if hint is not None:
+                hint.counts = True
 
     def _sizes(self, arguments: list[ast.expr]) -> None:
         """Parameters that stand for a size, alone or in a product of sizes."""

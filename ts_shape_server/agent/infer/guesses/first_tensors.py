@@ -9,6 +9,8 @@ from ts_shape_server.agent.infer.guesses.values import TensorGuess
 
 BATCH = 2
 SEQUENCE = 8
+LONGEST = 4
+"""Of the lengths that are tried: what a sequence has to have at least, so that all of them are within it."""
 _SIZES = {
     0: (),
     1: (16,),
@@ -49,7 +51,7 @@ _INDEX_NAMES = frozenset(
 LARGEST_RANK = 6
 _EDGES = re.compile(r"(^|_)edge_(label_)?index$")
 """What graph libraries call the pairs of nodes that are joined."""
-_LENGTHS = re.compile(r"(^|_)(lengths|lens)$|(^|_)(x|src|seq|input|text|word|mel)_(len|length)$")
+_LENGTHS = re.compile(r"(^|_)(lengths|lens)$|(?<!max)(?<!min)(?<!new)(?<!total)(?<!chunk)(?<!window)_(len|length)$")
 _TIMES = frozenset(
     ["t", "time", "times", "timestep", "timesteps", "time_step", "diffusion_step", "sigma", "sigmas", "noise_level"]
 )
@@ -71,8 +73,8 @@ def tensor(rank: int, dtype: str = "float32", high: int = 1) -> TensorGuess:
 
 
 def lengths() -> TensorGuess:
-    """A length for each item of a batch of sequences, as long as a sequence of the first guess is."""
-    return TensorGuess((BATCH,), "int64", SEQUENCE, SEQUENCE)
+    """A length for each item of a batch of sequences, none of them longer than a short sequence."""
+    return TensorGuess((BATCH,), "int64", 1, LONGEST)
 
 
 def edges() -> TensorGuess:
@@ -86,20 +88,27 @@ def is_edges(name: str) -> bool:
 
 
 def named_tensor(
-    name: str, rank: int | None = None, at_least: int = 0, axes: tuple[str | None, ...] = (), index: bool = False
+    name: str,
+    rank: int | None = None,
+    at_least: int = 0,
+    axes: tuple[str | None, ...] = (),
+    index: bool = False,
+    counts: bool = False,
 ) -> TensorGuess:
     """The tensor that a name suggests, with what is known of its use: its rank, or the least that it may be, the names
-    of its axes, and whether it is looked up.
+    of its axes, whether it is an index, and whether its items are taken one by one as whole numbers.
     """
     lowered = name.lower()
     if is_edges(name):
         return edges()
-    if rank is None and _LENGTHS.search(lowered):
+    if rank is None and (_LENGTHS.search(lowered) or (counts and at_least < 2)):
         return lengths()
     if rank is None and lowered in _TIMES and at_least < 2:
         return TensorGuess((BATCH,))
     if rank is None and at_least:
         rank = max(at_least, 2)
+    if index and "mask" in lowered:
+        return replace(tensor(rank or 2, "bool"), axes=axes)
     if lowered in _INDEX_NAMES or index:
         return replace(tensor(rank or 2, "int64"), axes=axes)
     return replace(tensor(4 if rank is None else rank), axes=axes)

@@ -43,10 +43,11 @@ class TensorGuess:
 
 @dataclass(frozen=True)
 class SequenceGuess:
-    """A list (`kind` is ``list``) or a tuple."""
+    """A list (`kind` is ``list``) or a tuple. `counted`: a list of more or fewer items does not run."""
 
     items: tuple[Guess, ...]
     kind: str = "list"
+    counted: bool = False
 
 
 @dataclass(frozen=True)
@@ -199,10 +200,13 @@ DRAWS = 3
 """So many draws of values that are few (flags, small numbers) show what one would not."""
 
 
-def draws(inputs: Inputs) -> range:
-    """The draws of values on which a run has to succeed: several where a module may look at them."""
-    looked_at = any(guess.dtype == "bool" or "int" in guess.dtype for guess in all_tensors(inputs))
-    return range(DRAWS if looked_at else 1)
+def draws(inputs: Inputs, looked_at: bool = False) -> range:
+    """The draws of values on which a run has to succeed: several where a module may look at them.
+
+    `looked_at`: it is known to do so.
+    """
+    few = any(guess.dtype == "bool" or "int" in guess.dtype for guess in all_tensors(inputs))
+    return range(DRAWS if few or looked_at else 1)
 
 
 def groups(inputs: Inputs) -> tuple[tuple[int, ...], ...]:

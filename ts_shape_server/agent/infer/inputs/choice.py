@@ -160,6 +160,8 @@ class _Judge:
         output = search.first_tensor(self._run(inputs).output)
         if output is None or output.dim() == 0:
             return len(first.dims) > 1
+        if self._session.real_only and self._hangs_on_values(inputs, output.shape[0]):
+            return True
         longer = values.with_one_more(inputs)
         if longer is not None:
             # A list of samples is a batch itself.
@@ -177,6 +179,14 @@ class _Judge:
                 continue
             grown = [after - before for before, after in zip(output.shape, other.shape)]
             if grown[0] == 1 or (batch is not None and 1 in grown):
+                return True
+        return False
+
+    def _hangs_on_values(self, inputs: Inputs, rows: int) -> bool:
+        """Whether other values of the same sizes give other rows, so that rows say nothing of the batch."""
+        for draw in values.draws(inputs, looked_at=True)[1:]:
+            other = search.first_tensor(self._session.on_real(inputs, draw=draw).output)
+            if other is not None and other.dim() and other.shape[0] != rows:
                 return True
         return False
 
@@ -240,7 +250,8 @@ def _distance(found: search.Found, beyond: int = 0) -> int:
     """How far the ranks are from those that the first consumers document, each by what it is `beyond` so many dims."""
     wishes, tensors = found.outcome.wishes, values.all_tensors(found.inputs)
     return sum(
-        max(0, abs(len(tensor.dims) - (wishes[index].rank or 0)) - beyond)
+        # What is taken of a tensor says how many dims it has; a layer alone may get more than it documents.
+        max(0, abs(len(tensor.dims) - (wishes[index].rank or 0)) - (0 if wishes[index].later is not None else beyond))
         for index, tensor in enumerate(tensors)
         if index in wishes and wishes[index].rank is not None
     )
@@ -273,6 +284,9 @@ def _others(session: Session, judged: _Judged) -> Iterator[Inputs]:
     for rank in RANKS:
         if len(opened) > 1:
             yield _ranked(inputs, [index for index in opened if len(tensors[index].dims) != rank], rank)
+    for rank in RANKS[::-1] if len(opened) > 2 else ():
+        # What says something of the first, as the ends of a span do.
+        yield _ranked(inputs, [index for index in opened[1:] if len(tensors[index].dims) != rank], rank)
     for index in opened:
         for rank in RANKS:
             if rank != len(tensors[index].dims):
@@ -283,8 +297,12 @@ def _ranked(inputs: Inputs, indices: list[int], rank: int) -> Inputs:
     groups = values.groups(inputs)
     chosen = {member for index in indices for member in groups[index]}
 
+    first = values.all_tensors(inputs)[0].dims
+    beside = 0 not in chosen and len(first) > 1 and rank == 1
+    dims = first[:1] if beside else default_sizes(rank)
+
     def change(index: int, guess: TensorGuess) -> values.Guess:
-        return replace(guess, dims=default_sizes(rank), axes=()) if index in chosen else guess
+        return replace(guess, dims=dims, axes=()) if index in chosen else guess
 
     return values.map_tensors(inputs, change)
 

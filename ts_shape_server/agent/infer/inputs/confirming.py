@@ -55,6 +55,27 @@ def with_different_items(session: Session, found: search.Found) -> search.Found:
     return replace(found, inputs=different, outcome=replace(outcome, wishes=found.outcome.wishes))
 
 
+def with_counts(session: Session, found: search.Found) -> search.Found:
+    """The find with its lists told to be as long as they are, where longer or shorter ones do not run."""
+    changed = list(found.inputs)
+    for position, item in enumerate(found.inputs):
+        guess = item.guess
+        if not isinstance(guess, values.SequenceGuess) or guess.kind != "list" or not guess.items:
+            continue
+        others = [(*guess.items, guess.items[-1]), guess.items[:-1]]
+        runs = [
+            session.concrete(values.replaced(found.inputs, position, replace(guess, items=items))).ok
+            for items in others
+            if items
+        ]
+        if not all(runs):
+            starred = item.name.startswith("*")
+            kind = "tuple" if starred else guess.kind
+            changed[position] = replace(item, guess=replace(guess, kind=kind, counted=not starred))
+    inputs = tuple(changed)
+    return found if inputs == found.inputs else replace(found, inputs=inputs)
+
+
 def on_real(
     session: Session, found: search.Found, context: Context, lines: Mapping[int, str], deadline: float
 ) -> search.Found | search.NotFound:

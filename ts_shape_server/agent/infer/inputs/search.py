@@ -189,7 +189,9 @@ class _Inputs:
             with time_limit(max(SHORTEST_RUN, self._longest_run)):
                 outcome = self._session.concrete(inputs)
                 if outcome.ok and self._session.real_only:
-                    others = (self._session.on_real(inputs, draw=draw) for draw in values.draws(inputs)[1:])
+                    others = (
+                        self._session.on_real(inputs, draw=draw) for draw in values.draws(inputs, looked_at=True)[1:]
+                    )
                     outcome = next((other for other in others if not other.ok), outcome)
                 return outcome
         except TimeLimit as limit:

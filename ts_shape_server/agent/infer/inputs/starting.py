@@ -6,6 +6,7 @@ Reads signatures and hints; runs nothing.
 from __future__ import annotations
 
 import inspect
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import replace
@@ -38,6 +39,7 @@ from ts_shape_server.agent.infer.guesses.values import (
 
 _SIDES = (("H", "W"), ("h", "w"), ("height", "width"))
 SIDE = 4
+_FILES = re.compile(r"(^|_)(path|file|filename|folder|dir|directory|url)$")
 NO_KEY = "x"
 """The key of a dict of which no key is known."""
 _TENSOR_TYPES = {"LongTensor": "int64", "IntTensor": "int32", "BoolTensor": "bool", "FloatTensor": "float32"}
@@ -80,7 +82,7 @@ def first_guess(
             if not any(
                 other.default is other.empty for other in parameters if other.kind is other.POSITIONAL_OR_KEYWORD
             ):
-                required.append(InputGuess("*" + parameter.name, SequenceGuess((tensor(4),), "tuple")))
+                required.append(InputGuess("*" + parameter.name, SequenceGuess((tensor(4),), "list")))
         else:
             annotation = types.get(parameter.name, parameter.annotation)
             hint = known.get(parameter.name, Hint())
@@ -88,6 +90,8 @@ def first_guess(
                 parameter.name, annotation, hint.attributes, hint.keys, passed.get(parameter.name, ()), module
             )
             guess = ecosystem.container(asked, own) or _guess(parameter, annotation, hint, own)
+            if _is_text_at_most(parameter, annotation, hint):
+                guess = ConstantGuess("None", "Optional[str]")
             if parameter.default is parameter.empty:
                 required.append(InputGuess(parameter.name, guess, "annotation" if _is_given(annotation) else "solved"))
             else:
@@ -95,6 +99,17 @@ def first_guess(
     if sides:
         required = [replace(item, guess=_of_area(item.guess)) if not item.given else item for item in required]
     return tuple(required), known, tuple(omitted)
+
+
+def _is_text_at_most(parameter: inspect.Parameter, annotation: Any, hint: Hint) -> bool:
+    """Whether a parameter that is None by default is called what a file is, and nothing says that it is a tensor."""
+    used = hint.rank or hint.at_least or hint.asked or hint.attributes or hint.kind
+    return (
+        parameter.default is None
+        and not _is_given(annotation)
+        and not used
+        and _FILES.search(parameter.name.lower()) is not None
+    )
 
 
 def _sides(names: set[str], known: Mapping[str, Hint]) -> tuple[str, ...]:
@@ -160,7 +175,7 @@ def _element(hint: Hint) -> TensorGuess:
 
 def _named(hint: Hint, name: str) -> TensorGuess:
     """The tensor that the name and the use in the body suggest."""
-    return named_tensor(name, hint.rank, hint.at_least, hint.axes, hint.kind == "index")
+    return named_tensor(name, hint.rank, hint.at_least, hint.axes, hint.kind == "index", hint.counts)
 
 
 def from_annotation(annotation: Any, hint: Hint, name: str, own: Mapping[str, Any]) -> Guess | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ts_shape_server.agent.infer.guesses import values
@@ -17,13 +17,14 @@ def fulfilled(inputs: Inputs, wishes: Mapping[int, Wish], ranks: bool) -> Inputs
     groups = values.groups(inputs)
 
     def change(index: int, guess: TensorGuess) -> Guess:
-        wish = next((wishes[member] for member in groups[index] if member in wishes), None)
+        wish = _of_all(wishes, groups[index])
         if wish is None or owners[index].given:
             return guess
         if wish.dtype is not None and wish.dtype != guess.dtype:
             guess = replace(guess, dtype=wish.dtype)
         wanted = wish.rank
-        if wanted is not None and wish.dtype == "int64" and isinstance(owners[index].guess, SequenceGuess):
+        listed = isinstance(owners[index].guess, SequenceGuess)
+        if wanted is not None and wish.dtype == "int64" and listed and not wish.firm:
             # Items of a list are samples of their own: an index sequence has no batch there.
             wanted -= 1
         if wanted is not None and len(guess.dims) != wanted and (wish.firm or (ranks and _is_untouched(guess))):
@@ -52,10 +53,20 @@ def bounded(inputs: Inputs, wishes: Mapping[int, Wish]) -> Inputs:
     groups = values.groups(inputs)
 
     def change(index: int, guess: TensorGuess) -> Guess:
-        wish = next((wishes[member] for member in groups[index] if member in wishes), None)
+        wish = _of_all(wishes, groups[index])
         return guess if wish is None else _bounded(guess, wish)
 
     return values.map_tensors(inputs, change)
+
+
+def _of_all(wishes: Mapping[int, Wish], members: Sequence[int]) -> Wish | None:
+    """The wish for the items of a list: that of the first, with the values that all of them may hold."""
+    found = [wishes[member] for member in members if member in wishes]
+    if not found:
+        return None
+    highs = [wish.high for wish in found if wish.high is not None]
+    lows = [wish.low for wish in found if wish.low is not None]
+    return replace(found[0], high=min(highs, default=None), low=max(lows, default=None))
 
 
 def _bounded(guess: TensorGuess, wish: Wish) -> TensorGuess:

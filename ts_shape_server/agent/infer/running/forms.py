@@ -104,10 +104,20 @@ class Forms(TorchFunctionMode):
         name = getattr(function, "__name__", "")
         if name in _BATCHED_RANK and own[0].dim() == _BATCHED_RANK[name] - 1:
             self.single += 1
+        if name == "__getitem__" and len(arguments) == 2 and isinstance(arguments[1], tuple):
+            self.spread += _is_laid_out(arguments[1], self._derived)
         if name in _SPREADING and isinstance(result, torch.Tensor):
             tables = [item for item in _tensors((*arguments, *keywords.values())) if id(item) not in self._derived]
             self.spread += _is_spread(max(item.dim() for item in own), result, tables)
         return result
+
+
+def _is_laid_out(index: tuple[Any, ...], derived: Mapping[int, torch.Tensor]) -> bool:
+    """Whether places that come from an input have more dims than those beside them: ``x[torch.arange(b), place]``."""
+    places = [item for item in index if isinstance(item, torch.Tensor) and item.dtype is not torch.bool]
+    own = [item.dim() for item in places if id(item) in derived]
+    others = [item.dim() for item in places if id(item) not in derived]
+    return bool(own and others) and max(own) > max(others) > 0
 
 
 def _is_spread(rank: int, result: torch.Tensor, tables: Sequence[torch.Tensor]) -> bool:

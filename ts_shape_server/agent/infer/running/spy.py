@@ -31,6 +31,8 @@ class Wish:
     high: int | None = None
     """The values that consumers take, inclusively."""
     consumer: str = ""
+    later: int | None = None
+    """The rank for which a consumer further on, that takes one rank alone, would get it."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ _SAME_AXES = frozenset(
         "__pow__",
         "softmax",
         "log_softmax",
+        "index_select",
         "normalize",
         "batch_norm",
         "layer_norm",
@@ -188,6 +191,17 @@ def _embedding(weight_first: bool) -> Handler:
         return {indices: Documented(2, False, "int64", high=int(weight.shape[0]) - 1)}
 
     return handler
+
+
+def _bag(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    """Of a bag for each row, or of bags one after the other that begin at `offsets`, of which the first is 0."""
+    weight = _argument(arguments, keywords, 1, "weight")
+    offsets = _argument(arguments, keywords, 2, "offsets")
+    high = int(weight.shape[0]) - 1
+    if offsets is None:
+        return {0: Documented(2, False, "int64", high=high)}
+    place = 2 if len(arguments) > 2 else "offsets"
+    return {0: Documented(1, True, "int64", high=high), place: Documented(1, True, "int64", high=0)}
 
 
 def _batch_norm(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
@@ -286,7 +300,7 @@ _HANDLERS: dict[str, Handler] = {
     },
     "linear": _linear,
     "embedding": _embedding(False),
-    "embedding_bag": _embedding(False),
+    "embedding_bag": _bag,
     "batch_norm": _batch_norm,
     "layer_norm": _layer_norm,
     "group_norm": _group_norm,
@@ -309,6 +323,7 @@ _HANDLERS: dict[str, Handler] = {
     "unfold": _rank(4),
     "stft": _rank(2),
     "affine_grid": _rank(3),
+    "_pack_padded_sequence": lambda arguments, keywords: {0: Documented(3, True), 1: Documented(1, True, "int64")},
     "one_hot": lambda arguments, keywords: {0: Documented(2, False, "int64")},
     "gather": _index_at(2, "index"),
     "scatter": _index_at(2, "index"),
@@ -324,6 +339,7 @@ _HANDLERS: dict[str, Handler] = {
     "logical_not": _mask_at(0),
     "__invert__": _mask_at(0),
     "bitwise_not": _mask_at(0),
+    "ctc_loss": lambda arguments, keywords: {0: Documented(3, True), 1: Documented(2, False, "int64")},
     "cross_entropy": _cross_entropy,
     "nll_loss": _cross_entropy,
 }
@@ -358,6 +374,23 @@ def _products(name: str, arguments: Sequence[Any], result: torch.Tensor) -> int:
     return int(total) if isinstance(total, int) else 0
 
 
+_PACKED_LAYERS = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
+
+
+def _check_packed(name: str, arguments: Sequence[Any]) -> None:
+    """Raises RuntimeError, as torch does elsewhere, where a recurrent layer gets packed items of another size than it
+    takes: torch reads on in what lies there as long as all sequences are equally long.
+    """
+    if name not in _PACKED_LAYERS or len(arguments) < 4 or not isinstance(arguments[1], torch.Tensor):
+        return
+    data, weights = arguments[0], arguments[3]
+    if not isinstance(weights, (list, tuple)) or arguments[1].dim() != 1 or data.dim() != 2:
+        return
+    wanted, got = weights[0].shape[1], data.shape[-1]
+    if isinstance(got, int) and got != wanted:
+        raise RuntimeError(f"input.size(-1) must be equal to input_size. Expected {wanted}, got {got}")
+
+
 class Spy(TorchFunctionMode):
     """Active during one run. `steps` counts the torch calls that came back; `wishes` are by index of the tensor.
 
@@ -386,6 +419,10 @@ class Spy(TorchFunctionMode):
         self._alive: list[Any] = list(inputs)
         self._same: dict[int, int] = {id(tensor): index for index, tensor in enumerate(inputs)}
         self._derived: dict[int, int] = dict(self._same)
+        self._items: dict[int, tuple[int, int, bool]] = {}
+        """What was taken of an input, as ``x[i]`` is: which input, how many dims fewer it has, and whether its last
+        dims are the input's.
+        """
         self._unsqueezed: dict[int, int] = {}
         """Inputs that got a dim more: where that is done on a condition, the input may have that dim itself."""
 
@@ -400,6 +437,7 @@ class Spy(TorchFunctionMode):
             if self._calls % _LOOK_EVERY == 0 and name not in _SETTERS:
                 clock.end_if_due()
             self._read(name, arguments, keywords)
+            _check_packed(name, arguments)
             for limit in self._intervals.check(name, arguments, keywords):
                 wish = self.wishes.setdefault(limit.index, Wish())
                 self._bound(wish, limit.high)
@@ -452,8 +490,18 @@ class Spy(TorchFunctionMode):
                     self.indexes = self.indexes or isinstance(item, torch.Tensor)
                     if isinstance(item, torch.Tensor) and item.is_floating_point():
                         self._wish(name, item, Documented(dtype="int64"))
+                self._read_places(name, index)
         except (AttributeError, IndexError, TypeError, ValueError):
             return
+
+    def _read_places(self, name: str, index: Sequence[Any]) -> None:
+        """Places of an input beside others, ``x[torch.arange(b), place]``, are one for each of those."""
+        places = [item for item in index if isinstance(item, torch.Tensor) and item.dtype is not torch.bool]
+        beside = [item for item in places if id(item) not in self._derived and item.dim() > 0]
+        for item in places if beside else ():
+            sizes = dict(enumerate(beside[0].shape))
+            if id(item) in self._derived and all(type(size) is int for size in sizes.values()):
+                self._wish(name, item, Documented(beside[0].dim(), True, "int64", sizes))
 
     def _wish(self, consumer: str, tensor: Any, documented: Documented) -> None:
         index = self._same.get(id(tensor))
@@ -461,6 +509,16 @@ class Spy(TorchFunctionMode):
             index = self._derived.get(id(tensor))
             if index is None:
                 return
+            if documented.firm and documented.rank is not None and documented.rank != tensor.dim():
+                wish = self.wishes.setdefault(index, Wish())
+                wish.later = self._alive[index].dim() + documented.rank - tensor.dim()
+            if id(tensor) in self._items and documented.rank is not None and not documented.firm:
+                index, fewer, alike = self._items[id(tensor)]
+                wish = self.wishes.setdefault(index, Wish())
+                wish.rank = wish.rank or documented.rank + fewer
+                wish.later = wish.rank
+                if alike and not wish.axes:
+                    wish.axes = {axis: size for axis, size in documented.axes.items() if axis < 0}
             if id(tensor) in self._unsqueezed:
                 wish = self.wishes.setdefault(index, Wish())
                 wish.rank = wish.rank or documented.rank
@@ -498,12 +556,31 @@ class Spy(TorchFunctionMode):
         source = arguments[0] if arguments else None
         if id(source) in self._same and name in _SAME_AXES and result is not source:
             self._same[id(result)] = self._same[id(source)]
+        if name == "__getitem__" and (id(source) in self._same or id(source) in self._items):
+            index = arguments[1] if isinstance(arguments[1], tuple) else (arguments[1],)
+            known, fewer, alike = self._items.get(id(source), (self._same.get(id(source), 0), 0, True))
+            if all(item is not None and not isinstance(item, list) for item in index):
+                self._items[id(result)] = known, fewer + _dims_taken(index), alike
+        if name in ("cat", "concat", "concatenate") and source and id(source[0]) in self._items:
+            self._items[id(result)] = (*self._items[id(source[0])][:2], False)
+        if name in _SAME_AXES and id(source) in self._items:
+            self._items[id(result)] = self._items[id(source)]
         if id(source) in self._same and name == "unsqueeze":
             self._unsqueezed[id(result)] = self._same[id(source)]
         for argument in arguments:
             for item in argument if isinstance(argument, (list, tuple)) else (argument,):
                 if id(item) in self._derived and id(result) not in self._derived:
                     self._derived[id(result)] = self._derived[id(item)]
+
+
+def _dims_taken(index: Sequence[Any]) -> int:
+    """How many dims fewer there are after ``x[index]``."""
+    tensors = [item for item in index if isinstance(item, torch.Tensor)]
+    if len(tensors) == 1 and tensors[0].dtype is torch.bool:
+        chosen = tensors[0].dim() - 1
+    else:
+        chosen = len(tensors) - max((item.dim() for item in tensors), default=0)
+    return chosen + sum(type(item) is int for item in index)
 
 
 def _argument_at(arguments: Sequence[Any], keywords: Mapping[str, Any], place: Any) -> Any:

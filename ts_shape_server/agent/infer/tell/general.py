@@ -22,7 +22,7 @@ from ts_shape_server.agent.infer.running.pace import Pace
 from ts_shape_server.agent.infer.solve import Solved
 from ts_shape_server.agent.infer.tell import argument_names, inside, naming, omitted, specs
 from ts_shape_server.agent.infer.tell.reasons import SYMBOLIC_SECONDS
-from ts_shape_server.agent.infer.tell.spelling import Spelling
+from ts_shape_server.agent.infer.tell.spelling import UNKNOWN, Spelling
 from ts_shape_server.contract.report import Report, Symbol
 
 CLAIM_SECONDS = 4.0
@@ -63,7 +63,12 @@ def general(report: Report, cls: type[nn.Module], solved: Solved, context: Conte
         found = replace(found, inputs=trials.inputs, outcome=trials.outcome)
         solved = replace(solved, found=found)
     samples, others = _sampled(solved, claim, trials, context, lines)
-    claim = _without_unseen(claim, samples, traced)
+    growing = found.inputs
+    claim, inputs = indices.with_room(_without_unseen(claim, samples, traced), growing)
+    if claim.second is not None and not claim.allows(claim.second):
+        claim = replace(claim, second=None)
+    found = replace(found, inputs=inputs)
+    solved = replace(solved, found=found)
     names = naming.name_places(found.inputs, claim, found.outcome.wishes, solved.axes, found.batch_axes)
     spelling = Spelling(claim, names, samples)
     named = argument_names.find(cls, solved.plan, solved.sources, session, found, context)
@@ -71,7 +76,7 @@ def general(report: Report, cls: type[nn.Module], solved: Solved, context: Conte
     taken = optional.find(trials, claim, solved.omitted, functools.partial(_shortly, solved, context))
     free = naming.name_free(taken, names.values())
     symbols.update(dict.fromkeys(free.values(), Symbol()))
-    result = _claimed(report, solved, claim, names, spelling, named, taken, free)
+    result = _claimed(report, solved, claim, names, spelling, named, taken, free, growing)
     first = traced if traced is not None else others[0] if others else None
     if first is not None:
         told = shots.spelled(first, others, spelling.told)
@@ -146,6 +151,14 @@ def _sampled(
         if shot is not None:
             samples.append(sizes)
             taken.append(shot)
+    if session.real_only and taken:
+        # A size that hangs on values is another one for others.
+        for draw in values.draws(found.inputs, looked_at=True)[1:]:
+            again = functools.partial(session.on_real, found.inputs, draw=draw)
+            _, shot = shots.take(again, session.module, context.path, lines)
+            if shot is not None:
+                samples.append(claim.base)
+                taken.append(shot)
     return samples, taken
 
 
@@ -219,6 +232,7 @@ def _claimed(
     named: argument_names.Named,
     taken: Mapping[str, optional.Taken],
     free: Mapping[tuple[str, int], str],
+    growing: values.Inputs,
 ) -> Report:
     base = values.sizes(solved.found.inputs)
 
@@ -236,7 +250,7 @@ def _claimed(
         constraints=(*steps, *spelling.constraints()),
         example=specs.example(inputs),
         second=None if second is None else specs.example(values.with_sizes(inputs, second)),
-        notes=(*report.notes, *omitted.limits(inputs, dim)),
+        notes=(*report.notes, *omitted.limits(growing, dim)),
     )
 
 
@@ -244,7 +258,7 @@ def _renamed(shot: shots.Shot, named: Mapping[int, str], rows_are_batch: bool, n
     """Fixed sizes of the output that follow a constructor argument by its name; its rows, if they are, as the batch."""
     calls, found, output = shots.sections(shot)
     told = [named.get(size, size) if isinstance(size, int) else size for size in output]
-    if rows_are_batch and 0 in names and told:
+    if rows_are_batch and 0 in names and told and told[0] != UNKNOWN:
         told[0] = names[0]
     return shots.respelled(shot, [*calls, *found, *told])
 

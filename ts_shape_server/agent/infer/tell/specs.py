@@ -47,11 +47,11 @@ def input_specs(
             sizes = tuple(dim(next(counter)) for _ in guess.dims)
             whole = "int" in guess.dtype
             low = guess.low if whole and guess.limited_below else None
-            high = guess.high if whole and guess.limited_above and guess.follows is None else None
+            high = guess.high if whole and guess.limited_above else None
             return ValueSpec("Tensor", guess.dtype, sizes, minimum=low, maximum=high)
         if isinstance(guess, values.SequenceGuess):
             items = tuple(spec(item) for item in guess.items)
-            alike = guess.kind == "list" and all(_fits(item, items[0], varies) for item in items)
+            alike = guess.kind == "list" and not guess.counted and all(_fits(item, items[0], varies) for item in items)
             told = items[:1] if alike else items
             varying = [str(here) for item in told for here in item.dims or () if here in varies] if alike else []
             return ValueSpec(type_of(guess), items=told, varies=tuple(varying))

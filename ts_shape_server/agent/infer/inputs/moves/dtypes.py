@@ -104,12 +104,25 @@ def positive_lengths(guess: TensorGuess, said: Complaints) -> Guesses:
 def shortest_lengths(guess: TensorGuess, said: Complaints) -> Guesses:
     """Lengths may be too long for what they are the lengths of.
 
-    before: lengths=T(2, dtype='int64', low=8, high=8)
+    before: lengths=T(2, dtype='int64', low=1, high=4)
     says: RuntimeError: start (0) + length (8) exceeds dimension size (4).
     after: lengths=T(2, dtype='int64', low=1, high=1)
     """
-    if guess.dtype == "int64" and guess.low == guess.high > 1 and "too-long" in said:
+    if guess.dtype == "int64" and guess.low >= 1 and guess.high > 1 and "too-long" in said:
         yield 1, replace(guess, low=1, high=1)
+
+
+@tensor_move
+def equal_lengths(guess: TensorGuess, said: Complaints) -> Guesses:
+    """Lengths that have to come the longest first are in order where all are alike; and the shortest may be too short.
+
+    before: lengths=T(2, dtype='int64', low=1, high=4)
+    says: RuntimeError: `lengths` array must be sorted in decreasing order when `enforce_sorted` is True.
+    after: lengths=T(2, dtype='int64', low=4, high=4)
+    """
+    lengths = "int" in guess.dtype and 1 <= guess.low < guess.high
+    if lengths and ("sorted-needed" in said or "too-small" in said):
+        yield 0, replace(guess, low=guess.high)
 
 
 @tensor_move
@@ -146,6 +159,7 @@ FIRST = (
     smallest_index,
     positive_lengths,
     shortest_lengths,
+    equal_lengths,
     size_of_states,
 )
 LAST = (integers_at_last,)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Callable
 
 from ts_shape_server.agent import torch_says
@@ -97,8 +97,20 @@ class Move:
         owner, group = attempt.owners[index], attempt.groups[index]
         if self.of_tensor is None or owner.given or group[0] != index:
             return
-        for priority, guess in self.of_tensor(values.all_tensors(attempt.inputs)[index], attempt.said):
+        before = values.all_tensors(attempt.inputs)[index]
+        for priority, guess in self.of_tensor(before, attempt.said):
+            if len(guess.dims) != len(before.dims):
+                guess = with_features(guess, attempt.wishes.get(index))
             yield attempt.distance(owner.name) + priority, _with(attempt, index, guess)
+
+
+def with_features(guess: TensorGuess, wish: Wish | None) -> TensorGuess:
+    """A tensor with another number of dims and the last sizes that its consumers document for any number of them."""
+    dims = list(guess.dims)
+    for axis, size in wish.axes.items() if wish is not None else ():
+        if -len(dims) <= axis < 0:
+            dims[axis] = size
+    return replace(guess, dims=tuple(dims))
 
 
 def _with(attempt: Attempt, index: int, guess: TensorGuess) -> Inputs:

@@ -28,6 +28,18 @@ def index_beside_scores(guess: TensorGuess, said: Complaints) -> Guesses:
 
 
 @tensor_move
+def table_beside_index(guess: TensorGuess, said: Complaints) -> Guesses:
+    """What is looked up has the dims of the places in it, to which one was added for what lies there.
+
+    before: items=T(2, 16)
+    says: RuntimeError: Index tensor must have the same number of dimensions as input tensor
+    after: items=T(2, 8, 16)
+    """
+    if "index-rank-differs" in said and len(guess.dims) < LARGEST_RANK and guess.dtype != "int64":
+        yield 2, ranked(guess, len(guess.dims) + 1)
+
+
+@tensor_move
 def wanted_rank(guess: TensorGuess, said: Complaints) -> Guesses:
     """The error says how many dims are taken.
 
@@ -106,7 +118,7 @@ def lengths_of_batch(guess: TensorGuess, said: Complaints) -> Guesses:
 
     before: lengths=T(2, 16)
     says: RuntimeError: 'lengths' argument should be a 1D CPU int64 tensor, but got 2D cpu Long tensor
-    after: lengths=T(2, dtype='int64', low=8, high=8)
+    after: lengths=T(2, dtype='int64', low=1, high=4)
     """
     if "vector-needed" in said and len(guess.dims) != 1:
         yield 1, lengths()
@@ -127,6 +139,7 @@ def other_ranks(guess: TensorGuess, said: Complaints) -> Guesses:
 
 ALL = (
     index_beside_scores,
+    table_beside_index,
     wanted_rank,
     rank_of_axis,
     one_dim_more,

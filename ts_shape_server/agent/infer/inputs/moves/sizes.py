@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.guesses.first_tensors import LARGEST_RANK, ranked
+from ts_shape_server.agent.infer.guesses.values import Guess, TensorGuess
 from ts_shape_server.agent.infer.inputs import solving, wishes
-from ts_shape_server.agent.infer.inputs.moves.move import Attempt, Proposals, move
+from ts_shape_server.agent.infer.inputs.moves.move import Attempt, Proposals, move, with_features
 from ts_shape_server.agent.infer.running import mismatch
 
 WISH_PRIORITY, PLAIN_PRIORITY, EQUATION_PRIORITY = -3, -2, -1
@@ -23,6 +27,28 @@ def documented_form(attempt: Attempt) -> Proposals:
     wished = wishes.fulfilled(attempt.inputs, attempt.wishes, ranks=True)
     if wished != attempt.inputs:
         yield WISH_PRIORITY, wished
+
+
+@move
+def form_of_later_layer(attempt: Attempt) -> Proposals:
+    """A layer further on takes one number of dims, so what it is made from has as many more or fewer.
+
+    before: x=T(2, 9)
+    wishes: axes={-1: 9}, later=3
+    says: RuntimeError: input_lengths must be of size batch_size
+    after: x=T(2, 8, 9)
+    """
+    owners = values.owners(attempt.inputs)
+    for index, guess in enumerate(values.all_tensors(attempt.inputs)):
+        wish = attempt.wishes.get(index)
+        rank = None if wish is None or owners[index].given else wish.later
+        if wish is not None and rank is not None and 0 < rank <= LARGEST_RANK and rank != len(guess.dims):
+            form = with_features(ranked(guess, rank), wish)
+            yield PLAIN_PRIORITY, values.map_tensors(attempt.inputs, _with(index, form))
+
+
+def _with(index: int, form: TensorGuess) -> Callable[[int, TensorGuess], Guess]:
+    return lambda at, tensor: form if at == index else tensor
 
 
 @move
@@ -54,4 +80,4 @@ def part_of_size_that_is_named(attempt: Attempt) -> Proposals:
             yield EQUATION_PRIORITY, values.with_sizes(attempt.inputs, solved)
 
 
-ALL = (documented_form, size_that_is_named, part_of_size_that_is_named)
+ALL = (documented_form, form_of_later_layer, size_that_is_named, part_of_size_that_is_named)

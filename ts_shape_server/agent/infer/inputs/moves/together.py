@@ -75,6 +75,23 @@ def same_sizes_as_partner(attempt: Attempt) -> Proposals:
 
 
 @move
+def mask_of_its_tensor(attempt: Attempt) -> Proposals:
+    """A mask that chooses has the first dims of what it chooses from, as many as it has.
+
+    before: x=T(2, 8, 7), mask=T(2, 16, dtype='bool')
+    says: IndexError: The shape of the mask [2, 16] at index 1 does not match the shape of the indexed tensor [2, 8, 7]
+    after: x=T(2, 8, 7), mask=T(2, 8, dtype='bool')
+    """
+    differing = attempt.said.get("mask-differs")
+    if differing is None:
+        return
+    got, wanted = differing.numbers("got"), differing.numbers("wanted")
+    for index, guess in enumerate(values.all_tensors(attempt.inputs)):
+        if guess.dims == got and len(got) <= len(wanted):
+            yield -1, _changed(attempt.inputs, index, replace(guess, dims=wanted[: len(got)], axes=()))
+
+
+@move
 def customary_sides(attempt: Attempt) -> Proposals:
     """Nets that cut images into windows are written for the customary sizes, and assert that in their own words.
 
@@ -106,6 +123,49 @@ def dims_of_another(attempt: Attempt) -> Proposals:
             distance = 0 if not blamed or {inputs[position].name, inputs[at].name} <= blamed else 2
             changed = replace(guess, dims=other.dims, axes=other.axes)
             yield sooner + distance, values.replaced(inputs, position, changed)
+
+
+@move
+def as_many_parts(attempt: Attempt) -> Proposals:
+    """What is split into parts of another's size, and unpacked, has so many times that size.
+
+    before: gates=T(2, 3, 64, 64), cell=T(2, 3, 64, 64)
+    says: ValueError: not enough values to unpack (expected 4, got 1)
+    after: gates=T(2, 12, 64, 64), cell=T(2, 3, 64, 64)
+    """
+    complaint = attempt.said.get("count-wanted")
+    count = complaint.number("wanted") if complaint is not None else None
+    if count is None or count < 2:
+        return
+    tensors = values.all_tensors(attempt.inputs)
+    for index, guess in enumerate(tensors):
+        for other in tensors[:ALIKE]:
+            for axis in range(1, len(guess.dims)):
+                if axis < len(other.dims) and other is not guess:
+                    dims = (*guess.dims[:axis], count * other.dims[axis], *guess.dims[axis + 1 :])
+                    yield axis - 2, _changed(attempt.inputs, index, replace(guess, dims=dims))
+
+
+@move
+def table_as_long(attempt: Attempt) -> Proposals:
+    """Where places are found in one tensor and looked up in another, the second is as long as the first.
+
+    before: scores=T(2, 16), items=T(2, 8, 16)
+    says: IndexError: index 12 is out of bounds for dimension 1 with size 8
+    after: scores=T(2, 16), items=T(2, 16, 16)
+    """
+    beyond = attempt.said.get("beyond-the-end")
+    axis = beyond.number("axis") if beyond is not None else None
+    size = beyond.number("size") if beyond is not None else None
+    tensors = values.all_tensors(attempt.inputs)
+    if axis is None or size is None:
+        return
+    longer = {tensor.dims[axis] for tensor in tensors if len(tensor.dims) > axis and tensor.dims[axis] > size}
+    for index, guess in enumerate(tensors):
+        if len(guess.dims) > axis and guess.dims[axis] == size:
+            for length in sorted(longer):
+                dims = (*guess.dims[:axis], length, *guess.dims[axis + 1 :])
+                yield 0, _changed(attempt.inputs, index, replace(guess, dims=dims))
 
 
 @move
@@ -152,8 +212,8 @@ def _enlarged(inputs: Inputs, factor: int) -> Inputs:
     owners = values.owners(inputs)
 
     def change(index: int, guess: TensorGuess) -> Guess:
-        first = 2 if len(guess.dims) > 2 else len(guess.dims)
-        if owners[index].given:
+        first = min(2, max(0, len(guess.dims) - 1))
+        if owners[index].given or (len(guess.dims) < 2 and "int" in guess.dtype):
             return guess
         return replace(guess, dims=(*guess.dims[:first], *(size * factor for size in guess.dims[first:])))
 
@@ -236,8 +296,11 @@ ALL = (
     short_sides,
     ranks_together,
     same_sizes_as_partner,
+    mask_of_its_tensor,
     customary_sides,
     dims_of_another,
+    as_many_parts,
+    table_as_long,
     lower_ranks,
     all_states,
 )
