@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ts_shape_server.analysis.evidence import CallEvidence, calls_of, candidates
+from ts_shape_server.analysis.evidence import calls_of, candidates
 from ts_shape_server.analysis.instances import Standing
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.contract.asked import CallEvidence
 
 
 def calls_in(class_name: str, source: SourceText, path: str) -> tuple[CallEvidence, ...]:

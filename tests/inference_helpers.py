@@ -11,6 +11,7 @@ from ts_shape_server.agent import clock, runs
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import report_class
 from ts_shape_server.contract import schema
+from ts_shape_server.contract.asked import ClassAsked
 from ts_shape_server.contract.report import Report
 
 HEADER = """import torch
@@ -35,8 +36,8 @@ def report(tmp_path: Path, source: str, evidence: list[dict[str, Any]] | None = 
     context = Context(
         str(path), str(tmp_path), text, vars(module), clock.now() + 40, stages=("example", "symbols", "trail")
     )
-    request = {"name": "Net", "line": 1, "evidence": evidence or [], "pragmas": pragmas}
-    report_class(module.Net, request, context, found.append)
+    asked = schema.read(ClassAsked, {"name": "Net", "evidence": evidence or [], "pragmas": pragmas})
+    report_class(module.Net, asked, context, found.append)
     last = schema.write(found[-1])
     if last["status"] == "ok":
         run = runs.from_report(module.Net, vars(module), found[-1])

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ts_shape_server.contract.asked import ClassAsked
 from ts_shape_server.contract.report import Report
 from ts_shape_server.probing.agents import Limits
 from ts_shape_server.probing.service import ClassRequest, FileRequest, Options, ProbeService
@@ -34,7 +35,7 @@ class Prober:
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
-        items = tuple(ClassRequest(name, 1, f"{next(NUMBERS)}") for name in classes)
+        items = tuple(ClassRequest(ClassAsked(name), f"{next(NUMBERS)}") for name in classes)
         return FileRequest(str(folder / "net.py"), str(folder), more.pop("overlays", {}), items, **more)
 
     def reports(

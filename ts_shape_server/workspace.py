@@ -28,10 +28,10 @@ from ts_shape_server.analysis.instances import Standing
 from ts_shape_server.analysis.modules import BaseReference, FileClasses, ModuleClass, find_classes, module_classes
 from ts_shape_server.analysis.script_uses import Purpose
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.contract.asked import CallEvidence, ClassAsked, ParentAsked, Pinned
 from ts_shape_server.features.diagnostics import ClassPlace
 from ts_shape_server.features.hints import Stored, stored_names
 from ts_shape_server.probing.agents import Limits
-from ts_shape_server.probing.requests import ParentRequest
 from ts_shape_server.probing.service import ClassRequest, FileRequest, Options
 from ts_shape_server.purposes import purposes
 from ts_shape_server.resolve import Definition, Resolver
@@ -261,20 +261,14 @@ class Workspace:
         root = self.root_of(snapshot.path)
         overlays = {path: text for path, text in self._overlays().items() if path.endswith(".py")}
         texts = list(self._around(snapshot, root, overlays)) if wanted else []
-        classes = tuple(
-            ClassRequest(
-                name=item.name,
-                line=item.line,
-                digest=item.digest,
-                pragmas_init=item.pragmas.init,
-                pragmas_inputs=item.pragmas.inputs,
-                evidence=tuple(self._evidence(item, snapshot.path, texts)),
-                parents=self._parents(item, snapshot.path, texts),
-            )
-            for item in wanted
-            if not item.pragmas.skip
-        )
+        classes = tuple(self._class_request(item, snapshot.path, texts) for item in wanted if not item.pragmas.skip)
         return FileRequest(snapshot.path, root, {**overlays, snapshot.path: snapshot.source.text}, classes)
+
+    def _class_request(self, item: ModuleClass, path: str, texts: Sequence[tuple[str, str]]) -> ClassRequest:
+        parents = self._parents(item, path, texts)
+        evidence = tuple(self._evidence(item, path, texts))
+        asked = ClassAsked(item.name, item.line, _pinned(item), evidence, tuple(parent for parent, _ in parents))
+        return ClassRequest(asked, item.digest, tuple(digest for _, digest in parents))
 
     def purposes(self, snapshot: Snapshot) -> Purposes:
         """Which classes of a file the workspace scripts, traces or exports, and which of the three."""
@@ -293,12 +287,12 @@ class Workspace:
             for item in snapshot.modules
         }
 
-    def _evidence(self, item: ModuleClass, path: str, texts: Sequence[tuple[str, str]]) -> list[Mapping[str, Any]]:
+    def _evidence(self, item: ModuleClass, path: str, texts: Sequence[tuple[str, str]]) -> list[CallEvidence]:
         """What the texts say of one class, up to a number of calls."""
         last = item.name.rsplit(".", 1)[-1]
         target = Definition(path, item.line, item.name)
         names = frozenset({last}).union(*(_other_names(last, text) for _, text in texts))
-        found: list[Mapping[str, Any]] = []
+        found: list[CallEvidence] = []
         for place, text in texts:
             if not any(_speaks_of(name, text) for name in names):
                 continue
@@ -308,12 +302,16 @@ class Workspace:
                 found += _calls(last, text, place, standing)
             if len(found) >= _LOOKED_AT:
                 break
-        found.sort(key=lambda each: each["inputs"] is None)
+        found.sort(key=lambda each: each.inputs is None)
         return found[:_MOST_EVIDENCE]
 
-    def _parents(self, item: ModuleClass, path: str, texts: Sequence[tuple[str, str]]) -> tuple[ParentRequest, ...]:
-        """Classes whose runs may show what a class gets, the outermost first; those of its own file before others."""
-        found: dict[tuple[str, str], ParentRequest] = {}
+    def _parents(
+        self, item: ModuleClass, path: str, texts: Sequence[tuple[str, str]]
+    ) -> tuple[tuple[ParentAsked, str], ...]:
+        """Classes whose runs may show what a class gets, the outermost first, each with its digest; those of its own
+        file before others.
+        """
+        found: dict[tuple[str, str], tuple[ParentAsked, str]] = {}
         known = {path: text for path, text in texts if path.endswith(".py")}
 
         def add(about: ModuleClass, place: str, depth: int) -> None:
@@ -324,12 +322,13 @@ class Workspace:
                 made = next((each for each in _classes_of(known[where]).classes if each.name == name), None)
                 if key in found or made is None or made.pragmas.skip or (where, name) == (path, item.name):
                     continue
-                parent = ParentRequest(where, name, made.digest, made.pragmas.init, made.pragmas.inputs)
-                found[key] = parent
+                parent = ParentAsked(where, name, _pinned(made))
+                found[key] = parent, made.digest
                 if depth < _PARENTS_DEPTH:
                     add(made, where, depth + 1)
                 # What an outer class gives it is then known first.
-                found[key] = replace(found.pop(key), evidence=tuple(self._evidence(made, where, texts)))
+                del found[key]
+                found[key] = replace(parent, evidence=tuple(self._evidence(made, where, texts))), made.digest
 
         add(item, path, 1)
         return tuple(found.values())[-_MOST_PARENTS:]
@@ -438,12 +437,16 @@ def _classes_of(text: str) -> FileClasses:
 
 
 @lru_cache(maxsize=4096)
-def _calls(name: str, text: str, path: str, standing: Standing) -> tuple[Mapping[str, Any], ...]:
+def _calls(name: str, text: str, path: str, standing: Standing) -> tuple[CallEvidence, ...]:
     found = calls_of(name, SourceText(text), path, standing)
     if not path.endswith(".py"):
         # What a document shows may be long outdated.
         found = tuple(replace(item, certain="") for item in found)
-    return tuple(item.to_wire() for item in found)
+    return found
+
+
+def _pinned(item: ModuleClass) -> Pinned:
+    return Pinned(dict(item.pragmas.init), dict(item.pragmas.inputs))
 
 
 def decoded(data: bytes) -> str:

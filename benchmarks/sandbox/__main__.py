@@ -17,6 +17,7 @@ from pathlib import Path
 
 from benchmarks import recording
 from ts_shape_server.agent.sandbox import policy
+from ts_shape_server.contract.asked import ClassAsked
 from ts_shape_server.probing.service import ClassRequest, FileRequest, Options, ProbeService
 
 SOURCE = "from torch import nn\n\n\nclass Net(nn.Linear):\n    def __init__(self):\n        super().__init__(4, 3)\n"
@@ -36,7 +37,7 @@ async def probes(count: int) -> dict[str, list[float]]:
                 raise SystemExit(service.problem.message)
         for number in range(count):
             for name, service in services.items():
-                request = FileRequest(str(path), folder, {}, (ClassRequest("Net", 4, f"{number}"),))
+                request = FileRequest(str(path), folder, {}, (ClassRequest(ClassAsked("Net", 4), f"{number}"),))
                 began = time.perf_counter()
                 (report,) = await service.reports(request, lambda report: None)
                 taken[name].append((time.perf_counter() - began) * 1000)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import recording
+from ts_shape_server.contract.asked import ClassAsked
 from ts_shape_server.probing.agents import Limits
 from ts_shape_server.probing.service import ClassRequest, FileRequest, Options, ProbeService
 
@@ -67,7 +68,7 @@ async def soak(count: int, every: int) -> list[Sample]:
         for number in range(count):
             path = Path(folder) / f"net{number % 50}.py"
             path.write_text(HEAD + BODIES[number % len(BODIES)])
-            item = ClassRequest("Net", 3, f"{number}")
+            item = ClassRequest(ClassAsked("Net", 3), f"{number}")
             await service.reports(FileRequest(str(path), folder, {}, (item,)), lambda report: None)
             if number % every == every - 1:
                 samples.append(sample(number + 1, service))

@@ -16,6 +16,7 @@ import pytest
 from probing_helpers import descendants
 
 from ts_shape_server.contract import wire
+from ts_shape_server.contract.asked import CallArguments, CallEvidence
 from ts_shape_server.contract.report import Report
 from ts_shape_server.probing import agents, process
 from ts_shape_server.probing.agents import Agent, AgentError, Limits, State
@@ -404,13 +405,14 @@ def test_a_file_that_changes_during_a_probe_leaves_no_report_that_looks_fresh(
 
 
 def test_a_comment_above_a_caller_probes_nothing_again(prober: Any, tmp_path: Path) -> None:
-    call = {"kind": "call", "path": str(tmp_path / "train.py"), "setup": "import torch\nv = torch.ones(7, 4)"}
-    inputs = {"init": {"args": [], "kwargs": {}}, "inputs": {"args": ["v"], "kwargs": {}}}
+    setup = "import torch\nv = torch.ones(7, 4)"
+    call = CallEvidence("call", str(tmp_path / "train.py"), 0, setup, CallArguments(), CallArguments(("v",)))
     made = prober.request(tmp_path, HEAD + GOOD, "Good")
 
     def request(line: int) -> Any:
-        evidence = ({**call, **inputs, "line": line, "label": f"call train.py:{line}"},)
-        return replace(made, classes=(replace(made.classes[0], evidence=evidence),))
+        evidence = (replace(call, line=line, label=f"call train.py:{line}"),)
+        (item,) = made.classes
+        return replace(made, classes=(replace(item, asked=replace(item.asked, evidence=evidence)),))
 
     (first,) = prober.run(prober.service.reports(request(3), quiet))
     assert "call train.py:3" in first.evidence
@@ -454,12 +456,14 @@ def test_a_server_that_is_killed_leaves_no_orphans(
     server = f"""
 import asyncio, sys
 from ts_shape_server.probing.service import *
+from ts_shape_server.contract.asked import ClassAsked
 async def main():
     service = ProbeService(Options(interpreter=sys.executable))
     await service.start()
     agent = service._agents[0]
     print(agent.pid, agent.scratch, flush=True)
-    request = FileRequest({str(tmp_path / "net.py")!r}, {str(tmp_path)!r}, {{}}, (ClassRequest("Bad", 1, "1"),))
+    classes = (ClassRequest(ClassAsked("Bad"), "1"),)
+    request = FileRequest({str(tmp_path / "net.py")!r}, {str(tmp_path)!r}, {{}}, classes)
     await service.reports(request, print)
 asyncio.run(main())
 """

@@ -51,7 +51,7 @@ def test_the_evidence_is_of_the_files_as_they_stand(tmp_path: Path) -> None:
 
     def given() -> list[object]:
         (item,) = workspace.request(workspace.snapshot(path, net)).classes
-        return [each["inputs"]["args"] for each in item.evidence if each["inputs"]]
+        return [list(each.inputs.args) for each in item.asked.evidence if each.inputs is not None]
 
     assert given() == [["1"]]
     (tmp_path / "train.py").write_text(call.format("2222"), encoding="utf-8")
@@ -97,7 +97,7 @@ def test_a_call_belongs_to_the_class_that_its_name_stands_for(tmp_path: Path, co
     written(tmp_path / "models", __init__="from .net import Net\nfrom .net import Net as Renamed\n", net=MODULE)
     workspace = written(tmp_path, other=MODULE, train=code)
     (item,) = workspace.request(workspace.snapshot(str(tmp_path / "models" / "net.py"), MODULE)).classes
-    assert len(item.evidence) == expected
+    assert len(item.asked.evidence) == expected
 
 
 def test_the_classes_that_make_a_class_come_with_it_the_outermost_first(tmp_path: Path) -> None:
@@ -111,12 +111,12 @@ def test_the_classes_that_make_a_class_come_with_it_the_outermost_first(tmp_path
     )
     workspace = written(tmp_path, net=net, whole=whole)
     classes = workspace.request(workspace.snapshot(str(tmp_path / "net.py"), net)).classes
-    found = {item.name: [(Path(each.path).name, each.name) for each in item.parents] for item in classes}
+    found = {item.name: [(Path(each.path).name, each.name) for each in item.asked.parents] for item in classes}
     assert found == {
         "Part": [("whole.py", "Whole"), ("net.py", "Block")],
         "Block": [("whole.py", "Whole")],
     }
-    assert [item["label"] for item in classes[1].parents[0].evidence] == ["call whole.py:6"]
+    assert [item.label for item in classes[1].asked.parents[0].evidence] == ["call whole.py:6"]
 
 
 def test_documents_are_evidence_and_never_wrong(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_documents_are_evidence_and_never_wrong(tmp_path: Path) -> None:
     page += "```python\nfrom other import Net\nNet(3)\n```\n"
     (tmp_path / "README.md").write_text(page, encoding="utf-8")
     (item,) = workspace.request(workspace.snapshot(str(tmp_path / "net.py"), MODULE)).classes
-    assert [(each["label"], each["certain"]) for each in item.evidence] == [
+    assert [(each.label, each.certain) for each in item.asked.evidence] == [
         ("call README.md:5", ""),
         ("call README.md:4", ""),
     ]

@@ -20,6 +20,7 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.ecosystem import checkpoints
 from ts_shape_server.agent.sandbox import policy
 from ts_shape_server.contract import schema
+from ts_shape_server.contract.asked import ClassAsked
 from ts_shape_server.contract.jobs import ExportAnswer, ProbeClaim, TrialAnswer
 from ts_shape_server.contract.report import Failure, Report, Status, failure, without_report
 
@@ -140,26 +141,26 @@ def _run(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: s
 
 def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
     loaded: load.Loaded | None = None
-    requests = _parents_first(job)
-    wanted = frozenset((item["path"], item["name"]) for request in requests for item in request.get("parents") or ())
+    classes = _parents_first(job)
+    wanted = frozenset((item.path, item.name) for asked in classes for item in asked.parents)
     parents = infer.Parents(functools.partial(_parent, job, seconds), wanted)
-    for request in requests:
-        sender.begin(request["name"])
+    for asked in classes:
+        sender.begin(asked.name)
         clock.restart()
         watch = clock.Stopwatch()
         if loaded is None:
             loaded = load.load(job, seconds * load.SHARE)
-        cls = load.find(loaded, request["name"], job, seconds * load.SHARE)
+        cls = load.find(loaded, asked.name, job, seconds * load.SHARE)
         if isinstance(cls, load.LoadProblem):
-            problem = _problem_report(job, request, loaded, cls, watch)
-            sender.claim(ProbeClaim(request["name"], report=problem))
+            problem = _problem_report(job, asked, loaded, cls, watch)
+            sender.claim(ProbeClaim(asked.name, report=problem))
             continue
-        sender.loaded(request["name"])
+        sender.loaded(asked.name)
         context = _context(job, cls.loaded, seconds, tuple(job.get("stages") or ("example", "symbols", "script")))
 
         def emit(
             report: Report,
-            name: str = request["name"],
+            name: str = asked.name,
             failed: Any = cls.loaded.failed,
             watch: clock.Stopwatch = watch,
         ) -> None:
@@ -170,24 +171,25 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
             sender.claim(ProbeClaim(name, depends=depends, report=report))
 
         try:
-            infer.report_class(cls.found, request, context, emit, parents)
+            infer.report_class(cls.found, asked, context, emit, parents)
         except Exception as error:
             if torch_says.out_of_memory(error):
                 raise MemoryError from None
-            emit(_error_report(job, request, loaded, error, watch))
+            emit(_error_report(job, asked, loaded, error, watch))
         except (SystemExit, KeyboardInterrupt):
-            message = f"`{request['name']}` ends the program when it is built or called."
+            message = f"`{asked.name}` ends the program when it is built or called."
             reason = failure("ends-program", message, job["path"], None, kind="program-ended")
-            emit(_bare(job, request, loaded, "unresolved", reason, watch))
+            emit(_bare(job, asked, loaded, "unresolved", reason, watch))
 
 
-def _parents_first(job: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _parents_first(job: Mapping[str, Any]) -> list[ClassAsked]:
     """The classes of a job, each after those of the job that make it: what these give to it is then known."""
-    by_name = {request["name"]: request for request in job["classes"]}
-    ordered: dict[str, Mapping[str, Any]] = {}
-    for request in job["classes"]:
-        made_by = [item["name"] for item in request.get("parents") or () if item["path"] == job["path"]]
-        for name in (*made_by, request["name"]):
+    classes = [schema.read(ClassAsked, item) for item in job["classes"]]
+    by_name = {asked.name: asked for asked in classes}
+    ordered: dict[str, ClassAsked] = {}
+    for asked in classes:
+        made_by = [item.name for item in asked.parents if item.path == job["path"]]
+        for name in (*made_by, asked.name):
             if name in by_name:
                 ordered.setdefault(name, by_name[name])
     return list(ordered.values())
@@ -220,18 +222,18 @@ def _with_cause(reason: Failure | None, failed: Mapping[str, load.LoadProblem]) 
 
 def _problem_report(
     job: Mapping[str, Any],
-    request: Mapping[str, Any],
+    asked: ClassAsked,
     loaded: load.Loaded,
     problem: load.LoadProblem,
     watch: clock.Stopwatch,
 ) -> Report:
     place = None if problem.line is None else (problem.line, 0, problem.line, problem.width)
     reason = failure(problem.code, problem.message, problem.path, place, kind=problem.code)
-    return _bare(job, request, loaded, "unresolved", reason, watch)
+    return _bare(job, asked, loaded, "unresolved", reason, watch)
 
 
 def _error_report(
-    job: Mapping[str, Any], request: Mapping[str, Any], loaded: load.Loaded, error: Exception, watch: clock.Stopwatch
+    job: Mapping[str, Any], asked: ClassAsked, loaded: load.Loaded, error: Exception, watch: clock.Stopwatch
 ) -> Report:
     """The report for an error of this program itself; its traceback goes to the log."""
     import traceback
@@ -239,18 +241,18 @@ def _error_report(
     traceback.print_exception(type(error), error, error.__traceback__)
     message = f"The probe met an error of its own ({torch_says.one_line(error)}); the log has the details."
     reason = failure("internal", message, job["path"], None, kind="probe-error")
-    return _bare(job, request, loaded, "unresolved", reason, watch)
+    return _bare(job, asked, loaded, "unresolved", reason, watch)
 
 
 def _bare(
     job: Mapping[str, Any],
-    request: Mapping[str, Any],
+    asked: ClassAsked,
     loaded: load.Loaded,
     status: Status,
     reason: Failure,
     watch: clock.Stopwatch,
 ) -> Report:
-    report = without_report(job["path"], request["name"], request.get("line", 1), status, reason)
+    report = without_report(job["path"], asked.name, asked.line, status, reason)
     return replace(report, stubbed=tuple(load.stubbed()), elapsed_ms=watch.wall_ms)
 
 

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
 
 from ts_shape_server.analysis import certainty, slicing, summaries
 from ts_shape_server.analysis.instances import Instances, Standing
@@ -20,8 +19,7 @@ from ts_shape_server.analysis.modules import dotted, imports_everywhere, imports
 from ts_shape_server.analysis.program import Program, Site, Step, Way, enclosing_class, own_expressions
 from ts_shape_server.analysis.scopes import COMPREHENSIONS, last_part
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.contract import schema
-from ts_shape_server.contract.places import Range
+from ts_shape_server.contract.asked import CallArguments, CallEvidence, Certainty
 
 _TRACERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "trace": ("trace", ("example_inputs",)),
@@ -35,52 +33,8 @@ _TRACERS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 """Functions that take an instance and then its inputs: the kind of evidence, and the inputs' names."""
 _OF_TORCH = frozenset({"trace", "trace_module", "export", "dynamo_export", "script"})
-Certainty = Literal["", "signature", "values"]
-"""Whether a call is an error if the class refuses it: never, if its signature does, or if its values do not run too."""
 MAXIMUM_SETUP = 60_000
 """Characters of a slice; a longer one is no evidence."""
-
-
-@dataclass(frozen=True)
-class CallArguments:
-    """Expressions by position and by name. One that starts with ``*`` is spread, as is a value named ``**``."""
-
-    args: tuple[str, ...]
-    kwargs: tuple[tuple[str, str], ...]
-
-    def to_wire(self) -> dict[str, Any]:
-        return {"args": list(self.args), "kwargs": dict(self.kwargs)}
-
-
-@dataclass(frozen=True)
-class CallEvidence:
-    """One call: `setup` is source that binds what the expressions need, `label` says where it stands."""
-
-    kind: str
-    path: str
-    line: int
-    setup: str
-    init: CallArguments | None
-    inputs: CallArguments | None
-    label: str
-    range: Range | None = None
-    certain: Certainty = ""
-    cast: str = ""
-    """The dtype that the object was converted to before the call: what the class itself takes is float32 there."""
-
-    def to_wire(self) -> dict[str, Any]:
-        return {
-            "kind": self.kind,
-            "path": self.path,
-            "line": self.line,
-            "label": self.label,
-            "setup": self.setup,
-            "init": None if self.init is None else self.init.to_wire(),
-            "inputs": None if self.inputs is None else self.inputs.to_wire(),
-            "range": None if self.range is None else schema.write(self.range),
-            "certain": self.certain,
-            "cast": self.cast,
-        }
 
 
 @dataclass(frozen=True)

@@ -141,14 +141,7 @@ class Runner:
         """Final reports of these classes; `init` and `inputs` say more than the file's own comments."""
         request = await asyncio.to_thread(self.workspace.request, snapshot, None if names is None else list(names))
         if init or inputs:
-            classes = tuple(
-                replace(
-                    item,
-                    pragmas_init={**item.pragmas_init, **(init or {})},
-                    pragmas_inputs={**item.pragmas_inputs, **(inputs or {})},
-                )
-                for item in request.classes
-            )
+            classes = tuple(item.pinned(init or {}, inputs or {}) for item in request.classes)
             request = replace(request, classes=classes)
         reports = await self.service.reports(request, on_report)
         self.must_probe()

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ts_shape_server import reading
 from ts_shape_server.contract import schema, wire
+from ts_shape_server.contract.asked import CallEvidence, ClassAsked, Pinned
 from ts_shape_server.contract.report import Failure, Report, TorchScript
 from ts_shape_server.probing.agents import Limits
 from ts_shape_server.probing.moving import Place
-
-_STANDING = ("line", "label", "range")
-"""What a piece of evidence says of its place."""
 
 
 @dataclass(frozen=True)
@@ -38,64 +36,42 @@ class Options:
 
 
 @dataclass(frozen=True)
-class ParentRequest:
-    """A class that makes an instance of the one that is probed, or of another of its parents, with its own evidence."""
-
-    path: str
-    name: str
-    digest: str
-    pragmas_init: Mapping[str, str] = field(default_factory=dict)
-    pragmas_inputs: Mapping[str, str] = field(default_factory=dict)
-    evidence: tuple[Mapping[str, Any], ...] = ()
-
-    def to_wire(self) -> dict[str, Any]:
-        return {
-            "path": self.path,
-            "name": self.name,
-            "pragmas": {"init": dict(self.pragmas_init), "inputs": dict(self.pragmas_inputs)},
-            "evidence": [dict(item) for item in self.evidence],
-        }
-
-
-@dataclass(frozen=True)
 class ClassRequest:
-    """A class to probe. `digest` hashes its code and what it reaches; `evidence` holds wire forms of calls and
-    loaders; `parents` are classes whose runs may show what this one gets, the outermost first.
+    """A class to probe, with what is asked of it. `digest` hashes its code and what it reaches, `parent_digests` those
+    of its parents, in their order.
     """
 
-    name: str
-    line: int
+    asked: ClassAsked
     digest: str
-    pragmas_init: Mapping[str, str] = field(default_factory=dict)
-    pragmas_inputs: Mapping[str, str] = field(default_factory=dict)
-    evidence: tuple[Mapping[str, Any], ...] = ()
-    parents: tuple[ParentRequest, ...] = ()
+    parent_digests: tuple[str, ...] = ()
 
-    def to_wire(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "line": self.line,
-            "pragmas": {"init": dict(self.pragmas_init), "inputs": dict(self.pragmas_inputs)},
-            "evidence": [dict(item) for item in self.evidence],
-            "parents": [item.to_wire() for item in self.parents],
-        }
+    @property
+    def name(self) -> str:
+        return self.asked.name
+
+    @property
+    def line(self) -> int:
+        return self.asked.line
+
+    def pinned(self, init: Mapping[str, str], inputs: Mapping[str, str]) -> ClassRequest:
+        """The same with more than the comments of the file say."""
+        known = self.asked.pragmas
+        pragmas = Pinned({**known.init, **init}, {**known.inputs, **inputs})
+        return replace(self, asked=replace(self.asked, pragmas=pragmas))
 
     def decisive(self) -> dict[str, Any]:
         """What of this decides the report: the evidence itself, and not at which lines class and evidence stand."""
-        parents = [
-            {**item.to_wire(), "digest": item.digest, "evidence": _without_places(item.evidence)}
-            for item in self.parents
-        ]
-        return {**self.to_wire(), "line": 0, "evidence": _without_places(self.evidence), "parents": parents}
+        parents = tuple(replace(item, evidence=_without_places(item.evidence)) for item in self.asked.parents)
+        asked = replace(self.asked, line=0, evidence=_without_places(self.asked.evidence), parents=parents)
+        return {**schema.write(asked), "parent_digests": list(self.parent_digests)}
 
     def places(self) -> tuple[Place, ...]:
         """Where each piece of evidence stands."""
-        found = [(item.get("path", ""), item.get("line", 0), item.get("label", "")) for item in self.evidence]
-        return tuple((str(path), int(line), str(label)) for path, line, label in found)
+        return tuple((item.path, item.line, item.label) for item in self.asked.evidence)
 
 
-def _without_places(evidence: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [{name: part for name, part in item.items() if name not in _STANDING} for item in evidence]
+def _without_places(evidence: Iterable[CallEvidence]) -> tuple[CallEvidence, ...]:
+    return tuple(replace(item, line=0, label="", range=None) for item in evidence)
 
 
 @dataclass(frozen=True)

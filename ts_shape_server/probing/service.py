@@ -354,7 +354,7 @@ class ProbeService:
         return {
             **self._job("report", request),
             "sliced": sliced,
-            "classes": [item.to_wire() for item in classes],
+            "classes": [schema.write(item.asked) for item in classes],
             "stages": list(self.options.stages),
         }
 

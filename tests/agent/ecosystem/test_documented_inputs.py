@@ -10,6 +10,8 @@ import pytest
 from fake_libraries import CONSUMERS
 from probing_helpers import Prober
 
+from ts_shape_server.contract.asked import CallArguments, CallEvidence, ClassAsked
+
 HEAD = "import torch\nfrom torch import nn\n"
 NET = """
 class Net(nn.Module):
@@ -112,15 +114,9 @@ def test_a_tensor_made_for_a_constructor_is_made_again(prober: Prober, tmp_path:
     )
     path = tmp_path / "net.py"
     path.write_text(HEAD + source)
-    call = {
-        "kind": "call",
-        "label": "call net.py:9",
-        "path": str(path),
-        "line": 9,
-        "setup": "table = torch.rand(7, 5).neg()",
-        "init": {"args": ["table"], "kwargs": {}},
-    }
-    request = FileRequest(str(path), str(tmp_path), {}, (ClassRequest("Net", 1, "tensor", evidence=(call,)),))
+    setup = "table = torch.rand(7, 5).neg()"
+    call = CallEvidence("call", str(path), 9, setup, CallArguments(("table",)), label="call net.py:9")
+    request = FileRequest(str(path), str(tmp_path), {}, (ClassRequest(ClassAsked("Net", evidence=(call,)), "tensor"),))
     (found,) = prober.run(prober.service.reports(request, lambda _: None))
     assert dict(found.init)["table"].expression == "torch.linspace(0, 1, 35).reshape([7, 5])"
     assert found.inputs[0].value.dims[-1] == 7

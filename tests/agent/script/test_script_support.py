@@ -12,6 +12,7 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import report_class
 from ts_shape_server.agent.script import support
 from ts_shape_server.contract import schema
+from ts_shape_server.contract.asked import ClassAsked
 from ts_shape_server.contract.report import Report
 
 SOURCE = """
@@ -31,7 +32,7 @@ def check(load: Any, python: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -
     run, context = load(SOURCE)
     around = Context(context.path, context.root, context.source, run.namespace, clock.now() + 40)
     found: list[Report] = []
-    report_class(run.cls, {"name": "Net", "line": 1, "evidence": [], "pragmas": {}}, around, found.append)
+    report_class(run.cls, ClassAsked("Net"), around, found.append)
     last = schema.write(found[-1])
     assert last["status"] == "ok" and last["stage"] == "final"
     assert last["inputs"][0]["dims"] == ["B", 3]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from evidence_helpers import calls_in
 
-from ts_shape_server.analysis.evidence import CallArguments, CallEvidence
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.contract.asked import CallArguments, CallEvidence
 
 HEAD = """from net import Net as N
 import net

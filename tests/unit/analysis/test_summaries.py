@@ -3,8 +3,8 @@
 import pytest
 from evidence_helpers import calls_in
 
-from ts_shape_server.analysis.evidence import CallArguments
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.contract.asked import CallArguments
 from ts_shape_server.contract.places import Range
 
 ZEROS = "__import__('torch').zeros(({}))"

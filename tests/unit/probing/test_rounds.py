@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from ts_shape_server.contract.asked import ClassAsked
 from ts_shape_server.contract.jobs import ProbeClaim
 from ts_shape_server.contract.report import Report, Status
 from ts_shape_server.probing.agents import Done
 from ts_shape_server.probing.requests import ClassRequest, FileRequest
 from ts_shape_server.probing.rounds import Round
 
-CLASSES = tuple(ClassRequest(name, number, name) for number, name in enumerate(("A", "B", "C"), 1))
+CLASSES = tuple(ClassRequest(ClassAsked(name, number), name) for number, name in enumerate(("A", "B", "C"), 1))
 
 
 def begin(name: str, phase: str = "load") -> ProbeClaim:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ts_shape_server.contract.asked import CallEvidence, ClassAsked
 from ts_shape_server.contract.places import Location, Range
 from ts_shape_server.contract.report import Argument, Failure, InputSpec, Layer, Report, ValueSpec, Variable
 from ts_shape_server.probing import store
@@ -101,8 +102,9 @@ def test_evidence_that_moved_is_told_where_it_stands_now(tmp_path: Path) -> None
     [({"line": 9, "label": "call train.py:9"}, True), ({"setup": "y = 1"}, False), ({"path": "/w/test.py"}, False)],
 )
 def test_what_a_piece_of_evidence_is_decides_and_not_where_it_stands(change: dict[str, Any], same: bool) -> None:
-    piece = {"kind": "call", "path": "/w/train.py", "line": 5, "label": "call train.py:5", "setup": "x = 1"}
-    first, second = (ClassRequest("Net", 3, "d", evidence=(item,)) for item in (piece, {**piece, **change}))
+    piece = CallEvidence("call", "/w/train.py", 5, "x = 1", label="call train.py:5")
+    pieces = (piece, replace(piece, **change))
+    first, second = (ClassRequest(ClassAsked("Net", 3, evidence=(item,)), "d") for item in pieces)
     assert (first.decisive() == second.decisive()) is same
 
 

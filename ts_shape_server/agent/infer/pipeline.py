@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.running import shots
 from ts_shape_server.agent.infer.running.memory import parameter_counts
 from ts_shape_server.agent.infer.tell import contradictions, general, reasons, specs
+from ts_shape_server.contract.asked import ClassAsked, ParentAsked
 from ts_shape_server.contract.report import Failure, Report, SearchEffort, failure
 
 Emit = Callable[[Report], None]
@@ -32,7 +33,7 @@ Emit = Callable[[Report], None]
 
 def report_class(
     cls: type[nn.Module],
-    request: Mapping[str, Any],
+    asked: ClassAsked,
     context: Context,
     emit: Emit,
     parents: Parents | None = None,
@@ -43,9 +44,7 @@ def report_class(
     """
     logging.disable(logging.CRITICAL)
     watch = clock.Stopwatch()
-    blank = Report(
-        context.path, str(request["name"]), request.get("line", 1), "unresolved", stubbed=tuple(context.stubbed)
-    )
+    blank = Report(context.path, asked.name, asked.line, "unresolved", stubbed=tuple(context.stubbed))
 
     def send(report: Report, stage: str) -> None:
         effort = case.trail.told() if stage == "final" and "trail" in context.stages else SearchEffort()
@@ -58,26 +57,26 @@ def report_class(
             emit(replace(blank, status="skipped", reason=skipped))
             return
         known = parents if parents is not None else Parents(lambda path, name: None)
-        case = _gathered(cls, request, context, known)
+        case = _gathered(cls, asked, context, known)
         solved = solve.solve(case)
         if not isinstance(solved, solve.Solved):
             why = reasons.of(case, solved)
-            known.note(cls, str(request["name"]), solved, context)
+            known.note(cls, asked.name, solved, context)
             send(replace(blank, status=why.status, reason=why.reason, init=why.init, notes=case.notes), "final")
             return
         wrong = contradictions.of(solved)
-        known.note(cls, str(request["name"]), solved, context)
+        known.note(cls, asked.name, solved, context)
         _report_solved(blank, cls, solved, wrong, context, send)
 
 
-def _gathered(cls: type[nn.Module], request: Mapping[str, Any], context: Context, parents: Parents) -> solve.Case:
+def _gathered(cls: type[nn.Module], asked: ClassAsked, context: Context, parents: Parents) -> solve.Case:
     """What is known of a class before it is made, its parents' runs among it."""
 
-    def of_parent(other: type[nn.Module], asked: Mapping[str, Any], around: Context) -> Any:
+    def of_parent(other: type[nn.Module], parent: ParentAsked, around: Context) -> Any:
         # Its own parents have been run before it.
-        return solve.for_parts(solve.gather(other, asked, around, lambda: parents.of(other, {}, around, of_parent)))
+        return solve.for_parts(solve.gather(other, parent, around, lambda: parents.of(other, (), around, of_parent)))
 
-    return solve.gather(cls, request, context, lambda: parents.of(cls, request, context, of_parent))
+    return solve.gather(cls, asked, context, lambda: parents.of(cls, asked.parents, context, of_parent))
 
 
 def _skipped(cls: type[nn.Module]) -> Failure | None:

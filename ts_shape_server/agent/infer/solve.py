@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from torch import nn
 
@@ -29,6 +28,7 @@ from ts_shape_server.agent.infer.inputs import choice, confirming, points, searc
 from ts_shape_server.agent.infer.inputs.confirming import RUN_SHARE
 from ts_shape_server.agent.infer.running import instances, symbolic
 from ts_shape_server.agent.infer.running.session import Outcome, Session, innermost_line, is_hopeless
+from ts_shape_server.contract.asked import ClassAsked, ParentAsked
 
 SEARCH_SHARE, SEARCH_SECONDS = 0.45, 6.0
 FIRST_SHARE = 0.5
@@ -114,26 +114,25 @@ def warm() -> bool:
 
 def gather(
     cls: type[nn.Module],
-    request: Mapping[str, Any],
+    asked: ClassAsked | ParentAsked,
     context: Context,
     of_parents: Callable[[], Sequence[evidence.Drawn]] = tuple,
 ) -> Case:
     """What pragmas, data, calls, documentation and factories say. `of_parents` is asked where no call says what goes
     in.
     """
-    comments = request.get("pragmas") or {}
-    found = evidence.draw_all(cls, list(request.get("evidence") or ()), context, arguments.first_by_name)
+    found = evidence.draw_all(cls, asked.evidence, context, arguments.first_by_name)
     drawn = list(found.drawn)
     if not any(item.inputs for item in drawn):
         drawn += of_parents()
-    texts = comments.get("inputs") or {}
+    texts = asked.pragmas.inputs
     said = points.Said(pragmas.inputs(texts), pragmas.shapes(texts), documented.of(cls))
 
     def build(init: Mapping[str, str]) -> Session:
         planned = arguments.plan(cls, init, arguments.PROFILES[0], context.namespace)
         return instances.build(cls, planned, context.namespace, warm())
 
-    init = given.choose(comments.get("init") or {}, drawn, build)
+    init = given.choose(asked.pragmas.init, drawn, build)
     if not init.init and uses.required(cls):
         made = factories.find(cls, context)
         if made is not None:

@@ -19,6 +19,7 @@ from ts_shape_server.agent import clock, infer, load, runs
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.saved import checkpoint, kinds, replay, wrapping
 from ts_shape_server.contract import schema
+from ts_shape_server.contract.asked import ClassAsked, Pinned
 from ts_shape_server.contract.jobs import InspectAnswer
 from ts_shape_server.contract.report import Report
 
@@ -111,8 +112,8 @@ def _reported(saved: wrapping.Saved, path: str, replayed: bool, deadline: float,
             stages=("example", "symbols"),
             written=False,
         )
-        request = {"name": saved.name, "line": 1, "evidence": [], "pragmas": {"init": {}, "inputs": dict(shapes)}}
-        infer.report_class(found.found, request, context, reports.append)
+        asked = ClassAsked(saved.name, pragmas=Pinned(inputs=dict(shapes)))
+        infer.report_class(found.found, asked, context, reports.append)
         report = reports[-1]
         if report.status == "ok":
             break

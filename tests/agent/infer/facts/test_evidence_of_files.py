@@ -23,6 +23,7 @@ from ts_shape_server.agent.infer import report_class
 from ts_shape_server.analysis.modules import find_classes, module_classes
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract import schema
+from ts_shape_server.contract.asked import ClassAsked, Pinned
 from ts_shape_server.contract.report import Report
 
 HEAD = "import torch\nfrom torch import nn, Tensor\nfrom typing import *\n"
@@ -66,16 +67,11 @@ def report(tmp_path: Path, net: str, use: str = "", files: Mapping[str, str] | N
     found += calls_in("Net", SourceText(text), str(script))
     classes, _ = find_classes(SourceText(net))
     pragmas = next(item for item in module_classes(classes, lambda base: False) if item.name == "Net").pragmas
-    request = {
-        "name": "Net",
-        "line": 1,
-        "evidence": [item.to_wire() for item in found],
-        "pragmas": {"init": dict(pragmas.init), "inputs": dict(pragmas.inputs)},
-    }
+    asked = ClassAsked("Net", 1, Pinned(dict(pragmas.init), dict(pragmas.inputs)), tuple(found))
     reports: list[Report] = []
     stages = ("example", "symbols")
     context = Context(str(path), str(tmp_path), net, vars(module), clock.now() + 40, stages=stages)
-    report_class(module.Net, request, context, reports.append)
+    report_class(module.Net, asked, context, reports.append)
     last = schema.write(reports[-1])
     assert schema.read(Report, last) == reports[-1]
     assert last["status"] == "ok", last["reason"]

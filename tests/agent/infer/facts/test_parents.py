@@ -15,6 +15,7 @@ from ts_shape_server.agent import clock
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import Parents, report_class, solve
 from ts_shape_server.contract import schema
+from ts_shape_server.contract.asked import ClassAsked, ParentAsked
 from ts_shape_server.contract.report import Report
 
 HEAD = "import copy\nimport torch\nfrom torch import nn\n"
@@ -98,19 +99,19 @@ def report(folder: Path, name: str, parents: list[str], before: str = "") -> dic
     sys.modules["made_net"] = module
     specification.loader.exec_module(module)
     context = Context(str(path), str(folder), NET, vars(module), clock.now() + 60, stages=("example", "symbols"))
-    asked: list[str] = []
+    found: list[str] = []
 
     def find(where: str, parent: str) -> Any:
-        asked.append(parent)
+        found.append(parent)
         return getattr(module, parent), context
 
     known = Parents(find, frozenset((str(path), parent) for parent in parents))
-    requests = [{"name": before}] if before else []
-    requests.append({"name": name, "parents": [{"path": str(path), "name": parent} for parent in parents]})
+    classes = [ClassAsked(before)] if before else []
+    classes.append(ClassAsked(name, parents=tuple(ParentAsked(str(path), parent) for parent in parents)))
     reports: list[Report] = []
-    for request in requests:
-        report_class(getattr(module, str(request["name"])), request, context, reports.append, known)
-    assert before not in asked
+    for asked in classes:
+        report_class(getattr(module, asked.name), asked, context, reports.append, known)
+    assert before not in found
     last = schema.write(reports[-1])
     assert schema.read(Report, last) == reports[-1]
     assert last["status"] == "ok", last["reason"]

@@ -20,6 +20,7 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.facts import drawing
 from ts_shape_server.agent.infer.guesses import portable, remade, values
 from ts_shape_server.agent.infer.running.memory import SkipInitialisation
+from ts_shape_server.contract.asked import CallArguments, CallEvidence
 
 SECONDS = 3.0
 """For one slice."""
@@ -74,31 +75,30 @@ class Evidence:
     notes: tuple[str, ...]
 
 
-def draw_all(cls: type, items: Sequence[Mapping[str, Any]], context: Context, by_name: drawing.ByName) -> Evidence:
+def draw_all(cls: type, items: Sequence[CallEvidence], context: Context, by_name: drawing.ByName) -> Evidence:
     """Every piece of evidence that could be run, strongest first. `by_name` guesses what a command line has to give."""
     drawn: list[Drawn] = []
     refused: list[Refused] = []
     notes: dict[str, str] = {}
     waited = 0
     deadline = now() + context.remaining() * TOTAL_SHARE
-    for item in sorted(items, key=lambda item: _ORDER.get(item.get("kind", ""), 9))[:MAXIMUM]:
-        setup = str(item.get("setup", ""))
+    for item in sorted(items, key=lambda item: _ORDER.get(item.kind, 9))[:MAXIMUM]:
+        setup = item.setup
         left = deadline - now()
         if left <= 0 or setup in notes or waited >= MAXIMUM_WAITS:
             continue
         try:
             made = draw(cls, item, context, by_name, min(SECONDS, left))
         except _DoesNotFit as error:
-            if item.get("certain"):
-                label = str(item.get("label", ""))
-                refused.append(Refused(label, *_place(item), error.target, error.cause, _span(item)))
+            if item.certain:
+                refused.append(Refused(item.label, item.path, item.line, error.target, error.cause, _span(item)))
             continue
         except TimeLimit:
             waited += 1
             notes[setup] = f"{_named(item)} gave nothing within {min(SECONDS, left):.0f} s and was not waited for."
             continue
         except (Exception, SystemExit) as error:
-            if item.get("kind") == "loader":
+            if item.kind == "loader":
                 notes[setup] = f"{_named(item)} gave no item: {_why(error, setup)}."
             continue
         if made.init is not None or made.inputs is not None:
@@ -121,54 +121,43 @@ class _DoesNotFit(Exception):
         self.cause = cause
 
 
-def _place(item: Mapping[str, Any]) -> tuple[str, int]:
-    return str(item.get("path", "")), int(item.get("line", 0))
-
-
-def _span(item: Mapping[str, Any]) -> Span | None:
+def _span(item: CallEvidence) -> Span | None:
     """The range of the call: line, column, end line, end column."""
-    found = item.get("range") or {}
-    keys = ("line", "column", "end_line", "end_column")
-    return (
-        (found[keys[0]], found[keys[1]], found[keys[2]], found[keys[3]]) if all(key in found for key in keys) else None
-    )
+    found = item.range
+    return None if found is None else (found.line, found.column, found.end_line, found.end_column)
 
 
-def _named(item: Mapping[str, Any]) -> str:
-    kind, _, rest = str(item.get("label", "")).partition(" ")
+def _named(item: CallEvidence) -> str:
+    kind, _, rest = item.label.partition(" ")
     what, _, place = rest.rpartition(" ")
     return f"The {kind} `{what}` in {place}" if what and what != kind else f"The {kind} in {place or rest}"
 
 
-def draw(
-    cls: type, item: Mapping[str, Any], context: Context, by_name: drawing.ByName, seconds: float = SECONDS
-) -> Drawn:
+def draw(cls: type, item: CallEvidence, context: Context, by_name: drawing.ByName, seconds: float = SECONDS) -> Drawn:
     """What one piece of evidence gives. Raises what its code raises here, `TimeLimit` where that takes too long."""
-    path, line = _place(item)
     namespace: dict[str, Any] = {
         "torch": torch,
         **context.namespace,
         "__name__": "ts_shape_evidence",
-        "__file__": path,
+        "__file__": item.path,
     }
     init: dict[str, str] | None = None
     inputs: dict[str, values.InputGuess] | None = None
-    if _ACCELERATOR.search(f"{item.get('setup', '')} {item.get('init')} {item.get('inputs')}"):
+    if _ACCELERATOR.search(f"{item.setup} {item.init} {item.inputs}"):
         devices.pretend()
     without_weights = SkipInitialisation(of_parameters=True)
-    surroundings = drawing.surroundings(path, context.root, by_name)
+    surroundings = drawing.surroundings(item.path, context.root, by_name)
     with waiting_limit(seconds), surroundings, torch.no_grad(), without_weights:
         runs.seed()
-        if item.get("setup"):
-            exec(compile(item["setup"], path or "<evidence>", "exec", dont_inherit=True), namespace)
-        if item.get("init") is not None:
-            init = _init(cls, item["init"], namespace, context, str(item.get("setup") or ""))
-        if item.get("inputs") is not None:
-            inputs = _inputs(cls, item["inputs"], namespace, str(item.get("label", "call")), context.namespace)
-            if inputs is not None and item.get("cast"):
-                inputs = _uncast(inputs, str(item["cast"]))
-    label, kind, certain = str(item.get("label", "")), str(item.get("kind", "")), item.get("certain") == "values"
-    return Drawn(label, kind, path, line, init, inputs, _span(item), certain)
+        if item.setup:
+            exec(compile(item.setup, item.path or "<evidence>", "exec", dont_inherit=True), namespace)
+        if item.init is not None:
+            init = _init(cls, item.init, namespace, context, item.setup)
+        if item.inputs is not None:
+            inputs = _inputs(cls, item.inputs, namespace, item.label or "call", context.namespace)
+            if inputs is not None and item.cast:
+                inputs = _uncast(inputs, item.cast)
+    return Drawn(item.label, item.kind, item.path, item.line, init, inputs, _span(item), item.certain == "values")
 
 
 def _uncast(inputs: Mapping[str, values.InputGuess], dtype: str) -> dict[str, values.InputGuess]:
@@ -180,16 +169,16 @@ def _uncast(inputs: Mapping[str, values.InputGuess], dtype: str) -> dict[str, va
     return dict(zip(inputs, values.map_tensors(tuple(inputs.values()), plain)))
 
 
-def _texts(call: Mapping[str, Any], namespace: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
+def _texts(call: CallArguments, namespace: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
     """The expressions of a call by position and by name, with ``*args`` and ``**keywords`` taken apart."""
     positional: list[str] = []
-    for text in call.get("args", ()):
+    for text in call.args:
         if text.startswith("*"):
             positional += [f"list({text[1:]})[{place}]" for place, _ in enumerate(eval(text[1:], namespace))]
         else:
             positional.append(text)
     named: dict[str, str] = {}
-    for name, text in dict(call.get("kwargs", {})).items():
+    for name, text in call.kwargs:
         if name.startswith("*"):
             named.update({str(key): f"({text})[{key!r}]" for key in dict(eval(text, namespace))})
         else:
@@ -205,7 +194,7 @@ def _bound(target: str, function: Any, arguments: Sequence[Any], keywords: Mappi
 
 
 def _init(
-    cls: type, call: Mapping[str, Any], namespace: dict[str, Any], context: Context, setup: str
+    cls: type, call: CallArguments, namespace: dict[str, Any], context: Context, setup: str
 ) -> dict[str, str] | None:
     """Constructor expressions that hold in the module's own namespace, None if one of them has no spelling there."""
     positional, named = _texts(call, namespace)
@@ -233,7 +222,7 @@ def _init(
 
 
 def _inputs(
-    cls: type, call: Mapping[str, Any], namespace: dict[str, Any], label: str, own: Mapping[str, Any]
+    cls: type, call: CallArguments, namespace: dict[str, Any], label: str, own: Mapping[str, Any]
 ) -> dict[str, values.InputGuess] | None:
     positional, named = _texts(call, namespace)
     arguments = [eval(text, namespace) for text in positional]

@@ -26,6 +26,7 @@ from ts_shape_server.agent.infer.guesses import portable, values
 from ts_shape_server.agent.infer.running import instances
 from ts_shape_server.agent.infer.running.memory import SkipInitialisation
 from ts_shape_server.agent.infer.running.session import Session
+from ts_shape_server.contract.asked import ParentAsked
 
 MAXIMUM = 4
 """Different constructions of one part that are kept."""
@@ -34,9 +35,8 @@ SHARE = 0.35
 """Part of a class's time that its parents may take, those that have not been solved for themselves."""
 RECORD_SECONDS = 3.0
 
-Request = Mapping[str, Any]
 Find = Callable[[str, str], "tuple[type[nn.Module], Context] | None"]
-Solve = Callable[[type[nn.Module], Request, Context], Any]
+Solve = Callable[[type[nn.Module], ParentAsked, Context], Any]
 
 
 @dataclass
@@ -50,11 +50,11 @@ class Parents:
     _seen: dict[type, list[Drawn]] = field(default_factory=dict)
     _done: set[tuple[str, str]] = field(default_factory=set)
 
-    def of(self, cls: type[nn.Module], request: Request, context: Context, solve: Solve) -> list[Drawn]:
+    def of(self, cls: type[nn.Module], parents: Sequence[ParentAsked], context: Context, solve: Solve) -> list[Drawn]:
         """What the parents of a class gave to it; those that were not yet run are, the outermost first."""
         until = now() + context.remaining() * SHARE
-        for parent in request.get("parents") or ():
-            key = str(parent["path"]), str(parent["name"])
+        for parent in parents:
+            key = parent.path, parent.name
             left = until - now()
             if key in self._done or left <= 0:
                 continue
@@ -66,7 +66,7 @@ class Parents:
                 continue
         return _ordered(cls, self._seen.get(cls, []))
 
-    def _solve(self, parent: Request, key: tuple[str, str], solve: Solve, part: type[nn.Module]) -> None:
+    def _solve(self, parent: ParentAsked, key: tuple[str, str], solve: Solve, part: type[nn.Module]) -> None:
         found = self.find(*key)
         if found is None:
             return
