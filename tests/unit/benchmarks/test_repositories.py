@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from benchmarks.parity import records
+from benchmarks.repositories import __main__ as program
 from benchmarks.repositories import refuting, runner, table
 
 FINDING = {"path": "net.py", "range": {"line": 7}, "code": "call-mismatch", "class": "Net", "message": "too\nmany"}
@@ -82,3 +86,19 @@ def test_a_file_is_imported_as_its_package_would(tmp_path: Path, monkeypatch: An
     found = refuting.imported(tmp_path, folder / "net.py")
     assert found.namespace["Net"].__module__ == "pack_of_test.inner.net"
     assert refuting.imported(tmp_path, folder / "bad.py").errors == ["ValueError: at import"]
+
+
+def test_what_was_run_one_by_one_is_told_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("small", "waiting"):
+        (tmp_path / "corpus" / name).mkdir(parents=True)
+    out = tmp_path / "out.jsonl"
+    records.append(out, RECORD)
+    monkeypatch.setattr(runner.subprocess, "Popen", None)
+    words = ["repositories", "--corpus", str(tmp_path / "corpus"), "--out", str(out), "--finished"]
+    monkeypatch.setattr(sys, "argv", words)
+    program.main()
+    told = capsys.readouterr().out
+    assert "small/net.py:7: call-mismatch" in told
+    assert "waiting" not in told
