@@ -72,7 +72,7 @@ class ScriptSession:
         pristine = self.pristine
         if self._dear:
             try:
-                return copy.deepcopy(pristine)
+                return copied(pristine)
             except Exception:
                 self._dear = False
         return self._build()
@@ -156,6 +156,17 @@ class ScriptSession:
     def sizes(self) -> tuple[bool, ...]:
         """The values of `second` to go through."""
         return (False,) if self.run.second is None else (False, True)
+
+
+def copied(module: nn.Module) -> nn.Module:
+    """A deep copy whose weights are copied when one of the two is first written: reading them takes no memory."""
+    known: dict[int, Any] = {}
+    lazy: Any = getattr(torch, "_lazy_clone", None)
+    for item in module.parameters() if lazy is not None else ():
+        if type(item) is nn.Parameter and item.is_leaf and item.layout is torch.strided and not item.__dict__:
+            with contextlib.suppress(RuntimeError):
+                known[id(item)] = nn.Parameter(lazy(item.detach()), item.requires_grad)
+    return copy.deepcopy(module, known)
 
 
 class _TooLarge(Exception):
