@@ -16,11 +16,7 @@ from scripts.without import rules
 TESTS = {
     "move": ("tests/agent/infer/inputs/test_moves.py",),
     "argument move": ("tests/agent/infer/constructor/test_argument_moves.py",),
-    "rewrite": (
-        "tests/unit/analysis/test_rewrite_examples.py",
-        "tests/agent/script/test_script_rewrite_examples.py",
-        "tests/agent/script/test_script_repairs.py",
-    ),
+    "rewrite": ("tests/unit/analysis/test_rewrite_examples.py", "tests/agent/script"),
     "row": ("tests/unit/test_torch_says.py", "tests/agent/test_messages_as_torch_raises_them.py"),
     "compiler row": ("tests/unit/test_torch_says_compiler.py",),
 }

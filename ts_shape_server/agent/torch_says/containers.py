@@ -32,6 +32,7 @@ ROWS = (
     _tensor(
         r"must be Tensor, not (?:list|tuple|dict|int|float|bool|str|NoneType)",
         "linear(): argument 'input' (position 1) must be Tensor, not list",
+        "linear(): argument 'input' (position 1) must be Tensor, not int",
     ),
     _tensor(
         r"'(?:list|tuple|dict|int|float|bool|NoneType|str)' object has no attribute",
@@ -47,6 +48,7 @@ ROWS = (
         r"(?:list|tuple) indices must be integers",
         "list indices must be integers or slices, not tuple",
         "tuple indices must be integers or slices, not tuple",
+        "list indices must be integers or slices, not str",
     ),
     _tensor(
         r"not list|not tuple|not dict",
@@ -71,6 +73,7 @@ ROWS = (
         "eye(): argument 'n' (position 1) must be int, not Tensor",
         "full(): argument 'fill_value' (position 2) must be Number, not Tensor",
         "zeros(): argument 'size' (position 1) must be tuple of ints, not Tensor",
+        "list indices must be integers or slices, not Tensor",
     ),
     _number(r"can't convert .* to Scalar", "can't convert a tensor of 2 elements to Scalar"),
     _number(
@@ -81,7 +84,6 @@ ROWS = (
         "a Tensor with 2 elements cannot be converted to Scalar",
     ),
     _number(r"unhashable type", "unhashable type: 'list'"),
-    _number(r"indices must be integers or slices, not", "list indices must be integers or slices, not Tensor"),
     _number(
         r"(?:arange|linspace|full|zeros|ones|randn|rand|empty|eye|one_hot)\(\)(?: received an invalid|: argument)",
         "linspace() received an invalid combination of arguments - got (int, int, Tensor), but expected one of:",

@@ -88,13 +88,7 @@ ROWS = (
         "too many values to unpack (expected 2)",
         read=_count,
     ),
-    row(
-        "item-missing",
-        r"list index out of range|tuple index out of range",
-        "list index out of range",
-        "tuple index out of range",
-    ),
-    row("item-missing", r"index out of range", "index out of range"),
+    row("item-missing", r"index out of range", "list index out of range", "tuple index out of range"),
     _sequence(
         r"not (?:iterable|subscriptable)", "'int' object is not iterable", "'Identity' object is not subscriptable"
     ),

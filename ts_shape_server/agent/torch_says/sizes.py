@@ -175,11 +175,6 @@ ROWS = (
     ),
     row(
         "too-small",
-        r"Output size is too small",
-        "Given input size: (3x4x4). Calculated output size: (3x0x0). Output size is too small",
-    ),
-    row(
-        "too-small",
         r"more than 1 (?:spatial element|value per channel)",
         "Expected more than 1 value per channel when training, got input size torch.Size([1, 9])",
         "Expected more than 1 spatial element when training, got input size torch.Size([1, 9, 1, 1])",
@@ -199,7 +194,12 @@ ROWS = (
     ),
     row("too-small", r"must have non-zero size", "max_pool2d: input must have non-zero size"),
     row("too-small", r"Expected .* non-zero size", "Expected a tensor with non-zero size"),
-    row("too-small", r"too small", "The input image is too small"),
+    row(
+        "too-small",
+        r"too small",
+        "Given input size: (3x4x4). Calculated output size: (3x0x0). Output size is too small",
+        "The input image is too small",
+    ),
     # Windows and patches: what an author's own check says of sides.
     row("sides-wrong", r"divisible", "Image dimensions must be divisible by the patch size.", any_case=True),
     row(
