@@ -131,6 +131,23 @@ def test_documents_are_evidence_and_never_wrong(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("m = Net()\ndef use():\n    return m(2)\n", "values"),
+        ("out = Net()(2) if __name__ == '__main__' else None\n", "values"),
+        ("m = Net()\ndef other():\n    global m\n    m = None\ndef use():\n    return m(2)\n", ""),
+        ("m = Net()\ndef other():\n    m.part = None\ndef use():\n    return m(2)\n", ""),
+        ("m = Net()\ndef use(flag):\n    return m(2) if flag else None\n", ""),
+    ],
+    ids=["of the module", "of the main program alone", "bound anew", "changed", "on a condition"],
+)
+def test_a_call_is_certain_of_an_object_that_only_the_module_makes(tmp_path: Path, code: str, expected: str) -> None:
+    workspace = written(tmp_path, net=MODULE, use="from net import Net\n" + code)
+    (item,) = workspace.request(workspace.snapshot(str(tmp_path / "net.py"), MODULE)).classes
+    assert [each.certain for each in item.asked.evidence if each.inputs] == [expected]
+
+
 def test_the_folder_named_is_the_root_or_the_repository_around_it(tmp_path: Path) -> None:
     alone, inside = tmp_path / "alone", tmp_path / "repository" / "inside"
     alone.mkdir()

@@ -81,7 +81,7 @@ def _is_evaluated(statement: ast.stmt, node: ast.AST) -> bool:
 
 def _may_be_passed_over(parent: ast.AST, field: str, child: ast.AST) -> bool:
     if isinstance(parent, ast.IfExp):
-        return field != "test"
+        return field != "test" and not (field == "body" and is_main_guard(parent))
     if isinstance(parent, ast.BoolOp):
         return child is not parent.values[0]
     if isinstance(parent, ast.Lambda):
@@ -121,14 +121,23 @@ def construction(program: Program, target: ast.expr, way: Way) -> ast.Call | Non
     value = program.value_of(node.id, way)
     if value is None or value.function is not None or value.item is not None:
         return None
-    if segments(value.way)[-1][0] is not segments(way)[-1][0] or not _is_bound_once(program, node.id, way):
+    home = segments(value.way)[-1][0]
+    beside = segments(way)[-1][0]
+    if home is not beside and not (isinstance(home, ast.Module) and _is_only_read(node.id, value.way)):
+        return None
+    if not _is_bound_once(program, node.id, value.way):
         return None
     made = value.expression
-    if made is None or not is_reached(value.way, made) or not _is_left_alone(node.id, way):
+    if made is None or not is_reached(value.way, made) or not _is_left_alone(node.id, value.way):
         return None
     while isinstance(made, ast.Call) and isinstance(made.func, ast.Attribute) and _keeps(made):
         made = made.func.value
     return made if isinstance(made, ast.Call) else None
+
+
+def _is_only_read(name: str, way: Way) -> bool:
+    """Whether no function of the module says that a name of the module's is its own to set."""
+    return not any(isinstance(node, ast.Global) and name in node.names for node in _nodes(_scope(way)))
 
 
 def _keeps(call: ast.Call) -> bool:

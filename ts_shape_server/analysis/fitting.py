@@ -7,6 +7,7 @@ computed from names stays as it is, since the names say more than a number would
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -125,9 +126,18 @@ class _Fitting:
         beside: _Layer | None,
     ) -> Iterator[Rewrite]:
         """One argument changed to a number, or to the name that the other layer's argument is."""
-        if argument is None or _number(argument[1]) is None:
+        if argument is None:
             return
         text = str(number)
+        if _number(argument[1]) is None:
+            # The size of a parameter: so many times that, where the sizes say so.
+            wanted = self._sizes.wanted
+            if not _is_name(argument[1]) or number != self._sizes.got or wanted < 2 or number % wanted:
+                return
+            text = _times(ast.unparse(argument[1]), number // wanted)
+            edit = TextEdit(self._source.range_of(argument[1]), text)
+            yield Rewrite("layer-argument", f"Set `{argument[0]}={text}` in `{layer.name}`", (edit,))
+            return
         if other is not None and beside is not None and beside.function is layer.function and _is_name(other[1]):
             text = ast.unparse(other[1])
         edit = TextEdit(self._source.range_of(argument[1]), text)
@@ -158,6 +168,12 @@ class _Fitting:
         for method in self._owner.body:
             if isinstance(method, FUNCTIONS) and method.name != "__init__":
                 yield from (node for node in ast.walk(method) if isinstance(node, ast.Call))
+
+
+def _times(name: str, factor: int) -> str:
+    """The product of a size and a number, the number as the sides of a square where it is one."""
+    side = math.isqrt(factor)
+    return f"{name} * {side} * {side}" if side > 1 and side * side == factor else f"{name} * {factor}"
 
 
 def _layers(owner: ast.ClassDef) -> Iterator[_Layer]:

@@ -219,9 +219,9 @@ def _flat(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def is_main_guard(statement: ast.AST) -> bool:
-    """Whether a statement is ``if __name__ == "__main__":``."""
+    """Whether a statement, or a conditional expression, is ``if __name__ == "__main__":``."""
     return (
-        isinstance(statement, ast.If)
+        isinstance(statement, (ast.If, ast.IfExp))
         and isinstance(statement.test, ast.Compare)
         and any(isinstance(node, ast.Name) and node.id == "__name__" for node in ast.walk(statement.test))
     )

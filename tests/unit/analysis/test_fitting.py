@@ -66,9 +66,27 @@ def check(body: str, sizes: Disagreement, expected: dict[str, str]) -> None:
             Disagreement(32, 16, "b", "a"),
             {"Flatten what goes into `b`": "        return self.b(torch.flatten(self.a(x), 1))"},
         ),
+        (
+            "self.a = nn.Flatten()\nself.b = nn.Linear(in_features=width, out_features=10)",
+            Disagreement(16, 784, "b", ""),
+            {
+                "Flatten what goes into `b`": "        return self.b(torch.flatten(self.a(x), 1))",
+                "Set `in_features=width * 7 * 7` in `b`": "        self.b = nn.Linear(in_features=width * 7 * 7, "
+                "out_features=10)",
+            },
+        ),
         ("self.a = nn.Linear(8, 2 * width)\nself.b = nn.GroupNorm(4, width)", Disagreement(32, 16, "b", "a"), {}),
     ],
-    ids=["channels", "a name is kept", "features", "in a Sequential", "an unnamed layer", "starred", "from names"],
+    ids=[
+        "channels",
+        "a name is kept",
+        "features",
+        "in a Sequential",
+        "an unnamed layer",
+        "starred",
+        "a parameter",
+        "from names",
+    ],
 )
 def test_a_size_is_set_where_it_is_written(body: str, sizes: Disagreement, expected: dict[str, str]) -> None:
     check(body, sizes, expected)

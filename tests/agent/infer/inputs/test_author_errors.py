@@ -41,6 +41,23 @@ def test_what_is_certainly_passed_is_told_with_the_number_that_it_gives(tmp_path
     assert (sizes["layer"], sizes["wanted"], sizes["got"]) == ("fc", 1050, 1568)
 
 
+def test_a_reshape_that_is_missing_before_a_convolution_is_told_with_its_sizes(tmp_path: Path) -> None:
+    evidence = {
+        "kind": "call",
+        "path": str(tmp_path / "sample.py"),
+        "line": 2,
+        "label": "call sample.py:2",
+        "setup": "",
+        "init": {"args": [], "kwargs": {}},
+        "inputs": {"args": ["torch.randn(8, 10)"], "kwargs": {}},
+        "certain": "values",
+    }
+    source = net("self.fc = nn.Linear(10, 6 * 7 * 7); self.c = nn.Conv2d(6, 4, 3)", "return self.c(self.fc(x))")
+    found = report(tmp_path, source, [evidence])
+    told = found["mismatches"][0]["message"]
+    assert all(word in told for word in ("`c`", "`fc`", "(8, 294)", "6 x 7 x 7", ".view(-1, 6, 7, 7)"))
+
+
 def test_a_number_that_some_input_gives_is_no_error(tmp_path: Path) -> None:
     assert report(tmp_path, NO_MULTIPLE.replace("1050", "1568"))["status"] == "ok"
 

@@ -104,6 +104,38 @@ def _at(
     return Mismatch(wanted, got, layer, "" if multiple_of else producer, line, place, multiple_of)
 
 
+@dataclass(frozen=True)
+class MissingReshape:
+    """A layer takes items with channels and sides, and rows come whose sizes are a product of such: `sizes` are those
+    of an item, channels first. Layer names are as `named_modules`.
+    """
+
+    layer: str
+    producer: str
+    got: tuple[int, ...]
+    sizes: tuple[int, ...]
+
+
+def missing_reshape(error: BaseException, watched: FailingLayer, module: nn.Module) -> MissingReshape | None:
+    """What a convolution misses that is given rows of which each holds all that an item has."""
+    if "rank-wanted" not in torch_says.read(error) or not watched.entered or not watched.finished:
+        return None
+    layer = module.get_submodule(watched.entered[-1])
+    producer, shapes = watched.finished[-1]
+    convolution = isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d))
+    convolution = convolution or isinstance(layer, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d))
+    if not convolution or len(shapes) != 1 or len(shapes[0].sizes) != 2:
+        return None
+    channels, sides = int(layer.in_channels), len(layer.kernel_size)  # type: ignore[arg-type]  # a convolution's
+    rows, features = shapes[0].sizes
+    if not isinstance(features, int) or not isinstance(rows, int) or features % channels:
+        return None
+    side = round((features // channels) ** (1 / sides))
+    if channels * side**sides != features:
+        return None
+    return MissingReshape(watched.entered[-1], producer, (rows, features), (channels, *(side,) * sides))
+
+
 def _never(complaint: torch_says.Complaint | None) -> tuple[int, int] | None:
     """What is wanted, and the number of which all that can arrive are multiples, where that is no multiple of it."""
     wanted = complaint.number("wanted") if complaint is not None else None

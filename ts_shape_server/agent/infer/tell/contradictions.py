@@ -93,17 +93,18 @@ def _of_calls(solved: Solved) -> Iterator[Contradiction]:
             other = any(plan.get(name) != text for name, text in own.items()) or set(plan) - set(own)
             denied_by = _denial(session, own if other else None, start.inputs)
             if denied_by is not None:
-                error, wrong = denied_by
+                error, wrong, flat = denied_by
                 why = f"the module that is called refuses it ({torch_says.one_line(error)})" if other else ""
+                why = _reshape(flat) if flat is not None else why
                 place = place_of(drawn)
                 yield Contradiction(passed, drawn.path, place, start.inputs, error, why, wrong=wrong, given=given)
 
 
 def _denial(
     session: Session, own: Mapping[str, str] | None, inputs: values.Inputs
-) -> tuple[BaseException, mismatch.Mismatch | None] | None:
+) -> tuple[BaseException, mismatch.Mismatch | None, mismatch.MissingReshape | None] | None:
     """What the session's object, or one made with arguments of its `own`, says to inputs, on fake tensors and on real
-    ones; None if it takes them or only values could tell.
+    ones, with the layer that refuses and what it misses; None if it takes them or only values could tell.
     """
     if own is not None:
         try:
@@ -118,7 +119,18 @@ def _denial(
         return None
     if not isinstance(session.quickly(inputs).error, _DENIALS):
         return None
-    return error, mismatch.given(error, watched, "", "")
+    flat = mismatch.missing_reshape(error, watched, session.module)
+    return error, mismatch.given(error, watched, "", ""), flat
+
+
+def _reshape(flat: mismatch.MissingReshape) -> str:
+    """What is missing between a layer that gives rows and one that takes items with channels and sides."""
+    rows, features = flat.got
+    product, sizes = " x ".join(map(str, flat.sizes)), ", ".join(map(str, flat.sizes))
+    return (
+        f"`{flat.layer}` takes items of {flat.sizes[0]} channels, and gets ({rows}, {features}) from "
+        f"`{flat.producer}`: {features} is {product}, so `.view(-1, {sizes})` is missing between them"
+    )
 
 
 def _subject(drawn: Drawn) -> str:
