@@ -25,7 +25,14 @@ from ts_shape_server import reading
 from ts_shape_server.analysis import documents
 from ts_shape_server.analysis.evidence import Candidates, calls_of, candidates, makers_of
 from ts_shape_server.analysis.instances import Standing
-from ts_shape_server.analysis.modules import BaseReference, FileClasses, ModuleClass, find_classes, module_classes
+from ts_shape_server.analysis.modules import (
+    BaseReference,
+    FileClasses,
+    ModuleClass,
+    find_classes,
+    held_modules,
+    module_classes,
+)
 from ts_shape_server.analysis.script_uses import Purpose
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.asked import CallEvidence, ClassAsked, ParentAsked, Pinned
@@ -227,7 +234,8 @@ class Workspace:
             return known
         source = SourceText(text)
         classes, problems = find_classes(source)
-        return Snapshot(path, source, classes, module_classes(classes, lambda reference: False), problems)
+        modules = (*module_classes(classes, lambda reference: False), *held_modules(source, classes))
+        return Snapshot(path, source, classes, modules, problems)
 
     def snapshot(self, path: str, text: str) -> Snapshot:
         """The file with every base class followed, also into other files. May take tens of milliseconds."""
@@ -240,7 +248,8 @@ class Workspace:
                 def is_module(reference: BaseReference) -> bool:
                     return self._resolver.is_module(path, text, reference)
 
-                known = Snapshot(path, source, classes, module_classes(classes, is_module), problems)
+                modules = (*module_classes(classes, is_module), *held_modules(source, classes))
+                known = Snapshot(path, source, classes, modules, problems)
                 self._snapshots[(path, text)] = known
             self._snapshots.move_to_end((path, text))
             while len(self._snapshots) > _KEPT:

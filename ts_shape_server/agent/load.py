@@ -19,7 +19,7 @@ from typing import Any
 
 from torch import nn
 
-from ts_shape_server.agent import absent, ecosystem, importing, slicing
+from ts_shape_server.agent import absent, ecosystem, held, importing, slicing
 from ts_shape_server.agent.clock import TimeLimit, now
 from ts_shape_server.agent.ecosystem import checkpoints
 from ts_shape_server.agent.executing import ImportBudget, LoadProblem
@@ -206,6 +206,8 @@ def _lookup(namespace: Mapping[str, Any], qualified: str) -> Any:
     current: Any = namespace.get(parts[0])
     for part in parts[1:]:
         current = getattr(current, part, None) if isinstance(current, type) else None
+    if isinstance(current, nn.Module) and qualified in namespace:
+        return held.class_of(current, qualified)
     return current if isinstance(current, type) else None
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ts_shape_server.analysis import pragmas, syntax
 from ts_shape_server.analysis.digests import Digests
 from ts_shape_server.analysis.pragmas import Pragmas
-from ts_shape_server.analysis.scopes import FUNCTIONS, inner_blocks
+from ts_shape_server.analysis.scopes import FUNCTIONS, bound_by, inner_blocks
 from ts_shape_server.analysis.signatures import Parameter, Signature, name_range, signature
 from ts_shape_server.analysis.syntax import first_line, statements
 from ts_shape_server.analysis.text import SourceText
@@ -30,6 +30,7 @@ __all__ = [
     "Signature",
     "dotted",
     "find_classes",
+    "held_modules",
     "imports_everywhere",
     "imports_of",
     "module_classes",
@@ -110,6 +111,42 @@ class FileClasses:
     syntax_error: tuple[Range, str] | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
     stars: tuple[str, ...] = ()
+
+
+def held_modules(source: SourceText, classes: FileClasses) -> tuple[ModuleClass, ...]:
+    """The names at the top of a file that are bound once, to an `nn.Sequential`: each stands for a class of its own,
+    whose instances are copies of what it holds.
+    """
+    names = _paths(classes.tree)
+    found: list[ModuleClass] = []
+    for node in classes.tree.body:
+        target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
+        if (
+            not isinstance(node, ast.Assign)
+            or not isinstance(target, ast.Name)
+            or not _is_sequential(node.value, names)
+        ):
+            continue
+        if sum(target.id in bound_by(other) for other in classes.tree.body) != 1:
+            continue
+        read = pragmas.read(source, {node.lineno})
+        digest = Digests(source.text.splitlines(), classes.tree).of(node)
+        span = source.range_of(node)
+        found.append(
+            ModuleClass(target.id, node.lineno, source.range_of(target), span, (), None, None, (), (), read, digest)
+        )
+    return tuple(found)
+
+
+def _is_sequential(node: ast.expr, names: _Paths) -> bool:
+    """Whether an expression makes an `nn.Sequential`, and perhaps moves it or puts it into a mode."""
+    if not isinstance(node, ast.Call):
+        return False
+    path = names.of(dotted(node.func) or "")
+    if path in ("torch.nn.Sequential", "torch.nn.modules.container.Sequential"):
+        return True
+    kept = isinstance(node.func, ast.Attribute) and node.func.attr in ("eval", "train", "to", "cuda", "cpu")
+    return kept and _is_sequential(node.func.value, names)  # type: ignore[attr-defined]  # a method
 
 
 def find_classes(source: SourceText) -> tuple[FileClasses, tuple[str, ...]]:

@@ -239,6 +239,9 @@ async def hover_at(server: Server, document: Document, position: types.Position)
         text = await session.saved.told(session, document.path, subject.name, wait)
         return None if text is None else _hover(text, span)
     owner, name = document, subject.class_name
+    if subject.kind == "name" and snapshot.module(subject.name) is not None:
+        # A variable that holds a module.
+        name = subject.name
     if name is None or snapshot.module(name) is None:
         if subject.kind in ("class", "name"):
             text = await _elsewhere(server, document, subject, line, column, wait)
@@ -269,7 +272,7 @@ def _told(server: Server, document: Document, name: str, subject: Subject) -> st
     known = document.known(name)
     snapshot = _quick(server, document)
     declared = snapshot.module(name)
-    if subject.kind == "class":
+    if subject.kind == "class" or (subject.kind == "name" and declared is not None):
         return hover.class_hover(known, declared)
     if subject.kind == "forward":
         return hover.forward_hover(known, declared)
