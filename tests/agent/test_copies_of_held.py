@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 import torch
 from torch import nn
 
-from ts_shape_server.agent import held
+from ts_shape_server.agent import held, script
 
 
 def test_copies_compute_what_the_module_does_and_are_their_own() -> None:
@@ -20,9 +23,11 @@ def test_copies_compute_what_the_module_does_and_are_their_own() -> None:
     assert torch.equal(kind()(x), module(x))
 
 
+@pytest.mark.skipif(not script.supported(), reason="TorchScript does not support this Python")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_copy_scripts_under_its_name() -> None:
     module = nn.Sequential(nn.Linear(3, 2))
-    jit: object = torch.jit
-    scripted = jit.script(held.class_of(module, "model")())  # type: ignore[attr-defined]  # torch has no types for it
+    jit: Any = torch.jit
+    scripted = jit.script(held.class_of(module, "model")())
     x = torch.rand(4, 3)
     assert torch.equal(scripted(x), module(x))
