@@ -128,9 +128,9 @@ def gather(
     texts = asked.pragmas.inputs
     said = points.Said(pragmas.inputs(texts), pragmas.shapes(texts), documented.of(cls))
 
-    def build(init: Mapping[str, str]) -> Session:
+    def build(init: Mapping[str, str]) -> nn.Module:
         planned = arguments.plan(cls, init, arguments.PROFILES[0], context.namespace)
-        return instances.build(cls, planned, context.namespace, warm())
+        return instances.build(cls, planned, context.namespace, warm()).module
 
     init = given.choose(asked.pragmas.init, drawn, build)
     if not init.init and uses.required(cls):

@@ -130,6 +130,19 @@ def test_what_is_known_is_never_changed(rule: Move) -> None:
         assert [values.sizes(kept), *map(values.kind, (item.guess for item in kept))] == before
 
 
+@pytest.mark.parametrize("rule", moves.ALL, ids=lambda rule: rule.name)
+@pytest.mark.parametrize("number", ["0", "1", "-1"])
+def test_a_move_is_not_upset_by_any_number_in_a_message(rule: Move, number: str) -> None:
+    case = example(rule, docstring(rule)).attempt
+    message = str(case.error)
+    for found in re.finditer(r"\d+", message):
+        error = type(case.error)(message[: found.start()] + number + message[found.end() :])
+        attempt = Attempt(
+            case.inputs, error, omitted=case.omitted, wishes=case.wishes, real_only=case.real_only, checked=case.checked
+        )
+        list(rule.propose(attempt))
+
+
 def test_the_names_of_moves_are_their_own() -> None:
     names = [rule.name for rule in moves.ALL]
     assert len(names) == len(set(names))

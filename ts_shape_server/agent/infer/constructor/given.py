@@ -1,14 +1,16 @@
 """Constructor arguments that are known: from a pragma, else from the calls of the workspace, the first that build.
 
 A pragma that says some arguments leaves the others to the calls. A call whose values the constructor refuses, where
-those of another build, is told. Guesses nothing.
+those of another build, is told. Arguments that make a weight without elements are from code that does not run, behind a
+condition that was not followed: they count for nothing. Guesses nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from torch import nn
 
 from ts_shape_server.agent.infer.facts.evidence import Drawn
 
@@ -27,7 +29,7 @@ class Given:
     refused: tuple[tuple[Drawn, Exception], ...] = ()
 
 
-def choose(pragma: Mapping[str, str], drawn: Sequence[Drawn], build: Callable[[Mapping[str, str]], Any]) -> Given:
+def choose(pragma: Mapping[str, str], drawn: Sequence[Drawn], build: Callable[[Mapping[str, str]], nn.Module]) -> Given:
     """The arguments to begin with. `build` makes an instance of such, and raises what the constructor raises."""
     candidates: list[tuple[dict[str, str], Drawn]] = []
     for item in drawn:
@@ -35,18 +37,27 @@ def choose(pragma: Mapping[str, str], drawn: Sequence[Drawn], build: Callable[[M
         if item.init is not None and all(merged != known for known, _ in candidates):
             candidates.append((merged, item))
     refused: list[tuple[Drawn, Exception]] = []
-    for init, item in candidates[:MAXIMUM] if len(candidates) > 1 else ():
+    empty: list[Mapping[str, str]] = []
+    settled = len(candidates) == 1 and "0" not in candidates[0][0].values()
+    for init, item in () if settled else candidates[:MAXIMUM]:
         try:
-            build(init)
+            if _has_empty_weight(build(init)):
+                empty.append(init)
+                continue
         except Exception as error:
             if item.certain and isinstance(error, _REFUSALS):
                 refused.append((item, error))
             continue
         return Given(init, _sources(init, item, pragma), tuple(refused))
-    if candidates:
-        init, item = candidates[0]
+    for init, item in candidates[:1]:
+        if init in empty:
+            break
         return Given(init, _sources(init, item, pragma))
     return Given(dict(pragma), dict.fromkeys(pragma, "pragma"))
+
+
+def _has_empty_weight(module: nn.Module) -> bool:
+    return any(0 in item.shape for item in module.parameters() if not nn.parameter.is_lazy(item))
 
 
 def _sources(init: Mapping[str, str], item: Drawn, pragma: Mapping[str, str]) -> dict[str, str]:

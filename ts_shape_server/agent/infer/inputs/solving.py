@@ -103,7 +103,7 @@ def scaled(sizes: Sequence[int], places: Places, wanted: int, got: int) -> list[
     open_slots = [slot for slot in range(len(sizes)) if slot not in places.batch and slot not in places.fixed]
     for value in dict.fromkeys(sizes[slot] for slot in open_slots):
         slots = tuple(slot for slot in open_slots if sizes[slot] == value)
-        if value < 2 or got % value or wanted % (got // value):
+        if value < 2 or got < value or got % value or wanted % (got // value):
             continue
         new = wanted // (got // value)
         if len(slots) > 1:
