@@ -208,3 +208,108 @@ RESHAPES = frozenset(
     ]
 )
 """Change the sizes of a tensor that is there: after one of these, no two names may stand for one tensor."""
+
+SAME_AXES = frozenset(
+    [
+        "relu",
+        "relu_",
+        "gelu",
+        "silu",
+        "sigmoid",
+        "tanh",
+        "elu",
+        "leaky_relu",
+        "hardtanh",
+        "dropout",
+        "float",
+        "double",
+        "half",
+        "to",
+        "contiguous",
+        "clone",
+        "detach",
+        "add",
+        "sub",
+        "mul",
+        "div",
+        "true_divide",
+        "rsub",
+        "__add__",
+        "__radd__",
+        "__sub__",
+        "__rsub__",
+        "__mul__",
+        "__rmul__",
+        "__truediv__",
+        "abs",
+        "exp",
+        "log",
+        "sqrt",
+        "clamp",
+        "type",
+        "cuda",
+        "cpu",
+        "type_as",
+        "pad",
+        "requires_grad_",
+        "add_",
+        "sub_",
+        "mul_",
+        "div_",
+        "neg",
+        "square",
+        "pow",
+        "__pow__",
+        "softmax",
+        "log_softmax",
+        "index_select",
+        "normalize",
+        "batch_norm",
+        "layer_norm",
+        "instance_norm",
+        "group_norm",
+        "long",
+        "int",
+        "bool",
+    ]
+)
+"""The result has the axes of the first argument."""
+
+QUESTIONS = frozenset(
+    ["__get__", "size", "dim", "ndimension", "numel", "is_floating_point", "stride", "__len__", "__iter__", "unbind"]
+)
+"""Calls that only ask: passing them is no progress."""
+
+INDEXING = frozenset(
+    [
+        "embedding",
+        "embedding_bag",
+        "gather",
+        "scatter",
+        "scatter_",
+        "scatter_add",
+        "scatter_add_",
+        "index_select",
+        "index_add",
+        "index_add_",
+        "index_put",
+        "index_put_",
+        "take",
+        "take_along_dim",
+        "cross_entropy",
+        "nll_loss",
+    ]
+)
+"""A tensor's values choose places in another one."""
+
+MULTIPLYING = frozenset(
+    [
+        *(f"conv{n}d" for n in (1, 2, 3)),
+        *(f"conv_transpose{n}d" for n in (1, 2, 3)),
+        "linear",
+        "matmul",
+        "bmm",
+        "__matmul__",
+    ]
+)
+"""Those that take products, most of what a run costs."""

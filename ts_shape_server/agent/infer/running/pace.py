@@ -12,7 +12,7 @@ from typing import Any
 from torch.overrides import TorchFunctionMode
 
 from ts_shape_server.agent.clock import TimeLimit, now
-from ts_shape_server.agent.infer.running.spy import QUESTIONS
+from ts_shape_server.agent.infer.running.call_names import QUESTIONS
 
 LOOK_EVERY = 16
 FIRST_LOOK = 0.2
