@@ -22,7 +22,7 @@ from ts_shape_server.agent.infer.constructor.building import State
 from ts_shape_server.agent.infer.constructor.moves.move import Refusal
 from ts_shape_server.agent.infer.engine import Budget, Proposal, Ran, Search, Trail
 from ts_shape_server.agent.infer.facts import documented, evidence, factories, files, pragmas, uses
-from ts_shape_server.agent.infer.facts.source import Hint
+from ts_shape_server.agent.infer.facts.body import Hint
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.inputs import choice, confirming, points, search
 from ts_shape_server.agent.infer.inputs.confirming import RUN_SHARE

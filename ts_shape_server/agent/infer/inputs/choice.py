@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import sympy
 import torch
 
-from ts_shape_server.agent.infer.facts.source import Hint
+from ts_shape_server.agent.infer.facts.body import Hint
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.guesses.first_tensors import default_sizes
 from ts_shape_server.agent.infer.guesses.values import Inputs, TensorGuess

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ts_shape_server.agent.infer.facts import documented
+from ts_shape_server.agent.infer.facts.body import Hint
 from ts_shape_server.agent.infer.facts.documented import Written
 from ts_shape_server.agent.infer.facts.evidence import Drawn
-from ts_shape_server.agent.infer.facts.source import Hint
 from ts_shape_server.agent.infer.guesses import shape_text, values
 from ts_shape_server.agent.infer.guesses.first_tensors import default_sizes
 from ts_shape_server.agent.infer.guesses.shape_text import WrittenShape

@@ -17,7 +17,7 @@ import torch
 from ts_shape_server.agent import ecosystem
 from ts_shape_server.agent.ecosystem import Asked
 from ts_shape_server.agent.infer.facts import annotated, companions, consumers
-from ts_shape_server.agent.infer.facts.source import Hint, hints
+from ts_shape_server.agent.infer.facts.body import Hint, hints
 from ts_shape_server.agent.infer.guesses import records, shape_text, values
 from ts_shape_server.agent.infer.guesses.first_tensors import (
     BATCH,
