@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Union
 
-from ts_shape_server.agent.script import sentences
+from ts_shape_server.agent.script import attribute_sentences, sentences
 from ts_shape_server.agent.script.problem import CompilerProblem, RefusalSearch
 from ts_shape_server.agent.script.sentences import Told
 from ts_shape_server.agent.torch_says.rows import Complaint
@@ -33,10 +33,10 @@ TABLE: Mapping[str, Wording] = {
     "list-length-unknown": Wording(
         "`{code}` has no fixed length for TorchScript, so it cannot be unpacked or starred: take its items by index"
     ),
-    "attribute-unsupported": Wording(sentences.failed_attribute, independent=True),
-    "attribute-function": Wording(sentences.function_attribute, independent=True),
-    "attribute-missing": Wording(sentences.missing_attribute, independent=True),
-    "method-unknown": Wording(sentences.no_attribute),
+    "attribute-unsupported": Wording(attribute_sentences.failed_attribute, independent=True),
+    "attribute-function": Wording(attribute_sentences.function_attribute, independent=True),
+    "attribute-missing": Wording(attribute_sentences.missing_attribute, independent=True),
+    "method-unknown": Wording(attribute_sentences.no_attribute),
     "module-list-index": Wording(
         "`{code}`: a ModuleList can only be indexed by a literal in TorchScript: loop over it, with `enumerate` or "
         "`zip`",
@@ -78,13 +78,13 @@ TABLE: Mapping[str, Wording] = {
     "configuration-type": Wording(
         "a number in this module's configuration has another type than its operator takes (a float or list for an int)"
     ),
-    "attribute-first-set": Wording(sentences.first_set, independent=True),
+    "attribute-first-set": Wording(attribute_sentences.first_set, independent=True),
     "attribute-cast": Wording(
         "`self.{attribute}` is a Python `{type}`, which TorchScript cannot take over: keep values that it has, or name "
         "the attribute in `__jit_ignored_attributes__` where no method that is compiled reads it",
         independent=True,
     ),
-    "attribute-assignment": Wording(sentences.attribute_set, independent=True),
+    "attribute-assignment": Wording(attribute_sentences.attribute_set, independent=True),
     "augmented-assignment": Wording(
         "TorchScript has no such augmented assignment ({name}): write it out as `a = a … b`", independent=True
     ),
