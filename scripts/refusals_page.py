@@ -17,7 +17,7 @@ from ts_shape_server.analysis.rewrites import RULES, Rule
 PAGE = Path(__file__).parents[1] / "docs" / "refusals.md"
 MOST_SAID = 160
 """Characters of one of torch's messages."""
-_EXAMPLES = re.compile(r"^(?:Refused|Input|Before|After|Left alone):", re.MULTILINE)
+_EXAMPLES = re.compile(r"^(?:Refused|Input|Called|Before|After|Left alone):", re.MULTILINE)
 _SECTION = re.compile(r"^(Before|After|Left alone):\n((?:    .*\n|\n)+)", re.MULTILINE)
 
 _HEAD = """# Refusals of TorchScript, and what is done about each

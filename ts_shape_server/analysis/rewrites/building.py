@@ -182,40 +182,70 @@ def _asks_for_first(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and ast.unparse(node) == "next(self.parameters())"
 
 
-def _first_of(situation: Situation, initialiser: ast.FunctionDef) -> str | None:
-    """The first parameter of a class: its own come before those of its modules."""
-    made: list[tuple[str, ast.Call]] = []
+def _first_of(situation: Situation, initialiser: ast.FunctionDef, depth: int = 4) -> str | None:
+    """The first parameter of a class: its own come before those of its modules. None if it has none, or what the
+    constructor decides may be another one.
+    """
+    found: str | None = None
     for statement in initialiser.body:
-        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
-        if not isinstance(target, ast.Attribute) or ast.unparse(target.value) != "self":
-            if isinstance(statement, (ast.If, ast.For, ast.While, ast.With, ast.Try)):
+        if isinstance(statement, (ast.If, ast.For, ast.While, ast.With, ast.Try)):
+            if found is None or _holds_parameter(situation, statement, found.split(".")[1].split("[")[0]):
                 return None
             continue
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
         value = statement.value if isinstance(statement, ast.Assign) else None
-        if isinstance(value, ast.Call):
-            made.append((f"self.{target.attr}", value))
-    own = next((name for name, call in made if situation.means(call.func, "torch.nn.Parameter")), None)
-    if own is not None:
-        return own
-    for name, call in made:
-        found = _first_in(situation, call)
-        if found is not None:
-            return f"{name}{found}" if found else None
-    return None
+        if not isinstance(target, ast.Attribute) or ast.unparse(target.value) != "self":
+            continue
+        if not isinstance(value, ast.Call):
+            continue
+        if situation.means(value.func, "torch.nn.Parameter"):
+            return f"self.{target.attr}"
+        inner = _first_in(situation, value, depth) if found is None else None
+        if inner == "":
+            return None
+        found = f"self.{target.attr}{inner}" if inner is not None else found
+    return found
 
 
-def _first_in(situation: Situation, call: ast.Call) -> str | None:
+def _holds_parameter(situation: Situation, statement: ast.stmt, attribute: str) -> bool:
+    """Whether a statement may make a parameter of the class itself, or set an attribute anew."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Call) and situation.means(node.func, "torch.nn.Parameter", "self.register_parameter"):
+            return True
+        if isinstance(node, ast.Attribute) and not isinstance(node.ctx, ast.Load) and node.attr == attribute:
+            return True
+    return False
+
+
+def _first_in(situation: Situation, call: ast.Call, depth: int = 4) -> str | None:
     """The way from a module to its first parameter; None if it has none, empty if that is not known."""
     kind = situation.path_of(call.func)
     last = kind.removeprefix("torch.nn.")
     if not kind.startswith("torch.nn."):
-        return None if kind.split(".")[0] in ("int", "float", "list", "dict", "len", "max", "min") else ""
-    if last == "Sequential":
-        for number, item in enumerate(call.args):
-            found = _first_in(situation, item) if isinstance(item, ast.Call) else ""
+        plain = kind.split(".")[0] in ("int", "float", "list", "dict", "len", "max", "min")
+        return None if plain else _first_in_own(situation, kind, depth)
+    items = call.args
+    if len(items) == 1 and last in ("Sequential", "ModuleList"):
+        inner = items[0].value if isinstance(items[0], ast.Starred) else items[0]
+        if isinstance(inner, (ast.List, ast.Tuple)):
+            items = inner.elts
+        elif isinstance(inner, ast.ListComp):
+            items = [inner.elt]
+    if last in ("Sequential", "ModuleList"):
+        for number, item in enumerate(items):
+            found = _first_in(situation, item, depth) if isinstance(item, ast.Call) else ""
             if found is not None:
                 return f"[{number}]{found}" if found else ""
         return None
     if _NONE_OF_THEM.fullmatch(last):
         return None
     return next((f".{name}" for pattern, name in _FIRST_WEIGHT.items() if re.fullmatch(pattern, last)), "")
+
+
+def _first_in_own(situation: Situation, name: str, depth: int) -> str:
+    """The way from a module of a class of this file to its first parameter; empty if that is not known."""
+    made = [item for item in situation.tree.body if isinstance(item, ast.ClassDef) and item.name == name]
+    initialiser = situation.method(made[0], "__init__") if len(made) == 1 else None
+    if not isinstance(initialiser, ast.FunctionDef) or depth == 0:
+        return ""
+    return (_first_of(situation, initialiser, depth - 1) or "").removeprefix("self")
