@@ -195,12 +195,18 @@ def held(situation: Situation, place: Place) -> Iterator[Rewrite]:
     )
     for text in texts:
         guard = _guard(situation, statement, text)
-        if guard is None:
+        if guard is None or _is_called(situation, place, text):
             continue
         region = _region(situation, guard, text)
         edits = _edits(situation, place, guard, region, text)
         if edits is not None:
             yield Rewrite("guarded-as-local", f"Hold `{text}` in a local name while it is asked for None", edits)
+
+
+def _is_called(situation: Situation, place: Place, text: str) -> bool:
+    """Whether an attribute holds a function or module: a local name cannot hold the one, and need not the other."""
+    calls = [node for node in ast.walk(place.function) if isinstance(node, ast.Call)]
+    return any(situation.text(node.func) == text for node in calls)
 
 
 def _is_chain(node: ast.AST) -> bool:
