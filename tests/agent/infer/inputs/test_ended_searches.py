@@ -36,6 +36,20 @@ def test_what_is_missing_is_not_looked_for_in_other_sizes(tmp_path: Path, missin
     assert found["effort"]["moves"]["start arguments"]["ran"] == 1
 
 
+def test_what_a_subclass_has_to_define_is_not_looked_for(tmp_path: Path) -> None:
+    source = net("self.layer = nn.Linear(8, 4)", "return self.encode(self.layer(x))")
+    source += "\n    def encode(self, x):\n        \"Of a subclass.\"\n        raise NotImplementedError('encode')\n"
+    found = report(tmp_path, source)
+    assert found["status"] == "unresolved"
+    assert runs_of(found) < 16
+
+
+def test_a_way_that_is_not_implemented_is_gone_around(tmp_path: Path) -> None:
+    body = "if x.dim() != 3: raise NotImplementedError('sequences'); return self.layer(x)"
+    found = report(tmp_path, net("self.layer = nn.Linear(8, 4)", body.replace("; ", "\n        ")))
+    assert found["status"] == "ok"
+
+
 def test_what_fails_alike_for_very_different_sizes_is_not_tried_for_all(tmp_path: Path) -> None:
     body = "h = self.layer(x); raise RuntimeError('it never runs')"
     source = net("self.layer = nn.Linear(size, 4)", body).replace("def __init__(self)", "def __init__(self, size)")

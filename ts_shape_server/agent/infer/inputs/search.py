@@ -24,7 +24,7 @@ from ts_shape_server.agent.infer.inputs.moves.move import Attempt, Move
 from ts_shape_server.agent.infer.inputs.moves.sizes import EQUATION_PRIORITY, PLAIN_PRIORITY
 from ts_shape_server.agent.infer.inputs.solving import places
 from ts_shape_server.agent.infer.running import mismatch
-from ts_shape_server.agent.infer.running.session import Outcome, Session, innermost_line, is_hopeless
+from ts_shape_server.agent.infer.running.session import Outcome, Session, innermost_line, is_abstract, is_hopeless
 
 __all__ = ["Found", "NotFound", "TooSlow", "first_tensor", "keeps_batch", "places", "search"]
 
@@ -261,7 +261,9 @@ def _asks_for_structure(error: BaseException) -> bool:
 
 def _is_missing(error: BaseException | None) -> bool:
     """Whether a run failed for want of something that no input gives, a function that its library has no more too."""
-    return is_hopeless(error) or (error is not None and "missing-module-attribute" in torch_says.read(error))
+    if is_hopeless(error) or is_abstract(error):
+        return True
+    return error is not None and "missing-module-attribute" in torch_says.read(error)
 
 
 def _is_constructors(error: BaseException, inputs: Inputs) -> bool:

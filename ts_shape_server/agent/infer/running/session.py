@@ -7,6 +7,7 @@ put back as it was. Knows nothing of how guesses are made.
 from __future__ import annotations
 
 import dataclasses
+import dis
 import operator
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -312,3 +313,18 @@ def is_hopeless(error: BaseException | None) -> bool:
         return not isinstance(error, UnboundLocalError)
     missing = isinstance(error, (StandInUsed, ImportError, FileNotFoundError, ConnectionError))
     return missing or "surroundings-missing" in torch_says.read(error)
+
+
+def is_abstract(error: BaseException | None) -> bool:
+    """Whether a method that does nothing but raise `NotImplementedError` was called: a subclass has to define it."""
+    trace = error.__traceback__ if isinstance(error, NotImplementedError) else None
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None or "NotImplementedError" not in trace.tb_frame.f_code.co_names:
+        return False
+    steps = {step.opcode for step in dis.get_instructions(trace.tb_frame.f_code)}
+    return not steps.intersection(_JUMPS)
+
+
+_JUMPS = frozenset({*dis.hasjrel, *dis.hasjabs})
+"""A method that only raises has none."""
