@@ -6,12 +6,16 @@ refusal came, and what scripts agrees with eager.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
+from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
-from ts_shape_server.agent.script import examination, sameness
+from ts_shape_server.agent.script import examination, other_settings, sameness
 from ts_shape_server.agent.script.finding import identities, one_line
 from ts_shape_server.agent.script.session import ScriptSession
 from ts_shape_server.contract.jobs import TrialAnswer
@@ -38,7 +42,62 @@ def trial(original: Run, candidate: Run, context: Context, known: TorchScript | 
         return TrialAnswer(False, reason)
     found = examination.examined(after, tracing=False)
     reason = _better(known, found.script)
+    reason = reason or _under_other_settings(original, candidate, context, found.script.ok is True)
     return TrialAnswer(not reason, reason, found)
+
+
+def _under_other_settings(original: Run, candidate: Run, context: Context, scripts: bool) -> str:
+    """Empty if the change keeps what the class computes under every other setting with which it runs: a branch that the
+    run did not take is live. If it `scripts` now, the scripts under these settings compute the same too.
+    """
+    for setting in other_settings.others(original):
+        before = ScriptSession(setting.of(original), context)
+        after = ScriptSession(setting.of(candidate), context)
+        try:
+            weights = before.pristine.state_dict()
+            before.eager()
+        except Exception:
+            # The class cannot be built or run so.
+            continue
+        try:
+            reason = _same_weights(weights, after.pristine.state_dict())
+            after = ScriptSession(setting.of(candidate), context, None if reason else weights)
+            reason = reason or sameness.difference(before, after)
+            reason = reason or (_script_differs(before, after) if scripts else "")
+        except sameness.NotCompared:
+            continue
+        except Exception as error:
+            reason = f"the changed module does not run: {one_line(error)}"
+        if reason:
+            return f"{reason}, {setting.words}"
+    return ""
+
+
+def _script_differs(before: ScriptSession, after: ScriptSession) -> str:
+    """Empty unless the script of a changed class differs from eager, or is lost, and that of the original did not."""
+    made = _scripted(after)
+    if made == "":
+        return ""
+    was = _scripted(before)
+    if made is None:
+        return "the change brings a class that does not script" if was == "" else ""
+    return "" if was else made
+
+
+def _scripted(session: ScriptSession) -> str | None:
+    """None if a class does not script; else how its script differs from eager, empty if it does not."""
+    jit: Any = torch.jit
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            made = jit.script(session.fresh())
+        except Exception:
+            return None
+        try:
+            with jit.optimized_execution(False):
+                return compare(session.eager(), session.call(made)).reason
+        except Exception as error:
+            return f"the script raises {one_line(error)}"
 
 
 def _same_weights(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

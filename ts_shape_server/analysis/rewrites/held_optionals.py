@@ -3,7 +3,8 @@
 Why: after `if self.count is not None:` TorchScript knows of a local name that it is no None, and not of an attribute,
 since anything may set it in between. A local name gets the attribute's value before the guard; what is read behind the
 guard is that name, and what is stored goes to both. An attribute that no class body annotates is annotated with the
-type that the run saw in it. Where something else that runs in between may set the attribute, nothing is changed.
+type that the run saw in it. Where something else that runs in between may set the attribute, nothing is changed, nor
+where the attribute is called: a module or a function that is None is decided when the class is compiled.
 
 Input: x=[2, 3]
 
@@ -156,6 +157,20 @@ Left alone:
             if self.count is not None:
                 self.raised()
                 return x + self.count
+            return x
+
+Left alone:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self, layer=None):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x):
+            if self.layer is not None:
+                return self.layer(x)
             return x
 
 Left alone:
