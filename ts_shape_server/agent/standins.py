@@ -16,7 +16,12 @@ from typing import Any, Union
 import torch
 from torch import nn
 
+from ts_shape_server.agent import trees
+
 _MODULE_NAMES = ("Module", "Model", "Layer", "Net", "Network", "ModelMixin", "Block", "Backbone", "Encoder", "Decoder")
+
+_DEPTH = 4
+"""Containers inside of containers, of the arguments that are looked through."""
 
 
 _why: dict[str, str] = {}
@@ -106,7 +111,9 @@ class Inert:
 
     @classmethod
     def __torch_function__(cls, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
-        found = next((item for item in _flat((arguments, keywords or {})) if isinstance(item, Inert)), None)
+        found = next(
+            (item for item in trees.leaves((arguments, keywords or {}), _DEPTH) if isinstance(item, Inert)), None
+        )
         raise StandInUsed(found._stands_for if found is not None else "a missing package")
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
@@ -152,19 +159,8 @@ for _name in ("lt", "le", "gt", "ge"):
     setattr(Inert, f"__{_name}__", lambda self, other: False)
 
 
-def _flat(value: Any, depth: int = 0) -> Iterator[Any]:
-    """The elements of nested containers, to a small depth."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, (list, tuple)) and depth < 4:
-        for item in value:
-            yield from _flat(item, depth + 1)
-    else:
-        yield value
-
-
 def _holds_tensor(value: Any) -> bool:
-    return any(isinstance(item, torch.Tensor) for item in _flat(value))
+    return next(trees.tensors(value, _DEPTH), None) is not None
 
 
 class ModuleStandIn(nn.Module):

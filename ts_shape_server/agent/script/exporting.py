@@ -10,13 +10,13 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
-from ts_shape_server.agent import clock, runs
+from ts_shape_server.agent import clock, runs, trees
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.saved import checkpoint
@@ -101,7 +101,7 @@ def _spec(job: Mapping[str, Any], run: Run, calls: list[dict[str, Any]]) -> dict
         for part in ("inputs", "example", "second"):
             spec[part] = _retyped(spec.get(part), run.dtype)
         results = calls[0]["expected"]
-        floating = {str(item.dtype) for item in _tensors(results) if item.is_floating_point()}
+        floating = {str(item.dtype) for item in trees.tensors(results) if item.is_floating_point()}
         if floating <= {f"torch.{run.dtype}"}:
             spec["outputs"] = _retyped(spec.get("outputs"), run.dtype)
     return spec
@@ -113,17 +113,6 @@ def _retyped(value: Any, dtype: str) -> Any:
             key: dtype if key == "dtype" and item in DTYPES else _retyped(item, dtype) for key, item in value.items()
         }
     return [_retyped(item, dtype) for item in value] if isinstance(value, list) else value
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _tensors(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _tensors(item)
 
 
 def _check_room(session: ScriptSession, scratch: str) -> None:

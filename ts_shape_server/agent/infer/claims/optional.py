@@ -11,10 +11,11 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from ts_shape_server.agent import trees
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.infer.claims import draws
 from ts_shape_server.agent.infer.claims.claim import Claim, Sizes
-from ts_shape_server.agent.infer.claims.trials import Trials, leaves, same_ranks
+from ts_shape_server.agent.infer.claims.trials import Trials, same_ranks
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.guesses.values import InputGuess, OneSize, TensorGuess
 from ts_shape_server.agent.infer.inputs import search
@@ -205,7 +206,7 @@ class _Shapes:
         """Whether a run succeeded, with as many dims as without the parameter: else what it met was spread."""
         if not outcome.ok:
             return False
-        without, beside = list(leaves(self._trials.outcome.output)), list(leaves(outcome.output))
+        without, beside = list(trees.leaves(self._trials.outcome.output)), list(trees.leaves(outcome.output))
         return len(without) != len(beside) or same_ranks(self._trials.outcome, outcome)
 
     def _chosen(self, ran: list[tuple[Dim, ...]]) -> tuple[Dim, ...] | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from ts_shape_server.agent import trees
 from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.claims import conditions
 from ts_shape_server.agent.infer.claims.claim import Condition, Sizes
@@ -196,7 +196,7 @@ class Trials:
 
 
 def same_ranks(first: Outcome, second: Outcome) -> bool:
-    left, right = list(leaves(first.output)), list(leaves(second.output))
+    left, right = list(trees.leaves(first.output)), list(trees.leaves(second.output))
     return len(left) == len(right) and all(
         getattr(a, "ndim", None) == getattr(b, "ndim", None) for a, b in zip(left, right)
     )
@@ -209,7 +209,7 @@ def _sizes(outcome: Outcome) -> list[int]:
 
 def _rows(outcome: Outcome) -> int | None:
     """The first size of the first output, if that is a tensor of two dims or more."""
-    output = next(leaves(outcome.output), None)
+    output = next(trees.leaves(outcome.output), None)
     return int(output.shape[0]) if output is not None and getattr(output, "ndim", 0) >= 2 else None
 
 
@@ -219,15 +219,3 @@ def _first_axes(inputs: Inputs) -> Iterator[int]:
         if tensor.dims:
             yield offset
         offset += len(tensor.dims)
-
-
-def leaves(value: Any) -> Iterator[Any]:
-    """The parts of a nested output that are no containers, from left to right."""
-    if isinstance(value, dict):
-        for part in value.values():
-            yield from leaves(part)
-    elif isinstance(value, (list, tuple)):
-        for part in value:
-            yield from leaves(part)
-    else:
-        yield value

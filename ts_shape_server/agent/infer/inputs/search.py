@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from ts_shape_server.agent import torch_says
+from ts_shape_server.agent import torch_says, trees
 from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.engine import Budget, Exit, Later, Proposal, Ran, Search, Trail
 from ts_shape_server.agent.infer.facts import checks, source
@@ -287,14 +287,7 @@ def keeps_batch(inputs: Inputs, outcome: Outcome) -> bool:
 
 def first_tensor(value: object) -> torch.Tensor | None:
     """The first tensor in a nested output."""
-    if isinstance(value, torch.Tensor):
-        return value
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    for part in parts:
-        found = first_tensor(part)
-        if found is not None:
-            return found
-    return None
+    return next(trees.tensors(value), None)
 
 
 def search(

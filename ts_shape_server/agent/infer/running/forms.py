@@ -15,6 +15,8 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from ts_shape_server.agent import trees
+
 _BATCHED_RANK: Mapping[str, int] = {
     f"{name}{dims}d": dims + 2
     for dims in (1, 2, 3)
@@ -39,6 +41,9 @@ _SPREADING = frozenset(
     ]
 )
 """Functions that give their tensors the dims of each other."""
+
+DEPTH = 3
+"""Containers inside of containers, of the arguments that are looked through."""
 
 
 class Forms(TorchFunctionMode):
@@ -76,11 +81,11 @@ class Forms(TorchFunctionMode):
         super().__exit__(*details)  # type: ignore[no-untyped-call]  # torch's own
 
     def _begin(self, module: nn.Module, arguments: Any, keywords: Any) -> None:
-        for tensor in _tensors((*arguments, *keywords.values())):
+        for tensor in _within((*arguments, *keywords.values())):
             self._derived[id(tensor)] = tensor
 
     def _read(self, module: nn.Module, arguments: Any, keywords: Any) -> None:
-        first = next(_tensors((*arguments[:1], *keywords.values())), None)
+        first = next(_within((*arguments[:1], *keywords.values())), None)
         form = _sequence_form(module)
         if first is None or form is None or id(first) not in self._derived:
             return
@@ -96,10 +101,10 @@ class Forms(TorchFunctionMode):
     ) -> Any:
         keywords = keywords or {}
         result = function(*arguments, **keywords)
-        own = [item for item in _tensors((*arguments, *keywords.values())) if id(item) in self._derived]
+        own = [item for item in _within((*arguments, *keywords.values())) if id(item) in self._derived]
         if not own:
             return result
-        for tensor in _tensors((result,)):
+        for tensor in _within((result,)):
             self._derived[id(tensor)] = tensor
         name = getattr(function, "__name__", "")
         if name in _BATCHED_RANK and own[0].dim() == _BATCHED_RANK[name] - 1:
@@ -107,7 +112,7 @@ class Forms(TorchFunctionMode):
         if name == "__getitem__" and len(arguments) == 2 and isinstance(arguments[1], tuple):
             self.spread += _is_laid_out(arguments[1], self._derived)
         if name in _SPREADING and isinstance(result, torch.Tensor):
-            tables = [item for item in _tensors((*arguments, *keywords.values())) if id(item) not in self._derived]
+            tables = [item for item in _within((*arguments, *keywords.values())) if id(item) not in self._derived]
             self.spread += _is_spread(max(item.dim() for item in own), result, tables)
         return result
 
@@ -137,13 +142,6 @@ def _sequence_form(part: nn.Module) -> tuple[int, int] | None:
     return None
 
 
-def _tensors(value: Any, depth: int = 3) -> Iterator[torch.Tensor]:
-    """The tensors in nested containers, from left to right."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif depth and isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _tensors(item, depth - 1)
-    elif depth and isinstance(value, dict):
-        for item in value.values():
-            yield from _tensors(item, depth - 1)
+def _within(values: tuple[Any, ...]) -> Iterator[torch.Tensor]:
+    """The tensors in the arguments or the result of a call."""
+    return trees.tensors(values, DEPTH)

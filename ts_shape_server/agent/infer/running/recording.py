@@ -10,13 +10,15 @@ from __future__ import annotations
 import dis
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import CodeType, FrameType
 from typing import Any
 
 import torch
 from torch import nn
+
+from ts_shape_server.agent import trees
 
 MAXIMUM_VARIABLES = 2000
 MAXIMUM_LAYERS = 400
@@ -74,16 +76,9 @@ def shapes(value: Any) -> Any:
     return "None" if value is None else type(value).__name__
 
 
-def flat(value: Any) -> Iterable[Shape]:
-    """The tensors of a nested value, from left to right."""
-    if isinstance(value, torch.Tensor):
-        yield shape(value)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from flat(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from flat(item)
+def flat(value: Any) -> Iterator[Shape]:
+    """The shapes of the tensors of a nested value, from left to right."""
+    return map(shape, trees.tensors(value))
 
 
 class Layers:

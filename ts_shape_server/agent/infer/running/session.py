@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ts_shape_server.agent import clock, runs, torch_says
+from ts_shape_server.agent import clock, runs, torch_says, trees
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.running import lazy, symbolic
 from ts_shape_server.agent.infer.running.spy import Spy, Wish
@@ -206,7 +206,7 @@ class Session:
                 return own[-1]
 
             made[item.name] = values.build(item.guess, kept, lambda text: runs.evaluate(text, self.namespace))
-            made.tensors += _tensors_of(made[item.name]) or own
+            made.tensors += list(trees.tensors(made[item.name], fields=True)) or own
         return made
 
     def _call(
@@ -256,18 +256,6 @@ def _release(error: BaseException | None) -> None:
     while error is not None:
         traceback.clear_frames(error.__traceback__)
         error = error.__cause__ or error.__context__
-
-
-def _tensors_of(value: Any) -> list[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        return [value]
-    if isinstance(value, (list, tuple)):
-        return [tensor for item in value for tensor in _tensors_of(item)]
-    if isinstance(value, dict):
-        return [tensor for item in value.values() for tensor in _tensors_of(item)]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return [tensor for item in dataclasses.fields(value) for tensor in _tensors_of(getattr(value, item.name))]
-    return []
 
 
 State = list[tuple[nn.Module, dict[str, Any], dict[str, dict[str, Any]]]]

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from ts_shape_server.agent import trees
 from ts_shape_server.agent.infer.running import symbolic
 
 
@@ -159,8 +160,10 @@ class Intervals:
                 source = sources[number] if sources is not None and number < len(sources) else None
             interval = self._interval(name, source, arguments, keywords, part)
             origins = self._origin(name, source, arguments, part)
-            derived = any(id(item) in self._from_inputs for item in _flat(arguments))
-            valued = name not in _ANSWERS | _MAKERS and any(id(item) in self._valued for item in _flat(arguments))
+            derived = any(id(item) in self._from_inputs for item in trees.leaves(arguments))
+            valued = name not in _ANSWERS | _MAKERS and any(
+                id(item) in self._valued for item in trees.leaves(arguments)
+            )
             self._forget(part)
             if interval is not None and _is_countable(part):
                 self._known[id(part)] = interval
@@ -326,7 +329,7 @@ def _arange(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Interval |
 
 
 def _constants(value: Any) -> Interval | None:
-    numbers = list(_flat(value)) if isinstance(value, (list, tuple)) else [value]
+    numbers = list(trees.leaves(value)) if isinstance(value, (list, tuple)) else [value]
     if not numbers or not all(_is_number(item) for item in numbers):
         return None
     if len(numbers) == 1:
@@ -395,14 +398,6 @@ def _is_number(value: Any) -> bool:
 def _is_countable(tensor: Any) -> bool:
     """Whether a tensor holds integers or flags."""
     return isinstance(tensor, torch.Tensor) and not (tensor.is_floating_point() or tensor.is_complex())
-
-
-def _flat(value: Any) -> Iterator[Any]:
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _flat(item)
-    else:
-        yield value
 
 
 def _plain(value: Any) -> Any:
