@@ -171,7 +171,7 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
             sender.claim(ProbeClaim(name, depends=depends, report=report))
 
         try:
-            infer.report_class(cls.found, asked, context, emit, parents)
+            infer.report_class(cls.found, asked, context, emit, parents, script.examined)
         except Exception as error:
             if torch_says.out_of_memory(error):
                 raise MemoryError from None

@@ -32,7 +32,7 @@ def check(load: Any, python: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -
     run, context = load(SOURCE)
     around = Context(context.path, context.root, context.source, run.namespace, clock.now() + 40)
     found: list[Report] = []
-    report_class(run.cls, ClassAsked("Net"), around, found.append)
+    report_class(run.cls, ClassAsked("Net"), around, found.append, script=script.examined)
     last = schema.write(found[-1])
     assert last["status"] == "ok" and last["stage"] == "final"
     assert last["inputs"][0]["dims"] == ["B", 3]

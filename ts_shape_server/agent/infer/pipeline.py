@@ -1,5 +1,4 @@
-"""One class from start to report: evidence, constructor, search, generalisation, TorchScript, each step emitted as it
-comes.
+"""One class from start to report: evidence, constructor, search, generalisation, each step emitted as it comes.
 
 The order of evidence, strongest first: pragma, real data, calls in the workspace, annotations and use in the body,
 solving. Every step has its share of the time; a step that overruns leaves what the earlier ones found.
@@ -29,6 +28,7 @@ from ts_shape_server.contract.asked import ClassAsked, ParentAsked
 from ts_shape_server.contract.report import Failure, Report, SearchEffort, failure
 
 Emit = Callable[[Report], None]
+Script = Callable[[Report, runs.Run, Context], Report]
 
 
 def report_class(
@@ -37,10 +37,12 @@ def report_class(
     context: Context,
     emit: Emit,
     parents: Parents | None = None,
+    script: Script | None = None,
 ) -> None:
     """Emit reports of `cls`, each more precise; the last has stage ``final``. Raises nothing that user code raises.
 
-    `parents` knows what other classes give to this one, and is told what this one gives.
+    `parents` knows what other classes give to this one, and is told what this one gives. `script` adds what TorchScript
+    makes of a run; without it that is not asked.
     """
     logging.disable(logging.CRITICAL)
     watch = clock.Stopwatch()
@@ -66,7 +68,10 @@ def report_class(
             return
         wrong = contradictions.of(solved)
         known.note(cls, asked.name, solved, context)
-        _report_solved(blank, cls, solved, wrong, context, send)
+        scripted = script if "script" in context.stages else None
+        report, light = _report_solved(blank, cls, solved, wrong, context, send, last=scripted is None)
+        if scripted is not None:
+            send(scripted(report, runs.from_report(cls, context.namespace, light), context), "final")
 
 
 def _gathered(cls: type[nn.Module], asked: ClassAsked, context: Context, parents: Parents) -> solve.Case:
@@ -97,7 +102,9 @@ def _report_solved(
     wrong: tuple[contradictions.Contradiction, ...],
     context: Context,
     send: Callable[[Report, str], None],
-) -> None:
+    last: bool,
+) -> tuple[Report, Report]:
+    """The report of a class that runs, and the one whose example is the lightest to run. The `last` stage is final."""
     found, session, lines = solved.found, solved.session, general.class_lines(cls)
     count, size = parameter_counts(session.module)
     report = replace(
@@ -121,9 +128,8 @@ def _report_solved(
     if "symbols" in context.stages:
         report, light = general.general(report, cls, solved, context)
         report = replace(report, mismatches=_mismatches(cls, wrong, report))
-        send(report, "symbols" if "script" in context.stages else "final")
-    if "script" in context.stages:
-        send(_script(report, light, cls, context), "final")
+        send(report, "final" if last else "symbols")
+    return report, light
 
 
 def _mismatches(
@@ -131,14 +137,3 @@ def _mismatches(
 ) -> tuple[Failure, ...]:
     """One for each contradiction, in the words of what the report says by now."""
     return tuple(contradictions.to_failure(cls.__name__, item, report) for item in wrong)
-
-
-def _script(report: Report, light: Report, cls: type[nn.Module], context: Context) -> Report:
-    """`report` with what TorchScript makes of the class, or with the note that this interpreter has none. It is run on
-    the example of `light`.
-    """
-    from ts_shape_server.agent import script
-
-    if not script.supported():
-        return replace(report, notes=(*report.notes, script.unsupported()))
-    return replace(report, torchscript=script.examine(runs.from_report(cls, context.namespace, light), context))
