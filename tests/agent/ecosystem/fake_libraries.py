@@ -3,6 +3,7 @@ without it. What would be downloaded raises."""
 
 TRANSFORMERS = {
     "transformers/__init__.py": """
+from transformers.tokenization_utils_base import BatchEncoding
 from transformers.configuration_utils import PretrainedConfig
 from transformers.models.auto.configuration_auto import AutoConfig
 from transformers.models.auto.modeling_auto import AutoModel
@@ -58,8 +59,14 @@ class BertModel(PreTrainedModel):
     def __init__(self, config, pool=False):
         super().__init__(config)
         self.words = nn.Embedding(config.vocab_size, config.hidden_size)
-    def forward(self, input_ids):
-        return self.words(input_ids)
+    def forward(self, input_ids, attention_mask=None):
+        words = self.words(input_ids)
+        return words if attention_mask is None else words * attention_mask[:, :, None].expand(words.shape)
+""",
+    "transformers/tokenization_utils_base.py": """
+class BatchEncoding(dict):
+    def __getattr__(self, name):
+        return self[name]
 """,
     "transformers/models/auto/__init__.py": "",
     "transformers/models/auto/configuration_auto.py": """
@@ -272,6 +279,17 @@ class TensorProduct(nn.Module):
         assert x.shape[-1] == 10 and x.dim() < 5
         return torch.einsum("...i,...j->...ij", x, y)
 """,
+    "peft/__init__.py": """
+from torch import nn
+class PeftModel(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.base_model = model
+    def get_base_model(self):
+        return self.base_model
+    def forward(self, *arguments, **keywords):
+        return self.base_model(*arguments, **keywords)
+""",
     "lightning/__init__.py": "from lightning.pytorch.core.module import LightningModule\n",
     "lightning/pytorch/__init__.py": "",
     "lightning/pytorch/core/__init__.py": "",
@@ -280,6 +298,10 @@ from torch import nn
 class LightningModule(nn.Module):
     __jit_unused_properties__ = ["trainer"]
     _jit_is_scripting = False
+    def forward(self, *arguments, **keywords):
+        return super().forward(*arguments, **keywords)
+    def training_step(self, *arguments, **keywords):
+        raise NotImplementedError
     @property
     def trainer(self):
         if not self._jit_is_scripting:

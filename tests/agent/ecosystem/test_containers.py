@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_libraries import GEOMETRIC, TRANSFORMERS
+from fake_libraries import CONSUMERS, GEOMETRIC, TRANSFORMERS
 from probing_helpers import Prober
 
 HEAD = "import torch\nfrom torch import nn\n"
@@ -191,3 +191,37 @@ class Net(nn.Module):
 """
     ids, image = values(report(prober, tmp_path, TRANSFORMERS, source))
     assert ids.dims[0] != image.dims[0]
+
+
+ENCODED = """
+from peft import PeftModel
+from transformers.models.bert import BertConfig, BertModel
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.bert = {model}
+
+    def forward(self, inputs):
+        return self.bert({call}){rest}
+"""
+
+
+@pytest.mark.parametrize(
+    ("model", "call", "kind"),
+    [
+        ("BertModel(BertConfig())", "**inputs", "Dict[str, Tensor]"),
+        ("BertModel(BertConfig())", "inputs.input_ids, inputs.attention_mask", "BatchEncoding"),
+        ("PeftModel(BertModel(BertConfig()))", "**inputs", "Dict[str, Tensor]"),
+    ],
+)
+def test_what_a_tokenizer_gives_has_ids_and_a_mask(
+    prober: Prober, tmp_path: Path, model: str, call: str, kind: str
+) -> None:
+    files = {**TRANSFORMERS, "peft/__init__.py": CONSUMERS["peft/__init__.py"]}
+    (inputs,) = values(report(prober, tmp_path, files, ENCODED.format(model=model, call=call, rest="")))
+    assert inputs.type == kind
+    assert {name: (item.dtype, item.dims) for name, item in fields(inputs).items()} == {
+        "input_ids": ("int64", ("B", "L")),
+        "attention_mask": ("int64", ("B", "L")),
+    }

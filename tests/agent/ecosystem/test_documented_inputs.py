@@ -122,6 +122,26 @@ def test_a_tensor_made_for_a_constructor_is_made_again(prober: Prober, tmp_path:
     assert found.inputs[0].value.dims[-1] == 7
 
 
+STEP = """
+from lightning import LightningModule
+
+class Net(LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.part = nn.Linear(7, 3)
+
+    def training_step(self, batch, batch_idx):
+        x, y = batch
+        return nn.functional.cross_entropy(self.part(x), y)
+"""
+
+
+def test_a_lightning_module_without_forward_is_what_its_training_step_takes(prober: Prober, tmp_path: Path) -> None:
+    batch, number = report(prober, tmp_path, STEP).inputs
+    assert [(item.dtype, item.dims) for item in batch.value.items] == [("float32", ("B", 7)), ("int64", ("B",))]
+    assert number.value.type == "int"
+
+
 SCALED = """
 class Scaled(torch.autograd.Function):
     @staticmethod

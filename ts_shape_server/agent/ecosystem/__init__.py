@@ -17,6 +17,7 @@ library's own code: what fails in `WATCHED` is left out, and logged.
 """
 
 from ts_shape_server.agent.ecosystem.registry import (
+    SPREAD,
     Asked,
     Passed,
     argument,
@@ -27,4 +28,4 @@ from ts_shape_server.agent.ecosystem.registry import (
     watch,
 )
 
-__all__ = ["Asked", "Passed", "argument", "container", "instance", "prepare", "spelled", "watch"]
+__all__ = ["SPREAD", "Asked", "Passed", "argument", "container", "instance", "prepare", "spelled", "watch"]

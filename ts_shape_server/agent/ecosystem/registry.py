@@ -21,10 +21,14 @@ ALIASES = {"pytorch_lightning": "lightning"}
 """Other names under which a library is imported."""
 
 
+SPREAD = "**"
+"""The parameter of what is passed by its keys: ``self.bert(**inputs)``."""
+
+
 @dataclass(frozen=True)
 class Passed:
     """What a parameter of `forward` is passed to, a module, a function or the class of an `autograd.Function`, and the
-    name of the parameter there.
+    name of the parameter there, or `SPREAD`.
     """
 
     target: Any

@@ -24,7 +24,7 @@ from ts_shape_server.agent.infer.engine import Budget, Proposal, Ran, Search, Tr
 from ts_shape_server.agent.infer.facts import documented, evidence, factories, files, pragmas, uses
 from ts_shape_server.agent.infer.facts.body import Hint
 from ts_shape_server.agent.infer.guesses import values
-from ts_shape_server.agent.infer.inputs import choice, confirming, points, search
+from ts_shape_server.agent.infer.inputs import choice, confirming, points, search, splits
 from ts_shape_server.agent.infer.inputs.confirming import RUN_SHARE
 from ts_shape_server.agent.infer.running import instances, symbolic
 from ts_shape_server.agent.infer.running.session import Outcome, Session, innermost_line, is_hopeless
@@ -292,6 +292,7 @@ def _search(case: Case, built: building.Built, deadline: float) -> Solved | Miss
         checked = look(start.inputs, omitted, BRIEF_ATTEMPTS if case.brief else search.ATTEMPTS)
         if isinstance(checked, search.Found):
             checked = choice.best(session, checked, lambda inputs: look(inputs, (), SHORT_SEARCH), known)
+            checked = splits.as_arguments_say(session, checked, built.plan)
             checked = confirming.on_real(session, checked, context, case.lines, deadline)
         if isinstance(checked, search.Found):
             return _solved(case, built, checked, starts, start, known, omitted, deadline)

@@ -70,6 +70,10 @@ ROWS = (
         "Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: [2, 5]",
         "max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but got:[2, 3, 4]",
     ),
+    _wanted(
+        r"(\d)D or (\d)D target tensor expected",
+        "0D or 1D target tensor expected, multi-target not supported, got 4D",
+    ),
     _wanted(r"expected (\d)D (?:or (\d)D )?input", "expected 4D input (got 2D input)"),
     _wanted(r"[Ee]xpected input to be (\d)D or (\d)D", "LSTM: Expected input to be 2D or 3D, got 4D instead"),
     # torch up to 2.1.

@@ -114,3 +114,42 @@ def test_lengths_are_one_for_each_sequence_and_go_up_to_the_longest(tmp_path: Pa
     limits = next(item for item in found["inputs"] if item["name"] == "lengths")["values"]
     assert limits == {"min": 1, "max": found["symbols"]["L"]["min"]}
     assert found["notes"] == ["The values of `lengths` go up to `L`."]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names", "sizes"),
+    [
+        ("obs_dim=17, act_dim=6", "obs, act", (17, 6)),
+        ("act_dim=6, obs_dim=17", "obs, act", (17, 6)),
+        ("a=5, b=18", "first, second", (5, 18)),
+    ],
+)
+def test_sizes_that_only_have_a_sum_are_those_of_the_arguments(
+    tmp_path: Path, arguments: str, names: str, sizes: tuple[int, int]
+) -> None:
+    first, second = names.split(", ")
+    source = net(
+        "self.q = nn.Linear(23, 8)", f"return self.q(torch.cat([{names}], -1)).sum(-1)", names, f", {arguments}"
+    )
+    check(tmp_path, source, {first: ["B", sizes[0]], second: ["B", sizes[1]]}, ["B"])
+
+
+def test_sizes_of_which_the_arguments_say_nothing_are_left(tmp_path: Path) -> None:
+    source = net("self.q = nn.Linear(23, 8)", "return self.q(torch.cat([a, b], -1))", "a, b", ", width=4")
+    found = check(tmp_path, source, {}, ["B", 8])
+    assert sum(item["dims"][-1] for item in found["inputs"]) == 23
+
+
+def test_labels_in_a_tuple_have_the_batch_of_what_is_scored(tmp_path: Path) -> None:
+    source = net("self.f = nn.Linear(12, 5)", "x, y = batch; return F.cross_entropy(self.f(x), y)", "batch, number")
+    check(tmp_path, source, {"batch": [["B", 12], ["B"]]}, [])
+
+
+def test_numbers_of_nodes_go_as_far_as_there_are_nodes(tmp_path: Path) -> None:
+    source = net(
+        "self.f = nn.Linear(12, 5)",
+        "y = self.f(x); out = torch.zeros(x.size(0), 5); return out.index_add(0, edge_index[1], y[edge_index[0]])",
+        "x, edge_index",
+    )
+    found = check(tmp_path, source, {}, ["B", 5])
+    assert found["notes"] == ["The values of `edge_index` are below `B`."]

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 
 from ts_shape_server.agent import standins
-from ts_shape_server.agent.ecosystem import Asked, checkpoints
-from ts_shape_server.agent.infer.guesses.values import Guess, OneSize, TensorGuess
+from ts_shape_server.agent.ecosystem import SPREAD, Asked, checkpoints
+from ts_shape_server.agent.infer.guesses.values import DictGuess, Guess, OneSize, RecordGuess, TensorGuess
 
 _LOADING = frozenset(
     (
@@ -243,23 +243,56 @@ BATCH, LENGTH = 2, 8
 
 
 def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
-    """What a model of the library takes under the name that it is passed as: ids and masks are `(B, L)` integers."""
+    """What a model of the library takes under the name that it is passed as: ids and masks are `(B, L)` integers.
+
+    What is passed by its keys (``**inputs``) has those that the model needs and those that are read; what is read by
+    names of the model's parameters is an encoding of the library.
+    """
     for model, parameter in _models(asked):
-        # Two models may be given batches of their own, and images another one than their captions.
-        batch, length = OneSize("B", _place(asked, model)), OneSize("L", _place(asked, model))
-        if parameter in _TOKENS or parameter in _MASKS:
-            if parameter.startswith("decoder_") or parameter == "labels":
-                length = OneSize("T", length.of)
-            return TensorGuess((BATCH, LENGTH), "int64", 0, 1, (batch, length))
-        if parameter in ("inputs_embeds", "encoder_hidden_states", "input_features"):
-            width = getattr(model.config, "hidden_size", None) or getattr(model.config, "d_model", None) or 16
-            return TensorGuess((BATCH, LENGTH, int(width)), axes=(batch, length, None))
-        if parameter == "input_values":
-            return TensorGuess((BATCH, 16000), axes=("B", "T"))
-        if parameter == "pixel_values":
-            side, channels = getattr(model.config, "image_size", 64), getattr(model.config, "num_channels", 3)
-            sides = tuple(side) if isinstance(side, (list, tuple)) else (side, side)
-            return TensorGuess((BATCH, channels, *sides), axes=("B", None, None, None))
+        place = _place(asked, model)
+        if parameter == SPREAD:
+            keys = dict.fromkeys((*_main_inputs(model), *asked.keys))
+            items = [(key, _documented(model, key, place)) for key in keys]
+            return DictGuess(tuple((key, item) for key, item in items if item is not None))
+        found = _documented(model, parameter, place)
+        if found is not None:
+            return found
+    model = next((part for part in _parts(asked) if _is_model(part)), None)
+    read = [name for name in (*_ENCODED, "pixel_values") if name in asked.attributes]
+    if model is None or not read or asked.passed:
+        return None
+    fields = [(name, _documented(model, name, "")) for name in read]
+    return RecordGuess(_ENCODING, tuple((name, item) for name, item in fields if item is not None), "BatchEncoding")
+
+
+_ENCODED = ("input_ids", "attention_mask", "token_type_ids", "labels")
+_ENCODING = "(lambda **items: __import__('transformers').BatchEncoding(items))"
+
+
+def _main_inputs(model: Any) -> tuple[str, ...]:
+    """The inputs that a model needs, and the mask that its tokenizer gives beside ids."""
+    name = getattr(model, "main_input_name", "input_ids")
+    taken = inspect.signature(model.forward).parameters
+    return (name, "attention_mask") if name == "input_ids" and "attention_mask" in taken else (name,)
+
+
+def _documented(model: Any, parameter: str, place: str) -> Guess | None:
+    """The tensor that a model takes as that parameter. `place` is its name in the module."""
+    # Two models may be given batches of their own, and images another one than their captions.
+    batch, length = OneSize("B", place), OneSize("L", place)
+    if parameter in _TOKENS or parameter in _MASKS:
+        if parameter.startswith("decoder_") or parameter == "labels":
+            length = OneSize("T", length.of)
+        return TensorGuess((BATCH, LENGTH), "int64", 0, 1, (batch, length))
+    if parameter in ("inputs_embeds", "encoder_hidden_states", "input_features"):
+        width = getattr(model.config, "hidden_size", None) or getattr(model.config, "d_model", None) or 16
+        return TensorGuess((BATCH, LENGTH, int(width)), axes=(batch, length, None))
+    if parameter == "input_values":
+        return TensorGuess((BATCH, 16000), axes=("B", "T"))
+    if parameter == "pixel_values":
+        side, channels = getattr(model.config, "image_size", 64), getattr(model.config, "num_channels", 3)
+        sides = tuple(side) if isinstance(side, (list, tuple)) else (side, side)
+        return TensorGuess((BATCH, channels, *sides), axes=("B", None, None, None))
     return None
 
 
@@ -269,15 +302,24 @@ def _place(asked: Asked, model: Any) -> str:
     return next((name for name, part in parts if part is model), "")
 
 
+def _parts(asked: Asked) -> Iterator[Any]:
+    if asked.module is not None:
+        yield from asked.module.modules()
+
+
 def _models(asked: Asked) -> Iterator[tuple[Any, str]]:
     """The models that it is passed to as it is, each with the name of the parameter there."""
     for item in asked.passed:
         target = getattr(item.target, "__self__", item.target)
-        if hasattr(target, "config") and any(
-            base.__name__ == "PreTrainedModel" and base.__module__.startswith("transformers.")
-            for base in type(target).__mro__
-        ):
+        if _is_model(target):
             yield target, item.parameter
+
+
+def _is_model(part: Any) -> bool:
+    return hasattr(part, "config") and any(
+        base.__name__ == "PreTrainedModel" and base.__module__.startswith("transformers.")
+        for base in type(part).__mro__
+    )
 
 
 WATCHED: Mapping[str, Callable[[Any], None]] = {

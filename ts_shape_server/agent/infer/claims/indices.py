@@ -122,12 +122,22 @@ def _followed(session: Session, inputs: values.Inputs, index: int, high: int) ->
     if any(len(group) > 1 for group in values.groups(inputs)):
         return None
     base = values.sizes(inputs)
+    axes = [axis for tensor in values.all_tensors(inputs) for axis in range(len(tensor.dims))]
+    names = [
+        tensor.axes[axis] if axis < len(tensor.axes) else None
+        for tensor in values.all_tensors(inputs)
+        for axis in range(len(tensor.dims))
+    ]
     for slot, size in enumerate(base):
         if size - high not in (0, 1):
             continue
-        larger = values.with_sizes(inputs, [*base[:slot], size + FURTHER, *base[slot + 1 :]])
-        if session.quickly(_full_of(larger, index, high + FURTHER)).ok:
-            return slot
+        alike = [other for other in range(len(base)) if (axes[other], base[other]) == (axes[slot], size)]
+        named = [other for other in alike if names[other] == names[slot]]
+        for slots in ([slot], named, alike):
+            larger = [known + FURTHER if place in slots else known for place, known in enumerate(base)]
+            grown = _full_of(values.with_sizes(inputs, larger), index, high + FURTHER)
+            if session.quickly(grown).ok:
+                return slot
     return None
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ts_shape_server.agent.ecosystem import Passed
+from ts_shape_server.agent.ecosystem import SPREAD, Passed
 from ts_shape_server.agent.infer.facts.source import function_tree
 
 MAXIMUM = 200
@@ -76,8 +76,8 @@ def _arguments(call: ast.Call, target: Any) -> list[tuple[str, str]]:
             break
         if isinstance(argument, ast.Name) and position < len(positions):
             pairs.append((argument.id, positions[position]))
-    named = [(item.value.id, item.arg) for item in call.keywords if isinstance(item.value, ast.Name)]
-    return [*pairs, *((name, parameter) for name, parameter in named if parameter is not None)]
+    named = [(item.value.id, item.arg or SPREAD) for item in call.keywords if isinstance(item.value, ast.Name)]
+    return [*pairs, *named]
 
 
 def _assigned_before(tree: ast.AST, name: str, call: ast.Call) -> bool:

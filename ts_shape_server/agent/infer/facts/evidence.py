@@ -6,6 +6,7 @@ data. Strongest kind first: real data, then calls. What comes out are guesses, n
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from collections.abc import Mapping, Sequence
@@ -150,7 +151,8 @@ def draw(cls: type, item: CallEvidence, context: Context, by_name: drawing.ByNam
     with waiting_limit(seconds), surroundings, torch.no_grad(), without_weights:
         runs.seed()
         if item.setup:
-            exec(compile(item.setup, item.path or "<evidence>", "exec", dont_inherit=True), namespace)
+            tree = _of_this_file(item.setup, item.path, context)
+            exec(compile(tree, item.path or "<evidence>", "exec", dont_inherit=True), namespace)
         if item.init is not None:
             init = _init(cls, item.init, namespace, context, item.setup)
         if item.inputs is not None:
@@ -158,6 +160,18 @@ def draw(cls: type, item: CallEvidence, context: Context, by_name: drawing.ByNam
             if inputs is not None and item.cast:
                 inputs = _uncast(inputs, item.cast)
     return Drawn(item.label, item.kind, item.path, item.line, init, inputs, _span(item), item.certain == "values")
+
+
+def _of_this_file(setup: str, path: str, context: Context) -> ast.Module:
+    """The statements of a slice, without the classes and functions that the class's own file has defined already: an
+    object of a class that was made again is none of the file's.
+    """
+    tree = ast.parse(setup)
+    if path == context.path:
+        known = context.namespace
+        defined = (ast.ClassDef, ast.FunctionDef)
+        tree.body = [item for item in tree.body if not (isinstance(item, defined) and item.name in known)]
+    return tree
 
 
 def _uncast(inputs: Mapping[str, values.InputGuess], dtype: str) -> dict[str, values.InputGuess]:

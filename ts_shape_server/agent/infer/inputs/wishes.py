@@ -23,7 +23,7 @@ def fulfilled(inputs: Inputs, wishes: Mapping[int, Wish], ranks: bool) -> Inputs
         if wish.dtype is not None and wish.dtype != guess.dtype:
             guess = replace(guess, dtype=wish.dtype)
         wanted = wish.rank
-        listed = isinstance(owners[index].guess, SequenceGuess)
+        listed = _is_list(owners[index].guess)
         if wanted is not None and wish.dtype == "int64" and listed and not wish.firm:
             # Items of a list are samples of their own: an index sequence has no batch there.
             wanted -= 1
@@ -36,6 +36,11 @@ def fulfilled(inputs: Inputs, wishes: Mapping[int, Wish], ranks: bool) -> Inputs
         return _bounded(replace(guess, dims=tuple(dims)), wish)
 
     return values.map_tensors(inputs, change)
+
+
+def _is_list(guess: Guess) -> bool:
+    """Whether a guess is a list; the items of a tuple are different things, each with its batch."""
+    return isinstance(guess, SequenceGuess) and guess.kind == "list"
 
 
 def ranks(inputs: Inputs) -> tuple[int, ...]:

@@ -166,7 +166,9 @@ def _cross_entropy(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dic
         return {}
     classes = scores.shape[1 if scores.dim() > 1 else 0]
     high = int(classes) - 1 if isinstance(classes, int) else None
-    return {1: Documented(max(scores.dim() - 1, 0), True, "int64", high=high)}
+    rest = [*scores.shape[:1], *scores.shape[2:]] if scores.dim() > 1 else []
+    axes = {axis: size for axis, size in enumerate(rest) if isinstance(size, int)}
+    return {1: Documented(max(scores.dim() - 1, 0), True, "int64", axes, high=high)}
 
 
 def _rank(rank: int, dtype: str | None = None) -> Handler:

@@ -42,6 +42,9 @@ _SETTERS = frozenset(["_set_grad_enabled", "set_grad_enabled"])
 """Calls by which torch puts its own state back: a run is not ended before one."""
 
 
+_JOINS = frozenset(["cat", "concat", "concatenate"])
+
+
 def _products(name: str, arguments: Sequence[Any], result: torch.Tensor) -> int:
     """How many products the call takes; 0 where its sizes are symbols or it was called in an unusual way."""
     if len(arguments) < 2 or not isinstance(arguments[1], torch.Tensor):
@@ -108,6 +111,8 @@ class Spy(TorchFunctionMode):
         """What was taken of an input, as ``x[i]`` is: which input, how many dims fewer it has, and whether its last
         dims are the input's.
         """
+        self._joined: dict[int, tuple[int, ...]] = {}
+        """The inputs that were put beside each other, by what that gave: they have as many dims as it has."""
         self._unsqueezed: dict[int, int] = {}
         """Inputs that got a dim more: where that is done on a condition, the input may have that dim itself."""
 
@@ -191,6 +196,8 @@ class Spy(TorchFunctionMode):
     def _wish(self, consumer: str, tensor: Any, documented: Documented) -> None:
         index = self._same.get(id(tensor))
         if index is None:
+            for joined in self._joined.get(id(tensor), ()):
+                self._wish_rank(joined, documented)
             index = self._derived.get(id(tensor))
             if index is None:
                 return
@@ -218,12 +225,16 @@ class Spy(TorchFunctionMode):
         wish = self.wishes.setdefault(index, Wish())
         if documented.high is not None and not self._intervals.is_followed(tensor):
             self._bound(wish, documented.high)
-        if wish.rank is None or (documented.firm and not wish.firm):
-            wish.rank, wish.firm = documented.rank or wish.rank, documented.firm
+        self._wish_rank(index, documented)
         wish.dtype = wish.dtype or self._wanted_dtype(index, tensor, documented.dtype)
         for axis, size in documented.axes.items():
             wish.axes.setdefault(axis, size)
         wish.consumer = wish.consumer or consumer
+
+    def _wish_rank(self, index: int, documented: Documented) -> None:
+        wish = self.wishes.setdefault(index, Wish())
+        if wish.rank is None or (documented.firm and not wish.firm):
+            wish.rank, wish.firm = documented.rank or wish.rank, documented.firm
 
     def _wanted_dtype(self, index: int, tensor: torch.Tensor, documented: str | None) -> str | None:
         """The documented dtype for an input; what the module has converted to it itself may stay what it is."""
@@ -250,6 +261,9 @@ class Spy(TorchFunctionMode):
             self._items[id(result)] = (*self._items[id(source[0])][:2], False)
         if name in SAME_AXES and id(source) in self._items:
             self._items[id(result)] = self._items[id(source)]
+        if name in _JOINS and isinstance(source, (list, tuple)):
+            joined = (self._same.get(id(item)) for item in source)
+            self._joined[id(result)] = tuple(index for index in joined if index is not None)
         if id(source) in self._same and name == "unsqueeze":
             self._unsqueezed[id(result)] = self._same[id(source)]
         for argument in arguments:

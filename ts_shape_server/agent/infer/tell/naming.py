@@ -60,7 +60,7 @@ def name_places(
     """Places of which there may only be so many, as there may be of the items of a sequence and not of a batch."""
     slot = index = 0
     for item in inputs:
-        in_list = isinstance(item.guess, values.SequenceGuess)
+        in_list = isinstance(item.guess, values.SequenceGuess) and item.guess.kind == "list"
         for tensor in values.tensors(item.guess):
             batch = batch_axes[index] if index < len(batch_axes) else None
             if batch is None and slot in limited and len(tensor.dims) == 3:
