@@ -102,6 +102,18 @@ class Net(nn.Module):
             x = x + 1
         return x * 2
 """,
+    "a branch that only some sizes take": """
+class Net(nn.Module):
+    def forward(self, x):
+        b, n = x.shape
+        pad = 7 - b % 7
+        if pad == 7:
+        #  ^^^^^^^^ this condition depends on a size
+            pad = 0
+        x = F.pad(x, (0, 0, 0, pad))
+        assert x.shape[0] % 7 == 0
+        return x
+""",
     "a branch that depends on values": """
 class Net(nn.Module):
     def forward(self, x):
@@ -275,6 +287,13 @@ class Net(nn.Module):
     def forward(self, x):
         self.last = x.mean().item()
         return x * 2
+""",
+    "a branch that all sizes take": """
+class Net(nn.Module):
+    def forward(self, x):
+        if x.shape[0] > 0:
+            x = x * 2
+        return x
 """,
     "a branch that only warns": """
 import warnings

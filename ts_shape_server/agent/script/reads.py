@@ -39,17 +39,23 @@ _LENGTHS = ("__len__", "__iter__")
 _LARGEST = 10_000
 """Elements of a Tensor whose values are kept."""
 _OF_SIZES = frozenset({"aten::size", "aten::numel", "aten::dim", "aten::len"})
+_EXACT = frozenset(f"aten::{name}" for name in ("eq", "ne", "remainder", "fmod", "floor_divide", "floordiv", "div"))
 _STEPS = 10_000
 """Nodes that are looked at for where a value comes from."""
 
 
 @dataclass
 class Read:
-    """All reads at one place in one trace. `of_values`: what is read follows the values of an input, not only sizes."""
+    """All reads at one place in one trace. `of_values`: what is read follows the values of an input, not only sizes.
+    `sizes` are the sizes that it follows; `exact`: they are compared for equality or divided on the way, so that single
+    sizes may read otherwise than their neighbours.
+    """
 
     kind: str
     values: list[object] = field(default_factory=list)
     of_values: bool = False
+    sizes: list[int] = field(default_factory=list)
+    exact: bool = False
 
 
 Reads = dict[MarkedPlace, Read]
@@ -110,7 +116,7 @@ def _noting(name: str, original: Any, reads: Reads, origins: bool, forced: Force
             entry = reads.setdefault(found[0], Read(KINDS[name]))
             entry.values.append(_value(name, tensor, given))
             if origins and name not in _LENGTHS:
-                entry.of_values = entry.of_values or _follows_values(tensor)
+                _follow(tensor, entry)
             if found[0] in forced and isinstance(given, (bool, int, float)):
                 value: Any = forced[found[0]]
                 return type(given)(value)
@@ -135,17 +141,28 @@ def _value(name: str, tensor: Any, given: Any) -> object:
         _C._set_tracing_state(state)
 
 
-def _follows_values(tensor: Any) -> bool:
-    """Whether the graph under way computes a Tensor from the values of an input, and not from sizes or weights."""
+def _follow(tensor: Any, entry: Read) -> None:
+    """Note what the graph under way computes a Tensor from: values of an input, sizes, or weights, which is nothing."""
     waiting = [_C._get_value_trace(tensor)]
     seen: set[int] = set()
     while waiting and len(seen) < _STEPS:
         value = waiting.pop()
         node = value.node()
-        if value.unique() in seen or node.kind() in _OF_SIZES:
+        if value.unique() in seen:
             continue
         seen.add(value.unique())
+        entry.exact = entry.exact or node.kind() in _EXACT
+        if node.kind() in _OF_SIZES:
+            entry.sizes += _sizes(node)
+            continue
         if node.kind() == "prim::Param" and value.type().kind() != "ClassType":
-            return True
+            entry.of_values = True
         waiting.extend(node.inputs())
-    return False
+
+
+def _sizes(node: Any) -> list[int]:
+    """The size that a node asks a Tensor for; all of them where it asks for no single one."""
+    tensor, *rest = node.inputs()
+    sizes = list(tensor.type().sizes() or ()) if tensor.type().kind() == "TensorType" else []
+    dim = rest[0].toIValue() if rest else None
+    return [sizes[dim]] if isinstance(dim, int) and -len(sizes) <= dim < len(sizes) else sizes

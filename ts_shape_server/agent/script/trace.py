@@ -102,7 +102,7 @@ class _Comparing:
     def __init__(self, run: Run, fresh: Fresh, made: Trace, affords: Callable[[int], bool]) -> None:
         self._run, self._fresh, self._made, self._affords = run, fresh, made, affords
         self._has_lstm = any(isinstance(part, torch.nn.LSTM) for part in fresh().modules())
-        self._reads: Reads | None = None
+        self._followed: dict[bool, Reads] = {}
 
     def warnings(self, eager: Callable[[bool], Any], name: Location) -> list[Failure]:
         """What is to be said, torch's own warnings first."""
@@ -180,7 +180,15 @@ class _Comparing:
             return bool(unfaithful)
         if any(_differs(read, trial, item.place) for trial in unfaithful):
             return True
-        return self._follows_values(item.place) and not self._is_harmless(read, item.place)
+        doubtful = self._follows_values(item.place) or self._may_read_otherwise(item.place)
+        return doubtful and not self._is_harmless(read, item.place)
+
+    def _may_read_otherwise(self, place: MarkedPlace) -> bool:
+        """Whether a condition asks single ones of the sizes that vary, which no other input need have met."""
+        here, there = self._origins(False).get(place), self._origins(True).get(place)
+        if here is None or there is None or here.kind != "trace-branch":
+            return False
+        return here.exact and here.sizes != there.sizes
 
     def _takes_another_way(self, item: Failure, standing: list[Noted], trial: _Trial) -> bool:
         """Whether a branch or loop goes another way in a trial: all else that two traces do not share comes of it."""
@@ -196,7 +204,7 @@ class _Comparing:
 
     def _is_harmless(self, read: Read, place: MarkedPlace) -> bool:
         """Whether the trace is the same whatever is read there: a number that is only kept, a branch that only warns.
-        An error that another value leads to is eager's alone.
+        An error that the statement itself raises then is eager's alone.
         """
         values = reads.others(read.values[0]) if len(set(map(repr, read.values))) == 1 else ()
         for value in values:
@@ -204,7 +212,11 @@ class _Comparing:
                 return False
             try:
                 other = tracing.trace(self._fresh(), *self._run.arguments(), forced={place: value})
-            except Exception:
+            except Exception as error:
+                raised = tracing.raised_at(error)
+                if raised is None or not tracing.is_in_statement(raised, place):
+                    # The inputs do not fit the other way: nothing is known of those that do.
+                    return False
                 continue
             if not freezes.alike(self._made.module, other.module):
                 return False
@@ -216,13 +228,20 @@ class _Comparing:
 
     def _follows_values(self, place: MarkedPlace) -> bool:
         """Whether a read depends on the values of the inputs. Where another trace cannot tell, it may."""
-        if self._reads is None:
-            try:
-                self._reads = tracing.trace(self._fresh(), *self._run.arguments(), origins=True).reads
-            except Exception:
-                self._reads = self._made.reads
-        read = self._reads.get(place)
+        read = self._origins(False).get(place)
         return read is None or read.of_values
+
+    def _origins(self, second: bool) -> Reads:
+        """The reads of the example, or of the second size, with what they follow."""
+        if second and self._run.second is None:
+            return {}
+        if second not in self._followed:
+            try:
+                made = tracing.trace(self._fresh(), *self._run.arguments(second), origins=True)
+                self._followed[second] = made.reads
+            except Exception:
+                self._followed[second] = {}
+        return self._followed[second]
 
     def _told(self, found: list[Failure], trial: _Trial, name: Location) -> list[Failure]:
         """The warnings with the difference, at what was frozen: as another trace tells, or the first read that differs.

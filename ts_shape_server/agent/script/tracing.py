@@ -135,6 +135,22 @@ def raised_at(error: Exception) -> Location | None:
     return locate.location(locate.expression(found.tb_frame.f_code, found.tb_lasti, found.tb_lineno))
 
 
+def is_in_statement(location: Location, place: MarkedPlace) -> bool:
+    """Whether a location lies in the innermost statement, with all that is in it, that a place stands in."""
+    try:
+        tree = ast.parse("".join(linecache.getlines(place.path)))
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+    around = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.stmt) and node.lineno <= place.line <= (node.end_lineno or node.lineno)
+    ]
+    inner = max(around, key=lambda node: node.lineno, default=None)
+    line = location.range.line
+    return inner is not None and location.path == place.path and inner.lineno <= line <= (inner.end_lineno or line)
+
+
 def of_read(place: MarkedPlace, kind: str) -> Failure:
     """A read as a warning of its kind, at its place."""
     return _worded(kind, locate.location(place), "")
