@@ -54,6 +54,8 @@ _ALIKE = frozenset(
     ]
 )
 """What gives a tensor of the sizes that it takes."""
+_RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
+"""Operations whose last argument says whether the batch comes first."""
 _INDICES = {"embedding": 1}
 _DEEPEST = 8
 
@@ -76,6 +78,10 @@ def documented(module: Any) -> dict[str, str]:
 def _first_use(value: Any, depth: int) -> str | None:
     for use in value.uses():
         operation = use.user.kind().rpartition("::")[2]
+        if operation in _RECURRENT and use.offset == 0:
+            first = use.user.inputsAt(use.user.inputsSize() - 1).toIValue()
+            if isinstance(first, bool):
+                return "(B, L, _)" if first else "(L, B, _)"
         if operation in _RANKS and use.offset == _INDICES.get(operation, 0):
             rank = _RANKS[operation]
             return f"({', '.join('_' * rank)}){' int64' if operation in _INDICES else ''}"

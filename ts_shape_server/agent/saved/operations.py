@@ -45,6 +45,10 @@ _NUMBERED_ARGUMENT = re.compile(r"\b(ScalarType|MemoryFormat|Layout)\?? (\w+)")
 _ENDLESS = (1 << 63) - 1
 
 
+_LEFT_OUT = frozenset([("to", "layout"), ("to", "pin_memory")])
+"""Arguments of operations that their functions in Python do not take."""
+
+
 class Unsupported(Exception):
     """An operation that has no function here; the text is its name."""
 
@@ -76,7 +80,7 @@ def tensor_function(name: str, schema: str) -> Callable[[Sequence[Any]], Any]:
             if convert is not None and value is not None:
                 value = convert(value)
             if named:
-                if not usual:
+                if not usual and (plain, word) not in _LEFT_OUT:
                     keywords[word] = value
             else:
                 positional.append(value)

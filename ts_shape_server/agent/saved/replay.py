@@ -18,6 +18,7 @@ from ts_shape_server.agent.infer.running import symbolic
 from ts_shape_server.agent.infer.running.spy import Spy
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.saved.graphs import Routine
+from ts_shape_server.agent.torch_says import needs_values
 
 _LITTLE = 5_000_000_000
 """So many products take a second or two."""
@@ -140,9 +141,14 @@ def agrees(archive: Archive, run: Run) -> bool:
 def _agrees(archive: Archive, run: Run, second: bool) -> bool:
     spy = Spy((), remembered={})
     jit: Any = torch.jit
+    expected: Any = None
     try:
         with symbolic.new_mode(), spy:
             expected = run.call(archive.instance(), second)
+    except Exception as error:
+        if not needs_values(error):
+            return False
+    try:
         with jit.optimized_execution(False):
             if spy.work < _LITTLE:
                 return compare(run.call(archive.instance(), second), run.call(archive.module, second)).agree

@@ -76,10 +76,23 @@ def _script(path: str, kind: str) -> Saved:
     told = consumers.documented(module)
     ranks = {name: told[argument.name] for name, argument in zip(names, arguments) if argument.name in told}
     shapes = _traced_shapes(module, names) if kind == "trace" else {}
+    batch = _shared_first(shapes.values())
     for name, shape in shapes.items():
-        dims, _, dtype = shape.rpartition(")")
-        ranks[name] = f"({', '.join('_' * len([dim for dim in dims[1:].split(',') if dim.strip()]))}){dtype}"
+        sizes = _sizes_of(shape)
+        open_dims = ["B" if batch and not axis else "_" for axis, _ in enumerate(sizes)]
+        ranks[name] = _spelled(open_dims) + shape.rpartition(")")[2]
     return Saved(_class_name(getattr(module, "original_name", "")), kind, parameters, shapes, ranks)
+
+
+def _sizes_of(shape: str) -> list[str]:
+    """The dims of a shape as it is spelled."""
+    return [dim.strip() for dim in shape.rpartition(")")[0][1:].split(",") if dim.strip()]
+
+
+def _shared_first(shapes: typing.Iterable[str]) -> bool:
+    """Whether several inputs were traced with one first size: that of the batch, of which their lengths are too."""
+    firsts = [sizes[0] for sizes in map(_sizes_of, shapes) if sizes]
+    return len(firsts) > 1 and len(set(firsts)) == 1
 
 
 def _traced_shapes(module: Any, names: list[str]) -> dict[str, str]:

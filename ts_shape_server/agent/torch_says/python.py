@@ -63,6 +63,8 @@ ROWS = (
     # As `KeyError` shows it; as a mapping tells it that is asked for attributes.
     row("missing-key", r"^['\"]([\w.]+)['\"]$", "'ids'", read=_name),
     row("missing-key", r"^([A-Za-z_]\w*)$", "ids", read=_name),
+    # As TorchScript's interpreter tells it.
+    row("missing-key", r"(?:^|Error: )KeyError: ([A-Za-z_]\w*)\s*$", "KeyError: ids", read=_name),
     row(
         "missing-arguments",
         r"missing \d+ required (?:positional|keyword-only) arguments?: (.*)",

@@ -103,3 +103,24 @@ def test_a_square_may_be_as_small_as_both_sides_may(tmp_path: Path) -> None:
     assert found["status"] == "ok"
     assert found["symbols"]["H"]["min"] == found["symbols"]["W"]["min"] == 1
     assert found["constraints"]
+
+
+def test_a_size_of_one_that_is_only_spread_is_no_minimum(tmp_path: Path) -> None:
+    source = net("self.c = nn.Conv2d(3, 8, 3, 2, 1)", "return self.c(x[0]) + x[1]", "x: List[Tensor]")
+    found = report(tmp_path, source)
+    smallest = [found["symbols"][name]["min"] for name in ("H", "W") if name in found["symbols"]]
+    assert found["status"] == "ok"
+    assert 1 not in smallest or found["constraints"]
+
+
+def test_any_number_of_positional_inputs_is_told_as_a_list(tmp_path: Path) -> None:
+    source = net("self.e = nn.Embedding(20, 4)", "return sum(self.e(c) for c in parts)", "*parts")
+    found = report(tmp_path, source)
+    assert found["inputs"][0]["type"] == "List[Tensor]"
+    pair = net("self.f = nn.Linear(9, 4)", "a, b = parts; return self.f(a) + self.f(b)", "*parts")
+    assert report(tmp_path, pair)["inputs"][0]["type"] == "Tuple[Tensor, Tensor]"
+
+
+def test_what_is_called_a_path_is_a_text(tmp_path: Path) -> None:
+    found = report(tmp_path, net("self.f = nn.Linear(9, 4)", "return self.f(x)", "x, save_path=None"))
+    assert found["inputs"][1]["type"] == "Optional[str]"

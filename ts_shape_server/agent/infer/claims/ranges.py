@@ -116,8 +116,12 @@ def downward(
         alone = trials.good(trials.moved(item.members, value) if sizes is None else sizes)
         return alone or (beside is not None and trials.good(beside))
 
-    if low >= high or good(low):
-        return replace(item, minimum=min(low, high))
+    if low >= high:
+        return replace(item, minimum=high)
+    middle = item.aligned((low + high) // 2)
+    if good(low) and (low > 1 or middle in (low, high) or good(middle)):
+        # A size of one may be no more than spread over what it meets: then those between fail.
+        return replace(item, minimum=low)
     for value in likely:
         between = low < value < high and value % step == item.remainder
         if between and good(value) and not good(value - step):

@@ -46,6 +46,10 @@ DEPTH = 3
 """Containers inside of containers, of the arguments that are looked through."""
 
 
+_RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
+"""Functions whose last argument says whether the batch comes first, if they get no packed sequences."""
+
+
 class Forms(TorchFunctionMode):
     """Context manager for one run of `module`.
 
@@ -109,6 +113,9 @@ class Forms(TorchFunctionMode):
         name = getattr(function, "__name__", "")
         if name in _BATCHED_RANK and own[0].dim() == _BATCHED_RANK[name] - 1:
             self.single += 1
+        if name in _RECURRENT and self.batch is None and own[0].dim() == 3 and type(arguments[-1]) is bool:
+            size = own[0].shape[0 if arguments[-1] else 1]
+            self.batch = size if isinstance(size, int) else None
         if name == "__getitem__" and len(arguments) == 2 and isinstance(arguments[1], tuple):
             self.spread += _is_laid_out(arguments[1], self._derived)
         if name in _SPREADING and isinstance(result, torch.Tensor):

@@ -150,7 +150,10 @@ def missed_key(item: InputGuess, said: Complaints) -> Guesses:
     """
     guess, key = item.guess, said.get("missing-key")
     if isinstance(guess, DictGuess) and key is not None and key.name("name") not in dict(guess.items):
-        found = (key.name("name"), named_tensor(key.name("name")))
+        alike = guess.items[0][1] if guess.items else None
+        # Where the type says what is in it, as a list for each key is, the new one has that too.
+        held: Guess = alike if isinstance(alike, SequenceGuess) else named_tensor(key.name("name"))
+        found = (key.name("name"), held)
         # Where the key that goes is one of them, it is missed again.
         yield 1, DictGuess((found,) if tuple(dict(guess.items)) == (NO_KEY,) else (*guess.items, found))
 

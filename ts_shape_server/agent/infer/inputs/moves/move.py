@@ -95,10 +95,13 @@ class Move:
     def for_tensor(self, attempt: Attempt, index: int) -> Proposals:
         """What it proposes for that tensor, and for those of its list that have the same form."""
         owner, group = attempt.owners[index], attempt.groups[index]
-        if self.of_tensor is None or owner.given or group[0] != index:
+        if self.of_tensor is None or group[0] != index:
             return
         before = values.all_tensors(attempt.inputs)[index]
         for priority, guess in self.of_tensor(before, attempt.said):
+            if owner.given and (guess.dims, guess.dtype) != (before.dims, before.dtype):
+                # A shape that is known stays; what values it is tried with does not.
+                continue
             if len(guess.dims) != len(before.dims):
                 guess = with_features(guess, attempt.wishes.get(index))
             yield attempt.distance(owner.name) + priority, _with(attempt, index, guess)
