@@ -65,6 +65,19 @@ Left alone:
 
 
     class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = spectral_norm(nn.ConvTranspose2d(3, 3, 2))
+
+        def forward(self, x):
+            return self.layer(x)
+
+Left alone:
+    from torch import nn
+    from torch.nn.utils import spectral_norm
+
+
+    class Net(nn.Module):
         def __init__(self, layer):
             super().__init__()
             self.layer = spectral_norm(layer, n_power_iterations=3)
@@ -81,11 +94,10 @@ from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation
 from ts_shape_server.analysis.scopes import FUNCTIONS
-from ts_shape_server.contract.places import TextEdit
 
 _PATHS = ("torch.nn.utils.spectral_norm", "torch.nn.utils.spectral_norm.spectral_norm")
-_PLAIN = re.compile(r"torch\.nn\.(Linear|Bilinear|Embedding|Conv[123]d)")
-_TRANSPOSED = re.compile(r"torch\.nn\.ConvTranspose[123]d")
+_PLAIN = re.compile(r"torch\.nn\.(Linear|Embedding|Conv[123]d)")
+_NAME = "spectral_norm_that_scripts"
 
 
 def spectral_norms(situation: Situation, place: Place) -> Iterator[Rewrite]:
@@ -99,21 +111,14 @@ def spectral_norms(situation: Situation, place: Place) -> Iterator[Rewrite]:
         if isinstance(node, ast.Call) and situation.path_of(node.func) in _PATHS
     ]
     first = next((item for item in situation.tree.body if isinstance(item, (*FUNCTIONS, ast.ClassDef))), None)
-    edits: list[TextEdit] = []
-    written: dict[str, list[str]] = {}
-    speller = situation.spelling()
-    for call in calls:
-        transposed = _is_transposed(situation, call)
-        if transposed is None:
-            return
-        name = "transposed_spectral_norm_that_scripts" if transposed else "spectral_norm_that_scripts"
-        # A hook takes what `forward` takes: that of a transposed convolution has the size of its output as well.
-        inputs = speller.of("Tuple[Tensor, Optional[List[int]]]" if transposed else "Tuple[Tensor]")
-        written[name] = _lines(situation, situation.text(call.func), name, transposed, inputs)
-        edits.append(situation.replace(call, f"{name}({situation.text(call.args[0])})"))
-    if first is None or not edits or any(situation.free_name(name) != name for name in written):
+    if not calls or not all(_is_plain(situation, call) for call in calls):
         return
-    lines = [line for text in written.values() for line in [*text, "", ""]][:-2]
+    speller = situation.spelling()
+    called = {situation.text(call.func) for call in calls}
+    lines = _lines(situation, min(called), speller.of("Tuple[Tensor]"))
+    edits = [situation.replace(call, f"{_NAME}({situation.text(call.args[0])})") for call in calls]
+    if first is None or situation.free_name(_NAME) != _NAME:
+        return
     above = situation.above(first, lines)
     yield Rewrite(
         "spectral-norm-hook",
@@ -122,20 +127,20 @@ def spectral_norms(situation: Situation, place: Place) -> Iterator[Rewrite]:
     )
 
 
-def _is_transposed(situation: Situation, call: ast.Call) -> bool | None:
-    """Whether the layer has its outputs in the second dimension; None for a call that is not plain."""
+def _is_plain(situation: Situation, call: ast.Call) -> bool:
+    """Whether a call says nothing but the layer, and its `forward` takes one tensor, as the hook does: that of a
+    transposed convolution takes the size of its output as well.
+    """
     layer = call.args[0] if len(call.args) == 1 and not call.keywords else None
-    path = situation.path_of(layer.func) if isinstance(layer, ast.Call) else ""
-    return False if _PLAIN.fullmatch(path) else True if _TRANSPOSED.fullmatch(path) else None
+    return isinstance(layer, ast.Call) and _PLAIN.fullmatch(situation.path_of(layer.func)) is not None
 
 
-def _lines(situation: Situation, called: str, name: str, transposed: bool, inputs: str) -> list[str]:
+def _lines(situation: Situation, called: str, inputs: str) -> list[str]:
     torch = situation.torch_name()
-    renewed = "renewed_transposed_weight" if transposed else "renewed_weight"
     normalize = f"{torch}.nn.functional.normalize"
     return [
-        f"def {renewed}(self, inputs: {inputs}) -> None:",
-        f"    matrix = self.weight_orig{'.transpose(0, 1)' if transposed else ''}.flatten(1)",
+        f"def renewed_weight(self, inputs: {inputs}) -> None:",
+        "    matrix = self.weight_orig.flatten(1)",
         "    if self.training:",
         f"        with {torch}.no_grad():",
         f"            v = {torch}.mv(matrix.t(), self.weight_u)",
@@ -146,9 +151,9 @@ def _lines(situation: Situation, called: str, name: str, transposed: bool, input
         "    self.weight = self.weight_orig / sigma",
         "",
         "",
-        f"def {name}(module):",
+        f"def {_NAME}(module):",
         f"    {called}(module)",
         "    hooks = module._forward_pre_hooks",
-        f"    hooks[next(reversed(hooks))] = {renewed}",
+        "    hooks[next(reversed(hooks))] = renewed_weight",
         "    return module",
     ]
