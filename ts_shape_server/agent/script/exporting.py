@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 
-from ts_shape_server.agent import clock, runs, trees
+from ts_shape_server.agent import clock, runs, torch_says, trees
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.saved import checkpoint
 from ts_shape_server.agent.script import archive, examination, program, support
-from ts_shape_server.agent.script.finding import finding, first_line, one_line
+from ts_shape_server.agent.script.finding import finding, first_line
 from ts_shape_server.agent.script.session import ScriptSession
 from ts_shape_server.contract.jobs import ExportAnswer
 from ts_shape_server.contract.report import Failure
@@ -224,7 +224,7 @@ def _calls(session: ScriptSession) -> list[dict[str, Any]]:
         except Exception as error:
             if second:
                 continue
-            message = f"it does not run on the example: {one_line(error)}"
+            message = f"it does not run on the example: {torch_says.one_line(error)}"
             raise ExportRefused(_failure("does-not-run", message, session)) from None
         calls.append({"args": kept[0], "kwargs": kept[1], "expected": result})
     return calls

@@ -47,12 +47,6 @@ def finding(
     )
 
 
-def one_line(error: BaseException) -> str:
-    """The type of an error and the first line of what it says."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0]}"[:200] if lines else type(error).__name__
-
-
 def first_line(error: BaseException) -> str:
     """The first line of what an error says, the name of its type where it says nothing."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
+from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.compare import compare, fields_of, same_kinds
-from ts_shape_server.agent.script.finding import one_line
 from ts_shape_server.agent.script.session import ScriptSession
 
 OTHERS = 4
@@ -59,7 +59,7 @@ def difference(before: ScriptSession, after: ScriptSession) -> str:
         try:
             actual = _observed(after, way, gradients, draw)
         except Exception as error:
-            return f"the changed module does not run: {one_line(error)} (on {way.words})"
+            return f"the changed module does not run: {torch_says.one_line(error)} (on {way.words})"
         for part, value in expected.items():
             problem = _difference(value, actual[part], part)
             if problem:

@@ -12,11 +12,12 @@ from typing import Any
 
 import torch
 
+from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.script import examination, other_settings, sameness
-from ts_shape_server.agent.script.finding import identities, one_line
+from ts_shape_server.agent.script.finding import identities
 from ts_shape_server.agent.script.session import ScriptSession
 from ts_shape_server.contract.jobs import TrialAnswer
 from ts_shape_server.contract.report import ScriptAttempt, TorchScript
@@ -37,7 +38,7 @@ def trial(original: Run, candidate: Run, context: Context, known: TorchScript | 
     except sameness.NotCompared as error:
         return TrialAnswer(False, str(error), compared=False)
     except Exception as error:
-        return TrialAnswer(False, f"the changed module does not run: {one_line(error)}")
+        return TrialAnswer(False, f"the changed module does not run: {torch_says.one_line(error)}")
     if reason:
         return TrialAnswer(False, reason)
     found = examination.examined(after, tracing=False)
@@ -67,7 +68,7 @@ def _under_other_settings(original: Run, candidate: Run, context: Context, scrip
         except sameness.NotCompared:
             continue
         except Exception as error:
-            reason = f"the changed module does not run: {one_line(error)}"
+            reason = f"the changed module does not run: {torch_says.one_line(error)}"
         if reason:
             return f"{reason}, {setting.words}"
     return ""
@@ -97,7 +98,7 @@ def _scripted(session: ScriptSession) -> str | None:
             with jit.optimized_execution(False):
                 return compare(session.eager(), session.call(made)).reason
         except Exception as error:
-            return f"the script raises {one_line(error)}"
+            return f"the script raises {torch_says.one_line(error)}"
 
 
 def _same_weights(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

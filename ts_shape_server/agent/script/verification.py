@@ -8,10 +8,9 @@ from typing import Any
 
 import torch
 
-from ts_shape_server.agent import runs
+from ts_shape_server.agent import runs, torch_says
 from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.script import archive
-from ts_shape_server.agent.script.finding import one_line
 from ts_shape_server.contract.jobs import VerifyAnswer
 
 
@@ -25,7 +24,7 @@ def verify(job: Mapping[str, Any]) -> VerifyAnswer:
             calls = archive.load_calls(job["expected"])
         except Exception as error:
             return VerifyAnswer(
-                False, f"the archive does not load in a fresh process: {one_line(error)}", largest, sizes
+                False, f"the archive does not load in a fresh process: {torch_says.one_line(error)}", largest, sizes
             )
         for number, call in enumerate(calls):
             where = "a second size" if number else "the example"
@@ -34,7 +33,9 @@ def verify(job: Mapping[str, Any]) -> VerifyAnswer:
                 with torch.no_grad():
                     actual = module(*call["args"], **call["kwargs"])
             except Exception as error:
-                return VerifyAnswer(False, f"the loaded module raises on {where}: {one_line(error)}", largest, sizes)
+                return VerifyAnswer(
+                    False, f"the loaded module raises on {where}: {torch_says.one_line(error)}", largest, sizes
+                )
             difference = compare(call["expected"], archive.plain(actual))
             largest = max(largest, difference.largest)
             if not difference.agree:
