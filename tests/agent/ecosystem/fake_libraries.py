@@ -292,6 +292,7 @@ class PeftModel(nn.Module):
 """,
     "lightning/__init__.py": "from lightning.pytorch.core.module import LightningModule\n",
     "lightning/pytorch/__init__.py": "",
+    "lightning/pytorch/cli.py": "class LightningCLI: ...\n",
     "lightning/pytorch/core/__init__.py": "",
     "lightning/pytorch/core/module.py": """
 from torch import nn

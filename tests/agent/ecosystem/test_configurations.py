@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_libraries import CONFIGURATIONS
+from fake_libraries import CONFIGURATIONS, CONSUMERS
 from probing_helpers import Prober
 
 NET = """
@@ -72,3 +72,43 @@ def test_a_main_that_makes_no_such_class_says_nothing(prober: Prober, tmp_path: 
 def test_a_main_whose_file_is_gone_costs_nothing(prober: Prober, tmp_path: Path) -> None:
     found = built(prober, tmp_path, MAIN.replace('"main"', '"gone"').format(call="Net(cfg)"), "{}")
     assert "OmegaConf" not in found
+
+
+LIGHTNING = """
+from lightning import LightningModule
+from lightning.pytorch.cli import LightningCLI
+from torch import nn
+
+class Net(LightningModule):
+    def __init__(self, features: int, classes: int):
+        super().__init__()
+        self.fc = nn.Linear(features, classes)
+
+    def forward(self, x):
+        return self.fc(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ('{"model": {"features": 11, "classes": 6}}', ("11", "6")),
+        ('{"model": {"class_path": "net.Net", "init_args": {"features": 12, "classes": 7}}}', ("12", "7")),
+    ],
+)
+def test_what_a_command_line_of_lightning_reads_is_what_the_module_gets(
+    prober: Prober, tmp_path: Path, content: str, expected: tuple[str, str]
+) -> None:
+    reader = "import json\nYAMLError = ValueError\ndef safe_load(file): return json.load(file)\n"
+    files = {**CONSUMERS, "yaml.py": reader, "config.yaml": content, "net.py": LIGHTNING}
+    made = prober.reports(tmp_path, files, "Net", on_report=lambda _: None)["Net"]
+    init = dict(made.init)
+    assert (init["features"].expression, init["classes"].expression) == expected
+
+
+def test_the_file_of_another_class_says_nothing(prober: Prober, tmp_path: Path) -> None:
+    reader = "import json\nYAMLError = ValueError\ndef safe_load(file): return json.load(file)\n"
+    content = '{"model": {"class_path": "net.Other", "init_args": {"features": 12, "classes": 7}}}'
+    files = {**CONSUMERS, "yaml.py": reader, "config.yaml": content, "net.py": LIGHTNING}
+    made = prober.reports(tmp_path, files, "Net", on_report=lambda _: None)["Net"]
+    assert dict(made.init)["features"].expression != "12"

@@ -1,11 +1,14 @@
 """Lightning: a module without a trainer runs, is scripted and is traced as its own `to_torchscript` does it.
 
 `self.trainer` is None then, where it would raise, and `self.log` does nothing. A module without `forward` is described
-by what its `training_step` takes.
+by what its `training_step` takes. The arguments that `LightningCLI` gives a module are those of the configuration file
+beside it.
 """
 
 from __future__ import annotations
 
+import importlib
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,6 +29,44 @@ def _module(module: Any) -> None:
         base.__init_subclass__ = classmethod(__init_subclass__)
     if hasattr(module.LightningModule, "_jit_is_scripting"):
         module.LightningModule._jit_is_scripting = True
+
+
+LARGEST = 1 << 18
+"""Bytes of a configuration file."""
+_PLAIN = (bool, int, float, str)
+
+
+def argument(parameter: Any, cls: type, namespace: Mapping[str, Any]) -> str | None:
+    """What a configuration file says of an argument, where the file of the class has a `LightningCLI`."""
+    if not any(getattr(value, "__name__", "") == "LightningCLI" for value in namespace.values()):
+        return None
+    for model in _models(os.path.dirname(str(namespace.get("__file__", "")))):
+        named = model.get("class_path")
+        arguments = model.get("init_args") if named is not None else model
+        ours = named is None or str(named).rpartition(".")[2] == cls.__name__
+        if ours and isinstance(arguments, Mapping) and parameter.name in arguments:
+            value = arguments[parameter.name]
+            items = value if isinstance(value, list) else [value]
+            return repr(value) if all(isinstance(item, _PLAIN) for item in items) else None
+    return None
+
+
+def _models(folder: str) -> list[Mapping[str, Any]]:
+    """The parts called ``model`` of the YAML files in a folder."""
+    yaml = importlib.import_module("yaml")
+    found: list[Mapping[str, Any]] = []
+    for name in sorted(os.listdir(folder or ".")):
+        path = os.path.join(folder, name)
+        if not name.endswith((".yaml", ".yml")) or os.path.getsize(path) > LARGEST:
+            continue
+        try:
+            with open(path, encoding="utf-8") as file:
+                read = yaml.safe_load(file)
+        except (OSError, ValueError, yaml.YAMLError):
+            continue
+        model = read.get("model") if isinstance(read, Mapping) else None
+        found += [model] if isinstance(model, Mapping) else []
+    return found
 
 
 _NUMBERS = frozenset({"batch_idx", "batch_nb", "dataloader_idx", "optimizer_idx"})
