@@ -14,6 +14,7 @@ import pytest
 from ts_shape_server.agent import clock
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import Parents, report_class, solve
+from ts_shape_server.agent.infer.facts import parents as parents_module
 from ts_shape_server.contract import schema
 from ts_shape_server.contract.asked import ClassAsked, ParentAsked
 from ts_shape_server.contract.report import Report
@@ -154,3 +155,17 @@ def test_what_ran_as_a_part_is_not_solved_for_its_own_parts(tmp_path: Path, monk
     solved.clear()
     report(tmp_path, "Only", ["Fails", "Stack"])
     assert solved == ["Fails", "Stack"]
+
+
+def test_no_more_parents_are_run_than_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    solved: list[str] = []
+    original = solve.for_parts
+
+    def noted(case: solve.Case) -> solve.Solved | None:
+        solved.append(case.cls.__name__)
+        return original(case)
+
+    monkeypatch.setattr(solve, "for_parts", noted)
+    monkeypatch.setattr(parents_module, "MAXIMUM", 1)
+    assert report(tmp_path, "Layer", ["Whole", "Fails"])["evidence"] == ["Whole makes it"]
+    assert solved == ["Whole"]

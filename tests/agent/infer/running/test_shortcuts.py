@@ -86,3 +86,26 @@ def test_tensors_reshaped_in_place_end_the_shortcuts() -> None:
         with Spy([tensor], {}) as spy:
             (tensor * 1.0).unsqueeze_(0)
     assert spy.unsafe
+
+
+@pytest.mark.parametrize(
+    ("call", "sizes", "products"),
+    [
+        (torch.matmul, ((2, 3, 4), (2, 4, 5)), 2 * 3 * 4 * 5),
+        (
+            lambda q, k: torch.einsum("b h i d, b h j d -> b h i j", q, k),
+            ((2, 3, 7, 4), (2, 3, 9, 4)),
+            2 * 3 * 7 * 9 * 4,
+        ),
+        (lambda q, k: torch.einsum("bid,bjd->bij", [q, k]), ((2, 7, 4), (2, 9, 4)), 2 * 7 * 9 * 4),
+        (lambda q, k: torch.einsum("...id,...jd->...ij", q, k), ((2, 7, 4), (2, 9, 4)), 0),
+    ],
+)
+def test_a_run_tells_how_many_products_it_would_take(
+    call: Callable[..., Any], sizes: tuple[tuple[int, ...], ...], products: int
+) -> None:
+    with symbolic.new_mode(), torch.no_grad():
+        tensors = [torch.empty(size) for size in sizes]
+        with Spy(tensors, {}) as spy:
+            call(*tensors)
+    assert spy.work == products

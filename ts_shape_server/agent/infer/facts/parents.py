@@ -56,6 +56,9 @@ class Parents:
         for parent in parents:
             key = parent.path, parent.name
             left = until - now()
+            if sum(bool(item.inputs) for item in self._seen.get(cls, ())) >= MAXIMUM:
+                # More are not kept.
+                break
             if key in self._done or left <= 0:
                 continue
             self._done.add(key)

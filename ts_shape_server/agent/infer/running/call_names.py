@@ -310,6 +310,7 @@ MULTIPLYING = frozenset(
         "matmul",
         "bmm",
         "__matmul__",
+        "einsum",
     ]
 )
 """Those that take products, most of what a run costs."""

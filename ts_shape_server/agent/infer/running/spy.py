@@ -6,6 +6,7 @@ proofs: the search tries them first. Knows torch's public functions by name; kno
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -47,6 +48,8 @@ _JOINS = frozenset(["cat", "concat", "concatenate"])
 
 def _products(name: str, arguments: Sequence[Any], result: torch.Tensor) -> int:
     """How many products the call takes; 0 where its sizes are symbols or it was called in an unusual way."""
+    if name == "einsum":
+        return _products_of_einsum(arguments)
     if len(arguments) < 2 or not isinstance(arguments[1], torch.Tensor):
         return 0
     first, second = arguments[0], arguments[1]
@@ -60,6 +63,19 @@ def _products(name: str, arguments: Sequence[Any], result: torch.Tensor) -> int:
     for size in sizes:
         total = total * size if isinstance(size, int) else 0
     return int(total) if isinstance(total, int) else 0
+
+
+def _products_of_einsum(arguments: Sequence[Any]) -> int:
+    """One for each combination of the indices of an equation in letters."""
+    if not arguments or not isinstance(arguments[0], str):
+        return 0
+    rest = arguments[1] if len(arguments) == 2 and isinstance(arguments[1], (list, tuple)) else arguments[1:]
+    sizes: dict[str, Any] = {}
+    for term, tensor in zip(arguments[0].partition("->")[0].replace(" ", "").split(","), rest):
+        if len(term) != tensor.dim():
+            return 0
+        sizes.update(zip(term, tensor.shape))
+    return math.prod(sizes.values()) if all(isinstance(size, int) for size in sizes.values()) else 0
 
 
 _PACKED_LAYERS = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
