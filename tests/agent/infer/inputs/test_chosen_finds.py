@@ -153,3 +153,13 @@ def test_numbers_of_nodes_go_as_far_as_there_are_nodes(tmp_path: Path) -> None:
     )
     found = check(tmp_path, source, {}, ["B", 5])
     assert found["notes"] == ["The values of `edge_index` are below `B`."]
+
+
+def test_what_goes_between_two_kinds_of_nodes_does_not_tie_their_numbers(tmp_path: Path) -> None:
+    source = net(
+        "self.f = nn.Linear(12, 5); self.g = nn.Linear(7, 5)",
+        "y = self.g(b); return y.index_add(0, edge_index[1], self.f(a)[edge_index[0]])",
+        "a, b, edge_index",
+    )
+    found = check(tmp_path, source, {"a": ["B", 12], "b": ["B2", 7]}, ["B2", 5])
+    assert found["notes"] == []

@@ -117,7 +117,8 @@ FURTHER = 3
 
 def _followed(session: Session, inputs: values.Inputs, index: int, high: int) -> int | None:
     """The place of the size with which the largest value grows: of the longest sequence, or of how many nodes there
-    are. None where there is none, or the value is far from all sizes.
+    are. None where there is none, where the value is far from all sizes, or where it takes several sizes that may grow
+    alone, as between nodes of two kinds.
     """
     if any(len(group) > 1 for group in values.groups(inputs)):
         return None
@@ -134,11 +135,17 @@ def _followed(session: Session, inputs: values.Inputs, index: int, high: int) ->
         alike = [other for other in range(len(base)) if (axes[other], base[other]) == (axes[slot], size)]
         named = [other for other in alike if names[other] == names[slot]]
         for slots in ([slot], named, alike):
-            larger = [known + FURTHER if place in slots else known for place, known in enumerate(base)]
-            grown = _full_of(values.with_sizes(inputs, larger), index, high + FURTHER)
-            if session.quickly(grown).ok:
+            if _grows(session, inputs, slots, index, high + FURTHER) and not any(
+                _grows(session, inputs, [one], index, high) for one in slots if len(slots) > 1
+            ):
                 return slot
     return None
+
+
+def _grows(session: Session, inputs: values.Inputs, slots: list[int], index: int, value: int) -> bool:
+    """Whether it runs with these sizes larger, and a tensor full of that value."""
+    larger = [size + FURTHER if slot in slots else size for slot, size in enumerate(values.sizes(inputs))]
+    return session.quickly(_full_of(values.with_sizes(inputs, larger), index, value)).ok
 
 
 SHORT = 4

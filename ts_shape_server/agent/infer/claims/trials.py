@@ -182,7 +182,7 @@ class Trials:
                         break
                     if outcome.ok:
                         self._rows_are_batch = _rows(outcome) == more[0]
-                    if outcome.ok and _sizes(outcome) != _sizes(self.outcome):
+                    if outcome.ok and not (_sizes(outcome) == _sizes(self.outcome) and _numbers_beside(self.inputs)):
                         break
         return self._rows_are_batch
 
@@ -200,6 +200,14 @@ def same_ranks(first: Outcome, second: Outcome) -> bool:
     return len(left) == len(right) and all(
         getattr(a, "ndim", None) == getattr(b, "ndim", None) for a, b in zip(left, right)
     )
+
+
+def _numbers_beside(inputs: Inputs) -> bool:
+    """Whether what goes beside the first tensor has a number for each of its items, as sequences have their lengths:
+    items without a number may be left out of the output, and are no input.
+    """
+    first, *others = values.all_tensors(inputs)
+    return any(tensor.dims == first.dims[:1] for tensor in others)
 
 
 def _sizes(outcome: Outcome) -> list[int]:
