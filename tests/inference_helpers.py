@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ts_shape_server.agent import clock, runs
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer import report_class
+from ts_shape_server.agent.infer import Parents, report_class
 from ts_shape_server.contract import schema
-from ts_shape_server.contract.asked import ClassAsked
+from ts_shape_server.contract.asked import ClassAsked, ParentAsked
 from ts_shape_server.contract.report import Report
 
 HEADER = """import torch
@@ -23,7 +25,14 @@ from torch import Tensor
 """
 
 
-def report(tmp_path: Path, source: str, evidence: list[dict[str, Any]] | None = None, **pragmas: Any) -> dict[str, Any]:
+def report(
+    tmp_path: Path,
+    source: str,
+    evidence: list[dict[str, Any]] | None = None,
+    parents: Sequence[str] = (),
+    **pragmas: Any,
+) -> dict[str, Any]:
+    """The last report of the class `Net`; `parents` are the classes of the source that make one."""
     path = tmp_path / f"case_{abs(hash(source))}.py"
     text = HEADER + source
     path.write_text(text, encoding="utf-8")
@@ -37,7 +46,9 @@ def report(tmp_path: Path, source: str, evidence: list[dict[str, Any]] | None = 
         str(path), str(tmp_path), text, vars(module), clock.now() + 40, stages=("example", "symbols", "trail")
     )
     asked = schema.read(ClassAsked, {"name": "Net", "evidence": evidence or [], "pragmas": pragmas})
-    report_class(module.Net, asked, context, found.append)
+    asked = replace(asked, parents=tuple(ParentAsked(str(path), name) for name in parents))
+    known = Parents(lambda _, name: (getattr(module, name), context))
+    report_class(module.Net, asked, context, found.append, known)
     last = schema.write(found[-1])
     if last["status"] == "ok":
         run = runs.from_report(module.Net, vars(module), found[-1])

@@ -271,7 +271,7 @@ def test_what_another_class_gives_it_serves_where_guesses_do_not(tmp_path: Path)
         "        self.net = Net(7, 49)\n    def forward(self, image):\n"
         "        return self.net(image.flatten(1)[:, :49], image.flatten(1)[:, :7])\n"
     )
-    found = report(tmp_path, source)
+    found = report(tmp_path, source, parents=["Host"])
     assert found["status"] == "ok", found["reason"]
     assert {name: item["expr"] for name, item in found["init"]["args"].items()} == {"low": "7", "high": "49"}
     assert "Host" in found["evidence"][0]
