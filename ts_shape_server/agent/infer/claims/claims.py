@@ -343,6 +343,8 @@ def _cut(trials: Trials, item: Free, failed: Sizes) -> Free | None:
     """`item` up to the last size that runs before those that failed; None where that is next to the base."""
     start, value = trials.base[item.members[0]], failed[item.members[0]]
     runs, fails = start, value
+    # A search that is cut short would leave nothing but the base.
+    trials.put_off(2 * ranges.HALVINGS)
     while abs(runs - fails) > item.multiple_of:
         middle = item.aligned((runs + fails) // 2)
         middle = middle if middle not in (runs, fails) else middle + item.multiple_of
