@@ -116,13 +116,22 @@ def time_limit(seconds: float) -> Iterator[None]:
     except BaseException as error:
         if not came_of_a_limit(error):
             raise
-        # A generator that was interrupted on its way out does the rest of its work once it is let go: now, not later.
-        traceback.clear_frames(error.__traceback__)
+        _let_go(error)
         for back in put_back:
             back()
         raise TimeLimit from error
     finally:
         _due.pop()
+
+
+def _let_go(error: BaseException) -> None:
+    """Clear the frames of an error and of those that it came of: a generator that was interrupted on its way out does
+    the rest of its work when it is let go, which is to be now and not later.
+    """
+    current: BaseException | None = error
+    while current is not None:
+        traceback.clear_frames(current.__traceback__)
+        current = current.__context__
 
 
 def came_of_a_limit(error: BaseException) -> bool:

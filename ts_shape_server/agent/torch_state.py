@@ -58,3 +58,5 @@ def _replace(current: Callable[[], list[Any]], pop: Any, push: Any, modes: list[
 
 clock.keep_through_interruptions(keep)
 clock.keep_together("torch._subclasses.", "torch.utils._python_dispatch")
+# What is raised in the callback of a weak reference is printed and lost.
+clock.keep_together("weakref", "_weakrefset", "torch.utils.weak")
