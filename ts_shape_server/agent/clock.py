@@ -119,7 +119,7 @@ def time_limit(seconds: float) -> Iterator[None]:
         _let_go(error)
         for back in put_back:
             back()
-        raise TimeLimit from error
+        raise TimeLimit().with_traceback(error.__traceback__) from error
     finally:
         _due.pop()
 

@@ -233,7 +233,7 @@ class Session:
                 output = module(*arguments, **keywords)
         except Exception as error:
             if clock.came_of_a_limit(error):
-                raise clock.TimeLimit from error
+                raise clock.TimeLimit().with_traceback(error.__traceback__) from error
             _release(error)
             return Outcome(interpreter.inner(error), None, spy.steps, spy.wishes, last_call=spy.last_call)
         finally:
