@@ -8,7 +8,9 @@ a part of the wall time where that is more, for code that only waits. Every dead
 from __future__ import annotations
 
 import _thread
+import contextlib
 import ctypes
+import inspect
 import os
 import signal
 import sys
@@ -143,7 +145,7 @@ def came_of_a_limit(error: BaseException) -> bool:
 
 
 _kept: list[Callable[[], Callable[[], None]]] = []
-_together: list[str] = []
+_together: list[str] = [__name__]
 PATIENCE_WITHIN = 2.0
 """Seconds of work for which steps that belong together put an interruption off; they take milliseconds."""
 
@@ -158,12 +160,25 @@ def _put_off(frame: FrameType | None, due: float) -> bool:
 
 
 def within_steps_that_belong_together(frame: FrameType | None) -> bool:
-    """Whether such a function is on the stack of `frame`."""
+    """Whether such a function is on the stack of `frame`, or a context is being entered or left by a generator."""
+    if frame is not None and _enters_or_leaves(frame):
+        return True
     while frame is not None:
-        if str(frame.f_globals.get("__name__")).startswith(tuple(_together)):
+        if _module_of(frame).startswith(tuple(_together)):
             return True
         frame = frame.f_back
     return False
+
+
+def _enters_or_leaves(frame: FrameType) -> bool:
+    if _module_of(frame) == contextlib.__name__:
+        return True
+    generates = frame.f_code.co_flags & inspect.CO_GENERATOR
+    return bool(generates) and frame.f_back is not None and _module_of(frame.f_back) == contextlib.__name__
+
+
+def _module_of(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__"))
 
 
 def keep_through_interruptions(keep: Callable[[], Callable[[], None]]) -> None:
