@@ -168,7 +168,7 @@ const scenes = {
   },
   async refusal() {
     await openFile("two_inputs.py");
-    await page.locator(".squiggly-warning").first().waitFor();
+    await page.locator(".squiggly-info").first().waitFor();
     const shown = await hover('"image"', /script-error/);
     await picture("refusal");
     return shown;
@@ -190,7 +190,7 @@ const scenes = {
       (await texts(".view-lines .view-line")).find((text) => /batch:/.test(text.replaceAll("\u00a0", " "))),
     );
     await page.keyboard.press("Control+S");
-    await page.locator(".squiggly-warning").first().waitFor({ state: "detached" });
+    await page.locator(".squiggly-info").first().waitFor({ state: "detached" });
     await eventually("the lens of the fixed class", async () =>
       (await texts(".codelens-decoration")).find((text) => /script ✓/.test(text)),
     );

@@ -193,15 +193,9 @@ def test_a_backbone_that_was_changed_before_it_is_passed_is_made_so_again(prober
     )
     path = tmp_path / "net.py"
     path.write_text(HEAD + source)
-    call = {
-        "kind": "constructor",
-        "label": "call net.py:20",
-        "path": str(path),
-        "line": 20,
-        "setup": "net = Back()\nnet.top = nn.Identity()",
-        "init": {"args": ["net"], "kwargs": {}},
-    }
-    request = FileRequest(str(path), str(tmp_path), {}, (ClassRequest("Net", 1, "changed", evidence=(call,)),))
+    setup = "net = Back()\nnet.top = nn.Identity()"
+    call = CallEvidence("constructor", str(path), 20, setup, CallArguments(("net",)), label="call net.py:20")
+    request = FileRequest(str(path), str(tmp_path), {}, (ClassRequest(ClassAsked("Net", evidence=(call,)), "changed"),))
     (found,) = prober.run(prober.service.reports(request, lambda _: None))
     expression = dict(found.init)["backbone"].expression
     assert expression == "(lambda net: (setattr(net, 'top', nn.Identity()), net)[-1])(Back())"
