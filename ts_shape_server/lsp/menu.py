@@ -1,11 +1,12 @@
 """The menu of code actions: fixes for the findings in a range, and what else may be offered there, all of it tried.
 
-Fixes are there before the menu opens. Other offers are tried when a person opens it, for a short time; what is not
-proven by then is in the next menu.
+Fixes are there before the menu opens, and for those that are being tried it waits a moment where a person opens it.
+Other offers are tried then, for a short time; what is not proven by then is in the next menu.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,14 +28,19 @@ KINDS: list[types.CodeActionKind | str] = [
 ]
 _PROOF_SECONDS = 5.0
 """So long an open menu waits for trials."""
+_FIX_SECONDS = 8.0
+"""So long it waits for fixes of what is underlined there, whose trials are under way."""
 
 
 async def code_actions(server: Server, document: Document, params: types.CodeActionParams) -> list[types.CodeAction]:
     """Verified fixes for the diagnostics in the range, the one that fixes all of the file, and proven offers."""
     only = params.context.only
     at = server.converter().lines(document.source, params.range)
+    automatic = params.context.trigger_kind == types.CodeActionTriggerKind.Automatic
     found: list[types.CodeAction] = []
     if _asked_for(only, "quickfix"):
+        if not automatic:
+            await tried(server, document, at)
         found += _fixes(server, document, at)
     whole = document.fix_all
     if whole is not None and _asked_for(only, FIX_ALL):
@@ -42,9 +48,18 @@ async def code_actions(server: Server, document: Document, params: types.CodeAct
         if edit is not None:
             found.append(types.CodeAction(whole.title, kind=FIX_ALL, edit=edit))
     if _asked_for(only, REWRITE.value):
-        automatic = params.context.trigger_kind == types.CodeActionTriggerKind.Automatic
         found += await _offers(server, document, at, 0 if automatic else _PROOF_SECONDS)
     return found
+
+
+async def tried(server: Server, document: Document, at: Range) -> None:
+    """Wait until the fixes for the findings in the range were tried, as long as that is under way and not too long."""
+    deadline = time.monotonic() + _FIX_SECONDS
+    while document.working and (left := deadline - time.monotonic()) > 0:
+        there = {item.class_name for item in server.session.findings(document.path) if _meets(item.range, at)}
+        if all(document.was_tried(name) for name in there if document.known(name).current is not None):
+            return
+        await document.news(left)
 
 
 def _fixes(server: Server, document: Document, at: Range) -> list[types.CodeAction]:
