@@ -172,7 +172,7 @@ def positional(cls: type[nn.Module], inputs: Mapping[str, Any]) -> tuple[tuple[A
     remaining = dict(inputs)
     arguments: list[Any] = []
     try:
-        parameters = list(inspect.signature(cls.forward).parameters.values())[1:]
+        parameters = list(forward_signature(cls).parameters.values())
     except (TypeError, ValueError):
         return tuple(remaining.values()), {}
     for parameter in parameters:
@@ -193,6 +193,16 @@ def positional(cls: type[nn.Module], inputs: Mapping[str, Any]) -> tuple[tuple[A
         else:
             arguments.extend(spread)
     return tuple(arguments), remaining
+
+
+def forward_signature(cls: type) -> inspect.Signature:
+    """What a call of an instance of `cls` takes: that of `forward` without the parameter for the instance, which a
+    static `forward` does not have. Raises `TypeError` or `ValueError` where there is none.
+    """
+    signature = inspect.signature(cls.forward)  # type: ignore[attr-defined]  # only modules come here
+    if isinstance(inspect.getattr_static(cls, "forward", None), (staticmethod, classmethod)):
+        return signature
+    return signature.replace(parameters=list(signature.parameters.values())[1:])
 
 
 def _cast(item: Any, dtype: torch.dtype) -> Any:

@@ -112,6 +112,11 @@ def dims(last: Mapping[str, Any]) -> dict[str, list[int]]:
         (CONFIG, "class C:\n    width = 33\nNet(C())\n", {"x": [2, 33]}),
         (CONFIG, "from settings_of_net import C\nc = C()\nc.width = 35\nNet(c)\n", {"x": [2, 35]}),
         (LINEAR, "Net('no number')\nNet(12)\n", {"x": [2, 12]}),
+        (
+            HEAD + "class Net(nn.Module):\n    @staticmethod\n    def forward(x):\n        return x * 2\n",
+            "Net()(torch.rand(3, 7))\n",
+            {"x": [3, 7]},
+        ),
     ],
 )
 def test_the_code_of_other_files_decides(tmp_path: Path, net: str, use: str, expected: dict[str, list[int]]) -> None:

@@ -79,6 +79,28 @@ def test_the_input_of(tmp_path: Path, source: str, inputs: dict[str, Any], outpu
         check(tmp_path, source, inputs, output)
 
 
+@pytest.mark.parametrize(
+    ("source", "inputs", "output"),
+    [
+        (
+            "    def forward(x):\n        return x * torch.sigmoid(x)\n",
+            {"x": ["B", "C", "H", "W"]},
+            ["B", "C", "H", "W"],
+        ),
+        (
+            "    def forward(x, y):\n        b, t, d = y.shape\n        return x * y\n",
+            {"y": ["b", "t", "d"]},
+            ["b", "t", "d"],
+        ),
+        ("    def forward(*, x):\n        b, t = x.shape\n        return x.relu()\n", {"x": ["b", "t"]}, ["b", "t"]),
+    ],
+)
+def test_a_static_forward_takes_all_of_its_parameters(
+    tmp_path: Path, source: str, inputs: dict[str, Any], output: Any
+) -> None:
+    check(tmp_path, f"class Net(nn.Module):\n    @staticmethod\n{source}", inputs, output)
+
+
 CNN = net(
     "self.c = nn.Conv2d(3, 16, 3, padding=1); self.p = nn.MaxPool2d(2); self.f = nn.Linear(16 * 14 * 14, 10)",
     "return self.f(self.p(self.c(x)).view(-1, 16 * 14 * 14))",

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ts_shape_server.agent.infer.facts.source import function_tree
+from ts_shape_server.agent.infer.facts.source import function_tree, taken
 from ts_shape_server.agent.infer.guesses import shape_text
 from ts_shape_server.agent.infer.guesses.shape_text import WrittenShape
 from ts_shape_server.agent.standins import Inert
@@ -60,7 +60,8 @@ def commented(forward: Any) -> dict[str, Any]:
         return {}
     own = _ModuleNames(getattr(inspect.unwrap(forward), "__globals__", {}))
     types = evaluated(f"({match.group(1)},)" if match.group(1).strip() else "()", own)
-    names = [item.arg for item in [*tree.args.posonlyargs, *tree.args.args]][1:]
+    keyword_only = {item.arg for item in tree.args.kwonlyargs}
+    names = [item.arg for item in taken(tree) if item.arg not in keyword_only]
     if not isinstance(types, tuple) or len(types) != len(names):
         return {}
     return dict(zip(names, types))

@@ -9,7 +9,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import Any
 
-from ts_shape_server.agent.infer.facts.source import function_tree
+from ts_shape_server.agent.infer.facts.source import function_tree, taken
 
 
 @dataclass
@@ -39,8 +39,7 @@ def hints(function: Any) -> dict[str, Hint]:
     tree = function_tree(function)
     if tree is None:
         return {}
-    arguments = [*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs]
-    result = {argument.arg: Hint() for argument in arguments[1:]}
+    result = {argument.arg: Hint() for argument in taken(tree)}
     reader = _Reader(result)
     for statement in tree.body:
         reader.visit(statement)

@@ -200,9 +200,11 @@ def _texts(call: CallArguments, namespace: dict[str, Any]) -> tuple[list[str], d
     return positional, named
 
 
-def _bound(target: str, function: Any, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> inspect.BoundArguments:
+def _bound(
+    target: str, signature: inspect.Signature, arguments: Sequence[Any], keywords: Mapping[str, Any]
+) -> inspect.BoundArguments:
     try:
-        return inspect.signature(function).bind(*arguments, **keywords)
+        return signature.bind(*arguments, **keywords)
     except TypeError as error:
         raise _DoesNotFit(target, error) from None
 
@@ -219,7 +221,7 @@ def _init(
 
     args = [spelled(text) for text in positional]
     keywords = {name: spelled(text) for name, text in named.items()}
-    bound = _bound("__init__", cls, args, keywords)
+    bound = _bound("__init__", inspect.signature(cls), args, keywords)
     if any(item is None for item in (*args, *keywords.values())):
         return None
     result: dict[str, str] = {}
@@ -241,9 +243,9 @@ def _inputs(
     positional, named = _texts(call, namespace)
     arguments = [eval(text, namespace) for text in positional]
     keywords = {name: eval(text, namespace) for name, text in named.items()}
-    bound = _bound("forward", cls.forward, [None, *arguments], keywords)  # type: ignore[attr-defined]  # a module
+    bound = _bound("forward", runs.forward_signature(cls), arguments, keywords)
     result: dict[str, values.InputGuess] = {}
-    for name, parameter in list(bound.signature.parameters.items())[1:]:
+    for name, parameter in bound.signature.parameters.items():
         if name not in bound.arguments:
             continue
         given = bound.arguments[name]

@@ -163,7 +163,7 @@ def _watched_calls(parts: Sequence[nn.Module], calls: dict[int, dict[str, Any]])
     def note(module: nn.Module, given: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         if id(module) not in calls:
             with contextlib.suppress(TypeError):
-                bound = inspect.signature(type(module).forward).bind(module, *given, **keywords)
+                bound = runs.forward_signature(type(module)).bind(*given, **keywords)
                 calls[id(module)] = dict(_by_parameter(bound))
 
     handles = [part.register_forward_pre_hook(note, with_kwargs=True) for part in parts]
@@ -176,7 +176,7 @@ def _watched_calls(parts: Sequence[nn.Module], calls: dict[int, dict[str, Any]])
 
 def _by_parameter(bound: inspect.BoundArguments) -> Iterator[tuple[str, Any]]:
     """What was passed; a None says nothing of what else may go in."""
-    for name, value in list(bound.arguments.items())[1:]:
+    for name, value in bound.arguments.items():
         kind = bound.signature.parameters[name].kind
         if kind is inspect.Parameter.VAR_KEYWORD:
             yield from ((key, item) for key, item in value.items() if item is not None)

@@ -58,6 +58,13 @@ def file_tree(text: str) -> ast.Module:
     return ast.parse(text)
 
 
+def taken(tree: ast.FunctionDef) -> list[ast.arg]:
+    """The named parameters of a method, without the one for the instance, which a static method does not have."""
+    every = [*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs]
+    static = any(isinstance(item, ast.Name) and item.id == "staticmethod" for item in tree.decorator_list)
+    return every if static else every[1:]
+
+
 def only_raises(function: Any) -> bool:
     """Whether a method does nothing but raise `NotImplementedError`: it is there to be overridden."""
     tree = function_tree(function)

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from ts_shape_server.agent import ecosystem
+from ts_shape_server.agent import ecosystem, runs
 from ts_shape_server.agent.ecosystem import Asked
 from ts_shape_server.agent.infer.facts import annotated, companions, consumers
 from ts_shape_server.agent.infer.facts.body import Hint, hints
@@ -61,7 +61,7 @@ def first_guess(
     required: list[InputGuess] = []
     omitted: list[InputGuess] = []
     try:
-        parameters = list(inspect.signature(forward).parameters.values())[1:]
+        parameters = list(runs.forward_signature(cls).parameters.values())
     except (TypeError, ValueError):
         return (InputGuess("x", tensor(4)),), {}, ()
     sides = _sides({parameter.name for parameter in parameters}, known)
