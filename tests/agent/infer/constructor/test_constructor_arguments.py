@@ -38,6 +38,24 @@ CASES = {
         net("self.parts = seq_module", "seq_module", "for part in self.parts: x = part(x)\n        return x"),
         {},
     ),
+    "a loss whose way to reduce is set": (
+        net(
+            "self.loss_fcn = loss_fcn; self.reduction = loss_fcn.reduction; self.loss_fcn.reduction = 'none'",
+            "loss_fcn",
+            "return (self.loss_fcn(x, true) * true.shape[1]).mean()",
+            "x, true",
+        ),
+        {"loss_fcn": "nn.BCEWithLogitsLoss()"},
+    ),
+    "a loss that gets two values": (
+        net("self.criterion = criterion", "criterion", "return self.criterion(x, true)", "x, true"),
+        {"criterion": "nn.BCEWithLogitsLoss()"},
+    ),
+    "what is called like a loss and gets one value": (
+        net("self.loss = loss", "loss", "return self.loss(x)"),
+        {"loss": "nn.Identity()"},
+    ),
+    "a number that is called like a loss": (net("self.loss = loss * 2", "loss", "return x * self.loss"), {}),
     "a number of bins that is no list": (
         net("self.layer = nn.LSTM(num_bins, 8)", "num_bins", "return self.layer(x)[0]"),
         {"num_bins": "16"},

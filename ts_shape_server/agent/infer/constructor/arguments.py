@@ -82,6 +82,9 @@ _MODULES = re.compile(
 )
 _COUNTS = re.compile(r"(?:d|n|num|dim|len|size|max|in|out|hidden)_")
 """A name that begins like this is a number, whatever it goes on with: `d_embed`, `n_head`."""
+_LOSSES = re.compile(r"(^|_)(criterion|loss)(_?(fn|fcn|func|function|module|layer))?$")
+LOSS = "nn.BCEWithLogitsLoss()"
+"""A loss that takes two tensors, which must be of one size: losses that broadcast would hide sizes that disagree."""
 _CONFIGS = re.compile(
     r"^(cfg|config|conf|args|opt|opts|options|hparams|params|hps|hp|configs|arg|c|flags)$|_(cfg|config|args|opt|params)$"
 )
@@ -134,6 +137,8 @@ def _expression(parameter: inspect.Parameter, use: Use, sizes: Sizes, namespace:
         return repr(use.strings[0])
     if parameter.annotation in (str, "str"):
         return "'relu'" if _ACTIVATIONS.search(name) else "'x'"
+    if _is_loss(name, use):
+        return LOSS
     if use.attributes or (use.called and "block" in name):
         made = class_with(use.attributes, namespace)
         if made is not None:
@@ -167,6 +172,14 @@ def class_with(attributes: set[str], namespace: Mapping[str, Any]) -> str | None
 def _is_module(original: str, name: str, use: Use) -> bool:
     named = bool(_MODULES.search(name)) and _COUNTS.match(name) is None
     return bool(use.stored & {"called"}) or (named and not use.numeric and not use.ranged)
+
+
+def _is_loss(name: str, use: Use) -> bool:
+    """Whether what is called like a loss is used like one: asked for what losses have, or given two values."""
+    if _LOSSES.search(name) is None or use.called or use.numeric:
+        return False
+    known = vars(nn.BCEWithLogitsLoss()).keys() | set(dir(nn.BCEWithLogitsLoss))
+    return use.attributes <= known and ("reduction" in use.attributes or use.pairs)
 
 
 def callable_by_name(name: str) -> str:

@@ -23,6 +23,8 @@ class Use:
     stored: set[str] = field(default_factory=set)
     numeric: bool = False
     spread: bool = False
+    pairs: bool = False
+    """Whether a method calls what was stored with two values or more."""
 
 
 def required(cls: type) -> list[inspect.Parameter]:
@@ -156,7 +158,9 @@ def _stored_uses(tree: ast.FunctionDef | None, reader: _Uses) -> None:
         if isinstance(node, ast.Call):
             name = _own_attribute(node.func)
             if name in reader.attributes:
-                reader.uses[reader.attributes[name]].stored.add("called")
+                use = reader.uses[reader.attributes[name]]
+                use.stored.add("called")
+                use.pairs = use.pairs or len(node.args) + len(node.keywords) > 1
         elif isinstance(node, ast.Attribute):
             name = _own_attribute(node.value)
             if name in reader.attributes:
