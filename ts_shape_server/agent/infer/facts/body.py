@@ -6,6 +6,7 @@ Reads the class's own source with `ast`. Everything here is a hint that a run ha
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -390,12 +391,27 @@ class _Reader(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> None:
-        self._flag(node.test)
-        self.generic_visit(node)
+        refused = bool(node.orelse) and isinstance(node.orelse[-1], ast.Raise)
+        self._branches(node.test, node.body, node.orelse, None if refused else _taken_for_container(node.test))
 
     def visit_IfExp(self, node: ast.IfExp) -> None:
-        self._flag(node.test)
-        self.generic_visit(node)
+        self._branches(node.test, [node.body], [node.orelse], _taken_for_container(node.test))
+
+    def _branches(
+        self, test: ast.expr, body: Sequence[ast.AST], otherwise: Sequence[ast.AST], container: str | None
+    ) -> None:
+        """Both branches. Where `container` may be a container too, what is done with it then says nothing of what comes
+        otherwise.
+        """
+        self._flag(test)
+        self.visit(test)
+        aside = {container} - self._stale if container is not None else set()
+        self._stale |= aside
+        for node in body:
+            self.visit(node)
+        self._stale -= aside
+        for node in otherwise:
+            self.visit(node)
 
     def _flag(self, test: ast.expr) -> None:
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
@@ -403,6 +419,19 @@ class _Reader(ast.NodeVisitor):
         hint = self._hint(test)
         if hint is not None and not hint.kind:
             hint.kind = "bool"
+
+
+_CONTAINERS = frozenset({"list", "tuple", "dict", "set", "List", "Tuple", "Dict", "Sequence", "Mapping"})
+
+
+def _taken_for_container(test: ast.expr) -> str | None:
+    """The `x` of ``isinstance(x, list)``."""
+    if not isinstance(test, ast.Call) or getattr(test.func, "id", "") != "isinstance" or len(test.args) != 2:
+        return None
+    kinds = test.args[1].elts if isinstance(test.args[1], ast.Tuple) else [test.args[1]]
+    names = {item.attr if isinstance(item, ast.Attribute) else getattr(item, "id", "") for item in kinds}
+    asked = test.args[0]
+    return asked.id if isinstance(asked, ast.Name) and names <= _CONTAINERS else None
 
 
 def _sized(node: ast.expr) -> ast.expr | None:
