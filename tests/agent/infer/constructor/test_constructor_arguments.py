@@ -298,3 +298,29 @@ def test_what_another_class_gives_it_serves_where_guesses_do_not(tmp_path: Path)
 def test_a_method_that_only_refuses_is_there_to_be_overridden(tmp_path: Path) -> None:
     found = report(tmp_path, net("pass", "width=8", "raise NotImplementedError('subclasses do')"))
     assert (found["status"], found["reason"]["code"]) == ("skipped", "abstract")
+
+
+MIXIN = """
+class {}(nn.Module):
+    def forward(self, x):
+        if len(x.size()) <= 2:
+            return super().forward(x)
+        return super().forward(x.flatten(0, 1)).view(x.size(0), x.size(1), -1)
+"""
+
+
+def test_a_mixin_whose_forward_is_that_of_the_next_base_is_skipped_alone(tmp_path: Path) -> None:
+    alone = report(tmp_path, MIXIN.format("Net"))
+    assert (alone["status"], alone["reason"]["code"]) == ("skipped", "abstract")
+    mixed = "class Net(Bottle, nn.Linear):\n    def __init__(self):\n        super().__init__(8, 4)\n"
+    assert report(tmp_path, MIXIN.format("Bottle") + mixed)["status"] == "ok"
+
+
+def test_a_forward_that_asks_the_next_base_at_times_is_run_where_it_does_not(tmp_path: Path) -> None:
+    found = report(tmp_path, net("pass", "wide=False", "return super().forward(x) if self.training else x * 2"))
+    assert found["status"] == "ok", found["reason"]
+
+
+def test_a_part_that_has_no_forward_is_no_abstract_class(tmp_path: Path) -> None:
+    found = report(tmp_path, net("self.parts = nn.ModuleList([nn.Linear(4, 4)])", "width=8", "return self.parts(x)"))
+    assert (found["status"], found["reason"]["kind"]) == ("unresolved", "called-without-forward")

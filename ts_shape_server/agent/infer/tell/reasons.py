@@ -119,6 +119,10 @@ def not_found(
     if isinstance(error, search.TooSlow):
         return _too_slow(error, context)
     called = torch_says.read(error).get("forward-missing")
+    if called is not None and called.name("name") == session.cls.__name__:
+        # The class has a `forward`, which asks the next class for its own: that of `nn.Module` is none.
+        message = "`forward` calls that of the next base, and there is none: a subclass with another base is what runs."
+        return Unsolved("skipped", failure("abstract", message, "", None, kind="class-abstract"), ())
     if called is not None:
         return _without_forward(error, called.name("name"), context)
     line = innermost_line(error, context.path)
