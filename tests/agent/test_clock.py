@@ -46,6 +46,27 @@ def test_a_limit_that_is_swallowed_comes_again() -> None:
         work(20)
 
 
+def swallow_an_interruption() -> None:
+    try:
+        work(5)
+    except TimeLimit:
+        pass
+
+
+def test_an_error_that_a_limit_was_made_into_is_the_limit() -> None:
+    # As torch does it: what strikes while it reads an argument becomes a TypeError without a context.
+    with pytest.raises(TimeLimit), time_limit(0.05):
+        swallow_an_interruption()
+        raise TypeError("empty(): argument 'size' failed to unpack the object at pos 2")
+
+
+def test_an_error_after_an_inner_limit_is_an_error() -> None:
+    with pytest.raises(TypeError), time_limit(30):
+        with pytest.raises(TimeLimit), time_limit(0.05):
+            work(5)
+        raise TypeError("of its own")
+
+
 def test_the_nearer_of_two_limits_rules_and_the_outer_one_stays() -> None:
     with pytest.raises(TimeLimit), time_limit(0.05), time_limit(5):
         work(5)

@@ -111,6 +111,7 @@ def time_limit(seconds: float) -> Iterator[None]:
     """Raise `TimeLimit` in the body after so many seconds of work. Limits nest; the nearer deadline rules."""
     due = now() + max(seconds, 0.0)
     _due.append(min(due, _due[-1]) if _due else due)
+    _struck_before.append(_struck)
     put_back = [keep() for keep in _kept]
     try:
         with _alarm() if HAS_TIMER else _watch():
@@ -118,12 +119,20 @@ def time_limit(seconds: float) -> Iterator[None]:
     except BaseException as error:
         if not came_of_a_limit(error):
             raise
+        _struck_before[:] = [_struck] * len(_struck_before)
         _let_go(error)
         for back in put_back:
             back()
         raise TimeLimit().with_traceback(error.__traceback__) from error
     finally:
+        _struck_before.pop()
         _due.pop()
+
+
+_struck = 0
+"""How often a body was interrupted."""
+_struck_before: list[int] = []
+"""For each limit in force, how often when it began, or when an interruption last arrived."""
 
 
 def _let_go(error: BaseException) -> None:
@@ -137,11 +146,13 @@ def _let_go(error: BaseException) -> None:
 
 
 def came_of_a_limit(error: BaseException) -> bool:
-    """Whether it is a `TimeLimit` or was raised while one was on its way out, by a `with` that it found half done."""
+    """Whether it is a `TimeLimit`, or was raised while one was on its way out: by a `with` that it found half done, or
+    by C++ that makes an error of its own of what strikes while it asks Python.
+    """
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, TimeLimit):
         seen = seen.__context__
-    return seen is not None
+    return seen is not None or (bool(_struck_before) and _struck > _struck_before[-1])
 
 
 _kept: list[Callable[[], Callable[[], None]]] = []
@@ -257,7 +268,13 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
         return
     # Where this is swallowed, in a weak reference's callback or by a bare `except`, it comes again.
     signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+    _strikes()
     raise TimeLimit
+
+
+def _strikes() -> None:
+    global _struck
+    _struck += 1
 
 
 @contextmanager
@@ -287,6 +304,7 @@ def _watch() -> Iterator[None]:
                 pause = _SHORTEST
             elif now() >= due or waiting:
                 raised.append(now())
+                _strikes()
                 _raise_in(body)
                 pause = _AGAIN
         gone.append(True)
