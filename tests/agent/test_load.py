@@ -101,6 +101,32 @@ def test_a_class_is_found_whatever_stands_above_or_below_it(check: Check, top: s
     assert found["seconds"] < 2
 
 
+PARSER = """
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument('--width', type=int, default=4)
+parser.add_argument('--kind', choices=['gated', 'plain'], required=True)
+parser.add_argument('--depth', type=int, required=True)
+parser.add_argument('--data', required=True)
+parser.add_argument('place')
+options = parser.parse_args()
+width = int(options.width)
+data = open(options.data).read()
+"""
+
+
+def test_a_command_line_that_nobody_gave_leaves_the_defaults(check: Check) -> None:
+    found = check(HEAD + PARSER + NET.replace("4, 3", "width, 3"), value="vars(options)")
+    assert found.get("shape") == [2, 3], found
+    assert found["value"] == {"width": 4, "kind": "gated", "depth": None, "data": None, "place": None}
+    assert set(found["failed"]) == {"data"}
+
+
+def test_a_parser_that_is_given_something_parses_it(check: Check) -> None:
+    given = PARSER.replace("parse_args()", "parse_args(['--width', '5'])")
+    assert "options" in check(HEAD + given + NET)["failed"]
+
+
 def test_a_class_scripts_when_its_file_was_run_in_parts(check: Check) -> None:
     found = check(HEAD + "import no_such_package\nraise ValueError\n" + NET, script=True)
     assert found["scripted"] == [2, 3]

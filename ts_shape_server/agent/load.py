@@ -19,7 +19,7 @@ from typing import Any
 
 from torch import nn
 
-from ts_shape_server.agent import absent, ecosystem, held, importing, slicing
+from ts_shape_server.agent import absent, command_lines, ecosystem, held, importing, slicing
 from ts_shape_server.agent.clock import TimeLimit, now
 from ts_shape_server.agent.ecosystem import checkpoints
 from ts_shape_server.agent.executing import ImportBudget, LoadProblem
@@ -121,8 +121,13 @@ def load(job: Mapping[str, Any], seconds: float) -> Loaded:
         return Loaded({}, source, None, (), _syntax_problem(error, path), {})
     if job.get("sliced"):
         return Loaded({}, source, tree, (), _ended(path), {}, sliced=True)
-    with _budget(seconds):
+    with _budget(seconds), command_lines.empty(_unknown):
         return _run(path, tree, source)
+
+
+def _unknown(name: str) -> str:
+    """What a number is that a file's command line has to give: a guess would be told as a size of the class."""
+    return "None"
 
 
 def _weights_do_not_matter(job: Mapping[str, Any]) -> bool:
@@ -217,7 +222,7 @@ def _slice(loaded: Loaded, qualified: str, job: Mapping[str, Any], seconds: floa
     path = job["path"]
     first = qualified.split(".")[0]
     name = module_name(path)
-    with _budget(seconds, sliced=True):
+    with _budget(seconds, sliced=True), command_lines.empty(_unknown):
         try:
             _bare_parents(name, path)
             module = importing.new_module(name, path)

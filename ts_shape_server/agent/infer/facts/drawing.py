@@ -7,19 +7,18 @@ process, and what is printed is not seen. Everything is put back. Knows nothing 
 
 from __future__ import annotations
 
-import argparse
-import ast
 import contextlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from torch.utils import data
 
-ByName = Callable[[str], str]
-"""The expression that the name of an argument suggests."""
+from ts_shape_server.agent import command_lines
+from ts_shape_server.agent.command_lines import ByName
+
 _ALONE = {"num_workers": 0, "pin_memory": False, "persistent_workers": False, "prefetch_factor": None, "timeout": 0}
 _POSITIONS = {5: "num_workers", 7: "pin_memory", 9: "timeout"}
 """Places of those among a loader's positional arguments, `self` left out."""
@@ -33,7 +32,7 @@ def surroundings(path: str, root: str, by_name: ByName) -> Iterator[None]:
     kept_path, kept_arguments = list(sys.path), list(sys.argv)
     folder = os.path.dirname(path)
     before = os.getcwd()
-    with contextlib.redirect_stdout(io.StringIO()), _no_command_line(by_name), _loaders_alone():
+    with contextlib.redirect_stdout(io.StringIO()), command_lines.empty(by_name), _loaders_alone():
         try:
             sys.path[:] = [*kept_path, *(item for item in (folder, root) if item and item not in kept_path)]
             sys.argv[:] = [path or "evidence"]
@@ -65,47 +64,3 @@ def _loaders_alone() -> Iterator[None]:
         yield
     finally:
         data.DataLoader.__init__ = original  # type: ignore[method-assign]  # as it was
-
-
-@contextlib.contextmanager
-def _no_command_line(by_name: ByName) -> Iterator[None]:
-    """Parsers give their defaults, and None for what has none: nobody is there to type it."""
-    original = argparse.ArgumentParser.parse_known_args
-
-    def defaults(self: argparse.ArgumentParser, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
-        if not args:
-            for action in self._actions:
-                _ask_nothing(action, by_name)
-        return original(self, args, namespace)
-
-    argparse.ArgumentParser.parse_known_args = defaults  # type: ignore[method-assign,assignment]  # put back below
-    try:
-        yield
-    finally:
-        argparse.ArgumentParser.parse_known_args = original  # type: ignore[method-assign]  # as it was
-
-
-def _ask_nothing(action: argparse.Action, by_name: ByName) -> None:
-    positional = not action.option_strings and action.nargs not in (argparse.OPTIONAL, argparse.ZERO_OR_MORE)
-    if (action.required or positional) and action.default is None:
-        action.default = _guessed(action, by_name)
-    action.required = False
-    if action.option_strings or isinstance(action, argparse._SubParsersAction):
-        return
-    if action.nargs is None or action.nargs == argparse.ONE_OR_MORE:
-        # A positional argument is optional by the number of values that it takes, not by a flag.
-        action.nargs = argparse.OPTIONAL if action.nargs is None else argparse.ZERO_OR_MORE
-
-
-def _guessed(action: argparse.Action, by_name: ByName) -> Any:
-    """A value for an argument that nobody gives: the first choice, or a number such as its name suggests."""
-    single = action.nargs is None
-    if action.choices and single:
-        return next(iter(action.choices), None)
-    if action.type not in (int, float) or not single:
-        return None
-    try:
-        value = ast.literal_eval(by_name(action.dest))
-    except (SyntaxError, ValueError):
-        return None
-    return action.type(value) if isinstance(value, (int, float)) else None

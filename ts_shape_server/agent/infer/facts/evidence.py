@@ -17,6 +17,7 @@ import torch
 
 from ts_shape_server.agent import devices, runs, standins, torch_says
 from ts_shape_server.agent.clock import TimeLimit, now, waiting_limit
+from ts_shape_server.agent.command_lines import ByName
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.facts import drawing
 from ts_shape_server.agent.infer.guesses import portable, remade, values
@@ -76,7 +77,7 @@ class Evidence:
     notes: tuple[str, ...]
 
 
-def draw_all(cls: type, items: Sequence[CallEvidence], context: Context, by_name: drawing.ByName) -> Evidence:
+def draw_all(cls: type, items: Sequence[CallEvidence], context: Context, by_name: ByName) -> Evidence:
     """Every piece of evidence that could be run, strongest first. `by_name` guesses what a command line has to give."""
     drawn: list[Drawn] = []
     refused: list[Refused] = []
@@ -134,7 +135,7 @@ def _named(item: CallEvidence) -> str:
     return f"The {kind} `{what}` in {place}" if what and what != kind else f"The {kind} in {place or rest}"
 
 
-def draw(cls: type, item: CallEvidence, context: Context, by_name: drawing.ByName, seconds: float = SECONDS) -> Drawn:
+def draw(cls: type, item: CallEvidence, context: Context, by_name: ByName, seconds: float = SECONDS) -> Drawn:
     """What one piece of evidence gives. Raises what its code raises here, `TimeLimit` where that takes too long."""
     namespace: dict[str, Any] = {
         "torch": torch,
