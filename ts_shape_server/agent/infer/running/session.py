@@ -20,7 +20,7 @@ from torch import nn
 
 from ts_shape_server.agent import clock, runs, torch_says, trees
 from ts_shape_server.agent.infer.guesses import values
-from ts_shape_server.agent.infer.running import lazy, symbolic
+from ts_shape_server.agent.infer.running import causal_masks, lazy, symbolic
 from ts_shape_server.agent.infer.running.spy import Spy, Wish
 from ts_shape_server.agent.standins import StandInUsed
 from ts_shape_server.agent.torch_says import interpreter, needs_values
@@ -227,6 +227,7 @@ class Session:
                 stack.enter_context(clock.ending_itself())
                 stack.enter_context(torch.no_grad())
                 stack.enter_context(lazy.first_calls())
+                stack.enter_context(causal_masks.unread())
                 stack.enter_context(spy)
                 for observer in observers:
                     stack.enter_context(observer)
