@@ -70,6 +70,17 @@ class Plain(nn.Module):
         super().__init__()
 
 
+class AbstractConfig:
+    @property
+    def width(self) -> int:
+        raise NotImplementedError
+
+
+class Abstract(nn.Module):
+    def __init__(self, config: AbstractConfig) -> None:
+        super().__init__()
+
+
 class Number(nn.Module):
     def __init__(self, width: int, layer: nn.Module) -> None:
         super().__init__()
@@ -86,6 +97,7 @@ class Number(nn.Module):
         (Plain, {"depth"}, "OtherConfig()"),
         (Plain, {"height"}, None),
         (Plain, set(), None),
+        (Abstract, {"width"}, None),
         (Number, set(), None),
     ],
 )

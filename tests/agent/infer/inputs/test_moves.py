@@ -143,6 +143,13 @@ def test_a_move_is_not_upset_by_any_number_in_a_message(rule: Move, number: str)
         list(rule.propose(attempt))
 
 
+def test_more_parts_are_no_answer_to_too_many_values() -> None:
+    said = ValueError("too many values to unpack (expected 3)")
+    attempt = Attempt(inputs("found=T(2, 3, 64, 64), truth=T(2, 3, 64, 64)"), said)
+    rule = next(rule for rule in moves.ALL if rule.name == "as-many-parts")
+    assert list(rule.propose(attempt)) == []
+
+
 def test_the_names_of_moves_are_their_own() -> None:
     names = [rule.name for rule in moves.ALL]
     assert len(names) == len(set(names))

@@ -33,9 +33,17 @@ def made(parameter: inspect.Parameter, cls: type, attributes: set[str], namespac
             value = runs.evaluate(expression, namespace)
         except Exception:
             continue
-        if value is not None and all(hasattr(value, name) for name in attributes):
+        if value is not None and _has_all(value, attributes):
             return expression
     return None
+
+
+def _has_all(value: Any, attributes: set[str]) -> bool:
+    """Whether all of these can be read. A property of an abstract base may refuse that in any way."""
+    try:
+        return all(hasattr(value, name) for name in attributes)
+    except Exception:
+        return False
 
 
 def _proposals(

@@ -125,9 +125,14 @@ def dims_of_another(attempt: Attempt) -> Proposals:
             yield sooner + distance, values.replaced(inputs, position, changed)
 
 
+LATE = 3
+"""Behind what tries other ranks."""
+
+
 @move
 def as_many_parts(attempt: Attempt) -> Proposals:
-    """What is split into parts of another's size, and unpacked, has so many times that size.
+    """What is split into parts of another's size, and unpacked, has so many times that size. Other ranks come first:
+    sizes are unpacked much more often than parts.
 
     before: gates=T(2, 3, 64, 64), cell=T(2, 3, 64, 64)
     says: ValueError: not enough values to unpack (expected 4, got 1)
@@ -135,7 +140,7 @@ def as_many_parts(attempt: Attempt) -> Proposals:
     """
     complaint = attempt.said.get("count-wanted")
     count = complaint.number("wanted") if complaint is not None else None
-    if count is None or count < 2:
+    if count is None or count < 2 or "too-few-values" not in attempt.said:
         return
     tensors = values.all_tensors(attempt.inputs)
     for index, guess in enumerate(tensors):
@@ -143,7 +148,7 @@ def as_many_parts(attempt: Attempt) -> Proposals:
             for axis in range(1, len(guess.dims)):
                 if axis < len(other.dims) and other is not guess:
                     dims = (*guess.dims[:axis], count * other.dims[axis], *guess.dims[axis + 1 :])
-                    yield axis - 2, _changed(attempt.inputs, index, replace(guess, dims=dims))
+                    yield LATE + axis, _changed(attempt.inputs, index, replace(guess, dims=dims))
 
 
 @move
