@@ -13,7 +13,7 @@ def check(
 ) -> None:
     spec = InputSpec("x", ValueSpec("Tensor", "float32", dims))
     given = {"x": {"tensor": example, "dtype": "float32"}}
-    report = Report("a.py", "Net", 1, "ok", inputs=(spec,), example=given, symbols=tuple(symbols.items()), **more)  # type: ignore[arg-type]
+    report = Report("a.py", "Net", 1, "ok", inputs=(spec,), example=given, symbols=tuple(symbols.items()), **more)  # type: ignore[arg-type]  # fields by name
     assert further(report) == tuple({"x": {"tensor": sizes, "dtype": "float32"}} for sizes in expected)
 
 

@@ -62,8 +62,12 @@ class Done:
 
 def fix(folder: Path, *arguments: str) -> Done:
     """The command, started in a folder."""
+    return command(folder, "fix", *arguments)
+
+
+def command(folder: Path, name: str, *arguments: str) -> Done:
     run = subprocess.run(
-        [sys.executable, "-m", "ts_shape_server", "fix", "--interpreter", sys.executable, *arguments],
+        [sys.executable, "-m", "ts_shape_server", name, "--interpreter", sys.executable, *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")},
         capture_output=True,
@@ -184,3 +188,13 @@ class Other(Base):
     done = fix(tmp_path, "parts.py:Base", "--write")
     assert done.code == 1, done.told
     assert path.read_text() == source
+
+
+@pytest.mark.parametrize(
+    "arguments", [("show", "broken.py"), ("show", "broken.py:Net"), ("export", "broken.py:Net", "-o", "net.pt")]
+)
+def test_a_file_that_does_not_parse_is_told_with_its_line(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    (tmp_path / "broken.py").write_text("import torch\nclass Net(:\n")
+    done = command(tmp_path, *arguments)
+    assert done.code == 2
+    assert done.told.startswith("broken.py is no Python (line 2: ")

@@ -17,7 +17,17 @@ from rich.progress import Progress
 from ts_shape_server.cli import tables
 from ts_shape_server.cli.fixing import fix
 from ts_shape_server.cli.formats import FORMATS, shown_path, summed
-from ts_shape_server.cli.runs import CommandProblem, Runner, Unreadable, cores, must_have, python_files, target, tell
+from ts_shape_server.cli.runs import (
+    CommandProblem,
+    Runner,
+    Unreadable,
+    cores,
+    must_have,
+    must_parse,
+    python_files,
+    target,
+    tell,
+)
 from ts_shape_server.contract import schema
 from ts_shape_server.contract.report import Report
 from ts_shape_server.features import words
@@ -100,6 +110,7 @@ async def show(options: argparse.Namespace, flags: Flags) -> int:
         runner.must_probe()
         for item in targets:
             snapshot = await runner.snapshot(item.path)
+            must_parse(item, snapshot)
             must_have(item, [module.name for module in snapshot.modules])
             probed = await runner.probe(snapshot, [item.class_name] if item.class_name else None)
             for report in probed.reports:
@@ -156,6 +167,7 @@ async def export(options: argparse.Namespace, flags: Flags) -> int:
     async with Runner(flags, [item.path], tell) as runner:
         runner.must_probe()
         snapshot = await runner.snapshot(item.path)
+        must_parse(item, snapshot)
         names = [module.name for module in snapshot.modules]
         must_have(item, names)
         if item.class_name is None and len(names) != 1:

@@ -24,7 +24,7 @@ from rich.console import Console
 from ts_shape_server.analysis.rewrites import LEAVES, SIGNATURE
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.cli.formats import shown_path
-from ts_shape_server.cli.runs import CommandProblem, Probed, Runner, Target, must_have, target, tell
+from ts_shape_server.cli.runs import CommandProblem, Probed, Runner, Target, must_have, must_parse, target, tell
 from ts_shape_server.contract import schema, wire
 from ts_shape_server.contract.report import SCHEMA, Failure, Report
 from ts_shape_server.features import words
@@ -105,9 +105,7 @@ async def fix(options: argparse.Namespace, flags: Mapping[str, Any]) -> int:
 async def _file(runner: Runner, item: Target, seconds: float, deepest: int) -> FileFix:
     """Repair one file, in memory."""
     snapshot = await runner.snapshot(item.path)
-    if snapshot.classes.syntax_error is not None:
-        where, what = snapshot.classes.syntax_error
-        raise CommandProblem(f"{shown_path(item.path)} is no Python (line {where.line}: {what}).")
+    must_parse(item, snapshot)
     must_have(item, [module.name for module in snapshot.modules])
     with _progress(shown_path(item.path)) as show:
         show("running its classes")

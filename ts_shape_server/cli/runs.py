@@ -65,6 +65,13 @@ def target(text: str) -> Target:
     return Target(str(path.resolve()), name)
 
 
+def must_parse(item: Target, snapshot: Snapshot) -> None:
+    """CommandProblem for a file that is no Python, with the line that ends the reading."""
+    if snapshot.classes.syntax_error is not None:
+        where, what = snapshot.classes.syntax_error
+        raise CommandProblem(f"{shown_path(item.path)} is no Python (line {where.line}: {what}).")
+
+
 def must_have(item: Target, names: list[str]) -> None:
     if item.class_name is not None and item.class_name not in names:
         there = f"; it has {words.listed(names)}" if names else ""
