@@ -134,7 +134,7 @@ def test_a_part_gets_what_its_parent_gives(
     found = report(tmp_path, name, ["Whole"], before)
     assert {key: item["expr"] for key, item in found["init"]["args"].items()} == init
     assert {item["name"]: len(item["dims"]) for item in found["inputs"] if not item.get("optional")} == dims
-    assert "Whole makes it" in found["evidence"]
+    assert "a run of Whole" in found["evidence"]
 
 
 def test_a_parent_that_fails_is_no_evidence(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_what_ran_as_a_part_is_not_solved_for_its_own_parts(tmp_path: Path, monk
         return original(case)
 
     monkeypatch.setattr(solve, "for_parts", noted)
-    assert report(tmp_path, "Layer", ["Whole", "Stack"])["evidence"] == ["Whole makes it"]
+    assert report(tmp_path, "Layer", ["Whole", "Stack"])["evidence"] == ["a run of Whole"]
     assert solved == ["Whole"]
     solved.clear()
     report(tmp_path, "Only", ["Fails", "Stack"])
@@ -167,5 +167,5 @@ def test_no_more_parents_are_run_than_are_kept(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(solve, "for_parts", noted)
     monkeypatch.setattr(parents_module, "MAXIMUM", 1)
-    assert report(tmp_path, "Layer", ["Whole", "Fails"])["evidence"] == ["Whole makes it"]
+    assert report(tmp_path, "Layer", ["Whole", "Fails"])["evidence"] == ["a run of Whole"]
     assert solved == ["Whole"]

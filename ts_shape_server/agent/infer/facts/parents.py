@@ -108,9 +108,9 @@ class Parents:
             construction = known.get(id(part)) or _sole(made.get(type(part), []))
             init = None if construction is None else _spelled_call(construction, known, own)
             given = calls.get(id(part))
-            inputs = None if given is None else _inputs(given, numbers, own, f"{cls.__name__} makes it")
+            inputs = None if given is None else _inputs(given, numbers, own, f"a run of {cls.__name__}")
             if init is not None:
-                drawn = Drawn(f"{cls.__name__} makes it", "parent", context.path, 0, init, inputs)
+                drawn = Drawn(f"a run of {cls.__name__}", "parent", context.path, 0, init, inputs)
                 self._keep(type(part), drawn, own)
 
     def _keep(self, cls: type[nn.Module], drawn: Drawn, own: Mapping[str, Any]) -> None:
