@@ -26,9 +26,9 @@ def modules_after(statement: str, root: Path = ROOT) -> set[str]:
 
 
 def too_new(folder: Path) -> list[str]:
-    """The files of a folder that the oldest Python of the agent cannot parse."""
+    """The files of a folder, or the one, that the oldest Python of the agent cannot parse."""
     found = []
-    for path in sorted(folder.rglob("*.py")):
+    for path in [folder] if folder.is_file() else sorted(folder.rglob("*.py")):
         try:
             ast.parse(path.read_text(encoding="utf-8"), feature_version=OLDEST_AGENT)
         except SyntaxError as error:
@@ -82,7 +82,7 @@ def test_a_module_that_is_held_is_found() -> None:
     assert "decimal" in modules_after("import decimal")
 
 
-@pytest.mark.parametrize("name", ["agent", "contract"])
+@pytest.mark.parametrize("name", ["agent", "contract", "folders.py"])
 def test_what_runs_in_the_users_interpreter_parses_on_the_oldest(name: str) -> None:
     assert too_new(PACKAGE / name) == []
 

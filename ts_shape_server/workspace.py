@@ -53,6 +53,8 @@ _NOT_OF_PROJECTS = {
 }
 _MOST_FILES = 3000
 _MOST_DOCUMENTS = 60
+_DEEPEST = 32
+"""Folders inside of folders in which files are looked for."""
 _MOST_EVIDENCE = 12
 _LOOKED_AT = 48
 """Of so many calls those that tell inputs are taken first."""
@@ -386,9 +388,11 @@ class Workspace:
 
 
 def _walked(root: str) -> Iterator[str]:
-    found = 0
+    found, above = 0, root.count(os.sep)
     for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if _is_source(Path(folder, name)))
+        # Python 3.11 recurses here: folders nested without end are not followed to theirs.
+        deep = folder.count(os.sep) - above >= _DEEPEST
+        folders[:] = () if deep else sorted(name for name in folders if _is_source(Path(folder, name)))
         for name in sorted(names):
             if name.endswith((".py", *documents.NAMES)):
                 found += name.endswith(".py")

@@ -186,6 +186,14 @@ def test_many_small_files_are_removed(prober: Any, tmp_path: Path) -> None:
     assert place.parent.exists()
 
 
+@pytest.mark.parametrize("depth", [40, 1200], ids=["few", "more than Python recurses"])
+def test_folders_inside_of_each_other_are_removed_and_the_agent_goes_on(tried: Callable[..., str], depth: int) -> None:
+    """In scratch as it is, and so deep that neither a path nor a recursion leads there."""
+    nested = f"print('OUTCOME begun')\nfor _ in range({depth}): os.mkdir('folder'); os.chdir('folder')"
+    assert tried(nested) in ("begun", "done None")
+    assert tried("return 1") == "done 1"
+
+
 def test_each_probe_starts_with_an_empty_scratch(tried: Callable[..., str]) -> None:
     assert tried("open('mine', 'w').close(); return len(os.listdir('.'))") == "done 1"
     assert tried("return len(os.listdir('.'))") == "done 0"

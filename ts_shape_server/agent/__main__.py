@@ -1,8 +1,8 @@
 """The agent: a process in the user's interpreter that has torch imported and forks one sandboxed child per job.
 
-Launched by file path with two private descriptors. It exposes exactly this package's agent and contract to the
-interpreter, and never puts their folder on `sys.path`. Single-threaded: it reads requests, relays a child's claims
-unread, keeps the deadline, and kills. When the request descriptor ends, it and its child end.
+Launched by file path with two private descriptors. It exposes exactly this package's agent and what both sides
+share to the interpreter, and never puts their folder on `sys.path`. Single-threaded: it reads requests, relays a
+child's claims unread, keeps the deadline, and kills. When the request descriptor ends, it and its child end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 from typing import Any
 
 PACKAGE = "ts_shape_server"
-_SHARED = (f"{PACKAGE}.agent", f"{PACKAGE}.contract")
+_SHARED = tuple(f"{PACKAGE}.{name}" for name in ("agent", "contract", "folders"))
 
 
 class ExactImporter:

@@ -7,9 +7,9 @@ Looked at from outside, by the agent, while a job runs: cheap while nothing is w
 from __future__ import annotations
 
 import os
-import stat
 import time
 
+from ts_shape_server import folders
 from ts_shape_server.agent import clock
 from ts_shape_server.agent.sandbox import policy
 
@@ -68,10 +68,12 @@ class JobGuard:
         space, files = _free(self._scratch)
         if self._free[0] - space < _SUSPICIOUS_BYTES and self._free[1] - files < _SUSPICIOUS_FILES:
             return "", ""
-        total, count = _used(self._scratch)
-        if count > FILES:
+        used = folders.usage(self._scratch, FILES)
+        if used.files > FILES:
             return "crashed", f"it made more than {FILES} files"
-        if total > self._bytes:
+        if used.too_deep:
+            return "crashed", f"it made folders inside of more than {folders.DEEPEST} others"
+        if used.size > self._bytes:
             return "crashed", f"it wrote more than {self._bytes >> 20} MiB of files"
         # The disk filled up by other hands: look again only when it does so further.
         self._free = space, files
@@ -85,20 +87,3 @@ def _free(place: str) -> tuple[int, int]:
     except (AttributeError, OSError):
         return 0, 0
     return found.f_bavail * found.f_frsize, found.f_favail
-
-
-def _used(place: str) -> tuple[int, int]:
-    """The bytes and the number of the files below a folder; counting ends once there are too many."""
-    total = count = 0
-    for folder, folders, names in os.walk(place):
-        count += len(folders) + len(names)
-        for name in names:
-            try:
-                found = os.lstat(os.path.join(folder, name))
-            except OSError:
-                continue
-            if stat.S_ISREG(found.st_mode):
-                total += found.st_blocks * 512 if hasattr(found, "st_blocks") else found.st_size
-        if count > FILES:
-            break
-    return total, count

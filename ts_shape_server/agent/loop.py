@@ -6,13 +6,14 @@ A child writes records to its pipe (`endings`). The loop passes the texts on unr
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ts_shape_server import folders
 from ts_shape_server.agent import endings, guards, ready
 from ts_shape_server.agent.children import Child, Forks, Source, Spares, command
 from ts_shape_server.agent.sandbox import policy
@@ -86,7 +87,8 @@ def serve(options: LoopOptions) -> int:
         if source is not None:
             source.close()
         policy.end_strays()
-        shutil.rmtree(options.scratch, ignore_errors=True)
+        with contextlib.suppress(Exception):
+            folders.remove(options.scratch)
     return 0
 
 

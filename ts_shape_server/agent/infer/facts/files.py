@@ -15,6 +15,8 @@ from ts_shape_server.agent.context import Context
 
 _CONFIG_FILE = re.compile(r"^[\w./\\ -]+\.(ya?ml|json|toml|cfg|ini|txt|csv)$", re.IGNORECASE)
 MOST_FOLDERS = 400
+DEEPEST = 32
+"""Folders inside of folders."""
 
 
 def placed(cls: type, init: Mapping[str, str], context: Context) -> dict[str, str]:
@@ -67,7 +69,8 @@ def _place(name: str, context: Context) -> str | None:
 
 def _walked(root: str, name: str) -> Iterator[str]:
     for number, (folder, folders, names) in enumerate(os.walk(root) if root else ()):
-        folders[:] = sorted(item for item in folders if not item.startswith("."))
+        deep = folder.count(os.sep) - root.count(os.sep) >= DEEPEST
+        folders[:] = () if deep else sorted(item for item in folders if not item.startswith("."))
         if name in names:
             yield os.path.join(folder, name)
         if number >= MOST_FOLDERS:
