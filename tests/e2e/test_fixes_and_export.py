@@ -210,6 +210,14 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (SCRIPT, {"class": "Branch", "output": "net.pt"}, "does not trace faithfully: tracing keeps the branch"),
     (PROGRAM, {"class": "Branch", "output": "net.pt2"}, "Torch.export refuses it"),
     (SCRIPT, {"class": "Unbuilt", "output": "net.pt"}, "the weights are elsewhere"),
+    (SCRIPT, {"class": "Plain", "output": "linked/net.pt"}, "a link leads from there to"),
+    (SCRIPT, {"class": "Plain", "output": "linked/net.pt", "force": True}, "a link leads from there to"),
+    (SCRIPT, {"class": "Plain", "output": "net\0.pt"}, "No file can have this path"),
+    (SCRIPT, {"class": "Plain", "output": "n" * 5000 + ".pt"}, "No file can have this path"),
+    (SCRIPT, {"class": "Plain", "output": "n" * 500 + ".pt"}, "File name too long"),
+    (SCRIPT, {"class": "Plain", "output": "net.pt", "checkpoint": "c" * 500}, "does not exist"),
+    ("tsShape.inspectArchive", {"path": "net\0.pt"}, "No file can have this path"),
+    ("tsShape.inspectArchive", {"path": "/" + "n" * 500}, "There is no file"),
     (SCRIPT, {"class": "Missing", "output": "net.pt"}, "There is no nn.Module Missing"),
 ]
 
@@ -220,16 +228,20 @@ async def test_an_export_that_cannot_be_is_told_in_a_sentence_and_leaves_no_file
     (folder / "nets.py").write_text(NETS, encoding="utf-8")
     (folder / "old.pt").write_text("old", encoding="utf-8")
     torch.save(torch.nn.Sequential(collections.OrderedDict(fc=torch.nn.Linear(3, 7))).state_dict(), folder / "wide.pth")
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
     before = sorted(folder.rglob("*"))
     async with editor(folder, tmp_path / "cache") as session:
         uri = session.open("nets.py")
         for command, argument, words in REFUSED:
             answer = await session.command(command, {"uri": uri, **argument})
-            assert (answer["ok"], answer.get("path")) == (False, None), (argument, answer)
+            assert not answer["ok"], (argument, answer)
+            assert command == "tsShape.inspectArchive" or answer.get("path") is None
             assert words in answer["message"], answer["message"]
             assert "\n" not in answer["message"]
             assert sorted(folder.rglob("*")) == before
     assert (folder / "old.pt").read_text(encoding="utf-8") == "old"
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 async def test_a_program_is_exported_with_a_checkpoint_and_a_dtype(tmp_path: Path) -> None:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 from ts_shape_server.contract.report import Report
+from ts_shape_server.contract.wire import printable
 from ts_shape_server.deadline import within
 from ts_shape_server.features import hover
 from ts_shape_server.features.page import page
-from ts_shape_server.lsp.convert import path_of
+from ts_shape_server.lsp.convert import is_path, path_of
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.server import Server
 from ts_shape_server.lsp.session import UNTRUSTED
@@ -169,7 +171,7 @@ async def export_class(server: Server, given: Mapping[str, Any]) -> dict[str, An
         result = await service.export(request, name, report, order, lambda message: tell(message, None))
     answer: dict[str, Any] = {"ok": result.ok, "message": result.message, "method": result.method}
     answer["path"] = None if result.path is None else str(result.path)
-    answer["exists"] = not result.ok and given.get("force") is not True and output.exists()
+    answer["exists"] = not result.ok and given.get("force") is not True and os.path.exists(output)  # noqa: PTH110
     answer["output"] = str(output)
     answer["largestDifference"] = result.largest_difference
     answer["notes"] = list(result.notes)
@@ -189,9 +191,9 @@ async def inspect_archive(server: Server, given: Mapping[str, Any]) -> dict[str,
     if service is None:
         raise CommandRefused(UNTRUSTED)
     name = given.get("path") or given.get("uri")
-    path = path_of(name) if isinstance(name, str) and name.startswith("file:") else name
-    if not isinstance(path, str) or not path:
+    if not isinstance(name, str) or not name:
         raise CommandRefused("The argument must name a saved file: {path}.")
+    path = _path(name)
     async with server.work(f"Inspecting {Path(path).name}"):
         found = await service.inspect(Path(path))
     return {**found.to_json(), "ok": found.known, "markdown": hover.saved_file(found)}
@@ -199,8 +201,15 @@ async def inspect_archive(server: Server, given: Mapping[str, Any]) -> dict[str,
 
 def _beside(document: Document, given: str) -> Path:
     """A path or ``file:`` URI; what is relative is so to the document's folder."""
+    return Path(document.path).parent / _path(given)
+
+
+def _path(given: str) -> str:
+    """The path that a person gave, as one or as a ``file:`` URI."""
     path = path_of(given) if given.startswith("file:") else given
-    return Path(document.path).parent / (path or given)
+    if path is None or not is_path(path):
+        raise CommandRefused(f"No file can have this path: {printable(given[:80])}")
+    return path
 
 
 async def show_report(server: Server, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from ts_shape_server.features.hints import InlayHint
 from ts_shape_server.features.lenses import Lens
 
 SOURCE = "ts-shape"
+LONGEST_PATH = 4096
+"""Bytes."""
 
 _SEVERITIES = {
     "error": types.DiagnosticSeverity.Error,
@@ -32,11 +34,22 @@ Texts = Callable[[str], SourceText]
 
 
 def path_of(uri: str) -> str | None:
-    """The absolute path of a file URI; None for any other."""
+    """The absolute path of a file URI; None for any other, and where no file can have such a path."""
     if not uri.startswith("file:"):
         return None
-    path = uris.to_fs_path(uri)
-    return None if path is None else os.path.normpath(path)
+    try:
+        path = uris.to_fs_path(uri)
+    except ValueError:
+        return None
+    return None if path is None or not is_path(path) else os.path.normpath(path)
+
+
+def is_path(text: str) -> bool:
+    """Whether a file can have this path: no system takes a NUL in one, or one that is so long."""
+    try:
+        return "\0" not in text and len(os.fsencode(text)) <= LONGEST_PATH
+    except UnicodeError:
+        return False
 
 
 def uri_of(path: str) -> str:

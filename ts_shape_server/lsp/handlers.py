@@ -24,7 +24,7 @@ from ts_shape_server.features import hover, lenses
 from ts_shape_server.features.hints import hints
 from ts_shape_server.features.known import unparsed
 from ts_shape_server.lsp import menu
-from ts_shape_server.lsp.convert import SOURCE, Converter, path_of
+from ts_shape_server.lsp.convert import SOURCE, Converter, is_path, path_of
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.server import Server
 from ts_shape_server.settings import parse
@@ -70,8 +70,9 @@ def _register_life(server: Server) -> None:
 
     async def configure() -> None:
         folders = [path for uri in server.workspace.folders if (path := path_of(uri)) is not None]
-        if not folders and server.workspace.root_path:
-            folders = [server.workspace.root_path]
+        root = server.workspace.root_path
+        if not folders and root and is_path(root):
+            folders = [root]
         layers: list[Mapping[str, Any]] = [server.flags, sent["settings"]]
         if server.can("workspace", "configuration"):
             layers.append(await _configuration(server))

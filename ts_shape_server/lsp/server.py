@@ -14,7 +14,7 @@ from typing import Any
 
 import cattrs
 from lsprotocol import converters, types
-from pygls.exceptions import JsonRpcException, JsonRpcInvalidRequest
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidRequest, JsonRpcParseError
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol, lsp_method
 
@@ -107,8 +107,13 @@ class Server(LanguageServer):
         self._left.set()
 
     def report_server_error(self, error: Exception, source: Any) -> None:
-        """To the log alone: telling a client whose connection broke would fail again, without end."""
+        """To the log alone: telling a client whose connection broke would fail again, without end. What is no JSON gets
+        the answer that the protocol has for it: it may have been a request.
+        """
         log.error("%s: %s", getattr(source, "__name__", source), error)
+        if source is JsonRpcException and isinstance(error, (ValueError, RecursionError)):
+            nobody: Any = None
+            self.protocol._send_response(nobody, error=JsonRpcParseError().to_response_error())
 
     def converter(self) -> Converter:
         """For this client's encoding and the texts as they stand."""

@@ -14,14 +14,14 @@ import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 from typing import Any, BinaryIO, NoReturn
 
-from pygls.io_ import StdinAsyncReader, StdoutWriter, run_async, run_websocket
+from pygls.io_ import StdoutWriter, run_async, run_websocket
 
 from ts_shape_server.deadline import within
 from ts_shape_server.lsp import commands, handlers
+from ts_shape_server.lsp.framing import Frames, StandardInput
 from ts_shape_server.lsp.server import Server
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def serve_stdio(server: Server, stdout: BinaryIO) -> NoReturn:
     """Serve until the client ends it. Leaves the process: a thread that waits for input would hold it otherwise."""
 
     async def talk() -> None:
-        reader = StdinAsyncReader(sys.stdin.buffer, ThreadPoolExecutor(1))
+        reader = Frames(StandardInput(sys.stdin.buffer))
         server.protocol.set_writer(StdoutWriter(stdout))
         await run_async(Event(), reader, server.protocol, _messages, server.report_server_error)
 
@@ -67,7 +67,7 @@ def serve_tcp(server: Server, host: str, port: int) -> NoReturn:
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             server.protocol.set_writer(writer)
             try:
-                await run_async(Event(), reader, server.protocol, _messages, server.report_server_error)
+                await run_async(Event(), Frames(reader), server.protocol, _messages, server.report_server_error)
             finally:
                 left.set()
 

@@ -15,9 +15,13 @@ from ts_shape_server.probing.requests import Inspection
 
 def unreadable(path: Path) -> str | None:
     """Why a file cannot be inspected, in a sentence; None if it can."""
-    if path.is_dir():
+    try:
+        there, folder = path.exists(), path.is_dir()
+    except (OSError, ValueError):
+        there = folder = False
+    if folder:
         return f"{path} is a folder: name the file that was saved."
-    if not path.exists():
+    if not there:
         return f"There is no file {path}."
     if not path.is_file():
         return f"{path} is no regular file."

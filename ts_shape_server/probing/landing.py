@@ -26,31 +26,56 @@ class LandingError(Exception):
     """The export cannot be written where the user wants it; the message says what to do."""
 
 
-def refusal(order: ExportOrder) -> str | None:
-    """Why an export cannot be, told before any work is done; None if it can."""
+def refusal(order: ExportOrder, root: str = "") -> str | None:
+    """Why an export cannot be, told before any work is done; None if it can. `root` is the folder of the workspace."""
     try:
-        check_destination(order.output, order.force)
+        check_destination(order.output, order.force, root)
     except LandingError as error:
         return str(error)
     found = order.checkpoint
     if found is not None and _are_one(found, order.output):
         return f"{order.output} is the checkpoint that is read: choose another name for the export."
-    if found is None or (found.is_file() and os.access(found, os.R_OK)):
+    # Not the methods of paths, which raise for a name that is too long.
+    if found is None or (os.path.isfile(found) and os.access(found, os.R_OK)):  # noqa: PTH113
         return None
-    if found.is_dir():
+    if os.path.isdir(found):  # noqa: PTH112
         return f"The checkpoint {found} is a folder: name a file in it."
-    return f"The checkpoint {found} {'may not be read by you' if found.is_file() else 'does not exist'}."
+    return f"The checkpoint {found} {'may not be read by you' if os.path.isfile(found) else 'does not exist'}."  # noqa: PTH113
 
 
 def _are_one(first: Path, second: Path) -> bool:
     try:
         return first.samefile(second)
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
-def check_destination(destination: Path, force: bool) -> None:
+def check_destination(destination: Path, force: bool, root: str = "") -> None:
     """Refuse a destination before any work is done. LandingError."""
+    try:
+        if "\0" in str(destination):
+            raise ValueError("no file has a NUL in its name")
+        _check(destination, force)
+        leads_to = _leads_out(destination, root)
+    except (OSError, ValueError) as error:
+        words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise LandingError(f"{str(destination)[:200]!r} cannot be written: {words}.") from None
+    if leads_to is not None:
+        where = f"{destination} is named inside of the workspace, and a link leads from there to {leads_to}"
+        raise LandingError(f"{where}: name that place itself if it is meant.")
+
+
+def _leads_out(destination: Path, root: str) -> Path | None:
+    """The folder outside of the workspace that a destination is in by a link, though its name says that it is inside:
+    the links of a workspace are a stranger's.
+    """
+    if not root or not Path(os.path.abspath(destination)).is_relative_to(root):  # noqa: PTH100  # follows no link
+        return None
+    folder = destination.parent.resolve()
+    return None if folder.is_relative_to(Path(root).resolve()) else folder
+
+
+def _check(destination: Path, force: bool) -> None:
     if destination.is_dir():
         raise LandingError(f"{destination} is a folder: name a file in it.")
     if destination.suffix.lower() in _SOURCES:
@@ -67,9 +92,9 @@ def check_destination(destination: Path, force: bool) -> None:
         raise LandingError(f"The folder {destination.parent} cannot be written.")
 
 
-def land(source: Path, destination: Path, force: bool) -> None:
+def land(source: Path, destination: Path, force: bool, root: str = "") -> None:
     """Copy `source` to `destination`, atomically. LandingError; then no part of it is left behind."""
-    check_destination(destination, force)
+    check_destination(destination, force, root)
     try:
         descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:

@@ -211,7 +211,7 @@ class ProbeService:
     ) -> ExportResult:
         """Export in one child, verify in another, then write the file. Nothing is written unless it verified."""
         method, output = order.chosen, order.output
-        refused = landing.refusal(order)
+        refused = landing.refusal(order, request.root)
         if refused is not None:
             return ExportResult(False, method, refused)
         progress("Exporting")
@@ -228,12 +228,12 @@ class ProbeService:
         kept: list[str] = []
         try:
             answer = await self._ask(job, lambda claim: claim.export, self.options.limits.of_export(), kept)
-            return await self._verified(answer, "".join(kept), order, progress)
+            return await self._verified(answer, "".join(kept), order, request.root, progress)
         finally:
             await scratch.remove("".join(kept))
 
     async def _verified(
-        self, answer: ExportAnswer | str, place: str, order: ExportOrder, progress: Callable[[str], None]
+        self, answer: ExportAnswer | str, place: str, order: ExportOrder, root: str, progress: Callable[[str], None]
     ) -> ExportResult:
         method, output = order.chosen, order.output
         if isinstance(answer, str):
@@ -256,7 +256,7 @@ class ProbeService:
             return ExportResult(False, chosen, f"The export does not verify: {verdict.reason}"[:500])
         progress("Writing")
         try:
-            await asyncio.to_thread(landing.land, made, output, order.force)
+            await asyncio.to_thread(landing.land, made, output, order.force, root)
         except landing.LandingError as error:
             return ExportResult(False, chosen, str(error))
         difference = verdict.largest_difference

@@ -55,6 +55,11 @@ def test_changes_build_on_each_other_and_a_whole_text_replaces_all() -> None:
         ("untitled:Untitled-1", None),
         ("vscode-notebook-cell:/x#1", None),
         ("file:///a/../b.py", "/b.py"),
+        ("file:///a%00b.py", None),
+        ("file:///a\0b.py", None),
+        ("file:///" + "a" * 5000, None),
+        ("file://[a/b.py", None),
+        ("file:///\udc00\ud800", None),
     ],
 )
 def test_only_files_have_paths(uri: str, path: str | None) -> None:

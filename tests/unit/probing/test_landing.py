@@ -153,3 +153,29 @@ def test_the_checkpoint_that_is_read_is_not_replaced(tmp_path: Path) -> None:
         found = landing.refusal(ExportOrder(tmp_path / name, force=True, checkpoint=tmp_path / "weights.pt"))
         assert found is not None and "is the checkpoint that is read" in found
     assert landing.refusal(ExportOrder(tmp_path / "net.pt", checkpoint=tmp_path / "weights.pt")) is None
+
+
+@pytest.mark.parametrize("inside", [True, False], ids=["named inside", "named as what it is"])
+def test_a_linked_folder_of_the_workspace_leads_no_export_out_of_it(tmp_path: Path, inside: bool) -> None:
+    root, elsewhere = tmp_path / "workspace", tmp_path / "elsewhere"
+    root.mkdir()
+    elsewhere.mkdir()
+    (root / "linked").symlink_to(elsewhere)
+    (root / "own").mkdir()
+    (root / "made.pt").write_text("new")
+    place = (root / "linked" if inside else elsewhere) / "net.pt"
+    found = landing.refusal(ExportOrder(place, force=True), str(root))
+    assert (found is not None and f"leads from there to {elsewhere}" in found) is inside
+    if inside:
+        with pytest.raises(landing.LandingError, match="a link leads"):
+            landing.land(root / "made.pt", place, True, str(root))
+    assert list(elsewhere.iterdir()) == []
+    assert landing.refusal(ExportOrder(root / "own" / "net.pt"), str(root)) is None
+
+
+@pytest.mark.parametrize("name", ["a\0b.pt", "n" * 500 + ".pt", "n/" * 3000 + "net.pt"])
+def test_a_name_that_no_file_can_have_is_told_in_a_sentence(tmp_path: Path, name: str) -> None:
+    found = landing.refusal(ExportOrder(tmp_path / name, checkpoint=tmp_path / name), str(tmp_path))
+    assert found is not None and "cannot be written" in found
+    found = landing.refusal(ExportOrder(tmp_path / "net.pt", checkpoint=tmp_path / name), str(tmp_path))
+    assert found is not None and "does not exist" in found
