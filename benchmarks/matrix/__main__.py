@@ -1,27 +1,34 @@
-"""Environments with given versions below `.cache`, one at a time: the three starting modules, the refusals, a judge.
+"""Environments with given versions below `.cache`, one at a time: the three starting modules, the refusals, judges.
 
 What is expected of the starting modules is what the project's own tests expect on the version that it is pinned to.
+With `--libraries` the libraries on top of torch of `libraries.txt` are installed too, in the versions that fit the
+torch; with `--interpreter` an environment is asked that is there already. `--judges DIR --only NAME…` runs judges as
+`benchmarks.judges` does.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks import recording
+from benchmarks.judges import __main__ as judging
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "matrix"
 SERVER = ROOT / ".venv" / "bin" / "ts-shape-server"
 START = ROOT / "tests" / "workspaces" / "start"
+LIBRARIES = Path(__file__).with_name("libraries.txt")
 REFUSALS = ROOT / "tests" / "workspaces" / "refusals"
 STARTING: Mapping[str, Mapping[str, Any]] = {
     "MyModel": {"dims": ["B", 10]},
@@ -35,34 +42,54 @@ SECONDS = 3600
 
 @dataclass(frozen=True)
 class Cell:
-    """One row of the table. `found` are the starting modules told rightly, `refusals` the findings of `check`."""
+    """One row of the table. `found` are the starting modules told rightly, `refusals` the findings of `check`;
+    `libraries` are the versions of those on top of torch.
+    """
 
     torch: str
     python: str
     engine: str
-    found: int
-    refusals: int
-    judge: str
+    found: int = 0
+    refusals: int = 0
+    judge: str = ""
+    libraries: Mapping[str, str] = field(default_factory=dict)
 
 
-def cell(python: str, torch: str, judge: str | None, keep: bool, packages: Sequence[str]) -> Cell:
+@dataclass(frozen=True)
+class Judges:
+    """What is run in each environment besides: a command, and judges of a folder by name (all if none is named)."""
+
+    command: str | None = None
+    folder: Path | None = None
+    only: tuple[str, ...] = ()
+
+
+def libraries() -> list[str]:
+    """What is installed with `--libraries`: requirements, one a line."""
+    lines = (line.partition("#")[0].strip() for line in LIBRARIES.read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line]
+
+
+def cell(python: str, torch: str, judges: Judges, keep: bool, packages: Sequence[str]) -> Cell:
     """Make the environment, ask, and take it away again. CalledProcessError where it cannot be made."""
     place = CACHE / f"{Path(python).name}-{torch}"
     interpreter = place / "bin" / "python"
     if not interpreter.exists():
         subprocess.run([python, "-m", "venv", str(place)], check=True)
-        parts = tuple(int(part) for part in torch.split(".")[:2])
+        parts = tuple(int(part) for part in torch.split("+")[0].split(".")[:2])
         numpy = "numpy<2" if parts < OLD_NUMPY else "numpy"
         command = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        # One resolution for all: a library that wants another torch gets an older version of itself instead.
         subprocess.run([*command, f"torch=={torch}", numpy, *packages], check=True, timeout=SECONDS)
     try:
-        return _asked(str(interpreter), judge)
+        return asked(str(interpreter), judges)
     finally:
         if not keep:
             shutil.rmtree(place, ignore_errors=True)
 
 
-def _asked(interpreter: str, judge: str | None) -> Cell:
+def asked(interpreter: str, judges: Judges) -> Cell:
+    """What the product says with the torch of an interpreter, which is left as it is."""
     facts = json.loads(_server("info", "--json", "--interpreter", interpreter))
     shown = _server("show", "--json", "--interpreter", interpreter, *map(str, sorted(START.glob("*.py"))))
     reports = {report["class"]: report for report in map(json.loads, shown.splitlines())}
@@ -74,7 +101,8 @@ def _asked(interpreter: str, judge: str | None) -> Cell:
         str(facts["engine"]),
         sum(right(reports.get(name, {}), expected) for name, expected in STARTING.items()),
         refusals,
-        _judged(judge, interpreter) if judge else "",
+        "; ".join(_judged(judges, interpreter)),
+        installed(interpreter),
     )
 
 
@@ -96,29 +124,75 @@ def _server(*arguments: str) -> str:
     return done.stdout
 
 
-def _judged(judge: str, interpreter: str) -> str:
-    command = [part.format(server=SERVER, interpreter=interpreter) for part in shlex.split(judge)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-    return (done.stdout.strip().splitlines() or ["nothing"])[-1]
+def _judged(judges: Judges, interpreter: str) -> Iterator[str]:
+    """The last line of what each judge prints."""
+    if judges.command is not None:
+        command = [part.format(server=SERVER, interpreter=interpreter) for part in shlex.split(judges.command)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        yield (done.stdout.strip().splitlines() or ["nothing"])[-1]
+    for judge in judging.judges(judges.folder.resolve()) if judges.folder is not None else ():
+        if not judges.only or judge.name in judges.only:
+            with tempfile.TemporaryDirectory(prefix="judges-") as place:
+                line, _ = judging.run(judge, str(SERVER), interpreter, Path(place) / "out.json", {"full": interpreter})
+            yield f"{judge.name} {line}"
+
+
+def installed(interpreter: str) -> dict[str, str]:
+    """The versions of the libraries of `libraries.txt` that an interpreter has. None of them is imported."""
+    names = [re.split(r"[^\w.-]", line)[0] for line in libraries()]
+    code = (
+        "import importlib.metadata as m, json, sys\nfound = {}\n"
+        "for name in sys.argv[1:]:\n"
+        "    try: found[name] = m.version(name)\n"
+        "    except m.PackageNotFoundError: pass\n"
+        "print(json.dumps(found))"
+    )
+    done = subprocess.run([interpreter, "-c", code, *names], capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout))
 
 
 def _cells(options: argparse.Namespace) -> Iterator[Cell]:
+    judges = Judges(options.judge, options.judges, tuple(options.only))
+    packages = [*options.packages, *(libraries() if options.libraries else ())]
+    for interpreter in options.interpreter:
+        try:
+            yield asked(interpreter, judges)
+        except (subprocess.CalledProcessError, RuntimeError, OSError) as error:
+            yield Cell("?", Path(interpreter).name, f"not tried: {error}"[:120])
     for version in options.versions:
         python, _, torch = version.partition(":")
         try:
-            yield cell(python, torch, options.judge, options.keep, options.packages)
-        except (subprocess.CalledProcessError, RuntimeError, OSError) as error:
-            yield Cell(torch, Path(python).name, f"not tried: {error}"[:120], 0, 0, "")
+            yield cell(python, torch, judges, options.keep, packages)
+        except (subprocess.SubprocessError, RuntimeError, OSError) as error:
+            yield Cell(torch, Path(python).name, f"not tried: {error}"[:120])
+
+
+def table(cells: Sequence[Cell]) -> list[recording.Table]:
+    """The versions, and what was installed beside torch where anything was."""
+    columns = ("torch", "Python", "engine", "starting modules told", "refusals found", "judge")
+    rows = tuple((item.torch, item.python, item.engine, item.found, item.refusals, item.judge) for item in cells)
+    names = sorted({name for item in cells for name in item.libraries})
+    versions = tuple((name, *(item.libraries.get(name, "") for item in cells)) for name in names)
+    beside = recording.Table("Libraries", ("library", *(f"torch {item.torch}" for item in cells)), versions)
+    return [recording.Table("Versions", columns, rows), *([beside] if names else [])]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/matrix", description=__doc__)
-    parser.add_argument("versions", nargs="+", metavar="PYTHON:TORCH")
+    parser.add_argument("versions", nargs="*", metavar="PYTHON:TORCH")
+    parser.add_argument(
+        "--interpreter", action="append", default=[], help="an environment that is there already, and stays"
+    )
+    parser.add_argument("--libraries", action="store_true", help="install what stands in libraries.txt too")
+    parser.add_argument("--packages", nargs="*", default=[], help="what the judges need besides")
     parser.add_argument("--judge", help="a command with {server} and {interpreter} in it; its last line counts")
-    parser.add_argument("--packages", nargs="*", default=[], help="what the judge needs besides")
+    parser.add_argument("--judges", type=Path, metavar="DIR", help="a folder of judges, as `benchmarks.judges` has it")
+    parser.add_argument("--only", nargs="+", default=[], help="judges of that folder by name")
     parser.add_argument("--keep", action="store_true", help="leave the environments where they are")
     recording.add_arguments(parser)
     options = parser.parse_args()
+    if not options.versions and not options.interpreter:
+        parser.error("name PYTHON:TORCH or an --interpreter")
     cells = []
     for found in _cells(options):
         print(
@@ -127,8 +201,6 @@ def main() -> int:
             flush=True,
         )
         cells.append(found)
-    rows = tuple((item.torch, item.python, item.engine, item.found, item.refusals, item.judge) for item in cells)
-    columns = ("torch", "Python", "engine", "starting modules told", "refusals found", "judge")
     figures = [
         recording.Figure(
             "versions on which all starting modules are told",
@@ -136,7 +208,7 @@ def main() -> int:
             len(cells),
         )
     ]
-    recording.record(options, "matrix", figures, [recording.Table("Versions", columns, rows)])
+    recording.record(options, "matrix", figures, table(cells))
     return 0 if all(item.found == len(STARTING) for item in cells) else 1
 
 
