@@ -59,6 +59,22 @@ class Net(nn.Module):
 NO_GRADIENT = FIXED.replace("return x", "return x.detach()")
 OTHER_STATE = STATE.replace("times=2", "times: int = 2").replace("self.calls + 1", "self.calls + 2")
 RAISES = FIXED.replace("return x", "return x + y")
+STRAIGHT_THROUGH = """
+class Sign(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.sign()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad
+
+
+class Net(nn.Module):
+    def forward(self, x):
+        return Sign.apply(x)
+"""
+FORMULA = STRAIGHT_THROUGH.replace("return Sign.apply(x)", "return x.sign()")
 
 
 @pytest.mark.parametrize(
@@ -93,6 +109,7 @@ def test_a_change_must_be_better_and_nothing_else(load: Any, candidate: str, kno
     [
         (STATE, OTHER_STATE, "alters the module's state on the example"),
         (FIXED, NO_GRADIENT, "alters which results carry a gradient on the example in training mode"),
+        (STRAIGHT_THROUGH, FORMULA, "alters the gradients on the example in training mode"),
         (TUPLE, OTHER_KIND, "another Python type"),
         (ORIGINAL, OTHER_VALUES, "alters the result on other values"),
     ],

@@ -1,10 +1,10 @@
 """Whether a changed class computes what the original does: the one judge of every fix that is offered.
 
 Both run on the same weights and inputs with the same seeds: on two sizes with other values (on two draws of values
-where the size is fixed) and on what else the workspace passes in eval mode, and once in training mode with gradients.
-What counts is the result with the Python types of its
-parts, what the run leaves in the module and in its inputs, and which results carry a gradient. A class that cannot be
-run is not the same: there is no way past a comparison that was not made, and `NotCompared` says so.
+where the size is fixed) and on what else the workspace passes in eval mode, and in training mode with gradients. What
+counts is the result with the Python types of its parts, what the run leaves in the module and in its inputs, which
+results carry a gradient, and the gradients themselves. A class that cannot be run is not the same: there is no way past
+a comparison that was not made, and `NotCompared` says so.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ from itertools import product
 from typing import Any
 
 import torch
+from torch import nn
 
-from ts_shape_server.agent import torch_says
+from ts_shape_server.agent import torch_says, trees
 from ts_shape_server.agent.compare import compare, fields_of, same_kinds
 from ts_shape_server.agent.script.session import ScriptSession
 
+ROUNDING = 1e-3
+"""Of the largest value of a gradient: two orders of the same sums differ by less, two formulas by more."""
 OTHERS = 4
 """So many of the inputs of other types are compared."""
 
@@ -29,7 +32,7 @@ OTHERS = 4
 class _Way:
     """One way to run a class. `must` ways are those on which the original has to run for there to be a comparison.
     `gradients` (with them or without) and `draws` of values: whichever the original runs with first. `other` is the
-    place of an input of another type that the workspace passes.
+    place of an input of another type that the workspace passes. `backward`: what is compared are the gradients.
     """
 
     words: str
@@ -39,6 +42,7 @@ class _Way:
     gradients: tuple[bool, ...] = (False,)
     must: bool = False
     other: int | None = None
+    backward: bool = False
 
 
 class NotCompared(Exception):
@@ -61,7 +65,8 @@ def difference(before: ScriptSession, after: ScriptSession) -> str:
         except Exception as error:
             return f"the changed module does not run: {torch_says.one_line(error)} (on {way.words})"
         for part, value in expected.items():
-            problem = _difference(value, actual[part], part)
+            differ = _other_gradients if way.backward else _difference
+            problem = differ(value, actual[part], part)
             if problem:
                 return f"the change alters {part} on {way.words}: {problem}"
     return ""
@@ -86,6 +91,8 @@ def _ways(before: ScriptSession) -> Iterator[_Way]:
     for place in range(min(len(before.run.others), OTHERS)):
         yield _Way("another input that the workspace passes", other=place)
     yield _Way("the example in training mode", training=True, gradients=(True, False))
+    # A function may have a gradient of its own, which its formula has not.
+    yield _Way("the example in training mode", training=True, gradients=(True,), backward=True)
 
 
 def _observed(session: ScriptSession, way: _Way, gradients: bool, draw: int) -> dict[str, Any]:
@@ -95,6 +102,8 @@ def _observed(session: ScriptSession, way: _Way, gradients: bool, draw: int) -> 
     module.train(way.training)
     run = session.run if way.other is None else replace(session.run, example=session.run.others[way.other])
     arguments, keywords = run.arguments(way.second, draw)
+    if way.backward:
+        return {"the gradients": _derived(module, arguments, keywords)}
     with warnings.catch_warnings(), torch.set_grad_enabled(gradients):
         warnings.simplefilter("ignore")
         result = module(*arguments, **keywords)
@@ -111,6 +120,45 @@ def _difference(expected: Any, actual: Any, where: str) -> str:
     if not found.agree:
         return found.reason
     return "" if same_kinds(expected, actual) else f"{where} is of another Python type"
+
+
+def _derived(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
+    """The gradients of the inputs and of the weights by name, for results of different weight; None where there is
+    none. Raises what the module raises on inputs that ask for a gradient.
+    """
+    inputs = [item.requires_grad_(True) for item in trees.tensors((arguments, keywords)) if item.is_floating_point()]
+    wanted: dict[str, torch.Tensor] = {f"input {number + 1}": item for number, item in enumerate(inputs)}
+    wanted.update((name, item) for name, item in module.named_parameters() if item.requires_grad)
+    with warnings.catch_warnings(), torch.set_grad_enabled(True):
+        warnings.simplefilter("ignore")
+        made = trees.tensors(module(*arguments, **keywords), fields=True)
+        results = [item for item in made if item.requires_grad]
+        if not results or not wanted:
+            return {}
+        weights = [torch.arange(item.numel(), dtype=torch.float32).cos().view(item.shape).to(item) for item in results]
+        found = torch.autograd.grad(results, list(wanted.values()), weights, allow_unused=True)
+        return {name: item.to_dense() if item is not None else None for name, item in zip(wanted, found)}
+
+
+def _other_gradients(expected: dict[str, Any], actual: dict[str, Any], where: str) -> str:
+    """The first gradient that differs by more than rounding, of its own largest value and, where it is nearly zero, of
+    the largest of all.
+    """
+    most = max((_largest(value) for value in expected.values() if value is not None), default=0.0)
+    for name, value in expected.items():
+        made = actual.get(name)
+        if value is None or made is None:
+            if value is not made:
+                return f"that of `{name}` is {'lost' if made is None else 'new'}"
+            continue
+        difference = _largest(value - made)
+        if difference > ROUNDING * (_largest(value) + ROUNDING * most):
+            return f"that of `{name}` differs by up to {difference:.3g}"
+    return ""
+
+
+def _largest(value: torch.Tensor) -> float:
+    return float(value.abs().nan_to_num().max()) if value.numel() else 0.0
 
 
 def _gradients(value: Any) -> Iterator[bool]:

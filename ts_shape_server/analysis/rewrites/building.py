@@ -178,6 +178,30 @@ def first_parameter(situation: Situation, place: Place) -> Iterator[Rewrite]:
         yield Rewrite("first-parameter", f"Write `next(self.parameters())` as `{name}`", edits)
 
 
+def first_parameter_of(situation: Situation, owner: ast.ClassDef | None, node: ast.expr) -> str | None:
+    """The name of what ``next(self.parameters())`` gives; None for another expression, or where that is not known."""
+    initialiser = situation.method(owner, "__init__") if owner is not None else None
+    if not isinstance(initialiser, ast.FunctionDef) or not _asks_for_first(node):
+        return None
+    return _first_of(situation, initialiser)
+
+
+def is_parameter(situation: Situation, owner: ast.ClassDef | None, node: ast.expr) -> bool:
+    """Whether the constructor always sets an attribute to a parameter, or to a layer of torch's that has it."""
+    initialiser = situation.method(owner, "__init__") if owner is not None else None
+    for statement in initialiser.body if initialiser is not None else ():
+        if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Call):
+            continue
+        made = [ast.unparse(target) for target in statement.targets]
+        if situation.means(statement.value.func, "torch.nn.Parameter"):
+            inner: str | None = ""
+        else:
+            inner = _first_in(situation, statement.value) or None
+        if inner is not None and ast.unparse(node) in [name + inner for name in made]:
+            return True
+    return False
+
+
 def _asks_for_first(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and ast.unparse(node) == "next(self.parameters())"
 
