@@ -21,6 +21,7 @@ from typing import Any
 
 from rich.console import Console
 
+from ts_shape_server import reading
 from ts_shape_server.analysis.rewrites import LEAVES, SIGNATURE
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.cli.formats import shown_path
@@ -201,7 +202,7 @@ def _print_diff(made: FileFix) -> None:
         return
     sys.stdout.flush()
     # The bytes as they are: a diff of lines that end otherwise would not apply to the file.
-    encoding = encoding_of(Path(made.path).read_bytes()).removesuffix("-sig")
+    encoding = encoding_of(reading.data(made.path, wire.MAXIMUM_FRAME)).removesuffix("-sig")
     sys.stdout.buffer.write(text.encode(encoding, "replace"))
     sys.stdout.buffer.flush()
 
@@ -210,7 +211,7 @@ def _write(before: str, after: str, path: Path) -> None:
     """In the encoding that the file has, only over what was read from it, and as a whole or not at all."""
     shown = shown_path(str(path))
     try:
-        data = path.read_bytes()
+        data = reading.data(path, wire.MAXIMUM_FRAME)
         encoding = encoding_of(data)
         if data.decode(encoding) != before:
             raise CommandProblem(f"{shown} is not written: it has changed since it was read.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from ts_shape_server.contract import schema, wire
 from ts_shape_server.contract.asked import CallEvidence, ClassAsked, Pinned
 from ts_shape_server.contract.report import Failure, Report, TorchScript
 from ts_shape_server.probing.agents import Limits
+from ts_shape_server.probing.confining import within_folders
 from ts_shape_server.probing.moving import Place
 
 
@@ -94,16 +94,18 @@ class FileRequest:
         except OSError:
             return ""
 
+    def folders(self) -> tuple[str, ...]:
+        """Where the files are that a probe may be made from."""
+        return self.root, str(Path(self.path).parent), *self.extra_paths
+
     def covers(self, path: str) -> bool:
         """Whether a path, which may be a probe's word, is one of a file that it may have been made from."""
-        folders = (self.root, str(Path(self.path).parent), *self.extra_paths)
-        inside = Path(os.path.normpath(path))
-        return inside.is_absolute() and any(inside.is_relative_to(folder) for folder in folders)
+        return within_folders(self.folders())(path)
 
     def places_of(self, module: str) -> list[str]:
         """The files that `import module` would find in the workspace, whether they exist or not."""
         first = module.lstrip(".").split(".")[0]
-        folders = dict.fromkeys((self.root, str(Path(self.path).parent), *self.extra_paths))
+        folders = dict.fromkeys(self.folders())
         tails = (f"{first}.py", f"{first}/__init__.py")
         return [str(Path(folder) / tail) for folder in folders for tail in tails]
 

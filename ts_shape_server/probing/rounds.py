@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from ts_shape_server.contract.jobs import ProbeClaim
 from ts_shape_server.contract.report import Failure, Report, Status, without_report
 from ts_shape_server.probing.agents import Done
+from ts_shape_server.probing.confining import Holds, confined
 from ts_shape_server.probing.requests import ClassRequest, FileRequest
 
 _REASONS: Mapping[str, tuple[Status, str]] = {
@@ -37,13 +38,15 @@ def sentence(done: Done) -> tuple[Status, str]:
 @dataclass
 class Round:
     """The claims of one job. `final` holds the reports that are done; `on_final` is told each, with the files that it
-    was made from (None: that is not known), before `on_report` is.
+    was made from (None: that is not known), before `on_report` is. What a report says of files that `holds` does not
+    know is left out.
     """
 
     request: FileRequest
     classes: Sequence[ClassRequest]
     on_report: Callable[[Report], None]
     on_final: Callable[[ClassRequest, Report, list[str] | None], None] = lambda item, report, depends: None
+    holds: Holds = lambda path: True  # a default of a field
     final: dict[str, Report] = field(default_factory=dict)
     _partial: dict[str, Report] = field(default_factory=dict)
     _current: str | None = None
@@ -57,7 +60,8 @@ class Round:
         if claim.begin is not None:
             self._current, self._loading = item.name, claim.phase == "load"
         elif claim.report is not None and item.name not in self.final:
-            report = replace(claim.report, path=self.request.path, name=item.name, line=item.line)
+            told = replace(claim.report, path=self.request.path, name=item.name, line=item.line)
+            report = confined(told, self.holds)
             if report.stage == "final":
                 self.final[item.name] = report
                 self.on_final(item, report, list(claim.depends))

@@ -25,6 +25,7 @@ from ts_shape_server.contract.jobs import ExportAnswer, ProbeClaim
 from ts_shape_server.contract.report import VERSION, Failure, Report, TorchScript, without_report
 from ts_shape_server.probing import archives, landing, scratch
 from ts_shape_server.probing.agents import Agent, AgentError, Done, Limits, State
+from ts_shape_server.probing.confining import Holds, confined, within_folders
 from ts_shape_server.probing.interpreter import Interpreter, NoInterpreter, find
 from ts_shape_server.probing.process import Launch
 from ts_shape_server.probing.requests import (
@@ -143,7 +144,8 @@ class ProbeService:
         if wanted is None:
             return None
         found = self._store.get(self._key(request, wanted), request.text(), request.overlays, wanted.places())
-        return None if found is None else replace(found, line=wanted.line)
+        # Others may have written it.
+        return None if found is None else confined(replace(found, line=wanted.line), self._holds(request))
 
     async def reports(self, request: FileRequest, on_report: Callable[[Report], None]) -> tuple[Report, ...]:
         """A final report for each class, in the order asked; earlier ones go to `on_report` as they come.
@@ -161,7 +163,8 @@ class ProbeService:
                 on_report(known)
         deaths, sliced = 0, False
         while remaining := [item for item in request.classes if item.name not in final]:
-            about = Round(request, remaining, on_report, functools.partial(self._keep, request, time.time_ns()))
+            keep = functools.partial(self._keep, request, time.time_ns())
+            about = Round(request, remaining, on_report, keep, self._holds(request))
             try:
                 done = await self._round(self._report_job(request, remaining, sliced), about)
                 deaths = 0
@@ -340,6 +343,10 @@ class ProbeService:
             await scratch.remove(place)
         found = next((held for claim in claims if (held := answer(claim)) is not None), None)
         return found if found is not None else sentence(done)[1]
+
+    def _holds(self, request: FileRequest) -> Holds:
+        """Of which files a report may speak: of those that its probe may read of the workspace, and of all of it."""
+        return within_folders((*request.folders(), *self.options.folders, *self.options.extra_paths))
 
     def _job(self, kind: str, request: FileRequest) -> dict[str, Any]:
         return {

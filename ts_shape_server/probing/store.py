@@ -27,6 +27,8 @@ from ts_shape_server.probing.moving import Place, with_places, with_text
 
 IN_MEMORY = 2000
 ON_DISK = 5000
+LARGEST = 2 * wire.MAXIMUM_CLAIM + 2 * wire.MAXIMUM_FRAME
+"""Bytes of an entry: it holds a report and the text of a file."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class Store:
         if self._folder is None:
             return None
         try:
-            data = wire.parse((self._folder / f"{key}.json").read_bytes())
+            data = wire.parse(reading.data(self._folder / f"{key}.json", LARGEST))
             if data["contract"] != VERSION or not isinstance(data["text"], str):
                 return None
             depends = {str(path): str(known) for path, known in data["depends"].items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -155,3 +156,28 @@ def test_the_key_tells_apart_what_decides() -> None:
         key("digest", "/w/net.py", "Net", {"line": 0}, ("/usr/bin/python3", "2.13")),
     }
     assert len(keys) == 6
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", ["pipe", "device", "link to a pipe", "folder", "file without an end"])
+def test_what_another_has_put_into_the_cache_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A pipe that nobody writes held the server up for ever."""
+    place = tmp_path / "k.json"
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "device":
+        place.symlink_to("/dev/zero")
+    elif kind == "link to a pipe":
+        os.mkfifo(tmp_path / "pipe")
+        place.symlink_to("pipe")
+    elif kind == "folder":
+        place.mkdir()
+    else:
+        monkeypatch.setattr(store, "LARGEST", 1000)
+        place.write_bytes(b" " * 2000)
+    assert Store(tmp_path).get("k", TEXT, {}) is None
+    Store(tmp_path).put("k", Entry(report(), TEXT, {}))
+    found = Store(tmp_path).get("k", TEXT, {})
+    assert found == (None if kind in ("folder", "file without an end") else report())
