@@ -20,6 +20,7 @@ from ts_shape_server.analysis.spelling import TypeSpelling
 from ts_shape_server.analysis.syntax import first_line, statements
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.dims import Dim
+from ts_shape_server.contract.names import is_line
 from ts_shape_server.contract.places import Range, TextEdit
 from ts_shape_server.contract.report import Report, ValueSpec
 
@@ -220,15 +221,17 @@ class ShapeWriter:
     def pinned_constructor(self) -> Rewrite | None:
         """``# ts-shape: init(dim=32)`` above the class, if the constructor takes arguments."""
         arguments = [f"{name}={item.expression}" for name, item in self._report.init]
-        if not arguments or any(text.startswith("*") or "\n" in text for text in arguments):
+        if not arguments or any(text.startswith("*") for text in arguments):
             return None
         text = f"init({', '.join(arguments)})"
         edits = self._above_class({"": text})
         return Rewrite("pinned-constructor", f"Pin the constructor arguments: `{text}`", edits) if edits else None
 
     def _above_class(self, texts: Mapping[str, str]) -> tuple[TextEdit, ...]:
-        """Comments above the class; one for the same name is replaced. Nothing if all of it is there."""
-        if self._owner is None:
+        """Comments above the class; one for the same name is replaced. Nothing if all of it is there, or if something
+        is more than one line: what follows would be code.
+        """
+        if self._owner is None or not all(map(is_line, texts.values())):
             return ()
         line, indent = first_line(self._owner), self._indent(self._owner.lineno)
         known: dict[str, int] = {}
