@@ -29,6 +29,7 @@ class Settings:
     interpreter: str | None = None
     extra_paths: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    probe_env: Mapping[str, str] = field(default_factory=dict)
     timeout_ms: int = 20_000
     memory_megabytes: int = 4096
     jobs: int = 1
@@ -144,6 +145,12 @@ EARLIER_KEYS: Mapping[str, Key] = {
 }
 """Keys of earlier versions that are still read: each turns one kind of finding off."""
 
+PROJECT_ENV = "projectEnv"
+PROJECT_KEYS: Mapping[str, Key] = {
+    PROJECT_ENV: Key("probe_env", _environment, "the `env` of a project file: it is set inside of the sandbox alone"),
+}
+"""Keys that nobody writes: what a project file says of others, once it is known to be a project's."""
+
 CLIENT_ONLY = ("trace", "server", "path")
 """Keys that editors keep in the same section for themselves."""
 
@@ -157,7 +164,7 @@ def parse(*layers: Any) -> tuple[Settings, tuple[str, ...]]:
             problems.append(f"settings must be a table of keys and values, not {_shown(layer)}; they are left out")
             continue
         for key, value in _flat(layer):
-            known = KEYS.get(key) or EARLIER_KEYS.get(key)
+            known = KEYS.get(key) or EARLIER_KEYS.get(key) or PROJECT_KEYS.get(key)
             if known is None:
                 if key.split(".")[0] not in CLIENT_ONLY:
                     problems.append(f'there is no setting "{key}"{_nearest(key)}; it is left out')
@@ -176,7 +183,7 @@ def _flat(layer: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
     """Dotted keys and their values. A mapping is descended into unless its key takes a mapping."""
     for raw, value in layer.items():
         key = prefix + str(raw).removeprefix("tsShape.")
-        if isinstance(value, Mapping) and key not in KEYS and (key in _GROUPS or not prefix):
+        if isinstance(value, Mapping) and key not in _WHOLE and (key in _GROUPS or not prefix):
             if key in CLIENT_ONLY:
                 continue
             yield from _flat(value, key + ".")
@@ -184,6 +191,7 @@ def _flat(layer: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield key, value
 
 
+_WHOLE = frozenset((*KEYS, *PROJECT_KEYS))
 _GROUPS = frozenset(key.rsplit(".", 1)[0] for key in KEYS if "." in key)
 
 

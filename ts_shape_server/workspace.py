@@ -42,14 +42,19 @@ from ts_shape_server.probing.agents import Limits
 from ts_shape_server.probing.service import ClassRequest, FileRequest, Options
 from ts_shape_server.purposes import purposes
 from ts_shape_server.resolve import Definition, Resolver
-from ts_shape_server.settings import Settings, from_pyproject
+from ts_shape_server.settings import PROJECT_ENV, Settings, from_pyproject
 
 _LEFT_OUT = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
 _ROOT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git", ".hg")
-_LOADED = re.compile(r"LD_|DYLD_|PYTHON|GCONV_PATH$", re.IGNORECASE)
+_VARIABLE = re.compile(r"(?!LD_|DYLD_|PYTHON|GCONV_PATH$)[A-Za-z_][A-Za-z0-9_]{0,99}", re.IGNORECASE)
+"""A variable that a project file may set. Names that have code loaded would do nothing, since it is set in a process
+that runs already.
+"""
+_MOST_VARIABLES = 100
+_LONGEST_VALUE = 4096
 _NOT_OF_PROJECTS = {
     "extraPaths": "only your own settings name folders outside of the workspace",
-    "env": "only your own settings name variables that have code loaded",
+    "env": "only your own settings name variables that have code loaded, or are no names or no short texts",
 }
 _MOST_FILES = 3000
 _MOST_DOCUMENTS = 60
@@ -112,6 +117,7 @@ def options(settings: Settings, folders: Sequence[str], cache: Path | None) -> O
         folders=tuple(folders),
         extra_paths=settings.extra_paths,
         environment=settings.env,
+        probe_environment=settings.probe_env,
         limits=limits,
         jobs=settings.jobs,
         cache=cache,
@@ -138,18 +144,26 @@ def project_settings(folder: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         if key == "sandbox" and value != "required":
             refused.append("`sandbox` in pyproject.toml is left out: only your own settings weaken the sandbox")
             continue
-        if key == "readable":
-            refused.append("`readable` in pyproject.toml is left out: only your own settings say what a probe may read")
+        if key in ("readable", PROJECT_ENV):
+            refused.append(f"`{key}` in pyproject.toml is left out: only your own settings say what a probe may read")
             continue
-        kept[name] = value
+        allowed: Any = value
         if key == "extraPaths" and isinstance(value, list):
             places = [os.path.join(folder, str(item)) for item in value]  # noqa: PTH118
-            kept[name] = [place for place in places if _within(place, folder)]
+            allowed = [place for place in places if _within(place, folder)]
         elif key == "env" and isinstance(value, Mapping):
-            kept[name] = {variable: text for variable, text in value.items() if not _LOADED.match(str(variable))}
-        if isinstance(value, (list, Mapping)) and len(kept[name]) != len(value):
+            name, allowed = PROJECT_ENV, _variables(value)
+        kept[name] = allowed
+        if isinstance(value, (list, Mapping)) and len(allowed) != len(value):
             refused.append(f"`{key}` in pyproject.toml is left out in part: {_NOT_OF_PROJECTS[key]}")
     return kept, (*problems, *refused)
+
+
+def _variables(given: Mapping[Any, Any]) -> dict[str, Any]:
+    """What of a project's variables is set, inside of the sandbox alone."""
+    texts = {str(name): text for name, text in given.items() if isinstance(text, str) and "\0" not in text}
+    allowed = [name for name, text in texts.items() if _VARIABLE.fullmatch(name) and len(text) <= _LONGEST_VALUE]
+    return {name: texts[name] for name in allowed[:_MOST_VARIABLES]}
 
 
 def _within(path: str, folder: str) -> bool:

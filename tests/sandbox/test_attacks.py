@@ -17,6 +17,8 @@ from attacks import ATTACKS, Attack
 from probing_helpers import Prober
 
 from ts_shape_server.agent.sandbox import policy
+from ts_shape_server.settings import parse
+from ts_shape_server.workspace import options, project_settings
 
 pytestmark = pytest.mark.skipif(policy.available().tier != policy.FULL, reason="the kernel lacks a layer")
 
@@ -141,6 +143,32 @@ print('ENV', 'hidden-value' in known, os.environ['GIVEN'])
 """
     prober.imported(tmp_path, source)
     assert prober.printed("ENV") == "ENV False by the settings"
+
+
+WRITES = "TORCH_LOGS_OUT"
+"""Of a variable that torch reads when it is imported: it writes its log to this file."""
+
+
+@pytest.mark.parametrize("whose", ["project", "user"])
+def test_a_variable_of_the_workspace_is_not_there_before_the_sandbox_is(
+    make_prober: Callable[..., Any], tmp_path: Path, whose: str
+) -> None:
+    """The second run shows what a variable does that is there when the agent starts."""
+    written = tmp_path / "outside"
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "pyproject.toml").write_text(
+        f"[tool.ts-shape]\nenv = {{{WRITES} = {str(written)!r}, MODE = 'large', OPENSSL_CONF = 'evil.cnf'}}\n"
+    )
+    layer, problems = project_settings(str(tmp_path / "work"))
+    assert problems == ()
+    given = options(parse(layer)[0], (str(tmp_path / "work"),), None)
+    assert not given.environment
+    environment = {} if whose == "project" else dict(given.probe_environment)
+    prober = make_prober(environment=environment, probe_environment=given.probe_environment)
+    prober.imported(tmp_path / "work", "import os; print('MODE', os.environ['MODE'], os.environ['OPENSSL_CONF'])")
+    assert prober.printed("MODE") == "MODE large evil.cnf"
+    at_start = Path(f"/proc/{prober.agent_pid}/environ").read_text()
+    assert ("evil.cnf" in at_start, written.exists()) == ((whose == "user"),) * 2
 
 
 def test_only_its_own_descriptors_are_open(tried: Callable[..., str]) -> None:

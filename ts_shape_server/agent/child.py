@@ -132,6 +132,8 @@ def _run(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: s
     tempfile.tempdir = scratch
     os.chdir(scratch)
     policy.enter(_policy(job, limits, result, scratch, agent, tier))
+    # A workspace names them: no earlier, since libraries have code loaded or files written by what they find here.
+    os.environ.update(job.get("environment", {}))
     sender = Sender(result)
     seconds = limits["wall_ms"] / 1000 * OWN_SHARE
     kinds = {"report": _report, "trial": _trial, "export": _export, "verify": _verify, "inspect": _inspect}

@@ -20,13 +20,15 @@ from ts_shape_server.probing.moving import Place
 class Options:
     """What the settings say of probing. Times in seconds, sizes in bytes; `cache` None keeps nothing on disk.
 
-    `stages` are the steps of a report, in order; the cache may not be shared between options that differ in them.
+    `environment` is the agent's, `probe_environment` is set in a child once it is in the sandbox. `stages` are the
+    steps of a report, in order; the cache may not be shared between options that differ in them.
     """
 
     interpreter: str | None = None
     folders: tuple[str, ...] = ()
     extra_paths: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    probe_environment: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     jobs: int = 1
     cache: Path | None = None

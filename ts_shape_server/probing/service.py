@@ -355,7 +355,13 @@ class ProbeService:
             "root": request.root,
             "overlays": {request.path: request.text(), **request.overlays},
             "extra_paths": [*request.extra_paths, *self.options.extra_paths],
+            "environment": self._probe_environment(),
         }
+
+    def _probe_environment(self) -> dict[str, str]:
+        """The variables that a project sets where the user's own settings do not: in the sandbox alone."""
+        options = self.options
+        return {name: text for name, text in options.probe_environment.items() if name not in options.environment}
 
     def _report_job(self, request: FileRequest, classes: list[ClassRequest], sliced: bool) -> dict[str, Any]:
         return {
@@ -368,7 +374,8 @@ class ProbeService:
     def _key(self, request: FileRequest, item: ClassRequest) -> str:
         found = self.interpreter
         torch = None if found is None else (found.path, found.torch)
-        return key(item.digest, request.path, item.name, item.decisive(), torch, VERSION, agent_version())
+        variables = {**self._probe_environment(), **self.options.environment}
+        return key(item.digest, request.path, item.name, item.decisive(), torch, VERSION, agent_version(), variables)
 
     def _keep(
         self, request: FileRequest, began: int, item: ClassRequest, report: Report, depends: list[str] | None
