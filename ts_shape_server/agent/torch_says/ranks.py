@@ -34,6 +34,11 @@ def _between(match: re.Match[str]) -> Facts | None:
     return {"wanted": wanted, "got": got} if got > wanted else None
 
 
+def _differing(match: re.Match[str]) -> Facts | None:
+    wanted, got = int(match.group("wanted")), int(match.group("got"))
+    return {"wanted": wanted, "got": got} if got != wanted else None
+
+
 def _axis(match: re.Match[str]) -> Facts:
     """The axis, and how many dims there are."""
     return {"axis": int(match.group("axis")), "rank": int(match.group("rank"))}
@@ -75,7 +80,11 @@ ROWS = (
         "0D or 1D target tensor expected, multi-target not supported, got 4D",
     ),
     _wanted(r"expected (\d)D (?:or (\d)D )?input", "expected 4D input (got 2D input)"),
-    _wanted(r"[Ee]xpected input to be (\d)D or (\d)D", "LSTM: Expected input to be 2D or 3D, got 4D instead"),
+    _wanted(
+        r"[Ee]xpected \S+ to be (\d)D or (\d)D",
+        "LSTM: Expected input to be 2D or 3D, got 4D instead",
+        "LSTMCell: Expected hx[0] to be 1D or 2D, got 4D instead",
+    ),
     # torch up to 2.1.
     _wanted(r"[Ii]nput must have (\d) dimensions", "input must have 3 dimensions, got 2"),
     _wanted(r"not enough values to unpack \(expected (\d)", "not enough values to unpack (expected 4, got 2)"),
@@ -142,6 +151,28 @@ ROWS = (
         r"Index is supposed to be a vector",
         "index_select(): Index is supposed to be a vector",
         read=_vector,
+    ),
+    # What is put beside each other has not as many dims: `wanted` are those of the first, `got` those of another.
+    row(
+        "ranks-differ",
+        r"must match\. +Expected (?P<wanted>\d)-D tensors, but got (?P<got>\d)-D",
+        "Number of dimensions of tensors must match.  Expected 3-D tensors, but got 2-D for tensor number 1 in the "
+        "list",
+        read=_differing,
+    ),
+    row(
+        "ranks-differ",
+        r"same number of dimensions: got (?P<wanted>\d) and (?P<got>\d)",
+        "Tensors must have same number of dimensions: got 3 and 2",
+        read=_differing,
+    ),
+    row(
+        "rank-too-high",
+        r"Expected input to be \d?D? ?(?:or )?(?P<wanted>\d)D, got (?P<got>\d)D",
+        "LSTM: Expected input to be 2D or 3D, got 4D instead",
+        "GRU: Expected input to be 2D or 3D, got 4D instead",
+        "LSTMCell: Expected input to be 1D or 2D, got 3D instead",
+        read=_between,
     ),
     # All inputs have so many dims too many, or one of them.
     row(

@@ -24,6 +24,14 @@ def _spread(match: re.Match[str]) -> Facts:
     }
 
 
+def _within(match: re.Match[str]) -> Facts:
+    return {
+        "got": whole_numbers(match.group("got")),
+        "low": int(match.group("low")),
+        "high": int(match.group("high")),
+    }
+
+
 def _end(match: re.Match[str]) -> Facts:
     return {"axis": int(match.group("axis")), "size": int(match.group("size"))}
 
@@ -102,6 +110,10 @@ ROWS = (
         r"equal to batch_size, but got (?P<got>\d+) \(batch_size=(?P<wanted>\d+)\)",
         "Expected `len(lengths)` to be equal to batch_size, but got 3 (batch_size=2)",
     ),
+    _layer(
+        r"inconsistent hidden_size: got (?P<got>\d+), expected (?P<wanted>\d+)",
+        "hidden0 has inconsistent hidden_size: got 7, expected 6",
+    ),
     _differ(
         r"[Ss]hape mismatch.*?\b(?P<wanted>\d+)\b.*?\b(?P<got>\d+)\b",
         "shape mismatch: value tensor of shape [2] cannot be broadcast to indexing result of shape [3]",
@@ -140,6 +152,21 @@ ROWS = (
         "Attempting to broadcast a dimension of length 5 at -1! Mismatching argument at index 1 had "
         "torch.Size([2, 3, 4, 5]); but expected shape should be broadcastable to [2, 3, 4, 4]",
         read=_spread,
+    ),
+    row(
+        "value-differs",
+        r"Value is not broadcastable with batch_shape\+event_shape: torch\.Size\(\[(?P<got>[\d, ]+)\]\) vs "
+        r"torch\.Size\(\[(?P<wanted>[\d, ]+)\]\)",
+        "Value is not broadcastable with batch_shape+event_shape: torch.Size([2, 16]) vs torch.Size([2]).",
+        read=_sizes,
+    ),
+    row(
+        "values-wanted",
+        r"Tensor of shape \((?P<got>[\d, ]+)\)\) to be within the support "
+        r"\(IntegerInterval\(lower_bound=(?P<low>-?\d+), upper_bound=(?P<high>\d+)\)",
+        "Expected value argument (Tensor of shape (2,)) to be within the support (IntegerInterval(lower_bound=0, "
+        "upper_bound=4)) of the distribution Categorical(logits: torch.Size([2, 5])), but found invalid values:",
+        read=_within,
     ),
     row(
         "mask-differs",

@@ -25,6 +25,8 @@ class Hint:
     length: int | None = None
     dtype: str | None = None
     compared: tuple[str, ...] = ()
+    parts: tuple[int, ...] = ()
+    """For each item that it is unpacked to, into how many that is unpacked: ``x, (h, c) = inputs`` has (0, 2)."""
     iterated: bool = False
     whole: bool = False
     """Whether it is used in another way than by taking items of it."""
@@ -255,6 +257,7 @@ class _Reader(ast.NodeVisitor):
         hint = self._hint(value)
         if hint is not None and not starred:
             hint.kind, hint.length = hint.kind or "tuple", len(names)
+            hint.parts = tuple(len(item.elts) if isinstance(item, (ast.Tuple, ast.List)) else 0 for item in target.elts)
 
     def _axis_name(self, name: str, value: ast.expr) -> None:
         axis = _axis(value)

@@ -114,6 +114,15 @@ def tensors(guess: Guess) -> Iterator[TensorGuess]:
             yield from tensors(item)
 
 
+def same_form(one: Inputs, other: Inputs) -> bool:
+    """Whether inputs differ in the values of their tensors at most: their sizes, dtypes and kinds are the same."""
+
+    def plain(index: int, guess: TensorGuess) -> Guess:
+        return TensorGuess(guess.dims, guess.dtype)
+
+    return map_tensors(one, plain) == map_tensors(other, plain)
+
+
 def all_tensors(inputs: Inputs) -> tuple[TensorGuess, ...]:
     """The tensors of all inputs, in the order of their dims."""
     return tuple(tensor for item in inputs for tensor in tensors(item.guess))

@@ -130,7 +130,7 @@ class _Inputs:
             return Ran(outcome.steps, failure)
         found = Found(wishes.bounded(state, outcome.wishes), outcome)
         wished = wishes.fulfilled(state, outcome.wishes, ranks=number == 1)
-        if number == 1 and wished != state:
+        if number == 1 and (not values.same_form(wished, state) or (self._session.real_only and wished != state)):
             # Its consumers document another form, which is tried next.
             self._kept = True
             return Ran(outcome.steps, "", found, settled=False, grace=AFTER_WISH)

@@ -26,6 +26,8 @@ CLIP = 3
 CUSTOMARY_FRAMES = (16, 8, 32)
 """What nets for clips are written for, where one equation ties the frames to the sides."""
 LOOKED_BACK = 12
+HELD, MENDED = 48, 3
+"""Equations before the failure that a solution is held against, and sizes that are changed so that they hold again."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,13 @@ def flips(guards: Sequence[Guard], sizes: Sequence[int], places: Places) -> list
     unlikely: list[tuple[int, ...]] = []
     asked = 0
     for guard in list(guards)[: -LOOKED_BACK - 1 : -1]:
-        condition = _condition(guard)
+        condition = _condition(guard, not guard.value)
         if condition is None:
             continue
-        for found in _solutions(guard, condition, sizes, places):
+        solutions = _solutions(guard, condition, sizes, places)
+        if asked == 0:
+            solutions = _with_mended(condition, list(solutions), guards, sizes, places)
+        for found in solutions:
             shrinks_to_one = any(new == 1 and old != 1 for new, old in zip(found, sizes))
             (unlikely if shrinks_to_one else likely).append(found)
         asked += 1
@@ -77,6 +82,61 @@ def flips(guards: Sequence[Guard], sizes: Sequence[int], places: Places) -> list
             # The condition that failed asks for a one: that is likelier than what the ones before it would change.
             likely, unlikely = unlikely, likely
     return list(dict.fromkeys([*likely, *unlikely]))
+
+
+def _with_mended(
+    condition: _Condition,
+    solutions: Sequence[tuple[int, ...]],
+    guards: Sequence[Guard],
+    sizes: Sequence[int],
+    places: Places,
+) -> Iterator[tuple[int, ...]]:
+    """The solutions, each after the one in which the equations that the run came past hold as they did.
+
+    ``s1 + s3 == 16`` held; where `s1` has to be another size, `s3` is too.
+    """
+    held = _held(guards, condition)
+    for found in solutions:
+        mended = _mended(found, held, sizes, places) if held else None
+        if mended is not None and condition.holds(mended):
+            yield mended
+        yield found
+
+
+def _held(guards: Sequence[Guard], condition: _Condition) -> list[_Condition]:
+    """The equations of several sizes that held, and that have one of those in them that the failure is about."""
+    found: dict[Any, _Condition] = {}
+    for guard in list(guards)[-2 : -HELD - 2 : -1]:
+        equation = type(guard.expression).__name__ == ("Equality" if guard.value else "Unequality")
+        if not equation or guard.expression in found:
+            continue
+        names = expressions.symbol_names(guard.expression)
+        if len(names) < 2 or not any(f"s{slot}" in names for slot in condition.slots):
+            continue
+        kept = _condition(guard, guard.value)
+        if kept is not None:
+            found[guard.expression] = kept
+    return list(found.values())
+
+
+def _mended(
+    found: tuple[int, ...], held: Sequence[_Condition], sizes: Sequence[int], places: Places
+) -> tuple[int, ...] | None:
+    """A solution with other sizes changed so that all `held` hold; None where they do, or where that is not found."""
+    changed = {slot for slot, (old, new) in enumerate(zip(sizes, found)) if old != new}
+    mended = found
+    for _ in range(MENDED):
+        broken = next((item for item in held if not item.holds(mended)), None)
+        if broken is None:
+            break
+        open_slots = [slot for slot in broken.slots if slot not in changed | places.fixed | places.batch]
+        ways = (way for slot in open_slots for way in _along(broken, mended, (slot,), places.batch)[:1])
+        way = next(ways, None)
+        if way is None:
+            return None
+        changed |= {slot for slot, (old, new) in enumerate(zip(mended, way)) if old != new}
+        mended = way
+    return mended if mended != found and all(item.holds(mended) for item in held) else None
 
 
 def replaced(sizes: Sequence[int], places: Places, wanted: int, got: int) -> list[tuple[int, ...]]:
@@ -121,8 +181,8 @@ class _Condition:
     difference: Callable[[Sequence[int]], int] | None
 
 
-def _condition(guard: Guard) -> _Condition | None:
-    """`guard` with its truth reversed."""
+def _condition(guard: Guard, wanted: bool) -> _Condition | None:
+    """`guard` where its truth is the `wanted` one."""
     names = sorted(expressions.symbol_names(guard.expression), key=lambda name: int(name[1:]))
     slots = tuple(int(name[1:]) for name in names)
     try:
@@ -133,7 +193,6 @@ def _condition(guard: Guard) -> _Condition | None:
             difference = expressions.compiled(left - right, names)
     except (expressions.Untranslatable, SyntaxError, TypeError, RecursionError):
         return None
-    wanted = not guard.value
 
     def holds(sizes: Sequence[int]) -> bool:
         try:

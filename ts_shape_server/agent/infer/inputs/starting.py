@@ -155,7 +155,7 @@ def from_hint(hint: Hint, name: str) -> Guess:
     if hint.kind == "dict":
         return DictGuess(((NO_KEY, tensor(4)),))
     if hint.kind == "tuple" and hint.length:
-        return SequenceGuess(tuple(_element(hint) for _ in range(hint.length)), "tuple")
+        return SequenceGuess(tuple(_parts(hint, number) for number in range(hint.length)), "tuple")
     if not hint.kind and not hint.whole and not hint.at_least and (hint.length or 0) > 1:
         return SequenceGuess((tensor(4),) * (hint.length or 0), "list")
     if hint.kind == "list" or (hint.iterated and hint.rank is None and not hint.at_least):
@@ -171,6 +171,12 @@ def from_hint(hint: Hint, name: str) -> Guess:
 
 def _element(hint: Hint) -> TensorGuess:
     return tensor(4)
+
+
+def _parts(hint: Hint, number: int) -> Guess:
+    """An item of a tuple, which is a tuple itself where it is unpacked at once."""
+    count = hint.parts[number] if number < len(hint.parts) else 0
+    return SequenceGuess((_element(hint),) * count, "tuple") if count else _element(hint)
 
 
 def _named(hint: Hint, name: str) -> TensorGuess:

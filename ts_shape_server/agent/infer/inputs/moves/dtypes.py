@@ -89,6 +89,20 @@ def smallest_index(guess: TensorGuess, said: Complaints) -> Guesses:
 
 
 @tensor_move
+def classes_of_distribution(guess: TensorGuess, said: Complaints) -> Guesses:
+    """What a distribution over classes is asked the probability of is one of the classes.
+
+    before: action=T(2)
+    says: ValueError: (Tensor of shape (2,)) to be within the support (IntegerInterval(lower_bound=0, upper_bound=4))
+    after: action=T(2, dtype='int64', high=4, limited_below=True, limited_above=True)
+    """
+    within = said.get("values-wanted")
+    if within is not None and guess.dims == within.numbers("got"):
+        low, high = within.number("low") or 0, within.number("high") or 0
+        yield -1, replace(guess, dtype="int64", low=low, high=high, limited_below=True, limited_above=True)
+
+
+@tensor_move
 def positive_lengths(guess: TensorGuess, said: Complaints) -> Guesses:
     """No sequence of a packed batch is empty.
 
@@ -157,6 +171,7 @@ FIRST = (
     dtype_of_weights,
     complex_numbers,
     smallest_index,
+    classes_of_distribution,
     positive_lengths,
     shortest_lengths,
     equal_lengths,

@@ -54,7 +54,8 @@ def wanted_rank(guess: TensorGuess, said: Complaints) -> Guesses:
 
 @tensor_move
 def rank_of_axis(guess: TensorGuess, said: Complaints) -> Guesses:
-    """A tensor has the axis that is asked for; one that it was made into has it where the tensor has as many more.
+    """A tensor has the axis that is asked for; one that it was made into, with other dims, has it where the tensor has
+    as many more.
 
     before: x=T(2, 16)
     says: IndexError: Dimension out of range (expected to be in range of [-2, 1], but got 2)
@@ -64,10 +65,10 @@ def rank_of_axis(guess: TensorGuess, said: Complaints) -> Guesses:
     axis = beyond.number("axis") if beyond is not None else None
     if beyond is not None and axis is not None:
         wanted = axis + 1 if axis >= 0 else -axis
-        yield 1, ranked(guess, wanted)
         missing = wanted - (beyond.number("rank") or 0)
         if 0 < missing <= LARGEST_RANK - len(guess.dims) and len(guess.dims) + missing != wanted:
-            yield 1, ranked(guess, len(guess.dims) + missing)
+            yield 0, ranked(guess, len(guess.dims) + missing)
+        yield 1, ranked(guess, wanted)
 
 
 @tensor_move
@@ -113,6 +114,28 @@ def so_many_dims_fewer(guess: TensorGuess, said: Complaints) -> Guesses:
 
 
 @tensor_move
+def rank_beside_others(guess: TensorGuess, said: Complaints) -> Guesses:
+    """What is put beside something with more dims has as many more, or the other has fewer: first what is looked up,
+    which gets a dim where it is.
+
+    before: noise=T(2, 16), labels=T(2, 16, dtype='int64')
+    says: RuntimeError: Number of dimensions of tensors must match.  Expected 3-D tensors, but got 2-D for tensor number
+    after: noise=T(2, 16), labels=T(2, dtype='int64')
+    """
+    beside = said.get("ranks-differ")
+    if beside is None:
+        return
+    apart = abs((beside.number("wanted") or 0) - (beside.number("got") or 0))
+    rank = len(guess.dims)
+    looked_up = "int" in guess.dtype
+    if rank > apart:
+        shorter = ranked(guess, rank - apart)
+        yield (0 if looked_up else 2), replace(shorter, dims=guess.dims[:1]) if rank - apart == 1 else shorter
+    if rank + apart <= LARGEST_RANK:
+        yield (2 if looked_up else 1), ranked(guess, rank + apart)
+
+
+@tensor_move
 def lengths_of_batch(guess: TensorGuess, said: Complaints) -> Guesses:
     """What is told one by one, as the lengths of sequences, has one number for each item of the batch.
 
@@ -145,6 +168,7 @@ ALL = (
     one_dim_more,
     fewer_dims,
     so_many_dims_fewer,
+    rank_beside_others,
     lengths_of_batch,
     other_ranks,
 )

@@ -25,7 +25,8 @@ def documented_form(attempt: Attempt) -> Proposals:
     after: x=T(2, 8, 16)
     """
     wished = wishes.fulfilled(attempt.inputs, attempt.wishes, ranks=True)
-    if wished != attempt.inputs:
+    if wished != attempt.inputs and (attempt.real_only or not values.same_form(wished, attempt.inputs)):
+        # Without memory no value is looked at: what differs in values alone would only be run twice.
         yield WISH_PRIORITY, wished
 
 

@@ -75,6 +75,22 @@ def same_sizes_as_partner(attempt: Attempt) -> Proposals:
 
 
 @move
+def value_of_distribution(attempt: Attempt) -> Proposals:
+    """What a distribution is asked the probability of has the sizes of the distribution.
+
+    before: state=T(2, 10), action=T(2, 16)
+    says: ValueError: Value is not broadcastable with batch_shape+event_shape: torch.Size([2, 16]) vs torch.Size([2]).
+    after: state=T(2, 10), action=T(2)
+    """
+    differing = attempt.said.get("value-differs")
+    if differing is None:
+        return
+    for index, guess in enumerate(values.all_tensors(attempt.inputs)):
+        if guess.dims == differing.numbers("got"):
+            yield -1, _changed(attempt.inputs, index, replace(guess, dims=differing.numbers("wanted"), axes=()))
+
+
+@move
 def mask_of_its_tensor(attempt: Attempt) -> Proposals:
     """A mask that chooses has the first dims of what it chooses from, as many as it has.
 
@@ -301,6 +317,7 @@ ALL = (
     short_sides,
     ranks_together,
     same_sizes_as_partner,
+    value_of_distribution,
     mask_of_its_tensor,
     customary_sides,
     dims_of_another,
