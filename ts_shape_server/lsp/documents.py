@@ -1,34 +1,50 @@
-"""One file as the session knows it: its text and version, what the text says, the reports of its classes.
+"""One file as the session knows it: its text and version, what the text says, the reports of its classes, and what is
+drawn of them.
 
-A report is fresh only for the version it was made or confirmed for: any change makes all of them stale until the store
-or a probe says otherwise.
+A report is fresh for the version it was made or confirmed for, and as long as the code of its class is the same. What
+is drawn stays until a newer report comes, and moves with the text.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from ts_shape_server.analysis.rewrites import Rewrite
+from ts_shape_server.analysis.shifting import Shift
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.report import Report
 from ts_shape_server.deadline import within
 from ts_shape_server.features.actions import Fix
-from ts_shape_server.features.diagnostics import ClassPlace
+from ts_shape_server.features.diagnostics import ClassPlace, Finding, about_syntax
 from ts_shape_server.features.known import Known
+from ts_shape_server.features.shown import Shown, about_pragmas, moved, moved_findings, shown
+from ts_shape_server.probing.moving import with_text
+from ts_shape_server.settings import Settings
 from ts_shape_server.workspace import Purposes, Snapshot
+
+
+@dataclass(frozen=True)
+class Made:
+    """A report with the text that it was made from, and the digest of the class in that text."""
+
+    report: Report
+    text: str
+    digest: str
 
 
 @dataclass
 class Document:
-    """`open`: the editor has it and its text is the editor's. `focus` is the class last asked about.
-    `trying` are trials of what a menu may offer.
+    """`open`: the editor has it and its text is the editor's. `read` tells at once what a text says, `parsed` is the
+    last one without a syntax error. `focus` is the class last asked about. `drawn` is by class, `said` are the findings
+    that the text alone gives. `trying` are trials of what a menu may offer.
     """
 
     path: str
     uri: str
     text: str
+    read: Callable[[str, str], Snapshot]
     version: int = 0
     open: bool = True
     snapshot: Snapshot | None = None
@@ -36,7 +52,10 @@ class Document:
     focus: str = ""
     working: bool = False
     purposes: Purposes = field(default_factory=dict)
-    reports: dict[str, Report] = field(default_factory=dict)
+    made: dict[str, Made] = field(default_factory=dict)
+    drawn: dict[str, Shown] = field(default_factory=dict)
+    said: tuple[Finding, ...] = ()
+    parsed: Snapshot | None = None
     confirmed: dict[str, int] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)
     fixes: dict[str, tuple[Report, list[Fix]]] = field(default_factory=dict)
@@ -46,6 +65,8 @@ class Document:
     task: asyncio.Task[None] | None = None
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
     _source: SourceText | None = None
+    _quick: Snapshot | None = None
+    _moved: dict[str, tuple[str, Report]] = field(default_factory=dict)
 
     @property
     def source(self) -> SourceText:
@@ -62,10 +83,43 @@ class Document:
         """Where the classes of the text stand, with what the workspace used them for when it was last asked."""
         return self.current.places(self.purposes) if self.current is not None else []
 
-    def change(self, text: str, version: int) -> None:
+    @property
+    def quick(self) -> Snapshot:
+        """What is known of the text as it stands, at once: what jedi adds is there when it has answered."""
+        if self.current is not None:
+            return self.current
+        if self._quick is None or self._quick.source.text != self.text:
+            self._quick = self.read(self.path, self.text)
+        return self._quick
+
+    def change(self, text: str, version: int, edits: Sequence[Shift]) -> None:
+        """Take a new text, to which these edits lead one after the other."""
+        for shift in edits:
+            self.drawn = {name: moved(item, self.path, shift) for name, item in self.drawn.items()}
+            self.move_said(self.path, shift)
         self.text, self.version = text, version
         self.edition += 1
         self.settled.clear()
+
+    def move_said(self, path: str, shift: Shift) -> None:
+        """An open file was edited: what is said of places in it moves."""
+        if path == self.path:
+            self.said = moved_findings(self.said, path, shift)
+            return
+        for name, item in self.drawn.items():
+            if any(each.path == path for each in item.findings):
+                self.drawn[name] = replace(item, findings=moved_findings(item.findings, path, shift))
+
+    def take_snapshot(self, snapshot: Snapshot, settings: Settings) -> None:
+        """What the text says now; what was said of classes that are gone goes, unless the text does not parse."""
+        self.snapshot = snapshot
+        error = snapshot.classes.syntax_error
+        self.said = (*about_syntax(self.path, error), *about_pragmas(snapshot, settings))
+        if error is None:
+            self.parsed = snapshot
+            names = {item.name for item in snapshot.modules if not item.pragmas.skip}
+            self.drawn = {name: item for name, item in self.drawn.items() if name in names}
+            self.made = {name: item for name, item in self.made.items() if name in names}
 
     def stop_trying(self) -> None:
         """Forget the trials of offers: they are of another text, or of other reports."""
@@ -74,25 +128,62 @@ class Document:
             task.cancel()
 
     def known(self, name: str) -> Known:
-        report = self.reports.get(name)
-        fresh = report is not None and self.confirmed.get(name) == self.edition
-        running = self.working and name not in self.settled
-        return Known(name, report, fresh, running, self.obstacle)
+        report = self._as_it_stands(name)
+        same = report is not None and self._same_code(name)
+        fresh = report is not None and (same or self.confirmed.get(name) == self.edition)
+        done = name in self.settled or (same and report is not None and report.stage == "final")
+        return Known(name, report, fresh, self.working and not done, self.obstacle)
+
+    def _as_it_stands(self, name: str) -> Report | None:
+        """The last report of a class with the lines of the text as it is now."""
+        made = self.made.get(name)
+        if made is None or made.text == self.text:
+            return None if made is None else made.report
+        known = self._moved.get(name)
+        if known is None or known[0] != self.text:
+            known = self._moved[name] = self.text, with_text(made.report, made.text, self.text)
+        return known[1]
+
+    def _same_code(self, name: str) -> bool:
+        """Whether the class and what it reaches in this file are as they were when its report was made."""
+        made = self.made[name]
+        if not made.digest:
+            return False
+        if made.text == self.text:
+            return True
+        every = (*self.quick.modules, *self.quick.classes.classes)
+        return any(item.name == name and item.digest == made.digest for item in every)
 
     def all_known(self) -> Mapping[str, Known]:
-        names = {item.name for item in self.current.modules} if self.current is not None else set(self.reports)
+        names = {item.name for item in self.current.modules} if self.current is not None else set(self.made)
         return {name: self.known(name) for name in names}
 
-    def take(self, report: Report, edition: int) -> bool:
-        """Keep a report made for that edition of the text; False when the text has moved on."""
+    def take(self, report: Report, edition: int, settings: Settings) -> bool:
+        """Keep a report made for that edition of the text, and draw it. False when the text has moved on, or when the
+        report is a first one with the numbers of one run and more is known from before.
+        """
         if edition != self.edition:
             return False
-        self.reports[report.name] = report
-        self.confirmed[report.name] = edition
+        name, before = report.name, self._as_it_stands(report.name)
+        if report.stage != "final" and before is not None and before.status == report.status == "ok":
+            if report.stage == "example":
+                return False
+            # What TorchScript says is asked anew; until then the last answer stays.
+            report = replace(report, torchscript=before.torchscript)
+        declared = None if self.current is None else self.current.module(name)
+        self.made[name] = Made(report, self.text, "" if declared is None else declared.digest)
+        self._moved.pop(name, None)
+        self.confirmed[name] = edition
         if report.stage == "final":
-            self.settled.add(report.name)
+            self.settled.add(name)
+        self._draw(name, settings)
         self.wake()
         return True
+
+    def _draw(self, name: str, settings: Settings) -> None:
+        place = next((item for item in self.places() if item.name == name), None)
+        if place is not None and self.current is not None:
+            self.drawn[name] = shown(self.current, place, self.known(name), settings)
 
     def fixes_of(self, name: str) -> list[Fix]:
         """The verified fixes of the class, if they are of its report as it stands."""

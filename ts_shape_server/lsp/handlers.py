@@ -17,11 +17,11 @@ from typing import Any
 from lsprotocol import types
 
 from ts_shape_server.analysis.names import Subject, name_at
+from ts_shape_server.analysis.shifting import Replacement, Shift, shift
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.contract.places import Range, TextEdit
+from ts_shape_server.contract.places import Range
 from ts_shape_server.deadline import within
 from ts_shape_server.features import hover, lenses
-from ts_shape_server.features.hints import hints
 from ts_shape_server.features.known import unparsed
 from ts_shape_server.lsp import menu
 from ts_shape_server.lsp.convert import SOURCE, Converter, is_path, path_of
@@ -151,8 +151,9 @@ def _register_documents(server: Server) -> None:
         path = path_of(params.text_document.uri)
         document = None if path is None else session.opened(path)
         if path is not None and document is not None:
-            text = changed(document.source, params.content_changes, server.converter())
-            session.change(path, text, params.text_document.version)
+            edits = changed(document.source, params.content_changes, server.converter())
+            text = edits[-1].after.text if edits else document.text
+            session.change(path, text, params.text_document.version, edits)
 
     @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
     async def did_save(params: types.DidSaveTextDocumentParams) -> None:
@@ -165,27 +166,31 @@ def _register_documents(server: Server) -> None:
             session.close(path)
 
 
-def changed(source: SourceText, changes: Sequence[types.TextDocumentContentChangeEvent], convert: Converter) -> str:
-    """The text after these changes, each on top of the one before.
+def changed(
+    source: SourceText, changes: Sequence[types.TextDocumentContentChangeEvent], convert: Converter
+) -> list[Shift]:
+    """What these changes do to the text, each on top of the one before.
 
     Not pygls' own document: it takes form feeds and other rare signs for line ends, and edits then land elsewhere.
     """
+    found: list[Shift] = []
     for change in changes:
+        replaced = None
         if isinstance(change, types.TextDocumentContentChangePartial):
-            source = SourceText(source.apply([TextEdit(convert.lines(source, change.range), change.text)]))
+            span = convert.lines(source, change.range)
+            start, end = source.offset(span.line, span.column), source.offset(span.end_line, span.end_column)
+            replaced = Replacement(start, max(start, end), change.text)
+            after = SourceText(source.text[:start] + change.text + source.text[max(start, end) :])
         else:
-            source = SourceText(change.text)
-    return source.text
+            after = SourceText(change.text)
+        found.append(shift(source, after, replaced))
+        source = after
+    return found
 
 
 def _document(server: Server, uri: str) -> Document | None:
     path = path_of(uri)
     return None if path is None else server.session.opened(path)
-
-
-def _quick(server: Server, document: Document) -> Snapshot:
-    """What is known of the text as it stands, at once: what jedi adds is there when it has answered."""
-    return document.current or server.session.workspace.quick(document.path, document.text)
 
 
 def _register_answers(server: Server) -> None:
@@ -201,21 +206,23 @@ def _register_answers(server: Server) -> None:
     @server.feature(types.TEXT_DOCUMENT_INLAY_HINT)
     async def on_hints(params: types.InlayHintParams) -> list[types.InlayHint]:
         document = _document(server, params.text_document.uri)
-        if document is None or document.current is None:
+        if document is None or session.settings.inlay_hints == "off":
             return []
         convert, source = server.converter(), document.source
         shown = convert.lines(source, params.range)
-        mode = session.settings.inlay_hints
-        found = hints(document.current.stored(), document.current.places(), document.all_known(), mode, shown)
-        return [convert.hint(source, item) for item in found]
+        found = [hint for item in document.drawn.values() for hint in item.hints]
+        return [convert.hint(source, hint) for hint in found if shown.line <= hint.line <= shown.end_line]
 
     @server.feature(types.TEXT_DOCUMENT_CODE_LENS, types.CodeLensOptions(resolve_provider=False))
     async def on_lenses(params: types.CodeLensParams) -> list[types.CodeLens]:
         document = _document(server, params.text_document.uri)
-        if document is None or document.current is None or not session.settings.code_lens:
+        if document is None or not session.settings.code_lens:
             return []
         convert, source = server.converter(), document.source
-        found = lenses.lenses(document.current.places(), document.all_known())
+        found = [lens for item in document.drawn.values() for lens in item.lenses]
+        new = [item for item in document.quick.places() if item.name not in document.drawn]
+        found += lenses.lenses(new, {item.name: document.known(item.name) for item in new})
+        found.sort(key=lambda lens: lens.range.line)
         return [convert.lens(source, document.uri, item) for item in found]
 
     @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=menu.KINDS))
@@ -228,50 +235,67 @@ def _register_answers(server: Server) -> None:
 
 async def hover_at(server: Server, document: Document, position: types.Position) -> types.Hover | None:
     """The hover at a position: from the last report, waiting for a first one no longer than the settings say."""
-    session, source, snapshot = server.session, document.source, _quick(server, document)
+    session, source, snapshot = server.session, document.source, document.quick
     convert = server.converter()
     line, column = convert.place(source, position)
     subject = name_at(source, snapshot.classes, line, column)
     if subject is None:
-        return _unparsed(snapshot, line, column, convert)
+        return _unparsed(server, document, line, column)
     wait = session.settings.hover_wait_ms / 1000
     span = convert.range(source, subject.range)
     if subject.kind == "archive_path":
         text = await session.saved.told(session, document.path, subject.name, wait)
         return None if text is None else _hover(text, span)
-    owner, name = document, subject.class_name
+    name = subject.class_name
     if subject.kind == "name" and snapshot.module(subject.name) is not None:
         # A variable that holds a module.
         name = subject.name
     if name is None or snapshot.module(name) is None:
+        if snapshot.classes.syntax_error is not None:
+            return _unparsed(server, document, line, column)
         if subject.kind in ("class", "name"):
             text = await _elsewhere(server, document, subject, line, column, wait)
             return None if text is None else _hover(text, span)
         if document.current is not None or name is None:
             return None
     document.focus = name
-    await session.wait_for(owner, name, wait)
-    text = _told(server, document, name, subject)
+    if document.known(name).report is None:
+        await session.wait_for(document, name, wait)
+    text = _told(document, document.quick, name, subject)
     return None if text is None else _hover(text, span)
 
 
-def _unparsed(snapshot: Snapshot, line: int, column: int, convert: Converter) -> types.Hover | None:
-    """Over the name of a class that a syntax error took out of the tree: why there is nothing to show."""
-    error = snapshot.classes.syntax_error
-    named = re.match(r"\s*class\s+(\w+)", snapshot.source.line(line))
-    if error is None or named is None or not named.start(1) <= column <= named.end(1):
+def _unparsed(server: Server, document: Document, line: int, column: int) -> types.Hover | None:
+    """Where a syntax error took a class out of the tree: what was known there when the text last parsed; over the name
+    of a class that has no report, why there is none.
+    """
+    snapshot, convert = document.quick, server.converter()
+    if snapshot.classes.syntax_error is None:
         return None
-    span = convert.range(snapshot.source, Range(line, named.start(1), line, named.end(1)))
-    return _hover(f"_{hover.plain(unparsed(error))}_", span)
+    before = document.parsed
+    place = None if before is None else shift(snapshot.source, before.source).place(line, column)
+    if before is not None and place is not None:
+        subject = name_at(before.source, before.classes, *place)
+        name = None if subject is None else subject.class_name
+        span = None if subject is None else shift(before.source, snapshot.source).range(subject.range)
+        if subject is not None and name is not None and span is not None and document.known(name).report is not None:
+            text = _told(document, before, name, subject, line)
+            return None if text is None else _hover(text, convert.range(snapshot.source, span))
+    named = re.match(r"\s*class\s+(\w+)", snapshot.source.line(line))
+    if named is None or not named.start(1) <= column <= named.end(1):
+        return None
+    span = Range(line, named.start(1), line, named.end(1))
+    said = unparsed(snapshot.classes.syntax_error)
+    return _hover(f"_{hover.plain(said)}_", convert.range(snapshot.source, span))
 
 
 def _hover(text: str, span: types.Range) -> types.Hover:
     return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, text), span)
 
 
-def _told(server: Server, document: Document, name: str, subject: Subject) -> str | None:
+def _told(document: Document, snapshot: Snapshot, name: str, subject: Subject, line: int = 0) -> str | None:
+    """Markdown for a subject of `snapshot`. `line`: where it stands in the document's text, if that is another."""
     known = document.known(name)
-    snapshot = _quick(server, document)
     declared = snapshot.module(name)
     if subject.kind == "class" or (subject.kind == "name" and declared is not None):
         return hover.class_hover(known, declared)
@@ -282,7 +306,7 @@ def _told(server: Server, document: Document, name: str, subject: Subject) -> st
     if subject.kind == "layer":
         return hover.layer_hover(known, subject.name, declared)
     if subject.kind == "variable":
-        return hover.variable_hover(known, subject.name, subject.line, stored=_is_stored(snapshot, subject))
+        return hover.variable_hover(known, subject.name, line or subject.line, stored=_is_stored(snapshot, subject))
     return None
 
 

@@ -16,10 +16,11 @@ from typing import Any
 
 import platformdirs
 
+from ts_shape_server.analysis.shifting import Shift, shift
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.report import Report
 from ts_shape_server.features import actions
-from ts_shape_server.features.diagnostics import Finding, about_syntax, findings
+from ts_shape_server.features.diagnostics import Finding, once
 from ts_shape_server.features.known import unparsed
 from ts_shape_server.features.offers import Offer
 from ts_shape_server.lsp.convert import uri_of
@@ -28,7 +29,7 @@ from ts_shape_server.lsp.saved import SavedFiles
 from ts_shape_server.lsp.trials import RewriteTrials
 from ts_shape_server.probing.service import FileRequest, ProbeService
 from ts_shape_server.settings import Settings, parse
-from ts_shape_server.workspace import Workspace, options, project_settings
+from ts_shape_server.workspace import Snapshot, Workspace, options, project_settings
 
 log = logging.getLogger(__name__)
 
@@ -152,18 +153,29 @@ class EditorSession:
         known = self._documents.get(path)
         if known is not None:
             known.open, known.uri = True, uri
-            known.change(text, version)
+            self._change(known, text, version, _whole(known, text))
         else:
-            known = self._documents[path] = Document(path, uri, text, version)
+            known = self._documents[path] = Document(path, uri, text, self._quick, version)
         self.refresh(known, pause=False)
         return known
 
-    def change(self, path: str, text: str, version: int) -> None:
+    def change(self, path: str, text: str, version: int, edits: Sequence[Shift] | None = None) -> None:
+        """An open file has a new text; `edits` lead to it, where the editor has told them."""
         document = self._documents.get(path)
         if document is not None:
-            document.change(text, version)
+            self._change(document, text, version, _whole(document, text) if edits is None else edits)
             self.refresh(document)
             self._refresh_others(document)
+
+    def _change(self, document: Document, text: str, version: int, edits: Sequence[Shift]) -> None:
+        document.change(text, version, edits)
+        for other in self._documents.values():
+            if other is not document:
+                for edit in edits:
+                    other.move_said(document.path, edit)
+
+    def _quick(self, path: str, text: str) -> Snapshot:
+        return self.workspace.quick(path, text)
 
     def close(self, path: str) -> None:
         document = self._documents.pop(path, None)
@@ -184,10 +196,10 @@ class EditorSession:
         if text is None:
             return None
         if known is None:
-            known = self._documents[path] = Document(path, uri_of(path), text, open=False)
+            known = self._documents[path] = Document(path, uri_of(path), text, self._quick, open=False)
             self._forget_unopened()
         else:
-            known.change(text, 0)
+            self._change(known, text, 0, _whole(known, text))
         self.refresh(known, pause=False)
         return known
 
@@ -278,8 +290,9 @@ class EditorSession:
                 document.wake()
 
     async def _read(self, document: Document) -> None:
-        document.snapshot = await asyncio.to_thread(self.workspace.snapshot, document.path, document.text)
-        error = document.snapshot.classes.syntax_error
+        snapshot = await asyncio.to_thread(self.workspace.snapshot, document.path, document.text)
+        document.take_snapshot(snapshot, self.settings)
+        error = snapshot.classes.syntax_error
         if error is not None:
             document.obstacle = unparsed(error)
         document.wake()
@@ -295,15 +308,15 @@ class EditorSession:
         def received(report: Report) -> None:
             if self._is_obstacle(document, report):
                 return
-            first = report.name not in document.reports
-            if document.take(report, edition) and (report.stage == "final" or first):
+            before = document.drawn.get(report.name)
+            if document.take(report, edition, self.settings) and document.drawn.get(report.name) != before:
                 self._told(document)
 
         reports = await service.reports(request, received)
         log.info("%s: %d classes in %.0f ms", document.path, len(reports), 1000 * (time.monotonic() - began))
         for report in reports:
             if not self._is_obstacle(document, report):
-                document.take(report, edition)
+                document.take(report, edition, self.settings)
         document.working = False
         document.wake()
         self._told(document)
@@ -383,19 +396,13 @@ class EditorSession:
         """What is to say about this file, also what the reports of other files say about it."""
         found: list[Finding] = []
         for document in list(self._documents.values()):
-            if document.current is not None:
-                if document.path == path:
-                    found.extend(about_syntax(path, document.current.classes.syntax_error))
-                every = findings(document.path, document.places(), document.all_known(), self.settings)
-                found.extend(item for item in every if item.path == path)
-        return sorted(dict.fromkeys(found), key=lambda item: (item.range.line, item.range.column, item.code))
+            found.extend(item for item in document.said if item.path == path)
+            found.extend(item for each in document.drawn.values() for item in each.findings if item.path == path)
+        return sorted(once(found), key=lambda item: (item.range.line, item.range.column, item.code))
 
     def concerned(self, document: Document) -> set[str]:
         """The files that the findings of this one stand in."""
-        if document.current is None:
-            return {document.path}
-        every = findings(document.path, document.places(), document.all_known(), self.settings)
-        return {document.path, *(item.path for item in every)}
+        return {document.path, *(item.path for each in document.drawn.values() for item in each.findings)}
 
     def _told(self, document: Document) -> None:
         self._on_change(self.concerned(document))
@@ -428,6 +435,10 @@ class EditorSession:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("a task failed", exc_info=task.exception())
+
+
+def _whole(document: Document, text: str) -> tuple[Shift, ...]:
+    return (shift(document.source, SourceText(text)),)
 
 
 def _kept(task: asyncio.Task[bool] | None) -> bool:

@@ -93,7 +93,7 @@ async def opened(watched: Watched, folder: Path, *layers: dict[str, Any]) -> Hel
     return service
 
 
-async def test_a_report_is_fresh_only_for_the_text_it_was_made_from(watched: Watched, tmp_path: Path) -> None:
+async def test_a_report_is_fresh_only_for_the_code_it_was_made_from(watched: Watched, tmp_path: Path) -> None:
     service = await opened(watched, tmp_path)
     document = watched.session.opened(str(tmp_path / "net.py"))
     assert document is not None
@@ -102,7 +102,10 @@ async def test_a_report_is_fresh_only_for_the_text_it_was_made_from(watched: Wat
     await until(lambda: document.known("Net").current)
     assert not document.known("Net").running
     service.gate.clear()
-    watched.session.change(document.path, TEXT + "# more\n", 2)
+    watched.session.change(document.path, TEXT + "\n\nMORE = 1\n", 2)
+    assert document.known("Net").current is not None
+    assert document.known("Net").note() == ""
+    watched.session.change(document.path, TEXT.replace("return x", "return x.neg()"), 3)
     assert document.known("Net").current is None
     assert "earlier version" in document.known("Net").note()
     service.gate.set()
