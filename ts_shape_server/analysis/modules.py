@@ -398,10 +398,11 @@ def _base(source: SourceText, node: ast.expr, names: _Paths) -> BaseReference:
 
 
 def _calls_class(node: ast.stmt) -> bool:
-    """Whether the value of an assignment is a call of what is named like a class."""
+    """Whether the value of an assignment is a call of what is named like a class, and like none of tensors."""
     value = getattr(node, "value", None)
     name = dotted(value.func) if isinstance(value, ast.Call) else None
-    return name is not None and name.rsplit(".", 1)[-1][:1].isupper()
+    last = (name or "").rsplit(".", 1)[-1]
+    return last[:1].isupper() and not last.endswith(("Parameter", "Buffer", "Tensor"))
 
 
 def _layers(source: SourceText, method: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[LayerAssignment]:

@@ -22,8 +22,9 @@ _LOADERS = frozenset({"torch.jit.load", "torch.jit._serialization.load", "torch.
 class Subject:
     """A name under the cursor.
 
-    `kind` is ``class``, ``forward``, ``parameter``, ``layer``, ``variable``, ``archive_path`` or ``name`` (to be
-    asked of jedi). `class_name` is the qualified class that it belongs to.
+    `kind` is ``class``, ``forward``, ``parameter``, ``layer``, ``part`` (what is reached through an attribute: a layer
+    inside of a layer, or anything else), ``variable``, ``archive_path`` or ``name`` (to be asked of jedi).
+    `class_name` is the qualified class that it belongs to.
     """
 
     kind: str
@@ -75,8 +76,14 @@ def _attribute(classes: FileClasses, owner: ModuleClass | None, node: ast.Attrib
     path = dotted(node)
     if owner is not None and path == f"self.{node.attr}" and _method_around(classes, owner, line) is not None:
         return Subject("layer", owner.name, node.attr, line, span)
+    if owner is not None and path is not None and path.startswith("self.") and not _subscripted(node):
+        return Subject("part", owner.name, path.removeprefix("self."), line, span)
     nested = None if path is None else _class_called(classes, owner, path)
     return Subject("name" if nested is None else "class", nested, node.attr, line, span)
+
+
+def _subscripted(node: ast.expr) -> bool:
+    return any(isinstance(inner, ast.Subscript) for inner in ast.walk(node))
 
 
 def _name(classes: FileClasses, owner: ModuleClass | None, node: ast.Name, line: int, span: Range) -> Subject:

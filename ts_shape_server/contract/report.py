@@ -17,7 +17,7 @@ from ts_shape_server.contract.types import TypeText, is_type
 
 SCHEMA = 1
 """Of the JSON that is promised to others: a change that breaks a reader counts it up."""
-VERSION = 1
+VERSION = 2
 """Of everything declared here, as the cache and the agent spell it: any change counts it up."""
 
 Status = Literal["ok", "failed", "unresolved", "skipped", "timeout", "crashed"]
@@ -63,10 +63,21 @@ class Symbol:
 
 
 @dataclass(frozen=True)
-class Layer:
-    """One submodule as the run saw it: the dims of its tensor inputs and outputs, and its own parameter count.
+class Visit:
+    """Calls of a submodule by one line of its class: the dims of their tensor inputs and outputs."""
 
-    `line` is where the class assigns it (None when that is not in the class's own file).
+    line: int
+    inputs: tuple[tuple[Dim, ...], ...] = ()
+    outputs: tuple[tuple[Dim, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One submodule as the run saw it: the dims of the tensor inputs and outputs of its first call, and its own
+    parameter count, with those of what is in it.
+
+    `line` is where the class assigns it (None when that is not in the class's own file). `visits` are the calls that
+    the code of the class makes itself, those that differ.
     """
 
     name: Line
@@ -75,11 +86,14 @@ class Layer:
     inputs: tuple[tuple[Dim, ...], ...] = ()
     outputs: tuple[tuple[Dim, ...], ...] = ()
     parameters: int = 0
+    visits: tuple[Visit, ...] = field(default=(), metadata=entry(omitted=True))
 
 
 @dataclass(frozen=True)
 class Variable:
-    """A local of `forward` right after `line` ran. Visits that differ (loops, branches) are several entries."""
+    """A local of `forward` right after `line` ran, or as it came into it. Visits that differ (loops, branches) are
+    several entries.
+    """
 
     name: Name
     line: int
@@ -340,7 +354,8 @@ class Report:
 
     `example` and `second` map parameter names to values in the contract's nested form (`Value`). `second` is another
     size that the claim allows and that ran, None when the input is fixed; `others` are inputs of other types that the
-    workspace passes and that run. `evidence` lists what decided, strongest first; `notes` say in sentences what could
+    workspace passes and that run. `variables` are the locals as lines leave them, `uses` as they come into the lines
+    that read them. `evidence` lists what decided, strongest first; `notes` say in sentences what could
     not be examined. `elapsed_ms` is wall time, `core_ms` processor time.
     """
 
@@ -362,6 +377,7 @@ class Report:
     parameter_bytes: int = 0
     layers: tuple[Layer, ...] = ()
     variables: tuple[Variable, ...] = ()
+    uses: tuple[Variable, ...] = field(default=(), metadata=entry(omitted=True))
     torchscript: TorchScript = field(default_factory=TorchScript, metadata=entry(nullable=True))
     mismatches: tuple[Failure, ...] = ()
     evidence: tuple[str, ...] = ()

@@ -7,10 +7,10 @@ as it stands. Nothing here waits, asks or looks anything up.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from ts_shape_server.analysis.modules import ModuleClass, Signature
-from ts_shape_server.contract.report import Failure, InputSpec, Layer, Report, ScriptAttempt, ValueSpec, Variable
+from ts_shape_server.contract.report import Failure, InputSpec, Layer, Report, ScriptAttempt, ValueSpec
 from ts_shape_server.features import words
 from ts_shape_server.features.known import Known
 from ts_shape_server.probing.requests import Inspection
@@ -45,40 +45,93 @@ def forward_hover(known: Known, declared: ModuleClass | None = None) -> str:
     return _page([_code(head), _symbols(words.symbol_lines(report)), _state(report), *_traps(report), _note(known)])
 
 
-def parameter_hover(known: Known, name: str) -> str | None:
-    """One parameter of `forward`: what it takes, from which evidence, and the type TorchScript gives it."""
+def parameter_hover(known: Known, name: str, line: int = 0) -> str | None:
+    """One parameter of `forward`: what it takes, from which evidence, and the type TorchScript gives it. In a `line`
+    that a loop comes back to with other shapes, those.
+    """
     report = known.report
     if report is None:
         return _page([_note(known)])
     spec = next((item for item in report.inputs if item.name == name), None)
     if spec is None:
-        return _page([*_failed(report), _note(known)]) if report.status != "ok" else None
+        told = f"There are no shapes of {code(report.name)}: a hover over its name says why."
+        return _page([told, _note(known)]) if report.status not in ("ok", "skipped") else None
+    here = [item.value for item in report.uses if (item.name, item.line) == (name, line)]
+    if any(item.dims != spec.value.dims for item in here if item.dims is not None):
+        return variable_hover(known, name, line, (line,), stored=False)
     lines = [_code(words.parameter(spec)), _symbols(_symbols_of(report, spec.value)), _source(spec)]
     return _page([*lines, _typing(report, name), _note(known)])
 
 
-def layer_hover(known: Known, name: str, declared: ModuleClass | None = None) -> str | None:
+def layer_hover(
+    known: Known, name: str, declared: ModuleClass | None = None, lines: Container[int] = (), called: bool = False
+) -> str | None:
     """`self.<name>`: its input and output, its parameters and their share; for a container, its parts; for a method,
-    the types that a run saw. None for what is none of these.
+    the types that a run saw. None for what is none of these. Where `lines` call it, what these calls gave.
     """
     report = known.report
     if report is None:
         return _page([_note(known)])
-    visits = [item for item in report.layers if item.name == name]
+    layer = next((item for item in report.layers if item.name == name), None)
     inside = [item for item in report.layers if item.name.startswith(f"{name}.")]
-    if visits:
-        head = [f"self.{item.name}: {item.type} {words.layer_flow(item)}" for item in _distinct(visits)]
-        return _page([_code("\n".join(head)), _share(report, visits[0], inside), _parts(inside), _note(known)])
+    if layer is not None:
+        head = [f"self.{name}: {layer.type} {flow}" for flow in _flows([layer], lines)]
+        unseen = called and bool(layer.visits) and not any(visit.line in lines for visit in layer.visits)
+        elsewhere = "The run did not come to this line: this is what other calls gave." if unseen else ""
+        return _page([_code("\n".join(head)), elsewhere, _share(report, layer, inside), _parts(inside), _note(known)])
     if inside:
-        total = sum({item.name: item.parameters for item in inside}.values())
-        size = f"{_parameters(total)} in {words.many(len({item.name for item in inside}), 'layer')}"
-        return _page([_code(f"self.{name}"), size, _parts(inside), _note(known)])
+        tops = _outermost(inside)
+        size = f"{_parameters(sum(item.parameters for item in tops))} in {words.many(len(tops), 'module')}"
+        return _page([_code(f"self.{name}"), size, _parts(tops), _note(known)])
     if declared is not None and any(item.name == name for item in declared.methods):
         return _method(known, report, name)
     made = declared is not None and any(item.name == name and item.made for item in declared.layers)
     if not made or not known.fresh or not report.layers:
         return None
     return _page([f"`forward` did not call `self.{name}`.", _note(known)])
+
+
+def modules_hover(
+    known: Known, name: str, container: str, position: int | None, lines: Container[int] = ()
+) -> str | None:
+    """A local that a loop takes from the modules of ``self.<container>``: what they are and what their calls gave."""
+    report = known.report
+    if report is None or report.status != "ok":
+        return None
+    rest = r"\d+" if position is None else rf"\d+\.{position}"
+    found = [item for item in report.layers if re.fullmatch(rf"{re.escape(container)}\.{rest}", item.name)]
+    if not found:
+        return None
+    head = [f"{name}: {kind} {flow}" for kind, flow in _kinds(found, lines)]
+    if len(head) > _MOST_LAYERS:
+        head = [*head[:_MOST_LAYERS], "…"]
+    size = _parameters(sum(item.parameters for item in found))
+    told = f"{words.many(len(found), 'module')} of {code(f'self.{container}')}, {size}"
+    return _page([_code("\n".join(head)), told, _note(known)])
+
+
+def _kinds(layers: Sequence[Layer], lines: Container[int]) -> list[tuple[str, str]]:
+    """Type and flow of what these lines call, each once."""
+    return list(dict.fromkeys((item.type, flow) for item in layers for flow in _flows([item], lines)))
+
+
+def _flows(layers: Sequence[Layer], lines: Container[int]) -> list[str]:
+    """What the calls in these lines gave; without any there, what all calls gave."""
+    visits = [visit for item in layers for visit in item.visits]
+    here = [visit for visit in visits if visit.line in lines] or visits
+    told = [words.shapes_flow(visit.inputs, visit.outputs) for visit in here]
+    return list(dict.fromkeys(told or [words.layer_flow(item) for item in layers]))
+
+
+def _outermost(layers: Sequence[Layer]) -> list[Layer]:
+    """Those that are in none of the others: what a layer counts is counted in the one around it."""
+    names = {item.name for item in layers}
+    return [item for item in layers if not any(outer in names for outer in _outer(item.name))]
+
+
+def _outer(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def _method(known: Known, report: Report, name: str) -> str | None:
@@ -95,19 +148,44 @@ def _method(known: Known, report: Report, name: str) -> str | None:
     return _page([_code(f"{name}({given}) → {result}"), _note(known)])
 
 
-def variable_hover(known: Known, name: str, line: int, *, stored: bool) -> str | None:
-    """A local of `forward` as it is at `line`: right after it when `stored`, else as it comes into that line."""
+def variable_hover(known: Known, name: str, line: int, lines: Container[int], *, stored: bool) -> str | None:
+    """A local in `line` of a statement with these `lines`: as the statement leaves it when `stored`, else as it comes
+    into it. None where the run did not come to it, or held no tensor in it.
+    """
     report = known.report
     if report is None:
         return _page([_note(known)])
-    seen = _values_at(report, name, line, stored)
+    if report.status != "ok":
+        return None
+    if stored:
+        seen = [item.value for item in report.variables if item.name == name and item.line in lines]
+    else:
+        uses = [item for item in report.uses if item.name == name and item.line in lines]
+        seen = [item.value for item in uses if item.line == line] or [item.value for item in uses]
     if not seen:
-        return parameter_hover(known, name)
+        return None
     shown = list(dict.fromkeys(words.value(item) for item in seen))
     text = _code("\n".join(f"{name}: {item}" for item in shown))
     visits = f"It differs between visits: {words.many(len(shown), 'shape')}." if len(shown) > 1 else ""
     symbols = [line for item in seen for line in _symbols_of(report, item)]
     return _page([text, visits, _symbols(list(dict.fromkeys(symbols))), _note(known)])
+
+
+def size_hover(known: Known, name: str, tensor: str, line: int, dim: int) -> str | None:
+    """A local that is one size of a tensor: which, as the run had it in that line."""
+    report = known.report
+    if report is None or report.status != "ok":
+        return None
+    found = [item.value.dims for item in report.uses if (item.name, item.line) == (tensor, line)]
+    sizes = {words.dim(dims[dim]) for dims in found if dims is not None and -len(dims) <= dim < len(dims)}
+    if len(sizes) != 1:
+        return None
+    size = sizes.pop()
+    text = f"{name}: int" if size == name else f"{name}: int = {size}"
+    spec = ValueSpec("Tensor", None, (size,))
+    return _page(
+        [_code(text), f"Dimension {dim} of {code(tensor)}.", _symbols(_symbols_of(report, spec)), _note(known)]
+    )
 
 
 def saved_file(found: Inspection) -> str:
@@ -310,19 +388,13 @@ def _typing(report: Report, name: str) -> str:
     return ""
 
 
-def _distinct(layers: Sequence[Layer]) -> list[Layer]:
-    return list({(item.inputs, item.outputs): item for item in layers}.values())
-
-
 def _share(report: Report, layer: Layer, inside: Sequence[Layer]) -> str:
-    own = layer.parameters or sum({item.name: item.parameters for item in inside}.values())
-    text = _parameters(own)
-    if own and report.parameters:
-        share = 100 * own / report.parameters
-        text += (
-            f", {share:.0f} % of {plain(report.name)}" if share >= 10 else f", {share:.1f} % of {plain(report.name)}"
-        )
-    return text
+    own = layer.parameters or sum(item.parameters for item in _outermost(inside))
+    if not own or not report.parameters:
+        return _parameters(own)
+    share = 100 * own / report.parameters
+    told = f"{share:.0f}" if share >= 10 else f"{share:.1f}" if share >= 0.1 else "less than 0.1"
+    return f"{_parameters(own)}, {told} % of {plain(report.name)}"
 
 
 def _parts(inside: Sequence[Layer]) -> str:
@@ -331,17 +403,3 @@ def _parts(inside: Sequence[Layer]) -> str:
         return ""
     more = f"\n\nand {len(inside) - _MOST_LAYERS} more" if len(inside) > _MOST_LAYERS else ""
     return "\n".join(["| layer | type | shapes |", "| --- | --- | --- |", *rows]) + more
-
-
-def _values_at(report: Report, name: str, line: int, stored: bool) -> list[ValueSpec]:
-    entries: list[Variable] = [item for item in report.variables if item.name == name]
-    at_line = [item.value for item in entries if item.line == line]
-    if stored and at_line:
-        return at_line
-    earlier = [item for item in entries if item.line < line]
-    if earlier:
-        last = max(item.line for item in earlier)
-        return [item.value for item in earlier if item.line == last]
-    if stored or not any(item.name == name for item in report.inputs):
-        return at_line
-    return []

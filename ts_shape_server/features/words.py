@@ -114,8 +114,13 @@ def parameter(spec: InputSpec) -> str:
 
 
 def layer_flow(layer: Layer) -> str:
-    given = ", ".join(dims(item) for item in layer.inputs) or "()"
-    return f"{given} → {', '.join(dims(item) for item in layer.outputs) or '()'}"
+    """``(B, 3) → (B, 10)``: the tensors that go into a layer and come out."""
+    return shapes_flow(layer.inputs, layer.outputs)
+
+
+def shapes_flow(inputs: Sequence[Sequence[Dim]], outputs: Sequence[Sequence[Dim]]) -> str:
+    given = ", ".join(dims(item) for item in inputs) or "()"
+    return f"{given} → {', '.join(dims(item) for item in outputs) or '()'}"
 
 
 def count(number: int) -> str:

@@ -16,13 +16,14 @@ from typing import Any
 
 from lsprotocol import types
 
+from ts_shape_server.analysis.local_names import from_modules, from_shape, is_called, method_at, statement_at
 from ts_shape_server.analysis.names import Subject, name_at
 from ts_shape_server.analysis.shifting import Replacement, Shift, shift
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.places import Range
 from ts_shape_server.deadline import within
 from ts_shape_server.features import hover, lenses
-from ts_shape_server.features.known import unparsed
+from ts_shape_server.features.known import Known, unparsed
 from ts_shape_server.lsp import menu
 from ts_shape_server.lsp.convert import SOURCE, Converter, is_path, path_of
 from ts_shape_server.lsp.documents import Document
@@ -262,6 +263,8 @@ async def hover_at(server: Server, document: Document, position: types.Position)
     if document.known(name).report is None:
         await session.wait_for(document, name, wait)
     text = _told(document, document.quick, name, subject)
+    if text is None and subject.kind == "part":
+        text = await _elsewhere(server, document, subject, line, column, wait)
     return None if text is None else _hover(text, span)
 
 
@@ -302,12 +305,34 @@ def _told(document: Document, snapshot: Snapshot, name: str, subject: Subject, l
     if subject.kind == "forward":
         return hover.forward_hover(known, declared)
     if subject.kind == "parameter":
-        return hover.parameter_hover(known, subject.name)
-    if subject.kind == "layer":
-        return hover.layer_hover(known, subject.name, declared)
-    if subject.kind == "variable":
-        return hover.variable_hover(known, subject.name, line or subject.line, stored=_is_stored(snapshot, subject))
-    return None
+        return hover.parameter_hover(known, subject.name, line or subject.line)
+    tree, moved = snapshot.classes.tree, (line or subject.line) - subject.line
+    around = statement_at(tree, subject.line)
+    lines = range(around.first + moved, around.last + moved + 1)
+    if subject.kind in ("layer", "part"):
+        return hover.layer_hover(known, subject.name, declared, lines, called=_is_called(snapshot, subject))
+    if subject.kind != "variable":
+        return None
+    said = hover.variable_hover(known, subject.name, subject.line + moved, lines, stored=_is_stored(snapshot, subject))
+    return said if said is not None else _no_tensor(known, tree, subject, moved, lines)
+
+
+def _no_tensor(known: Known, tree: ast.Module, subject: Subject, moved: int, lines: range) -> str | None:
+    """A local in which no tensor was seen: a module that a loop takes from a container, or a size of a tensor."""
+    method = method_at(tree, subject.line)
+    if method is None:
+        return None
+    looped = from_modules(method, subject.name, subject.line)
+    if looped is not None:
+        return hover.modules_hover(known, subject.name, looped.path, looped.position, lines)
+    size = from_shape(method, subject.name)
+    return None if size is None else hover.size_hover(known, subject.name, size.tensor, size.line + moved, size.dim)
+
+
+def _is_called(snapshot: Snapshot, subject: Subject) -> bool:
+    source, line = snapshot.source, subject.range.end_line
+    column = len(source.line(line)[: subject.range.end_column].encode("utf-8", "surrogatepass"))
+    return is_called(snapshot.classes.tree, line, column)
 
 
 def _is_stored(snapshot: Snapshot, subject: Subject) -> bool:

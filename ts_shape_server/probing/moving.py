@@ -32,7 +32,8 @@ def with_text(report: Report, old: str, new: str) -> Report:
         return number if place < 0 else number - runs[place][0] + runs[place][1]
 
     def layer(item: Layer) -> Layer:
-        return item if item.line is None else replace(item, line=line(item.line))
+        visits = tuple(replace(visit, line=line(visit.line)) for visit in item.visits)
+        return replace(item, line=None if item.line is None else line(item.line), visits=visits)
 
     def variable(item: Variable) -> Variable:
         return replace(item, line=line(item.line))
@@ -50,6 +51,7 @@ def with_text(report: Report, old: str, new: str) -> Report:
         torchscript=replace(moved.torchscript, facts=tuple(map(facts, report.torchscript.facts))),
         layers=tuple(map(layer, report.layers)),
         variables=tuple(map(variable, report.variables)),
+        uses=tuple(map(variable, report.uses)),
     )
 
 

@@ -88,7 +88,7 @@ def shown(report: Report) -> Iterator[str]:
     for name in ("x", *(item.name for item in (*report.inputs, *report.layers, *report.variables))):
         yield hover.parameter_hover(known, name) or ""
         yield hover.layer_hover(known, name) or ""
-        yield hover.variable_hover(known, name, 14, stored=False) or ""
+        yield hover.variable_hover(known, name, 14, [14], stored=True) or ""
     span = Range(1, 0, 99, 0)
     names = [item.name for item in report.inputs]
     place = ClassPlace("Net", span, dict.fromkeys(names, (span, None)), frozenset(), False, ())

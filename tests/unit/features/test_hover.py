@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from sample_reports import CNN, FAILED, LISTS
+from sample_reports import CNN, FAILED, LISTS, tensor
 
 from ts_shape_server.analysis.modules import find_classes
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.contract.report import Annotation, Layer, Report, TorchScript, Variable
+from ts_shape_server.contract.report import Annotation, Layer, Report, TorchScript, Variable, Visit
 from ts_shape_server.features import hover
 from ts_shape_server.features.known import Known
 
@@ -56,6 +56,7 @@ def test_a_class_that_cannot_run_says_why() -> None:
 SOURCE = """class SimpleCNN(Module):
     def __init__(self, width):
         self.unused = nn.Linear(1, 1)
+        self.weight = nn.Parameter(torch.ones(1))
         self.width = int(width)
 
     def extra(self, d):
@@ -80,7 +81,7 @@ def test_what_is_not_fresh_and_final_carries_a_note(known: Known, note: str) -> 
         hover.forward_hover(known),
         hover.parameter_hover(known, "x"),
         hover.layer_hover(known, "conv"),
-        hover.variable_hover(known, "x", 14, stored=True),
+        hover.variable_hover(known, "x", 14, [14], stored=True),
     ):
         check(text, note)
 
@@ -105,6 +106,7 @@ def test_what_is_no_layer_is_not_said_to_be_left_out() -> None:
     )
     report = replace(CNN, torchscript=TorchScript(annotations=seen))
     assert hover.layer_hover(FRESH, "width", ATTRIBUTES) is None
+    assert hover.layer_hover(FRESH, "weight", ATTRIBUTES) is None
     assert hover.layer_hover(FRESH, "elsewhere", ATTRIBUTES) is None
     assert hover.layer_hover(FRESH, "extra", ATTRIBUTES) is None
     check(hover.layer_hover(Known("N", report, fresh=True), "extra", ATTRIBUTES), "extra(d: List[int]) → Tensor")
@@ -114,26 +116,109 @@ def test_a_container_of_layers_shows_its_parts() -> None:
     part = Layer("body.0", "Linear", 5, (("B", 3),), (("B", 4),), 16)
     check(
         hover.layer_hover(Known("N", replace(CNN, layers=(part,)), fresh=True), "body"),
-        "16 parameters in 1 layer",
+        "16 parameters in 1 module",
         "| `body.0` | Linear | (B, 3) → (B, 4) |",
     )
 
 
-@pytest.mark.parametrize(
-    ("line", "stored", "shape"),
-    [(13, True, "(B, 16, H//2, W//2)"), (13, False, "(B, 3, H, W)"), (14, False, "(B, 16, H//2, W//2)")],
-)
-def test_a_variable_is_shown_as_it_is_at_that_line(line: int, stored: bool, shape: str) -> None:
-    check(hover.variable_hover(FRESH, "x", line, stored=stored), f"x: Tensor {shape} float32")
-
-
-def test_a_variable_that_differs_between_visits_shows_each() -> None:
-    report = replace(CNN, variables=tuple(Variable("h", 13, item.value) for item in CNN.variables))
-    check(
-        hover.variable_hover(Known("N", report, fresh=True), "h", 13, stored=True),
-        "h: Tensor (B, 16, H//2, W//2) float32\nh: Tensor (B, 3136) float32",
-        "It differs between visits: 2 shapes.",
+def test_what_is_inside_of_what_is_called_is_counted_once() -> None:
+    parts = (
+        Layer("body.0", "Block", None, (("B", 3),), (("B", 3),), 20),
+        Layer("body.0.fc", "Linear", None, (("B", 3),), (("B", 3),), 20),
+        Layer("body.1", "Block", None, (("B", 3),), (("B", 3),), 20),
     )
+    said = hover.layer_hover(Known("N", replace(CNN, layers=parts), fresh=True), "body")
+    check(said, "40 parameters in 2 modules")
+    assert "body.0.fc" not in (said or "")
+
+
+CALLED = Layer(
+    "norm",
+    "LayerNorm",
+    5,
+    (("B", 8),),
+    (("B", 8),),
+    16,
+    (Visit(20, (("B", 8),), (("B", 8),)), Visit(30, (("B", 4),), (("B", 4),))),
+)
+CALLS = Known("N", replace(CNN, layers=(CALLED,)), fresh=True)
+
+
+def test_a_layer_tells_the_call_under_the_cursor() -> None:
+    check(hover.layer_hover(CALLS, "norm", lines=[30], called=True), "self.norm: LayerNorm (B, 4) → (B, 4)\n```")
+    both = "self.norm: LayerNorm (B, 8) → (B, 8)\nself.norm: LayerNorm (B, 4) → (B, 4)"
+    check(hover.layer_hover(CALLS, "norm"), both)
+
+
+def test_a_call_that_the_run_did_not_come_to_says_so() -> None:
+    words = "The run did not come to this line"
+    check(hover.layer_hover(CALLS, "norm", lines=[40], called=True), words)
+    assert words not in (hover.layer_hover(CALLS, "norm", lines=[30], called=True) or "")
+    assert words not in (hover.layer_hover(CALLS, "norm", lines=[40]) or "")
+
+
+def test_a_local_that_a_loop_takes_from_modules_tells_what_its_calls_gave() -> None:
+    layers = tuple(
+        Layer(
+            f"downs.{number}.{place}",
+            kind,
+            None,
+            (("B", number),),
+            (("B", number),),
+            10,
+            (Visit(20 + place, (("B", number),), (("B", number),)),),
+        )
+        for number in range(2)
+        for place, kind in enumerate(("Block", "Conv2d"))
+    )
+    known = Known("N", replace(CNN, layers=layers), fresh=True)
+    said = hover.modules_hover(known, "down", "downs", 1, [21])
+    check(
+        said, "down: Conv2d (B, 0) → (B, 0)\ndown: Conv2d (B, 1) → (B, 1)", "2 modules of `self.downs`, 20 parameters"
+    )
+    assert hover.modules_hover(known, "down", "downs", None, [21]) is None
+
+
+USED = Known(
+    "SimpleCNN",
+    replace(
+        CNN,
+        variables=(Variable("x", 13, tensor("B", 16)), Variable("x", 15, tensor("B", 8))),
+        uses=(
+            Variable("x", 13, tensor("B", 3)),
+            Variable("x", 14, tensor("B", 16)),
+            Variable("x", 14, tensor("B", 8)),
+        ),
+    ),
+    fresh=True,
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "stored", "shapes"),
+    [(13, True, ["(B, 16)"]), (13, False, ["(B, 3)"]), (14, False, ["(B, 16)", "(B, 8)"]), (15, True, ["(B, 8)"])],
+)
+def test_a_variable_is_shown_as_it_is_at_that_line(line: int, stored: bool, shapes: list[str]) -> None:
+    said = hover.variable_hover(USED, "x", line, [line], stored=stored)
+    check(said, "\n".join(f"x: Tensor {shape} float32" for shape in shapes) + "\n```")
+    assert ("It differs between visits: 2 shapes." in (said or "")) == (len(shapes) == 2)
+
+
+def test_a_line_that_the_run_did_not_come_to_tells_nothing_of_a_variable() -> None:
+    assert hover.variable_hover(USED, "x", 16, [16], stored=True) is None
+    assert hover.variable_hover(USED, "x", 16, [16], stored=False) is None
+
+
+def test_a_parameter_that_a_loop_assigns_anew_tells_what_comes_into_the_line() -> None:
+    check(hover.parameter_hover(USED, "x", 14), "x: Tensor (B, 16) float32\nx: Tensor (B, 8) float32")
+    check(hover.parameter_hover(USED, "x"), "x: Tensor (B, 3, H, W) float32")
+
+
+def test_a_size_is_told_as_the_dimension_that_it_is() -> None:
+    check(hover.size_hover(USED, "n", "x", 13, 0), "n: int = B", "Dimension 0 of `x`.")
+    check(hover.size_hover(USED, "B", "x", 13, -2), "B: int\n```")
+    assert hover.size_hover(USED, "n", "x", 14, 1) is None
+    assert hover.size_hover(USED, "n", "x", 13, 2) is None
 
 
 @pytest.mark.parametrize("text", ["<img src=x>", "[a](command:x)", "![a](b)", "a `b", "```\nx"])

@@ -8,6 +8,7 @@ as the run had them (numbers or symbols) and spelled by whoever asks.
 from __future__ import annotations
 
 import dis
+import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +23,7 @@ from ts_shape_server.agent import trees
 
 MAXIMUM_VARIABLES = 2000
 MAXIMUM_LAYERS = 400
+_TORCH = os.path.dirname(torch.__file__) + os.sep
 
 
 @dataclass(frozen=True)
@@ -34,17 +36,20 @@ class Shape:
 
 @dataclass(frozen=True)
 class LayerCall:
-    """One call of a submodule: the tensors that went in and came out."""
+    """One call of a submodule: the tensors that went in and came out, and the line of the watched code that calls it
+    (None where other code does).
+    """
 
     name: str
     module: nn.Module
     inputs: tuple[Shape, ...]
     outputs: tuple[Shape, ...]
+    line: int | None = None
 
 
 @dataclass(frozen=True)
 class Local:
-    """A local of `function` after `line` ran. `value` nests as the value did, with a `Shape` for each tensor."""
+    """A local after `line` ran, or as it came into it. `value` nests as it did, with a `Shape` for each tensor."""
 
     name: str
     line: int
@@ -82,10 +87,13 @@ def flat(value: Any) -> Iterator[Shape]:
 
 
 class Layers:
-    """Context manager: records the calls of `module`'s submodules while it is active."""
+    """Context manager: records the calls of `module`'s submodules while it is active, with their lines where the code
+    of `path` in `lines` calls them.
+    """
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, path: str, lines: range) -> None:
         self._module = module
+        self._path, self._lines = path, lines
         self._handles: list[Any] = []
         self.calls: list[LayerCall] = []
 
@@ -104,23 +112,35 @@ class Layers:
         def hook(module: nn.Module, arguments: Any, keywords: Any, output: Any) -> None:
             if len(self.calls) < MAXIMUM_LAYERS:
                 inputs = tuple(flat([arguments, keywords]))
-                self.calls.append(LayerCall(name, module, inputs, tuple(flat(output))))
+                self.calls.append(LayerCall(name, module, inputs, tuple(flat(output)), self._line(sys._getframe(1))))
 
         return hook
 
+    def _line(self, frame: FrameType | None) -> int | None:
+        """The line of the code that called the module, if that is the watched code."""
+        while frame is not None and frame.f_code.co_filename.startswith(_TORCH):
+            frame = frame.f_back
+        if frame is None or frame.f_code.co_filename != self._path or frame.f_code.co_firstlineno not in self._lines:
+            return None
+        return frame.f_lineno
+
 
 class Locals:
-    """Context manager: records the tensor locals of functions in `path` whose names are in `functions`."""
+    """Context manager: records the locals that hold tensors, of functions of `path` that begin in `lines`: as each line
+    leaves them (`found`), and as they come into each line that reads them (`uses`).
+    """
 
     def __init__(self, path: str, lines: range) -> None:
         self._path = path
         self._lines = lines
         self._before: Any = None
-        self._assigned: dict[CodeType, Mapping[int, frozenset[str]]] = {}
+        self._names: dict[CodeType, Names] = {}
         self.found: dict[tuple[str, int, str], Local] = {}
+        self.uses: dict[tuple[str, int, str], Local] = {}
 
     def __enter__(self) -> Locals:
         self.found.clear()
+        self.uses.clear()
         self._before = sys.gettrace()
         sys.settrace(self._trace)
         return self
@@ -135,15 +155,17 @@ class Locals:
         known: dict[str, int] = dict.fromkeys(frame.f_locals, 0)
         known.update({name: id(value) for name, value in frame.f_locals.items() if isinstance(value, torch.Tensor)})
         self._note(frame, frame.f_lineno, dict.fromkeys(known, -1))
-        if code not in self._assigned:
-            self._assigned[code] = assigned(code)
-        stretches = self._assigned[code]
+        if code not in self._names:
+            self._names[code] = names_of(code)
+        names = self._names[code]
         last = [frame.f_lineno, -1]
 
         def local(frame: FrameType, event: str, argument: Any) -> Any:
             if event in ("line", "return"):
-                self._note(frame, last[0], known, stretches.get(last[1], frozenset()))
+                self._note(frame, last[0], known, names.stored.get(last[1], frozenset()))
                 last[:] = [frame.f_lineno, frame.f_lasti]
+            if event == "line":
+                self._use(frame, names.read.get(frame.f_lasti, frozenset()))
             return local
 
         return local
@@ -161,15 +183,45 @@ class Locals:
                 seen = shapes(value)
                 self.found.setdefault((name, line, repr(seen)), Local(name, line, seen))
 
+    def _use(self, frame: FrameType, names: frozenset[str]) -> None:
+        if len(self.uses) > MAXIMUM_VARIABLES:
+            return
+        values, line = frame.f_locals, frame.f_lineno
+        for name in names:
+            value = values.get(name)
+            if name != "self" and isinstance(value, (torch.Tensor, list, tuple, dict)):
+                seen = shapes(value)
+                self.uses.setdefault((name, line, repr(seen)), Local(name, line, seen))
 
-def assigned(code: CodeType) -> dict[int, frozenset[str]]:
-    """The names that each stretch of a line's instructions stores, by the offset at which the stretch begins."""
+
+@dataclass(frozen=True)
+class Names:
+    """The names that each stretch of a line's instructions stores and reads, by the offset at which it begins."""
+
+    stored: Mapping[int, frozenset[str]]
+    read: Mapping[int, frozenset[str]]
+
+
+def names_of(code: CodeType) -> Names:
+    """The local names of a function's stretches."""
     starts = {offset for offset, line in dis.findlinestarts(code) if line is not None}
-    found: dict[int, set[str]] = defaultdict(set)
+    stored: dict[int, set[str]] = defaultdict(set)
+    read: dict[int, set[str]] = defaultdict(set)
     start = -1
     for instruction in dis.get_instructions(code):
         start = instruction.offset if instruction.offset in starts else start
-        if instruction.opname.startswith(("STORE_FAST", "STORE_DEREF")):
-            names = instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,)
-            found[start].update(names[:1] if "LOAD" in instruction.opname else names)
-    return {start: frozenset(names) for start, names in found.items()}
+        operation = instruction.opname
+        if not operation.startswith(("STORE_FAST", "STORE_DEREF", "LOAD_FAST", "LOAD_DEREF")):
+            continue
+        names = instruction.argval if isinstance(instruction.argval, tuple) else (instruction.argval,)
+        if operation.startswith("LOAD"):
+            read[start].update(names)
+            continue
+        # One instruction of newer Pythons stores a name and reads the next.
+        stored[start].update(names[:1] if "LOAD" in operation else names)
+        read[start].update(names[1:] if "LOAD" in operation else ())
+    return Names(_frozen(stored), _frozen(read))
+
+
+def _frozen(names: Mapping[int, set[str]]) -> dict[int, frozenset[str]]:
+    return {start: frozenset(found) for start, found in names.items()}

@@ -21,34 +21,39 @@ Sizes = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Shot:
-    """The layer calls, the locals in the order of their lines, and the output of a run. `output` nests as it was."""
+    """The layer calls, the locals in the order of their lines, the output of a run, and what its lines read. `output`
+    nests as it was.
+    """
 
     calls: tuple[LayerCall, ...]
     locals: tuple[Local, ...]
     output: Any
     is_tuple: bool
+    uses: tuple[Local, ...] = ()
 
 
 def take(
     run: Callable[[Sequence[Any]], Outcome], module: nn.Module, path: str, lines: range
 ) -> tuple[Outcome, Shot | None]:
     """A run under observation; no shot if it failed. Sizes are what the outcome's `size` makes of them."""
-    watched, followed = Layers(module), Locals(path, lines)
+    watched, followed = Layers(module, path, lines), Locals(path, lines)
     outcome = run([watched, followed])
     if not outcome.ok:
         return outcome, None
     seen = shapes(outcome.output)
     ordered = sorted(followed.found.values(), key=lambda item: item.line)
-    shot = Shot(tuple(watched.calls), tuple(ordered), seen, isinstance(outcome.output, tuple))
+    uses = sorted(followed.uses.values(), key=lambda item: (item.line, item.name))
+    shot = Shot(tuple(watched.calls), tuple(ordered), seen, isinstance(outcome.output, tuple), tuple(uses))
     return outcome, respelled(shot, [outcome.size(size) for size in sizes_of(shot)])
 
 
-def sections(shot: Shot) -> tuple[list[Any], list[Any], list[Any]]:
-    """The sizes of the calls, of the locals and of the output, each in a fixed order."""
+def sections(shot: Shot) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+    """The sizes of the calls, of the locals, of the output and of what lines read, each in a fixed order."""
     return (
         [size for call in shot.calls for item in (*call.inputs, *call.outputs) for size in item.sizes],
         [size for item in shot.locals for size in _nested(item.value)],
         list(_nested(shot.output)),
+        [size for item in shot.uses for size in _nested(item.value)],
     )
 
 
@@ -78,7 +83,10 @@ def respelled(shot: Shot, new: Sequence[Any]) -> Shot:
         for call in shot.calls
     )
     found = tuple(replace(item, value=nested(item.value)) for item in shot.locals)
-    return Shot(calls, found, nested(shot.output), shot.is_tuple)
+    output = nested(shot.output)
+    return Shot(
+        calls, found, output, shot.is_tuple, tuple(replace(item, value=nested(item.value)) for item in shot.uses)
+    )
 
 
 def spelled(shot: Shot, others: Sequence[Shot], spell: Callable[[Any, Sequence[int]], Any]) -> Shot:

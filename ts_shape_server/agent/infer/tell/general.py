@@ -126,6 +126,7 @@ def with_inside(report: Report, cls: type, shot: shots.Shot) -> Report:
         outputs=specs.outputs(shot),
         layers=inside.layers(shot.calls, inside.layer_lines(cls)),
         variables=inside.variables(shot.locals),
+        uses=inside.variables(shot.uses),
     )
 
 
@@ -256,11 +257,11 @@ def _claimed(
 
 def _renamed(shot: shots.Shot, named: Mapping[int, str], rows_are_batch: bool, names: Mapping[int, str]) -> shots.Shot:
     """Fixed sizes of the output that follow a constructor argument by its name; its rows, if they are, as the batch."""
-    calls, found, output = shots.sections(shot)
+    calls, found, output, uses = shots.sections(shot)
     told = [named.get(size, size) if isinstance(size, int) else size for size in output]
     if rows_are_batch and 0 in names and told and told[0] != UNKNOWN:
         told[0] = names[0]
-    return shots.respelled(shot, [*calls, *found, *told])
+    return shots.respelled(shot, [*calls, *found, *told, *uses])
 
 
 def class_lines(cls: type) -> range:

@@ -7,16 +7,24 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ts_shape_server.agent.infer.facts.source import function_tree
 from ts_shape_server.agent.infer.running.memory import parameter_counts
-from ts_shape_server.agent.infer.running.recording import LayerCall, Local
+from ts_shape_server.agent.infer.running.recording import LayerCall, Local, Shape
 from ts_shape_server.agent.infer.tell.specs import spec_of
-from ts_shape_server.contract.report import Layer, Variable
+from ts_shape_server.contract.report import Layer, Variable, Visit
+
+_MOST_VISITS = 16
 
 
 def layers(calls: Sequence[LayerCall], lines: Mapping[str, int]) -> tuple[Layer, ...]:
-    """The first call of each submodule."""
+    """Each submodule with its first call, and with all that the code of the class makes itself."""
+    visits: dict[str, dict[Visit, None]] = {}
+    for call in calls:
+        seen = visits.setdefault(call.name, {})
+        if call.line is not None and len(seen) < _MOST_VISITS:
+            seen[Visit(call.line, _dims(call.inputs), _dims(call.outputs))] = None
     found: dict[str, Layer] = {}
     for call in calls:
         if call.name not in found:
@@ -24,21 +32,23 @@ def layers(calls: Sequence[LayerCall], lines: Mapping[str, int]) -> tuple[Layer,
                 call.name,
                 type(call.module).__name__,
                 lines.get(call.name.split(".")[0]) if "." not in call.name else None,
-                tuple(tuple(item.sizes) for item in call.inputs),
-                tuple(tuple(item.sizes) for item in call.outputs),
+                _dims(call.inputs),
+                _dims(call.outputs),
                 parameter_counts(call.module)[0],
+                tuple(visits[call.name]),
             )
     return tuple(found.values())
 
 
+def _dims(shapes: Sequence[Shape]) -> tuple[tuple[Any, ...], ...]:
+    return tuple(tuple(item.sizes) for item in shapes)
+
+
 def variables(locals_: Sequence[Local]) -> tuple[Variable, ...]:
     """Locals that hold tensors, in the order of their lines."""
-    result: list[Variable] = []
-    for item in sorted(locals_, key=lambda item: item.line):
-        told = Variable(item.name, item.line, spec_of(item.value))
-        if "Tensor" in told.value.type and told not in result:
-            result.append(told)
-    return tuple(result)
+    ordered = sorted(locals_, key=lambda item: item.line)
+    told = (Variable(item.name, item.line, spec_of(item.value)) for item in ordered)
+    return tuple(dict.fromkeys(item for item in told if "Tensor" in item.value.type))
 
 
 def layer_lines(cls: type) -> dict[str, int]:
