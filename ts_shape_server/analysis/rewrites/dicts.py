@@ -35,6 +35,33 @@ After:
                 x = torch.cat([state_k, x], dim=1)
             return x, {"k": x, "mask": None}
 
+Before:
+    from typing import Dict, Union
+
+    import torch
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            out: Dict[str, Union[int, torch.Tensor]] = {"stride": 4, "features": x * 2.0}
+            out["pooled"] = out["features"].mean(dim=1)
+            return out
+
+After:
+    from typing import Dict, Union
+
+    import torch
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            features = x * 2.0
+            out: Dict[str, Union[int, torch.Tensor]] = {"stride": 4, "features": features}
+            out["pooled"] = features.mean(dim=1)
+            return out
+
 Left alone:
     from torch import nn
 
@@ -135,6 +162,67 @@ def values(situation: Situation, place: Place) -> Iterator[Rewrite]:
     end = Range(span.end_line, span.end_column, span.end_line, span.end_column)
     edits = (TextEdit(end, f": {speller.of(f'Dict[str, {wanted}]')}"), *speller.imports())
     yield Rewrite("local-annotation", f"Annotate `{name}` as Dict[str, {wanted}]", edits)
+
+
+def read_back(situation: Situation, place: Place) -> Iterator[Rewrite]:
+    """``out["y"].mean()`` of a dict of mixed values: what was put in has a name of its own, and its own type."""
+    function = place.function
+    for made in ast.walk(function):
+        if not isinstance(made, (ast.Assign, ast.AnnAssign)) or not isinstance(made.value, ast.Dict):
+            continue
+        target = made.target if isinstance(made, ast.AnnAssign) else made.targets[0]
+        if not isinstance(target, ast.Name) or not _is_mixed(situation, made):
+            continue
+        name = target.id
+        wanted = dict.fromkeys(
+            key
+            for node in ast.walk(place.statement)
+            if (key := _key(node, name)) and isinstance(node.ctx, ast.Load)  # type: ignore[attr-defined]  # a subscript
+        )
+        for key in wanted:
+            edits = _named_value(situation, function, made, name, key)
+            if edits is not None:
+                yield Rewrite("named-value", f'Read what is put into `{name}["{key}"]` by a name of its own', edits)
+
+
+def _is_mixed(situation: Situation, made: ast.Assign | ast.AnnAssign) -> bool:
+    """Whether a dict that is written out holds values of several types."""
+    if isinstance(made, ast.AnnAssign):
+        text = ast.unparse(made.annotation)
+        return "Union[" in text or "|" in text
+    kinds = {situation.type_of(value) for value in made.value.values} if isinstance(made.value, ast.Dict) else set()
+    return len(kinds - {None}) > 1
+
+
+def _named_value(
+    situation: Situation, function: Definition, made: ast.Assign | ast.AnnAssign, name: str, key: str
+) -> tuple[TextEdit, ...] | None:
+    """The value of a key that is put in once, where nothing but names is evaluated before it."""
+    reads = [node for node in ast.walk(function) if isinstance(node, ast.Subscript) and _key(node, name) == key]
+    stores = [node for node in reads if not isinstance(node.ctx, ast.Load)]
+    display = made.value
+    assert isinstance(display, ast.Dict)
+    placed: tuple[ast.stmt, ast.expr] | None = None
+    for item, value in zip(display.keys, display.values, strict=True):
+        if isinstance(item, ast.Constant) and item.value == key and not stores:
+            placed = made, value
+        if placed is not None or not isinstance(value, (ast.Name, ast.Constant, ast.Attribute)):
+            break
+    above = situation.parents.get(stores[0]) if len(stores) == 1 else None
+    if isinstance(above, ast.Assign) and above.targets == stores and key not in _display(display):
+        placed = above, above.value
+    if placed is None or not key.isidentifier():
+        return None
+    statement, value = placed
+    block = situation.block_of(statement)
+    if block is not function.body or not situation.alone(statement) or "\n" in situation.text(value):
+        return None
+    used = [node for node in reads if isinstance(node.ctx, ast.Load)]
+    if any(node.lineno <= (statement.end_lineno or 0) for node in used):
+        return None
+    local = situation.free_name(key, function)
+    edits = [situation.before(statement, f"{local} = {situation.text(value)}"), situation.replace(value, local)]
+    return (*edits, *(situation.replace(node, local) for node in used))
 
 
 def _key(node: ast.AST | None, name: str) -> str:
