@@ -33,7 +33,7 @@ After:
             self.rows = nn.ModuleList([nn.ModuleList([nn.Identity(), nn.Linear(3, 3)]) for _ in range(2)])
 
         def forward(self, x):
-            for i, row in enumerate(self.rows):
+            for row in self.rows:
                 for j, layer in enumerate(row):
                     if 1 <= j and j < 2:
                         x = layer(x)
@@ -65,8 +65,44 @@ After:
             self.layers = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
 
         def forward(self, x):
-            for i, layer in enumerate(self.layers):
+            for layer in self.layers:
                 x = layer(x)
+            return x
+
+Before:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self, depth=3):
+            super().__init__()
+            self.depth = depth
+            self.layers = nn.ModuleList()
+            for _ in range(depth):
+                self.layers.append(nn.Linear(3, 3))
+            self.norms = nn.ModuleList([nn.LayerNorm(3) for _ in range(depth)])
+
+        def forward(self, x):
+            for i in range(self.depth):
+                x = self.norms[i](x + self.layers[i](x))
+            return x
+
+After:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self, depth=3):
+            super().__init__()
+            self.depth = depth
+            self.layers = nn.ModuleList()
+            for _ in range(depth):
+                self.layers.append(nn.Linear(3, 3))
+            self.norms = nn.ModuleList([nn.LayerNorm(3) for _ in range(depth)])
+
+        def forward(self, x):
+            for norm, layer in zip(self.norms, self.layers):
+                x = norm(x + layer(x))
             return x
 
 Before:
@@ -99,7 +135,7 @@ After:
 
         def forward(self, x):
             for i, (norm, conv) in enumerate(zip(self.norms, self.convs)):
-                if 1 <= i and i < self.depth:
+                if 1 <= i:
                     # all but the first
                     x = norm(conv(x)) * i
             return self.convs[0](x)
@@ -141,7 +177,7 @@ After:
             if self.depth == 1:
                 return x
             if self.layers is not None:
-                for i, layer in enumerate(self.layers):
+                for layer in self.layers:
                     x = layer(x)
             return x
 
@@ -194,10 +230,13 @@ def over_modules(situation: Situation, place: Place) -> Iterator[Rewrite]:
             found = _containers(situation, current, current.target.id)
             bounds = _bounds(situation, current)
             if found and bounds is not None:
-                edits = _edits(situation, place, current, found, bounds)
+                test = _test(situation, place, current.target.id, list(found), bounds)
+                counted = bool(test) or _is_read(situation, current, current.target.id, found)
+                edits = _edits(situation, place, current, found, test, counted)
                 listed = " and ".join(f"`{text}`" for text in found)
+                how = " with `enumerate`" if counted else ""
                 if edits is not None:
-                    yield Rewrite("loop-over-modules", f"Loop over {listed} with `enumerate`", edits)
+                    yield Rewrite("loop-over-modules", f"Loop over {listed}{how}", edits)
                 return
         current = situation.parents.get(current)
 
@@ -251,7 +290,8 @@ def _edits(
     place: Place,
     loop: ast.For,
     found: dict[str, list[ast.Subscript]],
-    bounds: tuple[str, str],
+    test: str,
+    counted: bool,
 ) -> tuple[TextEdit, ...] | None:
     assert isinstance(loop.target, ast.Name)
     index, first = loop.target.id, loop.body[0]
@@ -262,7 +302,6 @@ def _edits(
         return None
     outer = situation.indent(loop)
     step = situation.indent(first)[len(outer) :]
-    test = _test(situation, place, index, list(found), bounds)
     absent = [text for text in found if _may_be_none(situation, place, text) and not _is_asked(situation, loop, text)]
     names: dict[str, str] = {}
     for text, nodes in found.items():
@@ -276,8 +315,11 @@ def _edits(
     newline = situation.source.newline
     lines = [f"if {' and '.join(f'{text} is not None' for text in absent)}:"] if absent else []
     deeper = step * len(lines)
-    item = items[0] if single else f"({', '.join(items)})"
-    lines.append(f"{deeper}for {index}, {item} in enumerate({over}):")
+    if counted:
+        item = items[0] if single else f"({', '.join(items)})"
+        lines.append(f"{deeper}for {index}, {item} in enumerate({over}):")
+    else:
+        lines.append(f"{deeper}for {', '.join(items)} in {over}:")
     if test:
         lines.append(f"{deeper}{step}if {test}:")
     line = situation.source.line(head.end_line)
@@ -293,6 +335,13 @@ def _edits(
         if added and situation.source.line(number).strip():
             edits.append(TextEdit(Range(number, 0, number, 0), added))
     return (*edits, *as_identities(situation, place.owner))
+
+
+def _is_read(situation: Situation, loop: ast.For, index: str, found: dict[str, list[ast.Subscript]]) -> bool:
+    """Whether a loop reads its number for anything but the modules."""
+    replaced = {node.slice for nodes in found.values() for node in nodes}
+    inside = (node for statement in loop.body for node in ast.walk(statement))
+    return any(isinstance(node, ast.Name) and node.id == index and node not in replaced for node in inside)
 
 
 def _is_used_elsewhere(place: Place, loop: ast.For, index: str) -> bool:
@@ -328,25 +377,73 @@ def _test(situation: Situation, place: Place, index: str, texts: list[str], boun
 
 
 def _is_as_long(situation: Situation, place: Place, text: str, end: str) -> bool:
-    """Whether a list is made with one module for each number below `end`, in plain sight, and never added to."""
+    """Whether a list is made with one module for each number below `end`, in plain sight, and not added to later."""
+    inside = place.owner or situation.tree
     made = [
         node.value
-        for node in ast.walk(place.owner or situation.tree)
+        for node in ast.walk(inside)
         if isinstance(node, ast.Assign) and [situation.text(item) for item in node.targets] == [text]
     ]
-    grown = any(
-        isinstance(node, ast.Attribute)
+    grown = [
+        node
+        for node in ast.walk(situation.tree)
+        if isinstance(node, ast.Attribute)
         and node.attr in ("append", "extend", "insert")
         and situation.text(node.value) == text
-        for node in ast.walk(situation.tree)
-    )
-    if len(made) != 1 or grown or not isinstance(made[0], ast.Call) or len(made[0].args) != 1:
+    ]
+    if len(made) != 1 or not isinstance(made[0], ast.Call) or len(made[0].args) > 1 or made[0].keywords:
         return False
+    ends = {f"range({item})" for item in (end, _given(situation, inside, end)) if item}
+    if not made[0].args:
+        return len(grown) == 1 and _appended_in_turn(situation, grown[0], ends)
     listed = made[0].args[0]
-    if not isinstance(listed, (ast.ListComp, ast.GeneratorExp)) or len(listed.generators) != 1:
+    if grown or not isinstance(listed, (ast.ListComp, ast.GeneratorExp)) or len(listed.generators) != 1:
         return False
     only = listed.generators[0]
-    return not only.ifs and situation.text(only.iter) == f"range({end})"
+    return not only.ifs and situation.text(only.iter) in ends
+
+
+def _given(situation: Situation, inside: ast.AST, end: str) -> str:
+    """The constructor's parameter that an attribute is set to, once and as it came; empty for anything else."""
+    set_to = [
+        (node, node.value)
+        for node in ast.walk(inside)
+        if isinstance(node, ast.Assign) and end in [situation.text(item) for item in node.targets]
+    ]
+    stores_of = [
+        node
+        for node in ast.walk(situation.tree)
+        if isinstance(node, ast.Attribute) and f"self.{node.attr}" == end and not isinstance(node.ctx, ast.Load)
+    ]
+    if len(set_to) != 1 or len(stores_of) != 1:
+        return ""
+    statement, value = set_to[0]
+    function = situation.function_of(statement)
+    if not isinstance(value, ast.Name) or function is None or function.name != "__init__":
+        return ""
+    stores = [
+        node
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name) and node.id == value.id and not isinstance(node.ctx, ast.Load)
+    ]
+    return value.id if not stores and statement in function.body else ""
+
+
+def _appended_in_turn(situation: Situation, append: ast.Attribute, ends: set[str]) -> bool:
+    """Whether a list gets its modules in each turn of a loop over such a range, at the constructor's own depth."""
+    statement = situation.statement_of(append)
+    loop = situation.parents.get(statement) if statement is not None else None
+    function = situation.function_of(append)
+    leaves = any(isinstance(node, (ast.Break, ast.Continue)) for node in ast.walk(loop)) if loop is not None else True
+    return (
+        isinstance(loop, ast.For)
+        and isinstance(statement, ast.Expr)
+        and append.attr == "append"
+        and not leaves
+        and function is not None
+        and loop in function.body
+        and situation.text(loop.iter) in ends
+    )
 
 
 def _may_be_none(situation: Situation, place: Place, text: str) -> bool:
