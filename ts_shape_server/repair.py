@@ -18,7 +18,7 @@ from ts_shape_server.analysis.modules import find_classes
 from ts_shape_server.analysis.rewrites import LEAVES, SIGNATURE, Rewrite, Situation, proposals
 from ts_shape_server.analysis.syntax import parses
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.contract.places import Range, TextEdit
+from ts_shape_server.contract.places import Location, Range, TextEdit
 from ts_shape_server.contract.report import Failure, Report, TorchScript
 from ts_shape_server.probing.requests import Trial
 
@@ -365,6 +365,34 @@ def _agrees(state: TorchScript) -> bool:
     """Whether what scripts gave the same as eager where both ran."""
     traps = [item for item in state.script.failures if item.code == "script-trap"]
     return len(traps) == len(state.script.failures) and not any(item.computes_otherwise for item in traps)
+
+
+def moved(failures: Sequence[Failure], path: str, text: str, other: str) -> tuple[Failure, ...]:
+    """The failures of a file with one text, at the lines where they stand in another one of the same file."""
+    if text == other:
+        return tuple(failures)
+    matcher = difflib.SequenceMatcher(None, text.splitlines(), other.splitlines(), False)
+    blocks = matcher.get_opcodes()
+
+    def location(place: Location | None) -> Location | None:
+        if place is None or place.path != path:
+            return place
+        span = place.range
+        line, end = _line_in(blocks, span.line), _line_in(blocks, span.end_line)
+        return replace(place, range=replace(span, line=line, end_line=max(line, end)))
+
+    return tuple(
+        replace(item, location=location(item.location), related=tuple(filter(None, map(location, item.related))))
+        for item in failures
+    )
+
+
+def _line_in(blocks: Sequence[tuple[str, int, int, int, int]], line: int) -> int:
+    """The line that one has become; of a changed stretch that in the same place, as far as there are so many."""
+    for _, start, end, new_start, new_end in blocks:
+        if start < line <= end:
+            return min(new_start + line - start, max(new_end, new_start + 1))
+    return line
 
 
 def edits_between(before: str, after: str) -> tuple[TextEdit, ...]:

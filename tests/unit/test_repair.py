@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.contract.places import Location, Range
 from ts_shape_server.contract.report import Annotation, Failure, Report, ScriptAttempt, TorchScript
 from ts_shape_server.probing.requests import Trial
-from ts_shape_server.repair import combined, edits_between, harmless, reached, repair_file
+from ts_shape_server.repair import combined, edits_between, harmless, moved, reached, repair_file
 
 TEXT = """
 from torch import nn
@@ -144,3 +145,19 @@ async def test_a_repair_is_tried_again_beside_one_that_reaches_its_class(state: 
 
     edits = await combined(TEXT, [(first, edits_between(TEXT, FIXED)), (second, own)], [first, second], attempt)
     assert len(edits) == kept
+
+
+@pytest.mark.parametrize(
+    ("line", "there"),
+    [(1, 1), (3, 2), (5, 4), (4, 3)],
+    ids=["above the change", "in a changed line", "below the change", "below an added line"],
+)
+def test_what_is_left_stands_at_the_lines_of_the_file_on_disk(line: int, there: int) -> None:
+    repaired, on_disk = "a\nnew\nb1\nc\nd\n", "a\nb\nc\nd\n"
+    place = Location("net.py", Range(line, 2, line, 5))
+    other = Location("other.py", Range(line, 2, line, 5))
+    left = [Failure("script-error", "words", place, related=(other,)), Failure("script-error", "words", None)]
+    found = moved(left, "net.py", repaired, on_disk)
+    assert [item.location and item.location.range.line for item in found] == [there, None]
+    assert found[0].related == (other,)
+    assert moved(left, "net.py", repaired, repaired) == tuple(left)

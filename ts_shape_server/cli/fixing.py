@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from ts_shape_server.contract import schema, wire
 from ts_shape_server.contract.report import SCHEMA, Failure, Report
 from ts_shape_server.features import words
 from ts_shape_server.probing.requests import Trial
-from ts_shape_server.repair import Repaired, edits_between, repair_file, scripts
+from ts_shape_server.repair import Repaired, edits_between, moved, repair_file, scripts
 from ts_shape_server.workspace import encoding_of
 
 
@@ -53,11 +53,20 @@ class FileFix:
         ends = [self.ends.get(report.name) for report in self.reports if report.status != "skipped"]
         return sum(made is None or not made.whole for made in ends)
 
+    def end(self, report: Report, written: bool) -> Repaired | None:
+        """How a class ended, with what is left at the lines of the file as it is on disk."""
+        made = self.ends.get(report.name)
+        if made is None:
+            return None
+        there = self.text if written else self.source.text
+        left = moved(made.state.script.failures, self.path, made.text, there)
+        return replace(made, state=replace(made.state, script=replace(made.state.script, failures=left)))
+
     def to_json(self, written: bool) -> dict[str, Any]:
         """The file's line of ``fix --json``; ranges of the edits are those of the text before."""
         changes = edits_between(self.source.text, self.text)
         edits = [schema.write(edit) for edit in changes]
-        classes = [_class_to_json(report, self.ends.get(report.name)) for report in self.reports]
+        classes = [_class_to_json(report, self.end(report, written)) for report in self.reports]
         return {"schema": SCHEMA, "path": self.path, "written": written, "edits": edits, "classes": classes}
 
 
@@ -178,7 +187,7 @@ def _deliver_json(made: FileFix, write: bool) -> None:
 def _deliver_text(made: FileFix, write: bool) -> None:
     """Sentences for each class on standard error, and the diff on standard output or the file written."""
     for report in made.reports:
-        end = made.ends.get(report.name)
+        end = made.end(report, write)
         if end is None:
             _tell_of_no_run(report)
         elif not scripts(report.torchscript):

@@ -133,7 +133,9 @@ def passed_on(situation: Situation, place: Place) -> Iterator[Rewrite]:
             names.append(f"`{owner.name}.{function.name}`" if owner is not None else f"`{function.name}`")
             edits += made
     if edits:
-        title = f"Name what `**` can hold in {' and '.join(names)}"
+        listed = " and ".join(names)
+        empty = not any(edit.text for edit in edits)
+        title = f"Take the `**` that nothing fills out of {listed}" if empty else f"Name what `**` can hold in {listed}"
         yield Rewrite("named-keywords", title, tuple(dict.fromkeys(edits)), SIGNATURE, interface=True)
 
 
