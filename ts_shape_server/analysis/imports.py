@@ -22,8 +22,12 @@ def ensure_import(source: SourceText, tree: ast.Module, module: str) -> tuple[st
     return imports.module(module), imports.edits()
 
 
-def without_import(source: SourceText, tree: ast.Module, names: Collection[str]) -> list[TextEdit]:
-    """The edits that take names out of the imports at the top of a file, with the statement that has no other."""
+def without_import(
+    source: SourceText, tree: ast.Module, names: Collection[str], with_group: bool = False
+) -> list[TextEdit]:
+    """The edits that take names out of the imports at the top of a file, with the statement that has no other, and
+    `with_group` with the empty line below a statement that stands by itself.
+    """
     edits: list[TextEdit] = []
     for node in tree.body:
         if not isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -32,7 +36,10 @@ def without_import(source: SourceText, tree: ast.Module, names: Collection[str])
         gone = [place for place, name in enumerate(bound) if name in names]
         alone = node.lineno not in {other.lineno for other in tree.body if other is not node}
         if gone and len(gone) == len(bound) and alone:
-            edits.append(TextEdit(Range(node.lineno, 0, (node.end_lineno or node.lineno) + 1, 0), ""))
+            after = (node.end_lineno or node.lineno) + 1
+            above = source.line(node.lineno - 1).strip() if node.lineno > 1 else ""
+            after += with_group and not above and after < len(source.lines) and not source.line(after).strip()
+            edits.append(TextEdit(Range(node.lineno, 0, after, 0), ""))
         elif gone and len(gone) < len(bound):
             edits += [_without(source, [source.range_of(alias) for alias in node.names], place) for place in gone]
     return edits
