@@ -11,6 +11,8 @@ import time
 import torch
 
 from ts_shape_server.agent import load
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.asked import Sources
 
 
 def main() -> None:
@@ -33,9 +35,10 @@ def main() -> None:
 def attempt(job: dict) -> dict:
     """The class that the job names, or why it cannot be had; and what calling it with a tensor gives."""
     started = time.process_time()
-    loaded = load.load(job, job["seconds"])
-    found = load.find(loaded, job["class"], job, job["seconds"])
-    result = {"stubbed": load.stubbed(), "seconds": time.process_time() - started, "depends": load.depends(job)}
+    sources = schema.read(Sources, job["sources"])
+    loaded = load.load(sources, job["seconds"], job.get("sliced", False), job.get("own_weights", False))
+    found = load.find(loaded, job["class"], sources, job["seconds"])
+    result = {"stubbed": load.stubbed(), "seconds": time.process_time() - started, "depends": load.depends(sources)}
     if isinstance(found, load.LoadProblem):
         return {**result, "code": found.code, "message": found.message, "line": found.line}
     result["module"] = found.found.__module__

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.asked import Sources
+
 NET = """
 class Net(nn.Module):
     def __init__(self):
@@ -50,15 +53,9 @@ def check(driver: subprocess.Popen[str], tmp_path: Path) -> Check:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text, encoding="utf-8")
         overlays = {str(tmp_path / name): text for name, text in more.pop("overlays", {}).items()}
-        job = {
-            "kind": "report",
-            "path": str(tmp_path / path),
-            "root": str(tmp_path),
-            "overlays": overlays,
-            "class": "Net",
-            "seconds": 2.0,
-            **more,
-        }
+        extra_paths = tuple(more.pop("extra_paths", ()))
+        sources = Sources(str(tmp_path / path), str(tmp_path), overlays, extra_paths)
+        job = {"sources": schema.write(sources), "class": "Net", "seconds": 2.0, **more}
         assert driver.stdin is not None and driver.stdout is not None
         driver.stdin.write(json.dumps(job) + "\n")
         driver.stdin.flush()
@@ -309,7 +306,7 @@ def test_pretrained_weights_that_are_not_here_do_not_cost_the_class(check: Check
 
 def test_an_export_never_makes_weights_up(check: Check) -> None:
     source = WORKS.replace("super().__init__()", "super().__init__()\n        torch.load('best.pth')")
-    assert "best.pth" in check(source, kind="export")["error"]
+    assert "best.pth" in check(source, own_weights=True)["error"]
 
 
 @pytest.mark.parametrize(

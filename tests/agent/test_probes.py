@@ -573,5 +573,5 @@ def test_jobs_that_are_too_large_are_told(prober: Any, tmp_path: Path) -> None:
 
 
 def test_a_job_of_many_classes_has_time_for_each() -> None:
-    assert Limits(wall=2.0).to_wire(50)["cpu_s"] >= 100
-    assert Limits(wall=2.0).to_wire(50)["wall_ms"] == 2000
+    limits = Limits(wall=2.0).of_job(50)
+    assert limits.cpu_s >= 100 and limits.wall_ms == 2000

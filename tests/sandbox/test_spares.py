@@ -224,7 +224,7 @@ def test_files_of_all_sizes_together_are_bounded(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(guards, "_free", lambda place: free[0])
     guard = guards.JobGuard(str(tmp_path), 1 << 16, os.getpid(), None)
     free[0] = (1 << 39, 10_000)
-    assert guard.problem() == ("", "")
+    assert guard.problem() == (None, "")
     for number in range(5):
         (tmp_path / f"f{number}").write_bytes(b"x" * (1 << 16))
     free[0] = (1 << 38, 10_000)

@@ -20,7 +20,19 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.ecosystem import checkpoints
 from ts_shape_server.agent.sandbox import policy
 from ts_shape_server.contract import schema
-from ts_shape_server.contract.asked import ClassAsked
+from ts_shape_server.contract.asked import (
+    ClassAsked,
+    ExportJob,
+    InspectJob,
+    Job,
+    JobLimits,
+    ReportJob,
+    RunAsked,
+    Sources,
+    Stage,
+    TrialJob,
+    VerifyJob,
+)
 from ts_shape_server.contract.jobs import ExportAnswer, ProbeClaim, TrialAnswer
 from ts_shape_server.contract.report import Failure, Report, Status, failure, without_report
 
@@ -66,24 +78,32 @@ def try_sandbox(tier: str, scratch: str, result: int, agent: int) -> str:
     """Enter the sandbox of this tier with nothing to run in it: ``on``, or what did not hold."""
     place = os.path.join(scratch, "witness")
     os.makedirs(place, exist_ok=True)
-    job = {"path": os.path.join(place, "none.py"), "root": place}
-    limits = {"cpu_s": 5, "memory_bytes": 1 << 30, "file_bytes": 1 << 20}
+    readable = load.readable(Sources(os.path.join(place, "none.py"), place))
+    limits = JobLimits(wall_ms=0, cpu_s=5, memory_bytes=1 << 30, file_bytes=1 << 20)
     try:
-        policy.enter(_policy(job, limits, result, place, agent, tier))
+        policy.enter(_policy(readable, limits, result, place, agent, tier))
     except Exception as error:
         return str(error) or type(error).__name__
     return policy.ON
 
 
-def _policy(
-    job: Mapping[str, Any], limits: Mapping[str, Any], result: int, scratch: str, agent: int, tier: str
-) -> policy.Policy:
+def _readable(job: Job) -> list[str]:
+    """The folders and files that a job may read."""
+    if isinstance(job, InspectJob):
+        return load.installed_and(job.archive)
+    if isinstance(job, VerifyJob):
+        return load.installed_and(job.archive, job.expected)
+    more = (job.checkpoint,) if isinstance(job, ExportJob) else ()
+    return load.readable(job.sources, *more)
+
+
+def _policy(readable: list[str], limits: JobLimits, result: int, scratch: str, agent: int, tier: str) -> policy.Policy:
     return policy.Policy(
-        readable=tuple(load.readable(job)),
+        readable=tuple(readable),
         scratch=scratch,
-        cpu_seconds=int(limits["cpu_s"]),
-        memory_bytes=int(limits["memory_bytes"]),
-        file_bytes=int(limits["file_bytes"]),
+        cpu_seconds=limits.cpu_s,
+        memory_bytes=limits.memory_bytes,
+        file_bytes=limits.file_bytes,
         open_files=256,
         keep=(result,),
         parent=agent,
@@ -92,13 +112,13 @@ def _policy(
     )
 
 
-def main(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: str, agent: int, tier: str) -> None:
+def main(asked: RunAsked, result: int, scratch: str, agent: int, tier: str) -> None:
     """Run the job and end the process: 0 done, 77 out of memory, 78 no sandbox, 79 an error of this program."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     code = endings.INTERNAL_CODE
     printed = _line_by_line()
     try:
-        code = _run(job, limits, result, scratch, agent, tier)
+        code = _run(asked, result, scratch, agent, tier)
     except policy.SandboxUnavailable as error:
         print(f"sandbox: {error}", file=sys.stderr)
         code = endings.SANDBOX_CODE
@@ -127,38 +147,49 @@ def _line_by_line() -> list[Any]:
     return streams
 
 
-def _run(job: dict[str, Any], limits: Mapping[str, Any], result: int, scratch: str, agent: int, tier: str) -> int:
+def _run(asked: RunAsked, result: int, scratch: str, agent: int, tier: str) -> int:
     os.environ.update(HOME=scratch, TMPDIR=scratch, TMP=scratch, TEMP=scratch)
     tempfile.tempdir = scratch
     os.chdir(scratch)
-    policy.enter(_policy(job, limits, result, scratch, agent, tier))
-    # A workspace names them: no earlier, since libraries have code loaded or files written by what they find here.
-    os.environ.update(job.get("environment", {}))
+    job = asked.job
+    policy.enter(_policy(_readable(job), asked.limits, result, scratch, agent, tier))
+    if not isinstance(job, (VerifyJob, InspectJob)):
+        # A workspace names them: no earlier, since libraries have code loaded or files written by what they find here.
+        os.environ.update(job.sources.environment)
     sender = Sender(result)
-    seconds = limits["wall_ms"] / 1000 * OWN_SHARE
-    kinds = {"report": _report, "trial": _trial, "export": _export, "verify": _verify, "inspect": _inspect}
-    kinds[job["kind"]](job, sender, seconds, scratch)
+    seconds = asked.limits.wall_ms / 1000 * OWN_SHARE
+    if isinstance(job, ReportJob):
+        _report(job, sender, seconds)
+    elif isinstance(job, TrialJob):
+        _trial(job, sender, seconds)
+    elif isinstance(job, ExportJob):
+        _export(job, sender, seconds, scratch)
+    elif isinstance(job, VerifyJob):
+        sender.claim(ProbeClaim(verify=script.verify(job)))
+    else:
+        _inspect(job, sender, seconds, scratch)
     return 0
 
 
-def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
+def _report(job: ReportJob, sender: Sender, seconds: float) -> None:
     loaded: load.Loaded | None = None
     classes = _parents_first(job)
     wanted = frozenset((item.path, item.name) for asked in classes for item in asked.parents)
-    parents = infer.Parents(functools.partial(_parent, job, seconds), wanted)
+    sources = job.sources
+    parents = infer.Parents(functools.partial(_parent, sources, seconds), wanted)
     for asked in classes:
         sender.begin(asked.name)
         clock.restart()
         watch = clock.Stopwatch()
         if loaded is None:
-            loaded = load.load(job, seconds * load.SHARE)
-        cls = load.find(loaded, asked.name, job, seconds * load.SHARE)
+            loaded = load.load(sources, seconds * load.SHARE, sliced=job.sliced)
+        cls = load.find(loaded, asked.name, sources, seconds * load.SHARE)
         if isinstance(cls, load.LoadProblem):
-            problem = _problem_report(job, asked, loaded, cls, watch)
+            problem = _problem_report(sources.path, asked, cls, watch)
             sender.claim(ProbeClaim(asked.name, report=problem))
             continue
         sender.loaded(asked.name)
-        context = _context(job, cls.loaded, seconds, tuple(job.get("stages") or ("example", "symbols", "script")))
+        context = _context(sources, cls.loaded, seconds, job.stages)
 
         def emit(
             report: Report,
@@ -166,7 +197,7 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
             failed: Any = cls.loaded.failed,
             watch: clock.Stopwatch = watch,
         ) -> None:
-            depends = tuple(load.depends(job)) if report.stage == "final" else ()
+            depends = tuple(load.depends(sources)) if report.stage == "final" else ()
             reason = _with_cause(report.reason, failed)
             notes = (*report.notes, *checkpoints.notes())
             report = replace(report, stubbed=tuple(load.stubbed()), notes=notes, reason=reason, core_ms=watch.core_ms)
@@ -177,38 +208,37 @@ def _report(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -
         except Exception as error:
             if torch_says.out_of_memory(error):
                 raise MemoryError from None
-            emit(_error_report(job, asked, loaded, error, watch))
+            emit(_error_report(sources.path, asked, error, watch))
         except (SystemExit, KeyboardInterrupt):
             message = f"`{asked.name}` ends the program when it is built or called."
-            reason = failure("ends-program", message, job["path"], None, kind="program-ended")
-            emit(_bare(job, asked, loaded, "unresolved", reason, watch))
+            reason = failure("ends-program", message, sources.path, None, kind="program-ended")
+            emit(_bare(sources.path, asked, "unresolved", reason, watch))
 
 
-def _parents_first(job: Mapping[str, Any]) -> list[ClassAsked]:
+def _parents_first(job: ReportJob) -> list[ClassAsked]:
     """The classes of a job, each after those of the job that make it: what these give to it is then known."""
-    classes = [schema.read(ClassAsked, item) for item in job["classes"]]
-    by_name = {asked.name: asked for asked in classes}
+    by_name = {asked.name: asked for asked in job.classes}
     ordered: dict[str, ClassAsked] = {}
-    for asked in classes:
-        made_by = [item.name for item in asked.parents if item.path == job["path"]]
+    for asked in job.classes:
+        made_by = [item.name for item in asked.parents if item.path == job.sources.path]
         for name in (*made_by, asked.name):
             if name in by_name:
                 ordered.setdefault(name, by_name[name])
     return list(ordered.values())
 
 
-def _parent(job: Mapping[str, Any], seconds: float, path: str, name: str) -> tuple[Any, Context] | None:
+def _parent(sources: Sources, seconds: float, path: str, name: str) -> tuple[Any, Context] | None:
     """A class of the workspace that makes a class of the job, with its surroundings."""
-    own = load.import_root(job["path"])
-    side = {**job, "path": path, "sliced": False, "extra_paths": [*job.get("extra_paths", ()), own]}
+    own = load.import_root(sources.path)
+    side = replace(sources, path=path, extra_paths=(*sources.extra_paths, own))
     loaded = load.load(side, seconds * load.SHARE)
     found = load.find(loaded, name, side, seconds * load.SHARE)
     return None if isinstance(found, load.LoadProblem) else (found.found, _context(side, found.loaded, seconds))
 
 
-def _context(job: Mapping[str, Any], loaded: load.Loaded, seconds: float, stages: tuple[str, ...] = ()) -> Context:
+def _context(sources: Sources, loaded: load.Loaded, seconds: float, stages: tuple[Stage, ...] = ()) -> Context:
     """The surroundings of a class whose clock has begun at zero."""
-    return Context(job["path"], job["root"], loaded.source, loaded.namespace, seconds, loaded.stubbed, stages)
+    return Context(sources.path, sources.root, loaded.source, loaded.namespace, seconds, loaded.stubbed, stages)
 
 
 def _with_cause(reason: Failure | None, failed: Mapping[str, load.LoadProblem]) -> Failure | None:
@@ -222,78 +252,60 @@ def _with_cause(reason: Failure | None, failed: Mapping[str, load.LoadProblem]) 
     return replace(reason, message=f"{reason.message.rstrip('.')}. {problem.message}")
 
 
-def _problem_report(
-    job: Mapping[str, Any],
-    asked: ClassAsked,
-    loaded: load.Loaded,
-    problem: load.LoadProblem,
-    watch: clock.Stopwatch,
-) -> Report:
+def _problem_report(path: str, asked: ClassAsked, problem: load.LoadProblem, watch: clock.Stopwatch) -> Report:
     place = None if problem.line is None else (problem.line, 0, problem.line, problem.width)
     reason = failure(problem.code, problem.message, problem.path, place, kind=problem.code)
-    return _bare(job, asked, loaded, "unresolved", reason, watch)
+    return _bare(path, asked, "unresolved", reason, watch)
 
 
-def _error_report(
-    job: Mapping[str, Any], asked: ClassAsked, loaded: load.Loaded, error: Exception, watch: clock.Stopwatch
-) -> Report:
+def _error_report(path: str, asked: ClassAsked, error: Exception, watch: clock.Stopwatch) -> Report:
     """The report for an error of this program itself; its traceback goes to the log."""
     import traceback
 
     traceback.print_exception(type(error), error, error.__traceback__)
     message = f"The probe met an error of its own ({torch_says.one_line(error)}); the log has the details."
-    reason = failure("internal", message, job["path"], None, kind="probe-error")
-    return _bare(job, asked, loaded, "unresolved", reason, watch)
+    reason = failure("internal", message, path, None, kind="probe-error")
+    return _bare(path, asked, "unresolved", reason, watch)
 
 
-def _bare(
-    job: Mapping[str, Any],
-    asked: ClassAsked,
-    loaded: load.Loaded,
-    status: Status,
-    reason: Failure,
-    watch: clock.Stopwatch,
-) -> Report:
-    report = without_report(job["path"], asked.name, asked.line, status, reason)
+def _bare(path: str, asked: ClassAsked, status: Status, reason: Failure, watch: clock.Stopwatch) -> Report:
+    report = without_report(path, asked.name, asked.line, status, reason)
     return replace(report, stubbed=tuple(load.stubbed()), elapsed_ms=watch.wall_ms)
 
 
-def _trial(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
+def _trial(job: TrialJob, sender: Sender, seconds: float) -> None:
     """Both texts are loaded here, in turn: the candidate must agree with the original on the same inputs."""
-    sender.begin(job["class"])
+    sender.begin(job.name)
     clock.restart()
     made = []
-    report = schema.read(Report, job["report"])
-    for overlays in ({**job["overlays"], **job["original"]}, job["overlays"]):
-        side = {**job, "overlays": overlays}
+    report, sources = job.report, job.sources
+    for overlays in ({**sources.overlays, **job.original}, sources.overlays):
+        side = replace(sources, overlays=overlays)
         loaded = load.load(side, seconds * load.SHARE)
-        found = load.find(loaded, job["class"], side, seconds * load.SHARE)
+        found = load.find(loaded, job.name, side, seconds * load.SHARE)
         if isinstance(found, load.LoadProblem):
             sender.claim(ProbeClaim(trial=TrialAnswer(False, found.message)))
             return
         made.append((runs.from_report(found.found, found.loaded.namespace, report), found.loaded))
     (original, _), (candidate, loaded) = made
-    answer = script.trial(original, candidate, _context(job, loaded, seconds), report.torchscript)
+    answer = script.trial(original, candidate, _context(sources, loaded, seconds), report.torchscript)
     sender.claim(ProbeClaim(trial=answer))
 
 
-def _export(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
-    sender.begin(job["class"])
-    loaded = load.load(job, seconds * load.SHARE)
-    found = load.find(loaded, job["class"], job, seconds * load.SHARE)
+def _export(job: ExportJob, sender: Sender, seconds: float, scratch: str) -> None:
+    sender.begin(job.name)
+    # Without a checkpoint the weights are those that the class itself makes or loads: none may be made up.
+    loaded = load.load(job.sources, seconds * load.SHARE, own_weights=not job.checkpoint)
+    found = load.find(loaded, job.name, job.sources, seconds * load.SHARE)
     if isinstance(found, load.LoadProblem):
         reason = failure(found.code, found.message, found.path, None, kind=found.code)
-        sender.claim(ProbeClaim(export=ExportAnswer(False, job.get("method", "auto"), reason)))
+        sender.claim(ProbeClaim(export=ExportAnswer(False, job.method, reason)))
         return
-    run = runs.from_report(found.found, found.loaded.namespace, schema.read(Report, job["report"]))
+    run = runs.from_report(found.found, found.loaded.namespace, job.report)
     sender.claim(ProbeClaim(export=script.export(run, job, scratch)))
 
 
-def _verify(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
-    sender.claim(ProbeClaim(verify=script.verify(job)))
-
-
-def _inspect(job: dict[str, Any], sender: Sender, seconds: float, scratch: str) -> None:
+def _inspect(job: InspectJob, sender: Sender, seconds: float, scratch: str) -> None:
     watch = clock.Stopwatch()
     found = saved.inspect(job, seconds, scratch)
     if found.source != "embedded" and found.report is not None:

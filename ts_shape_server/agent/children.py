@@ -13,10 +13,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
-from ts_shape_server.contract import wire
+from ts_shape_server.contract import schema, wire
+from ts_shape_server.contract.asked import Handed, RunAsked
+from ts_shape_server.contract.jobs import Hello, Message, NotReady, read_message
 
 _READY_SECONDS = 60.0
 
@@ -43,13 +45,13 @@ class Child(Protocol):
 class Source(Protocol):
     """Makes children."""
 
-    hello: dict[str, Any]
+    hello: Hello | NotReady
 
     @property
     def pids(self) -> frozenset[int]:
         """Processes that wait, which are no strays."""
 
-    def start(self, job: Mapping[str, Any], limits: Mapping[str, Any], scratch: str, tier: str) -> Child:
+    def start(self, asked: RunAsked, scratch: str, tier: str) -> Child:
         """A child that works on the job."""
 
     def close(self) -> None:
@@ -92,10 +94,10 @@ class Forks:
 
     pids: frozenset[int] = frozenset()
 
-    def __init__(self, hello: dict[str, Any]) -> None:
+    def __init__(self, hello: Hello | NotReady) -> None:
         self.hello = hello
 
-    def start(self, job: Mapping[str, Any], limits: Mapping[str, Any], scratch: str, tier: str) -> Child:
+    def start(self, asked: RunAsked, scratch: str, tier: str) -> Child:
         reader, writer = os.pipe()
         agent = os.getpid()
         pid = os.fork()
@@ -103,7 +105,7 @@ class Forks:
             os.close(reader)
             from ts_shape_server.agent import child
 
-            child.main(dict(job), limits, writer, scratch, agent, tier)
+            child.main(asked, writer, scratch, agent, tier)
             os._exit(0)
         os.close(writer)
         return Forked(pid, reader)
@@ -152,7 +154,7 @@ class Spare:
             with contextlib.suppress(OSError):
                 stream.close()
 
-    def hello(self) -> dict[str, Any] | None:
+    def hello(self) -> Message | None:
         """What it says once it is ready; None if it ended before, which it does by itself if that takes too long."""
         head, decoder = bytearray(), wire.Decoder()
         while True:
@@ -164,12 +166,12 @@ class Spare:
                 head = head[-len(self._token) :]
                 continue
             for message in decoder.feed(data):
-                return message
+                return read_message(message)
 
-    def give(self, message: Mapping[str, Any]) -> None:
+    def give(self, handed: Handed) -> None:
         """Hand it its job. Raises OSError if it has ended."""
         assert self._process.stdin is not None
-        self._process.stdin.write(wire.encode(message))
+        self._process.stdin.write(wire.encode(schema.write(handed)))
         self._process.stdin.flush()
 
 
@@ -181,19 +183,20 @@ class Spares:
         self._scratch = scratch
         self._waiting = Spare(command, scratch)
         found = self._waiting.hello()
-        self.hello = found or {"type": "refused", "code": "no-start", "message": "A spare process ended at its start."}
+        ended = NotReady("no-start", "A spare process ended at its start.")
+        self.hello = found if isinstance(found, (Hello, NotReady)) else ended
         self._ready = True
 
     @property
     def pids(self) -> frozenset[int]:
         return frozenset((self._waiting.pid,))
 
-    def start(self, job: Mapping[str, Any], limits: Mapping[str, Any], scratch: str, tier: str) -> Child:
+    def start(self, asked: RunAsked, scratch: str, tier: str) -> Child:
         spare = self._waiting
-        if not self._ready and (spare.hello() or {}).get("type") != "hello":
+        if not self._ready and not isinstance(spare.hello(), Hello):
             raise BrokenPipeError("a spare process did not get ready")
         self._waiting, self._ready = Spare(self._command, self._scratch), False
-        spare.give({"job": job, "limits": limits, "scratch": scratch, "tier": tier, "agent": os.getpid()})
+        spare.give(Handed(tier, scratch, os.getpid(), asked))
         return spare
 
     def witnessed(self, tier: str) -> str:
@@ -202,7 +205,7 @@ class Spares:
         try:
             if witness.hello() is None:
                 return "it ended the process"
-            witness.give({"tier": tier, "scratch": self._scratch, "agent": os.getpid()})
+            witness.give(Handed(tier, self._scratch, os.getpid()))
             with os.fdopen(os.dup(witness.pipe), "rb") as pipe:
                 return pipe.read().decode("utf-8", "replace") or "it ended the process"
         except OSError:

@@ -6,10 +6,11 @@ Plain data: it decides nothing, and knows neither torch nor the sandbox.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ts_shape_server.agent import clock
+from ts_shape_server.contract.asked import STAGES, Stage
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Context:
     namespace: Mapping[str, Any]
     deadline: float
     stubbed: tuple[str, ...] = ()
-    stages: tuple[str, ...] = field(default=("example", "symbols", "script"))
+    stages: tuple[Stage, ...] = STAGES
     written: bool = True
 
     def remaining(self) -> float:

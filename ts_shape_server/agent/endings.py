@@ -11,6 +11,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+from ts_shape_server.contract.jobs import Outcome
+
 RECORD = struct.Struct(">cI")
 MEMORY_CODE = 77
 SANDBOX_CODE = 78
@@ -41,7 +43,7 @@ _NO_TIME = 0x718
 """`ERROR_NOT_ENOUGH_QUOTA`: a job object ends with it what has used up its processor time."""
 
 
-def in_words(code: int, memory: int) -> tuple[str, str]:
+def in_words(code: int, memory: int) -> tuple[Outcome, str]:
     """The outcome and how the process died, from its exit code as `subprocess` tells it (a signal is negative) and the
     limit of its memory in MiB.
     """

@@ -12,6 +12,7 @@ import time
 from ts_shape_server import folders
 from ts_shape_server.agent import clock
 from ts_shape_server.agent.sandbox import policy
+from ts_shape_server.contract.jobs import Outcome
 
 SECONDS = 0.25
 """From one look to the next. A disk takes perhaps some hundred MiB in this time."""
@@ -61,13 +62,13 @@ class JobGuard:
         self._before = policy.resident(pid)
         self._free = _free(scratch)
 
-    def problem(self) -> tuple[str, str]:
-        """An outcome and words if the job must end; both empty while it may go on."""
+    def problem(self) -> tuple[Outcome | None, str]:
+        """An outcome and words if the job must end; None and nothing while it may go on."""
         if self._memory is not None and policy.resident(self._pid) - self._before > self._memory:
             return "memory", f"it needs more than the limit of {self._memory >> 20} MiB of memory"
         space, files = _free(self._scratch)
         if self._free[0] - space < _SUSPICIOUS_BYTES and self._free[1] - files < _SUSPICIOUS_FILES:
-            return "", ""
+            return None, ""
         used = folders.usage(self._scratch, FILES)
         if used.files > FILES:
             return "crashed", f"it made more than {FILES} files"
@@ -77,7 +78,7 @@ class JobGuard:
             return "crashed", f"it wrote more than {self._bytes >> 20} MiB of files"
         # The disk filled up by other hands: look again only when it does so further.
         self._free = space, files
-        return "", ""
+        return None, ""
 
 
 def _free(place: str) -> tuple[int, int]:

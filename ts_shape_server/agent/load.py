@@ -24,8 +24,20 @@ from ts_shape_server.agent.clock import TimeLimit, now
 from ts_shape_server.agent.ecosystem import checkpoints
 from ts_shape_server.agent.executing import ImportBudget, LoadProblem
 from ts_shape_server.agent.importing import Files, import_root, module_name
+from ts_shape_server.contract.asked import Sources
 
-__all__ = ["LoadProblem", "Loaded", "LoadedClass", "depends", "find", "import_root", "load", "module_name", "readable"]
+__all__ = [
+    "LoadProblem",
+    "Loaded",
+    "LoadedClass",
+    "depends",
+    "find",
+    "import_root",
+    "installed_and",
+    "load",
+    "module_name",
+    "readable",
+]
 
 READABLE = "TS_SHAPE_READABLE"
 """The variable in which the server names the folders that probes may read besides. It is no workspace's to set."""
@@ -62,10 +74,13 @@ class LoadedClass:
 _files = Files()
 
 
-def readable(job: Mapping[str, Any]) -> list[str]:
-    """The folders and files that a job may read: interpreter, libraries, the workspace."""
-    paths = [job.get("root", ""), import_root(job["path"]), *job.get("extra_paths", ())]
-    paths += [job[key] for key in ("archive", "expected", "checkpoint") if job.get(key)]
+def readable(sources: Sources, *more: str) -> list[str]:
+    """The folders and files that a job on a file may read: interpreter, libraries, the workspace, and these."""
+    return installed_and(sources.root, import_root(sources.path), *sources.extra_paths, *more)
+
+
+def installed_and(*paths: str) -> list[str]:
+    """The folders of the interpreter and its libraries, and those of these paths that exist."""
     return sorted({*installed(), *_real(paths)})
 
 
@@ -95,16 +110,18 @@ def stubbed() -> tuple[str, ...]:
     return tuple(_files.stubbed)
 
 
-def load(job: Mapping[str, Any], seconds: float) -> Loaded:
-    """The file of a job, run as far as it goes within so many seconds."""
-    path, root = job["path"], job["root"]
-    _files.configure([root, import_root(path), *job.get("extra_paths", ())], job.get("overlays", {}))
-    if not _files.pretends_weights and _weights_do_not_matter(job):
+def load(sources: Sources, seconds: float, sliced: bool = False, own_weights: bool = False) -> Loaded:
+    """The file of a job, run as far as it goes within so many seconds; with `sliced` not at all, until a class of it is
+    asked for. `own_weights`: no weights are made up for those that the file would load.
+    """
+    path, root = sources.path, sources.root
+    _files.configure([root, import_root(path), *sources.extra_paths], sources.overlays)
+    if not _files.pretends_weights and not own_weights:
         _files.pretends_weights = True
         absent.pretend(_files.stubbed)
         checkpoints.begin(_files.stubbed)
     ecosystem.watch(pretend=_files.pretends_weights)
-    for folder in reversed([import_root(path), root, *job.get("extra_paths", ())]):
+    for folder in reversed([import_root(path), root, *sources.extra_paths]):
         if folder and folder not in sys.path:
             sys.path.insert(0, folder)
     sys.argv = [path]
@@ -119,7 +136,7 @@ def load(job: Mapping[str, Any], seconds: float) -> Loaded:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return Loaded({}, source, None, (), _syntax_problem(error, path), {})
-    if job.get("sliced"):
+    if sliced:
         return Loaded({}, source, tree, (), _ended(path), {}, sliced=True)
     with _budget(seconds), command_lines.empty(_unknown):
         return _run(path, tree, source)
@@ -128,11 +145,6 @@ def load(job: Mapping[str, Any], seconds: float) -> Loaded:
 def _unknown(name: str) -> str:
     """What a number is that a file's command line has to give: a guess would be told as a size of the class."""
     return "None"
-
-
-def _weights_do_not_matter(job: Mapping[str, Any]) -> bool:
-    """An export without a checkpoint takes the weights that the class itself makes or loads: none may be made up."""
-    return job.get("kind") != "export" or bool(job.get("checkpoint"))
 
 
 def _run(path: str, tree: ast.Module, source: str) -> Loaded:
@@ -162,15 +174,15 @@ _TOO_SLOW = (
 )
 
 
-def find(loaded: Loaded, qualified: str, job: Mapping[str, Any], seconds: float) -> LoadedClass | LoadProblem:
+def find(loaded: Loaded, qualified: str, sources: Sources, seconds: float) -> LoadedClass | LoadProblem:
     """The class of that qualified name: from the import, else from a slice of the file."""
-    path = job["path"]
+    path = sources.path
     if loaded.tree is None:
         return loaded.problem or LoadProblem("no-class", f"`{qualified}` is not in the file.", path)
     cls = _lookup(loaded.namespace, qualified)
     unreached = loaded.sliced or (loaded.problem is not None and loaded.problem.code == "slow-import")
     if cls is None and unreached and ".<locals>." not in qualified:
-        sliced = _slice(loaded, qualified, job, seconds)
+        sliced = _slice(loaded, qualified, path, seconds)
         if isinstance(sliced, LoadProblem):
             return sliced
         loaded, cls = sliced, _lookup(sliced.namespace, qualified)
@@ -197,9 +209,9 @@ def _missing_base(loaded: Loaded, qualified: str) -> str:
     return f": {', '.join(f'`{name}`' for name in loaded.stubbed)} could not be imported" if loaded.stubbed else ""
 
 
-def depends(job: Mapping[str, Any]) -> list[str]:
+def depends(sources: Sources) -> list[str]:
     """The workspace files that have been imported so far."""
-    root = os.path.join(job["root"], "")
+    root = os.path.join(sources.root, "")
     files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
     return sorted(
         {file for file in files if isinstance(file, str) and file.startswith(root) and "site-packages" not in file}
@@ -216,10 +228,9 @@ def _lookup(namespace: Mapping[str, Any], qualified: str) -> Any:
     return current if isinstance(current, type) else None
 
 
-def _slice(loaded: Loaded, qualified: str, job: Mapping[str, Any], seconds: float) -> Loaded | LoadProblem:
+def _slice(loaded: Loaded, qualified: str, path: str, seconds: float) -> Loaded | LoadProblem:
     """The class and what it reaches, in a module of its own that takes the place of the file's."""
     assert loaded.tree is not None
-    path = job["path"]
     first = qualified.split(".")[0]
     name = module_name(path)
     with _budget(seconds, sliced=True), command_lines.empty(_unknown):

@@ -9,9 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Callable
 
 from ts_shape_server import folders
 from ts_shape_server.agent import endings, guards, ready
@@ -19,6 +18,19 @@ from ts_shape_server.agent.children import Child, Forks, Source, Spares, command
 from ts_shape_server.agent.sandbox import policy
 from ts_shape_server.agent.waiting import Polling, Threads, Waiter
 from ts_shape_server.contract import wire
+from ts_shape_server.contract.asked import CancelAsked, ReportJob, RunAsked, read_request
+from ts_shape_server.contract.jobs import (
+    Ended,
+    Hello,
+    Message,
+    NotReady,
+    Outcome,
+    Relayed,
+    SandboxTier,
+    Working,
+    write_message,
+)
+from ts_shape_server.contract.schema import ContractError
 
 _RECORDS = 20
 """So many records may come for each class: that it begins, that it is loaded, and reports, each more precise."""
@@ -30,7 +42,7 @@ _KILLED_SECONDS = 10.0
 
 
 @dataclass
-class Job:
+class RunningJob:
     """A job under way: its process and what is left of its allowance.
 
     `started` is a value of `time.monotonic()` in seconds; `memory` is the limit in MiB. `ended`: its pipe is at its
@@ -76,10 +88,10 @@ def serve(options: LoopOptions) -> int:
     try:
         source, hello = _start(options)
         _send(options.reply, hello)
-        if hello["type"] != "hello" or source is None:
+        if source is None or isinstance(hello, NotReady):
             return 3
         waiter: Waiter = Threads() if options.spares else Polling()
-        Loop(options, source, waiter, hello["sandbox"]["tier"]).run()
+        Loop(options, source, waiter, hello.sandbox.tier).run()
     except BrokenPipeError:
         # The server is gone; the child dies with this process.
         return 0
@@ -92,32 +104,31 @@ def serve(options: LoopOptions) -> int:
     return 0
 
 
-def _start(options: LoopOptions) -> tuple[Source | None, dict[str, Any]]:
+def _start(options: LoopOptions) -> tuple[Source | None, Hello | NotReady]:
     """Where children come from, and what to tell the server."""
     if options.spares:
         sites = [argument for folder in options.site for argument in ("--site", folder)]
         spares = Spares([*command(), *sites], options.scratch)
-        if spares.hello["type"] != "hello":
-            return spares, spares.hello
+        hello = spares.hello
         source: Source = spares
-        seen_by = spares.witnessed
+        seen_by: Callable[[str], str] = spares.witnessed
     else:
-        source = Forks(ready.hello())
-        if source.hello["type"] != "hello":
-            return source, source.hello
-        if (count := ready.threads()) > 1:
-            words = f"torch {source.hello['torch']} keeps {count} threads here, and such a process cannot be forked."
-            return source, ready.refused("no-start", f"{words} Look at the log, or choose another interpreter.")
+        hello = ready.hello()
+        source = Forks(hello)
+        if isinstance(hello, Hello) and (count := ready.threads()) > 1:
+            words = f"torch {hello.torch} keeps {count} threads here, and such a process cannot be forked."
+            return source, NotReady("no-start", f"{words} Look at the log, or choose another interpreter.")
         seen_by = _forked_witness(options.scratch)
+    if isinstance(hello, NotReady):
+        return source, hello
     applied = policy.available(turned_off=options.sandbox == "off")
     answer = seen_by(applied.tier)
     if answer != policy.ON:
         applied = policy.weakened(applied, answer)
     lacking = too_weak(applied, options.sandbox)
     if lacking:
-        return source, ready.refused("sandbox", lacking)
-    told = {"tier": applied.tier, "layers": dict(applied.layers)}
-    return source, {**source.hello, "pid": os.getpid(), "sandbox": told}
+        return source, NotReady("sandbox", lacking)
+    return source, replace(hello, pid=os.getpid(), sandbox=SandboxTier(applied.tier, dict(applied.layers)))
 
 
 def too_weak(applied: policy.Applied, sandbox: str) -> str:
@@ -129,7 +140,7 @@ def too_weak(applied: policy.Applied, sandbox: str) -> str:
     return f"The sandbox here is only of the tier `{applied.tier}` ({missing}). {advice}"
 
 
-def _forked_witness(scratch: str) -> Any:
+def _forked_witness(scratch: str) -> Callable[[str], str]:
     """A function that tells what a fork of this process, in the sandbox of a tier, sees of it."""
 
     def look(tier: str) -> str:
@@ -150,8 +161,8 @@ def _forked_witness(scratch: str) -> Any:
     return look
 
 
-def _send(descriptor: int, message: Mapping[str, Any]) -> None:
-    data = memoryview(wire.encode(message))
+def _send(descriptor: int, message: Message) -> None:
+    data = memoryview(wire.encode(write_message(message)))
     while data:
         data = data[os.write(descriptor, data) :]
 
@@ -167,8 +178,8 @@ class Loop:
         self._waiter = waiter
         self._tier = tier
         self._decoder = wire.Decoder()
-        self._waiting: list[dict[str, Any]] = []
-        self._job: Job | None = None
+        self._waiting: list[RunAsked] = []
+        self._job: RunningJob | None = None
 
     def run(self) -> None:
         self._waiter.add(self._request)
@@ -205,9 +216,9 @@ class Loop:
             return
         if time.monotonic() >= job.beat:
             job.beat = time.monotonic() + BEAT_SECONDS
-            _send(self._reply, {"type": "working", "id": job.number})
+            _send(self._reply, Working(job.number))
         outcome, words = job.guard.problem()
-        if outcome:
+        if outcome is not None:
             job.problem = words
             self._finish(outcome)
 
@@ -216,52 +227,52 @@ class Loop:
         if not data:
             return False
         try:
-            messages = list(self._decoder.feed(data))
-        except wire.WireError:
+            requests = [read_request(message) for message in self._decoder.feed(data)]
+        except ContractError:
             return False
-        for message in messages:
-            if message.get("type") == "run":
-                self._waiting.append(message)
-            elif message.get("type") == "cancel":
-                self._cancel(message.get("id"))
-            elif message.get("type") == "shutdown":
+        for request in requests:
+            if isinstance(request, RunAsked):
+                self._waiting.append(request)
+            elif isinstance(request, CancelAsked):
+                self._cancel(request.id)
+            else:
                 return False
         return True
 
-    def _cancel(self, job: Any) -> None:
-        if self._job is not None and self._job.number == job:
+    def _cancel(self, number: int) -> None:
+        if self._job is not None and self._job.number == number:
             self._finish("cancelled")
             return
-        if any(message["id"] == job for message in self._waiting):
-            self._waiting = [message for message in self._waiting if message["id"] != job]
-            self._done(job, "cancelled", "", 0.0)
+        if any(asked.id == number for asked in self._waiting):
+            self._waiting = [asked for asked in self._waiting if asked.id != number]
+            self._done(number, "cancelled", "", 0.0)
 
-    def _begin(self, message: dict[str, Any]) -> None:
+    def _begin(self, asked: RunAsked) -> None:
         try:
-            self._job = self._start(message)
+            self._job = self._start(asked)
         except BrokenPipeError:
             raise
         except OSError as error:
             # A full disk, or no process to be had: this job is lost, and the next may fare better.
-            self._done(message["id"], "crashed", f"it could not be started: {error.strerror or error}", 0.0)
+            self._done(asked.id, "crashed", f"it could not be started: {error.strerror or error}", 0.0)
 
-    def _start(self, message: dict[str, Any]) -> Job:
-        limits = message["limits"]
-        scratch = os.path.join(self._scratch, f"job-{message['id']}")
+    def _start(self, asked: RunAsked) -> RunningJob:
+        limits = asked.limits
+        scratch = os.path.join(self._scratch, f"job-{asked.id}")
         os.makedirs(scratch, exist_ok=True)
-        child = self._source.start(message["job"], limits, scratch, self._tier)
-        memory = int(limits["memory_bytes"])
-        guard = guards.JobGuard(scratch, limits["file_bytes"], child.pid, memory if policy.watches_memory() else None)
-        wall = limits["wall_ms"] / 1000
+        child = self._source.start(asked, scratch, self._tier)
+        memory = limits.memory_bytes
+        guard = guards.JobGuard(scratch, limits.file_bytes, child.pid, memory if policy.watches_memory() else None)
+        wall = limits.wall_ms / 1000
         now = time.monotonic()
-        begins = max(1, len(message["job"].get("classes", ())))
+        begins = max(1, len(asked.job.classes)) if isinstance(asked.job, ReportJob) else 1
         self._waiter.add(child.pipe)
         if child.exit is not None:
             self._waiter.add_end(child.exit, lambda: child.wait(wall * (begins + 1)))
         allowance = guards.Allowance(child.pid, wall)
-        return Job(message["id"], child, guard, now, wall, memory >> 20, begins, _RECORDS * begins, allowance)
+        return RunningJob(asked.id, child, guard, now, wall, memory >> 20, begins, _RECORDS * begins, allowance)
 
-    def _take_records(self, job: Job, data: bytes) -> bool:
+    def _take_records(self, job: RunningJob, data: bytes) -> bool:
         """Pass on what the child has written; True when it has closed its end or must go."""
         if not data:
             job.ended = True
@@ -288,10 +299,10 @@ class Loop:
             if kind == b"B" and job.begins > 0:
                 job.begins -= 1
                 job.allowance = guards.Allowance(job.child.pid, job.wall)
-            _send(self._reply, {"type": "claim", "id": job.number, "payload": text})
+            _send(self._reply, Relayed(job.number, text))
         return False
 
-    def _take_last_words(self, job: Job) -> None:
+    def _take_last_words(self, job: RunningJob) -> None:
         """It has ended, though something that it started may still hold the pipe: take what is there."""
         deadline = time.monotonic() + _LAST_WORDS_SECONDS
         while self._job is job and not job.ended and not job.problem and (left := deadline - time.monotonic()) > 0:
@@ -306,7 +317,7 @@ class Loop:
             self._job.child.kill()
             self._job.child.wait(_KILLED_SECONDS)
 
-    def _finish(self, outcome: str) -> None:
+    def _finish(self, outcome: Outcome) -> None:
         job = self._job
         if job is None:
             return
@@ -331,6 +342,5 @@ class Loop:
         policy.end_strays(self._source.pids)
         self._done(job.number, outcome, detail, time.monotonic() - job.started)
 
-    def _done(self, job: Any, outcome: str, detail: str, elapsed: float) -> None:
-        message = {"type": "done", "id": job, "outcome": outcome, "detail": detail, "elapsed_ms": int(elapsed * 1000)}
-        _send(self._reply, message)
+    def _done(self, number: int, outcome: Outcome, detail: str, elapsed: float) -> None:
+        _send(self._reply, Ended(number, outcome, detail, int(elapsed * 1000)))

@@ -8,39 +8,28 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from typing import Any
 
 from ts_shape_server.contract import wire
+from ts_shape_server.contract.jobs import Hello, NotReady
 
 MINIMUM_TORCH = (2, 2)
 MINIMUM_PYTHON = (3, 9)
 
 
-def hello() -> dict[str, Any]:
+def hello() -> Hello | NotReady:
     """The handshake without the sandbox, or a refusal."""
     if sys.version_info < MINIMUM_PYTHON:
-        return refused("old-python", f"Python {sys.version.split()[0]} is too old: 3.9 or later is needed.")
+        return NotReady("old-python", f"Python {sys.version.split()[0]} is too old: 3.9 or later is needed.")
     try:
         import torch
     except Exception as error:
-        return refused("no-torch", f"torch cannot be imported: {type(error).__name__}: {error}"[:300])
+        return NotReady("no-torch", f"torch cannot be imported: {type(error).__name__}: {error}"[:300])
     version = tuple(int(part) for part in torch.__version__.split("+")[0].split(".")[:2] if part.isdigit())
     if version < MINIMUM_TORCH:
-        return refused("old-torch", f"torch {torch.__version__} is too old: 2.2 or later is needed.")
-    return {
-        "type": "hello",
-        "protocol": wire.PROTOCOL,
-        "python": sys.version.split()[0],
-        "torch": str(torch.__version__),
-        "executable": sys.executable,
-        "pid": os.getpid(),
-        "symbolic": _warm(),
-    }
-
-
-def refused(code: str, message: str) -> dict[str, Any]:
-    """A message that says why there will be no jobs."""
-    return {"type": "refused", "code": code, "message": message}
+        return NotReady("old-torch", f"torch {torch.__version__} is too old: 2.2 or later is needed.")
+    return Hello(
+        wire.PROTOCOL, sys.version.split()[0], str(torch.__version__), sys.executable, os.getpid(), symbolic=_warm()
+    )
 
 
 def threads() -> int:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 from ts_shape_server.agent import ready, standard
-from ts_shape_server.contract import wire
+from ts_shape_server.contract import schema, wire
+from ts_shape_server.contract.asked import Handed
+from ts_shape_server.contract.jobs import Working, write_message
 
 _READY_SECONDS = 60.0
 
@@ -23,10 +23,10 @@ def serve(token: str, witness: bool) -> int:
     faulthandler.dump_traceback_later(_READY_SECONDS, exit=True)
     request, result = standard.taken()
     os.write(result, token.encode())
-    _write(result, wire.encode({"type": "hello"} if witness else ready.hello()))
+    _write(result, wire.encode(write_message(Working(0) if witness else ready.hello())))
     faulthandler.cancel_dump_traceback_later()
-    message = _message(request)
-    if message is None:
+    handed = _handed(request)
+    if handed is None:
         return 0
     if sys.platform == "linux":
         # The death signal does it; a thread would stay outside of the sandbox.
@@ -35,19 +35,18 @@ def serve(token: str, witness: bool) -> int:
         standard.end_with(request)
     from ts_shape_server.agent import child
 
-    agent = message["agent"]
-    if witness:
-        _write(result, child.try_sandbox(message["tier"], message["scratch"], result, agent).encode()[:500])
+    if handed.run is None:
+        _write(result, child.try_sandbox(handed.tier, handed.scratch, result, handed.agent).encode()[:500])
         return 0
-    child.main(message["job"], message["limits"], result, message["scratch"], agent, message["tier"])
+    child.main(handed.run, result, handed.scratch, handed.agent, handed.tier)
     return 0
 
 
-def _message(request: int) -> Mapping[str, Any] | None:
+def _handed(request: int) -> Handed | None:
     decoder = wire.Decoder()
     while data := os.read(request, 1 << 16):
         for message in decoder.feed(data):
-            return message
+            return schema.read(Handed, message)
     return None
 
 

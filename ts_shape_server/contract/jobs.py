@@ -1,4 +1,4 @@
-"""What an agent says, and what a child answers to each kind of job: `report`, `trial`, `export`, `verify`, `inspect`.
+"""What an agent says, and what a child answers to each kind of job; the jobs themselves stand in `asked`.
 
 What a child sends is a claim by untrusted code: `read_claim` is the only way in.
 """
@@ -120,8 +120,9 @@ class Hello:
     torch: str
     executable: str
     pid: int
-    sandbox: SandboxTier
-    symbolic: Optional[bool] = None
+    symbolic: bool
+    sandbox: SandboxTier = SandboxTier("", {})
+    """Empty as long as nobody has tried."""
 
 
 @dataclass(frozen=True)
@@ -169,9 +170,10 @@ _MESSAGES: Mapping[str, Any] = {
 
 def read_message(message: Mapping[str, Any]) -> Message:
     """What an agent says. ContractError if it is none of what it may say."""
-    kind = message.get("type")
-    known = _MESSAGES.get(kind) if isinstance(kind, str) else None
-    if known is None:
-        raise ContractError(f"it is none of {', '.join(_MESSAGES)}")
-    made: Message = schema.read(known, message)
+    made: Message = schema.read_tagged(_MESSAGES, message)
     return made
+
+
+def write_message(message: Message) -> dict[str, Any]:
+    """The JSON of what an agent says."""
+    return schema.write_tagged(_MESSAGES, message)

@@ -96,6 +96,21 @@ def write(value: Any) -> dict[str, Any]:
     return made
 
 
+def read_tagged(kinds: Mapping[str, Callable[..., Any]], value: Mapping[str, Any]) -> Any:
+    """An object of the class that its ``type`` names in `kinds`. Raises ContractError."""
+    name = value.get("type")
+    known = kinds.get(name) if isinstance(name, str) else None
+    if known is None:
+        raise ContractError(f"is none of {', '.join(kinds)}")
+    return read(known, value)
+
+
+def write_tagged(kinds: Mapping[str, Callable[..., Any]], value: Any) -> dict[str, Any]:
+    """The JSON of an object of one of these classes, with its ``type``."""
+    name = next(name for name, kind in kinds.items() if kind is type(value))
+    return {"type": name, **write(value)}
+
+
 def text(most: int = MAXIMUM_TEXT, accepts: Optional[Callable[[str], bool]] = None, problem: str = "") -> Codec:
     """A text of so many characters at most, of which `accepts` is true; else `problem` is what is wrong with it."""
 

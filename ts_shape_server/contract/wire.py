@@ -15,7 +15,7 @@ from typing import Any
 
 from ts_shape_server.contract.schema import ContractError
 
-PROTOCOL = 2
+PROTOCOL = 3
 MAXIMUM_FRAME = 32 << 20
 """Bytes of a frame from the server: a job carries the texts of open files."""
 MAXIMUM_CLAIM = 1 << 20

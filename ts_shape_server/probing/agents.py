@@ -12,12 +12,22 @@ import enum
 import logging
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ts_shape_server.contract import wire
+from ts_shape_server.contract.asked import (
+    CancelAsked,
+    Job,
+    JobLimits,
+    ReportJob,
+    Request,
+    RunAsked,
+    ShutdownAsked,
+    write_request,
+)
 from ts_shape_server.contract.jobs import Ended, Hello, NotReady, ProbeClaim, Working, read_claim
 from ts_shape_server.contract.schema import ContractError
 from ts_shape_server.deadline import within
@@ -69,15 +79,9 @@ class Limits:
         """Making an archive and loading it again moves every weight, and writes them."""
         return replace(self, wall=self.wall * 6, file=8 << 30)
 
-    def to_wire(self, classes: int) -> dict[str, int]:
-        cpu = int(self.wall * max(1, classes)) + 5
-        return {
-            "wall_ms": int(self.wall * 1000),
-            "cpu_s": cpu,
-            "memory_bytes": self.memory,
-            "file_bytes": self.file,
-            "result_bytes": wire.MAXIMUM_CLAIMS,
-        }
+    def of_job(self, classes: int) -> JobLimits:
+        """Those of a job with so many classes."""
+        return JobLimits(int(self.wall * 1000), int(self.wall * classes) + 5, self.memory, self.file)
 
 
 class AgentError(Exception):
@@ -135,9 +139,7 @@ class Agent:
             raise
         self._become(State.READY)
 
-    async def run(
-        self, job: Mapping[str, Any], limits: Limits, on_claim: Callable[[ProbeClaim], None]
-    ) -> tuple[Done, str]:
+    async def run(self, job: Job, limits: Limits, on_claim: Callable[[ProbeClaim], None]) -> tuple[Done, str]:
         """Run a job; claims arrive as they come. Returns how it ended and the job's scratch folder, which is the
         caller's to remove.
 
@@ -168,7 +170,7 @@ class Agent:
         """End the process and all that it started, and remove its scratch folder."""
         self._stopped = True
         with contextlib.suppress(AgentError, asyncio.TimeoutError):
-            await within(self._send({"type": "shutdown"}), STOP_SECONDS)
+            await within(self._send(ShutdownAsked()), STOP_SECONDS)
         await self._end()
         self._become(State.STOPPED)
 
@@ -199,23 +201,20 @@ class Agent:
             raise AgentError("no-start", f"{interpreter} answered something else than this version's handshake.")
         self.hello = hello
 
-    async def _run(
-        self, number: int, job: Mapping[str, Any], limits: Limits, on_claim: Callable[[ProbeClaim], None]
-    ) -> Done:
-        classes = max(1, len(job.get("classes", ())))
-        message = {"type": "run", "id": number, "job": dict(job), "limits": limits.to_wire(classes)}
+    async def _run(self, number: int, job: Job, limits: Limits, on_claim: Callable[[ProbeClaim], None]) -> Done:
+        classes = max(1, len(job.classes)) if isinstance(job, ReportJob) else 1
         try:
-            await within(self._send(message), GRACE_SECONDS)
+            await within(self._send(RunAsked(number, job, limits.of_job(classes))), GRACE_SECONDS)
             most = wire.CONTENTION * limits.wall * (classes + 1) + GRACE_SECONDS
             return await within(self._listen(number, on_claim), most)
         except asyncio.TimeoutError:
             raise AgentError("died", "The agent did not keep its own deadline and was ended.") from None
 
-    async def _send(self, message: Mapping[str, Any]) -> None:
+    async def _send(self, request: Request) -> None:
         if self._process is None:
             raise AgentError("died", "The agent is not running.")
         try:
-            await self._process.send(wire.encode(message))
+            await self._process.send(wire.encode(write_request(request)))
         except wire.WireError as error:
             raise AgentError("too-large", f"The files of this probe are too large to send: {error}.") from None
         except OSError:
@@ -251,7 +250,7 @@ class Agent:
     async def _cancel(self, number: int) -> None:
         """Have the child killed; if the agent does not confirm, kill the agent."""
         try:
-            await within(self._send({"type": "cancel", "id": number}), STOP_SECONDS)
+            await within(self._send(CancelAsked(number)), STOP_SECONDS)
             await within(self._listen(number, lambda claim: None), STOP_SECONDS)
             self._become(State.READY)
         except AgentError as error:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ts_shape_server import reading
 from ts_shape_server.contract import schema, wire
-from ts_shape_server.contract.asked import CallEvidence, ClassAsked, Pinned
+from ts_shape_server.contract.asked import STAGES, CallEvidence, ClassAsked, Pinned, Stage
 from ts_shape_server.contract.report import Failure, Report, TorchScript
 from ts_shape_server.probing.agents import Limits
 from ts_shape_server.probing.confining import within_folders
@@ -34,7 +34,7 @@ class Options:
     cache: Path | None = None
     sandbox: str = "bestEffort"
     readable: tuple[str, ...] = ()
-    stages: tuple[str, ...] = ("example", "symbols", "script")
+    stages: tuple[Stage, ...] = STAGES
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from ts_shape_server import __version__
 from ts_shape_server.contract import schema
+from ts_shape_server.contract.asked import ExportJob, InspectJob, Job, ReportJob, Sources, TrialJob, VerifyJob
 from ts_shape_server.contract.jobs import ExportAnswer, ProbeClaim
 from ts_shape_server.contract.report import VERSION, Failure, Report, TorchScript, without_report
 from ts_shape_server.probing import archives, landing, scratch
@@ -131,7 +132,7 @@ class ProbeService:
             "interpreter_source": None if found is None else found.source,
             "python": hello.python if hello else found.python if found else None,
             "torch": hello.torch if hello else found.torch if found else None,
-            "engine": _ENGINES[hello.symbolic] if hello and hello.symbolic is not None else None,
+            "engine": _ENGINES[hello.symbolic] if hello else None,
             "sandbox": schema.write(hello.sandbox) if hello else None,
             "state": self._agents[0].state.value if self._agents else State.STOPPED.value,
             "running": self._running,
@@ -184,7 +185,7 @@ class ProbeService:
                     final[item.name] = about.final[item.name]
         return tuple(final[item.name] for item in request.classes)
 
-    async def _round(self, job: dict[str, Any], about: Round) -> Done:
+    async def _round(self, job: Job, about: Round) -> Done:
         async with self._agent() as agent:
             done, place = await agent.run(job, self.options.limits, about.claim)
         await scratch.remove(place)
@@ -192,13 +193,8 @@ class ProbeService:
 
     async def trial(self, request: FileRequest, name: str, report: Report, candidate: str) -> Trial:
         """Whether the file with the text `candidate` scripts better than now and computes the same."""
-        job = {
-            **self._job("trial", request),
-            "overlays": {**request.overlays, request.path: candidate},
-            "original": {request.path: request.text()},
-            "class": name,
-            "report": schema.write(report),
-        }
+        sources = replace(self._sources(request), overlays={**request.overlays, request.path: candidate})
+        job = TrialJob(sources, name, report, {request.path: request.text()})
         answer = await self._ask(job, lambda claim: claim.trial, self.options.limits)
         if isinstance(answer, str):
             return Trial(False, answer, TorchScript(), compared=False)
@@ -218,16 +214,9 @@ class ProbeService:
         if refused is not None:
             return ExportResult(False, method, refused)
         progress("Exporting")
-        job = {
-            **self._job("export", request),
-            "class": name,
-            "report": schema.write(report),
-            "method": method,
-            "output": f"export{output.suffix or '.pt'}",
-            "checkpoint": None if order.checkpoint is None else str(order.checkpoint.resolve()),
-            "dtype": order.dtype,
-            "spec": {**schema.write(report), "torchscript": None, "variables": [], "path": Path(report.path).name},
-        }
+        weights = "" if order.checkpoint is None else str(order.checkpoint.resolve())
+        file = f"export{output.suffix or '.pt'}"
+        job = ExportJob(self._sources(request), name, report, file, method, weights, order.dtype)
         kept: list[str] = []
         try:
             answer = await self._ask(job, lambda claim: claim.export, self.options.limits.of_export(), kept)
@@ -250,9 +239,8 @@ class ProbeService:
         made = Path(place) / Path(answer.file).name
         expected = Path(place) / Path(answer.expected).name
         progress("Verifying in a fresh process")
-        job = {"kind": "verify", "path": str(made), "root": place, "archive": str(made), "expected": str(expected)}
-        asked = {**job, "overlays": {}, "method": chosen}
-        verdict = await self._ask(asked, lambda claim: claim.verify, self.options.limits.of_export())
+        job = VerifyJob(str(made), str(expected))
+        verdict = await self._ask(job, lambda claim: claim.verify, self.options.limits.of_export())
         if isinstance(verdict, str):
             return ExportResult(False, chosen, f"The export could not be verified: {verdict}")
         if not verdict.ok:
@@ -273,7 +261,7 @@ class ProbeService:
         refused = archives.unreadable(path)
         if refused is not None:
             return Inspection(path, "unread", refused)
-        job = {"kind": "inspect", "path": "", "root": "", "overlays": {}, "archive": str(path.resolve())}
+        job = InspectJob(str(path.resolve()))
         answer = await self._ask(job, lambda claim: claim.inspect, self.options.limits.of_export())
         if isinstance(answer, str):
             return Inspection(path, "unread", answer)
@@ -321,7 +309,7 @@ class ProbeService:
 
     async def _ask(
         self,
-        job: dict[str, Any],
+        job: Job,
         answer: Callable[[ProbeClaim], Answer | None],
         limits: Limits,
         kept: list[str] | None = None,
@@ -348,28 +336,15 @@ class ProbeService:
         """Of which files a report may speak: of those that its probe may read of the workspace, and of all of it."""
         return within_folders((*request.folders(), *self.options.folders, *self.options.extra_paths))
 
-    def _job(self, kind: str, request: FileRequest) -> dict[str, Any]:
-        return {
-            "kind": kind,
-            "path": request.path,
-            "root": request.root,
-            "overlays": {request.path: request.text(), **request.overlays},
-            "extra_paths": [*request.extra_paths, *self.options.extra_paths],
-            "environment": self._probe_environment(),
-        }
+    def _sources(self, request: FileRequest) -> Sources:
+        overlays = {request.path: request.text(), **request.overlays}
+        more = (*request.extra_paths, *self.options.extra_paths)
+        return Sources(request.path, request.root, overlays, more, self._probe_environment())
 
     def _probe_environment(self) -> dict[str, str]:
         """The variables that a project sets where the user's own settings do not: in the sandbox alone."""
         options = self.options
         return {name: text for name, text in options.probe_environment.items() if name not in options.environment}
-
-    def _report_job(self, request: FileRequest, classes: list[ClassRequest], sliced: bool) -> dict[str, Any]:
-        return {
-            **self._job("report", request),
-            "sliced": sliced,
-            "classes": [schema.write(item.asked) for item in classes],
-            "stages": list(self.options.stages),
-        }
 
     def _key(self, request: FileRequest, item: ClassRequest) -> str:
         found = self.interpreter

@@ -6,6 +6,7 @@ import json
 import shutil
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ import pytest
 import torch
 
 from ts_shape_server.agent import script
+from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.saved import kinds
 from ts_shape_server.agent.script import archive
 from ts_shape_server.contract import schema
+from ts_shape_server.contract.asked import ExportJob, Sources, VerifyJob
+from ts_shape_server.contract.report import Report
 
 SCRIPTS = """
 class Net(nn.Module):
@@ -43,24 +47,33 @@ class Net(nn.Module):
             return x
         return -x
 """
-REPORT = {
-    "inputs": [{"name": "x", "type": "Tensor", "dims": ["B", 3]}],
-    "symbols": {"B": {"min": 1, "max": None, "multiple_of": 1}},
-}
+REPORT = schema.read(
+    Report,
+    {
+        "path": "somewhere/net.py",
+        "class": "Net",
+        "line": 5,
+        "status": "ok",
+        "inputs": [{"name": "x", "type": "Tensor", "dtype": "float32", "dims": ["B", 3]}],
+        "outputs": [{"type": "Tensor", "dtype": "float32", "dims": ["B", 5]}],
+        "symbols": {"B": {"min": 1, "max": None, "multiple_of": 1}},
+    },
+)
 
 
-def check(load: Any, tmp_path: Path, source: str, ok: bool, by: str, **job: Any) -> dict[str, Any]:
+def _job(context: Context, output: str = "net.pt", **more: Any) -> ExportJob:
+    return ExportJob(Sources(context.path, context.root), "Net", REPORT, output, **more)
+
+
+def check(load: Any, tmp_path: Path, source: str, ok: bool, by: str, **more: Any) -> dict[str, Any]:
     run, context = load(source, second={"x": {"tensor": [4, 3]}})
-    wanted = {"path": context.path, "root": context.root, "report": REPORT, "output": "net.pt", "spec": {"a": 1}, **job}
     scratch = tmp_path / "scratch"
     scratch.mkdir(exist_ok=True)
-    found = schema.write(script.export(run, wanted, str(scratch)))
+    found = schema.write(script.export(run, _job(context, **more), str(scratch)))
     assert (found["ok"], found["method"]) == (ok, by), found
     assert (found["reason"] is None) == ok
     if ok:
-        verified = script.verify(
-            {"archive": str(scratch / found["file"]), "expected": str(scratch / found["expected"])}
-        )
+        verified = script.verify(VerifyJob(str(scratch / found["file"]), str(scratch / found["expected"])))
         assert verified.ok and verified.sizes == 2, verified
         assert verified.largest_difference is not None and verified.largest_difference < 1e-5
     return found
@@ -90,7 +103,8 @@ def test_the_input_spec_is_inside_the_archive(load: Any, tmp_path: Path) -> None
     extra = {archive.SPEC_FILE: ""}
     jit: Any = torch.jit
     jit.load(str(tmp_path / "scratch" / "net.pt"), _extra_files=extra)
-    assert json.loads(extra[archive.SPEC_FILE]) == {"a": 1}
+    kept = json.loads(extra[archive.SPEC_FILE])
+    assert schema.read(Report, kept) == replace(REPORT, path="net.py")
 
 
 def _of(saved: dict[str, Any], path: Path, **options: Any) -> None:
@@ -185,9 +199,7 @@ def test_a_file_that_was_cut_off_is_no_checkpoint(load: Any, tmp_path: Path) -> 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("method", ["script", "trace", "program"])
 def test_an_export_of_another_dtype_takes_and_gives_that_dtype(load: Any, tmp_path: Path, method: str) -> None:
-    floats = {"name": "x", "type": "Tensor", "dtype": "float32", "dims": ["B", 3]}
-    spec = {"inputs": [floats], "outputs": [{"type": "Tensor", "dtype": "float32", "dims": ["B", 5]}]}
-    check(load, tmp_path, SCRIPTS, True, method, method=method, dtype="float64", spec=spec)
+    check(load, tmp_path, SCRIPTS, True, method, method=method, dtype="float64")
     module = archive.load(str(tmp_path / "scratch" / "net.pt"))
     assert module(torch.rand(4, 3, dtype=torch.float64)).dtype is torch.float64
     kept = json.loads(kinds.kind_of(str(tmp_path / "scratch" / "net.pt")).spec or "")
@@ -208,18 +220,16 @@ class Net(nn.Module):
         return x * len(range(int(x.shape[0])))
 """
     run, context = load(source, second={"x": {"tensor": [4, 3]}})
-    job = {"path": context.path, "root": context.root, "report": REPORT, "output": "net.pt2", "spec": {"a": 1}}
-    found = schema.write(script.export(run, {**job, "method": "program"}, str(tmp_path)))
+    found = schema.write(script.export(run, _job(context, "net.pt2", method="program"), str(tmp_path)))
     assert found["ok"], found
     assert "sizes of this module free" in found["notes"][0]
     assert kinds.kind_of(str(tmp_path / "net.pt2")).spec is None
-    assert script.verify({"archive": str(tmp_path / "net.pt2"), "expected": str(tmp_path / found["expected"])}).ok
+    assert script.verify(VerifyJob(str(tmp_path / "net.pt2"), str(tmp_path / found["expected"]))).ok
 
 
 def test_a_program_of_an_example_with_one_row_takes_more_rows(load: Any, tmp_path: Path) -> None:
     run, context = load(SCRIPTS, example={"x": {"tensor": [1, 3]}}, second={"x": {"tensor": [4, 3]}})
-    job = {"path": context.path, "root": context.root, "report": REPORT, "output": "net.pt2", "spec": {"a": 1}}
-    found = schema.write(script.export(run, {**job, "method": "program"}, str(tmp_path)))
+    found = schema.write(script.export(run, _job(context, "net.pt2", method="program"), str(tmp_path)))
     assert (found["ok"], found["notes"]) == (True, [])
     module = archive.load(str(tmp_path / "net.pt2"))
     assert [tuple(module(torch.rand(rows, 3)).shape) for rows in (1, 7)] == [(1, 5), (7, 5)]
@@ -241,7 +251,7 @@ def test_an_archive_that_differs_is_not_verified(load: Any, tmp_path: Path) -> N
     calls = archive.load_calls(str(expected))
     calls[1]["expected"] += 1
     archive.save_calls(calls, str(expected))
-    found = schema.write(script.verify({"archive": str(tmp_path / "scratch" / "net.pt"), "expected": str(expected)}))
+    found = schema.write(script.verify(VerifyJob(str(tmp_path / "scratch" / "net.pt"), str(expected))))
     assert not found["ok"] and "differs from eager on a second size" in found["reason"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import report_class
 from ts_shape_server.agent.script import support
 from ts_shape_server.contract import schema
-from ts_shape_server.contract.asked import ClassAsked
+from ts_shape_server.contract.asked import ClassAsked, ExportJob, Sources
 from ts_shape_server.contract.report import Report
 
 SOURCE = """
@@ -58,8 +59,8 @@ def test_an_export_that_needs_it_is_refused_and_a_program_is_made(
 ) -> None:
     monkeypatch.setattr(support, "PYTHON", (3, 14))
     run, context = load(SOURCE, second={"x": {"tensor": [4, 3]}})
-    job = {"path": context.path, "root": context.root, "report": {"inputs": [], "symbols": {}}, "spec": {}}
-    refused = script.export(run, {**job, "output": "net.pt", "method": "script"}, str(tmp_path))
+    job = ExportJob(Sources(context.path, context.root), "Net", Report("net.py", "Net", 1, "ok"), "net.pt", "script")
+    refused = script.export(run, job, str(tmp_path))
     assert not refused.ok and refused.reason is not None and refused.reason.kind == "no-torchscript"
-    made = script.export(run, {**job, "output": "net.pt2", "method": "program"}, str(tmp_path))
+    made = script.export(run, replace(job, output="net.pt2", method="program"), str(tmp_path))
     assert made.ok, made.reason

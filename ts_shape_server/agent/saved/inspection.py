@@ -11,7 +11,6 @@ import pickle
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import torch
 
@@ -19,7 +18,7 @@ from ts_shape_server.agent import clock, infer, load, runs
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.saved import checkpoint, kinds, replay, wrapping
 from ts_shape_server.contract import schema
-from ts_shape_server.contract.asked import ClassAsked, Pinned
+from ts_shape_server.contract.asked import ClassAsked, InspectJob, Pinned, Sources
 from ts_shape_server.contract.jobs import InspectAnswer
 from ts_shape_server.contract.report import Report
 
@@ -32,10 +31,10 @@ _TITLES = {
 _TENSOR_CLASSES = ("torch._utils.", "torch.storage.", "collections.OrderedDict", "torch.serialization.")
 
 
-def inspect(job: Mapping[str, Any], seconds: float, scratch: str) -> InspectAnswer:
+def inspect(job: InspectJob, seconds: float, scratch: str) -> InspectAnswer:
     """What is in the file that an inspect job names. `seconds` of work are there."""
     deadline = clock.now() + seconds
-    path = job["archive"]
+    path = job.archive
     kind = kinds.kind_of(path)
     facts = list(kind.facts)
     if kind.extra:
@@ -95,9 +94,9 @@ def _reported(saved: wrapping.Saved, path: str, replayed: bool, deadline: float,
     file = os.path.join(scratch, "saved.py" if replayed else "saved_itself.py")
     with open(file, "w", encoding="utf-8") as written:
         written.write(wrapping.source(saved, path, replayed))
-    job = {"path": file, "root": scratch, "overlays": {}}
-    loaded = load.load(job, max(1.0, deadline - clock.now()) * load.SHARE)
-    found = load.find(loaded, saved.name, job, 1.0)
+    sources = Sources(file, scratch)
+    loaded = load.load(sources, max(1.0, deadline - clock.now()) * load.SHARE)
+    found = load.find(loaded, saved.name, sources, 1.0)
     if isinstance(found, load.LoadProblem):
         raise _NotLoaded(found.message)
     # First what the archive alone says; what an author once gave it is tried where that finds nothing.

@@ -23,8 +23,10 @@ from ts_shape_server.agent.saved import checkpoint
 from ts_shape_server.agent.script import archive, examination, program, support
 from ts_shape_server.agent.script.finding import finding, first_line
 from ts_shape_server.agent.script.session import ScriptSession
+from ts_shape_server.contract import schema
+from ts_shape_server.contract.asked import ExportJob
 from ts_shape_server.contract.jobs import ExportAnswer
-from ts_shape_server.contract.report import Failure
+from ts_shape_server.contract.report import Failure, Report
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 _OVERHEAD = 1 << 20
@@ -41,22 +43,21 @@ class ExportRefused(Exception):
         self.failure = failure
 
 
-def export(run: Run, job: Mapping[str, Any], scratch: str) -> ExportAnswer:
+def export(run: Run, job: ExportJob, scratch: str) -> ExportAnswer:
     """The answer to an export job."""
-    method = job.get("method") or "auto"
-    name = job["output"]
+    method, name = job.method, job.output
     expected = f"{name}.expected"
-    context = Context(job["path"], job["root"], "", run.namespace, clock.now() + PATIENCE)
-    run = replace(run, dtype=job.get("dtype") or "")
+    context = Context(job.sources.path, job.sources.root, "", run.namespace, clock.now() + PATIENCE)
+    run = replace(run, dtype=job.dtype)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = _weights(job.get("checkpoint"), run)
+            found = _weights(job.checkpoint, run)
             session = ScriptSession(run, context, None if found is None else dict(found.values))
             calls = _calls(session)
             _check_room(session, scratch)
-            made = _made(session, method, job)
-            place, spec = os.path.join(scratch, name), _spec(job, run, calls)
+            made = _made(session, method, job.report)
+            place, spec = os.path.join(scratch, name), _spec(job.report, run, calls)
             made = _saved(session, method, made, place, spec)
             archive.save_calls(calls[:1] if made.fixed else calls, os.path.join(scratch, expected))
     except ExportRefused as refused:
@@ -94,9 +95,10 @@ def _saved(session: ScriptSession, method: str, made: _Made, place: str, spec: M
         raise ExportRefused(_failure("not-saved", message, session, f"{type(error).__name__}: {error}")) from None
 
 
-def _spec(job: Mapping[str, Any], run: Run, calls: list[dict[str, Any]]) -> dict[str, Any]:
+def _spec(report: Report, run: Run, calls: list[dict[str, Any]]) -> dict[str, Any]:
     """The spec that is saved inside, of the dtype that was asked for."""
-    spec = dict(job.get("spec") or {})
+    told = schema.write(report)
+    spec = {**told, "torchscript": None, "variables": [], "path": os.path.basename(report.path)}
     if run.dtype:
         for part in ("inputs", "example", "second"):
             spec[part] = _retyped(spec.get(part), run.dtype)
@@ -140,9 +142,9 @@ def _file_limit() -> int:
     return sys.maxsize if limit == resource.RLIM_INFINITY else limit
 
 
-def _made(session: ScriptSession, method: str, job: Mapping[str, Any]) -> _Made:
+def _made(session: ScriptSession, method: str, report: Report) -> _Made:
     """The module that is saved. Raises ExportRefused."""
-    return _program(session, job) if method == "program" else _module(session, method)
+    return _program(session, report) if method == "program" else _module(session, method)
 
 
 def _module(session: ScriptSession, method: str) -> _Made:
@@ -198,9 +200,9 @@ def _failure(kind: str, message: str, session: ScriptSession | None, detail: str
     return finding("export-error", kind, message, location, detail)
 
 
-def _program(session: ScriptSession, job: Mapping[str, Any]) -> _Made:
+def _program(session: ScriptSession, report: Report) -> _Made:
     try:
-        exported, free = program.export(session.run, session.fresh(), job.get("report") or {})
+        exported, free = program.export(session.run, session.fresh(), schema.write(report))
     except Exception as error:
         first = first_line(error)
         message = f"torch.export refuses it: {first[:300]}"
@@ -230,9 +232,9 @@ def _calls(session: ScriptSession) -> list[dict[str, Any]]:
     return calls
 
 
-def _weights(path: str | None, run: Run) -> checkpoint.Weights | None:
+def _weights(path: str, run: Run) -> checkpoint.Weights | None:
     """The weights of a checkpoint, under the names that the module has. Raises ExportRefused."""
-    if path is None:
+    if not path:
         return None
     try:
         return checkpoint.weights(path, run.build().state_dict())

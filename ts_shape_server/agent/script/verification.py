@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 
 from ts_shape_server.agent import runs, torch_says
 from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.script import archive
+from ts_shape_server.contract.asked import VerifyJob
 from ts_shape_server.contract.jobs import VerifyAnswer
 
 
-def verify(job: Mapping[str, Any]) -> VerifyAnswer:
+def verify(job: VerifyJob) -> VerifyAnswer:
     """The answer to a verify job."""
     largest, sizes = 0.0, 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            module = archive.load(job["archive"])
-            calls = archive.load_calls(job["expected"])
+            module = archive.load(job.archive)
+            calls = archive.load_calls(job.expected)
         except Exception as error:
             return VerifyAnswer(
                 False, f"the archive does not load in a fresh process: {torch_says.one_line(error)}", largest, sizes
