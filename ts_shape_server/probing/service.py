@@ -346,6 +346,10 @@ class ProbeService:
         options = self.options
         return {name: text for name, text in options.probe_environment.items() if name not in options.environment}
 
+    def _report_job(self, request: FileRequest, classes: list[ClassRequest], sliced: bool) -> ReportJob:
+        asked = tuple(item.asked for item in classes)
+        return ReportJob(self._sources(request), asked, sliced, self.options.stages)
+
     def _key(self, request: FileRequest, item: ClassRequest) -> str:
         found = self.interpreter
         torch = None if found is None else (found.path, found.torch)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.script import edits, types, words
 from ts_shape_server.agent.script.problem import CompilerProblem, RefusalSearch, default_values, statement_at
 from ts_shape_server.agent.script.sources import Edit, NodeKey, ParsedFunction, key_of
@@ -152,7 +153,8 @@ def _by_message(problem: CompilerProblem, search: RefusalSearch, function: Parse
     )
     if expected and whole and getattr(statement, "value", None) is not None:
         assert isinstance(statement, (ast.Assign, ast.AnnAssign, ast.Return)) and statement.value is not None
-        kind = types.parse(expected)
+        tree = torch_says.type_tree(expected)
+        kind = types.OPAQUE if tree is None else types.of_tree(tree)
         if kind.representable:
             yield _value(search, function, statement.value, kind)
     if told is not None and told.kind == "branch-undefined" and isinstance(statement, (ast.If, ast.For, ast.While)):

@@ -1,4 +1,4 @@
-"""Types as TorchScript spells them: of values seen in a run, joined over runs, and read back from torch's messages.
+"""Types as TorchScript spells them: of values seen in a run, and joined over runs.
 
 A `Type` is a small tree. It knows torch's values and `typing`, and nothing of modules, sources or failures.
 """
@@ -13,6 +13,8 @@ from typing import Any, Optional, Union
 
 import torch
 from torch import nn
+
+from ts_shape_server.contract.types import TypeTree
 
 ITEMS_LOOKED_AT = 64
 
@@ -183,35 +185,16 @@ def python_type(item: Type) -> Any:
     raise ValueError(f"no annotation means {item}")
 
 
-def parse(text: str) -> Type:
-    """A type as torch prints it in a message (``Tensor (inferred)``, ``int[]``, ``Optional[Tensor]``)."""
-    text = re.sub(r"\s*\(inferred\)", "", text).strip().rstrip(".:")
-    if text.endswith("?"):
-        return Type("Optional", (parse(text[:-1]),))
-    if re.search(r"\[\d*\]$", text):
-        return Type("List", (parse(text[: text.rindex("[")]),))
-    match = re.fullmatch(r"(\w+)[\[(](.*)[\])]", text, re.DOTALL)
-    if match:
-        items = tuple(parse(part) for part in _split(match.group(2)) if part.strip())
-        name = {"list": "List", "dict": "Dict", "tuple": "Tuple"}.get(match.group(1), match.group(1))
-        expected = {"List": 1, "Optional": 1, "Dict": 2}.get(name, len(items))
-        return Type(name, items) if name in _CONTAINERS and len(items) == expected else OPAQUE
-    if text in ("NoneType", "None"):
+def of_tree(tree: TypeTree) -> Type:
+    """The type that a text of the contract's grammar means; OPAQUE for one that no value here can have."""
+    items = tuple(map(of_tree, tree.items))
+    if tree.name == "None":
         return NONE
-    return Type(text) if text in _PYTHON else OPAQUE
+    if tree.name in _ARGUMENTS:
+        fits = _ARGUMENTS[tree.name] in (None, len(items)) and all(item.representable for item in items)
+        return Type(tree.name, items) if fits else OPAQUE
+    return Type(tree.name) if tree.name in _PYTHON and not items else OPAQUE
 
 
-_CONTAINERS = ("List", "Optional", "Dict", "Tuple", "Union")
-
-
-def _split(text: str) -> list[str]:
-    """`text` at the commas that stand in no bracket."""
-    parts = [""]
-    depth = 0
-    for character in text:
-        depth += (character in "[(") - (character in "])")
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return parts
+_ARGUMENTS = {"List": 1, "Optional": 1, "Dict": 2, "Tuple": None, "Union": None}
+"""How many arguments a container has; None: any number."""

@@ -9,6 +9,7 @@ from ts_shape_server.agent.torch_says.people import clause, for_people, one_line
 from ts_shape_server.agent.torch_says.reading import Complaints, read, read_text
 from ts_shape_server.agent.torch_says.rows import Complaint
 from ts_shape_server.agent.torch_says.shortage import needs_values, out_of_memory
+from ts_shape_server.agent.torch_says.type_texts import type_tree
 
 __all__ = [
     "Complaint",
@@ -20,4 +21,5 @@ __all__ = [
     "out_of_memory",
     "read",
     "read_text",
+    "type_tree",
 ]
