@@ -260,12 +260,18 @@ def _release(error: BaseException | None) -> None:
 
 
 State = list[tuple[nn.Module, dict[str, Any], dict[str, dict[str, Any]]]]
-_TABLES = ("_buffers", "_parameters", "_modules")
-"""Where a module keeps its parts; a scripted one keeps them elsewhere."""
+_TABLES = (
+    *("_buffers", "_parameters", "_modules"),
+    *("_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called"),
+    *("_forward_pre_hooks", "_forward_pre_hooks_with_kwargs"),
+)
+"""Where a module keeps its parts and hooks; a scripted one keeps them elsewhere. What registers hooks at the first call
+remembers that in an attribute: both are put back, or the next run registers them twice.
+"""
 
 
 def _state(module: nn.Module) -> State:
-    """Shallow copies of what each submodule holds: attributes, and its buffers, parameters and submodules."""
+    """Shallow copies of what each submodule holds: attributes, and its buffers, parameters, submodules and hooks."""
     return [
         (part, dict(part.__dict__), {key: dict(part.__dict__[key]) for key in _TABLES if key in part.__dict__})
         for part in module.modules()
