@@ -29,8 +29,9 @@ class ValueSpec:
 
     `type` is the spelling TorchScript takes (``Tensor``, ``List[Tensor]``, ``Optional[int]``). `items` holds one spec
     that every element of a list fits, one per position of a tuple, or one per key of a dict (`keys`). `minimum` and
-    `maximum` bound the *values* of an integer tensor (an index) where they are known, inclusively. `varies` are the
-    dims of a list's items that may differ from item to item.
+    `maximum` bound the *values* of an integer tensor (an index) where they are known, inclusively; what they say holds
+    at all sizes. `most` is the largest value as a dim where it grows with one (``N - 1`` for numbers of nodes).
+    `varies` are the dims of a list's items that may differ from item to item.
     """
 
     type: TypeText
@@ -41,6 +42,7 @@ class ValueSpec:
     minimum: Optional[int] = field(default=None, metadata=entry("values.min", omitted=True))
     maximum: Optional[int] = field(default=None, metadata=entry("values.max", omitted=True))
     varies: tuple[Name, ...] = field(default=(), metadata=entry(omitted=True))
+    most: Optional[Dim] = field(default=None, metadata=entry("values.most", omitted=True))
 
 
 @dataclass(frozen=True)

@@ -39,12 +39,15 @@ def value(spec: ValueSpec, *, dtype: bool = True) -> str:
         words.append(dims(spec.dims))
     if dtype and spec.dtype is not None:
         words.append(spec.dtype)
-    if dtype and (spec.minimum is not None or spec.maximum is not None):
-        words.append(_bounds(spec.minimum, spec.maximum))
+    largest = spec.maximum if spec.most is None else spec.most
+    if dtype and (spec.minimum is not None or largest is not None):
+        words.append(_bounds(spec.minimum, largest))
     return " ".join(words)
 
 
-def _bounds(minimum: int | None, maximum: int | None) -> str:
+def _bounds(minimum: int | None, maximum: Dim | None) -> str:
+    if isinstance(maximum, str):
+        return f"values ≤ {maximum}" if minimum is None else f"values {minimum} to {maximum}"
     if minimum is None:
         return f"values ≤ {maximum}"
     return f"values ≥ {minimum}" if maximum is None else f"values {minimum}–{maximum}"

@@ -150,6 +150,19 @@ class Data:
         vars(self).update(x=x, edge_index=edge_index, batch=batch, **more)
     def to_dict(self):
         return {key: value for key, value in vars(self).items() if value is not None}
+class HeteroData:
+    def __init__(self):
+        self._stores = {}
+    def __getitem__(self, kind):
+        return self._stores.setdefault(kind, Data())
+    def _all(self, name):
+        return {key: getattr(part, name) for key, part in self._stores.items() if getattr(part, name, None) is not None}
+    @property
+    def x_dict(self):
+        return self._all("x")
+    @property
+    def edge_index_dict(self):
+        return self._all("edge_index")
 class Batch(Data):
     @property
     def num_graphs(self):

@@ -112,3 +112,19 @@ def test_the_file_of_another_class_says_nothing(prober: Prober, tmp_path: Path) 
     files = {**CONSUMERS, "yaml.py": reader, "config.yaml": content, "net.py": LIGHTNING}
     made = prober.reports(tmp_path, files, "Net", on_report=lambda _: None)["Net"]
     assert dict(made.init)["features"].expression != "12"
+
+
+def test_a_file_of_a_library_goes_before_a_default_and_is_named(prober: Prober, tmp_path: Path) -> None:
+    reader = "import json\nYAMLError = ValueError\ndef safe_load(file): return json.load(file)\n"
+    content = '{"model": {"features": 11, "classes": 6, "wide": 9}}'
+    source = LIGHTNING.replace("classes: int)", "classes: int, wide: int = 3)").replace(
+        "nn.Linear(features, classes)", "nn.Linear(features, classes * wide)"
+    )
+    files = {**CONSUMERS, "yaml.py": reader, "config.yaml": content, "net.py": source}
+    made = prober.reports(tmp_path, files, "Net", on_report=lambda _: None)["Net"]
+    assert {name: (item.expression, item.source) for name, item in dict(made.init).items()} == {
+        "features": ("11", "config.yaml"),
+        "classes": ("6", "config.yaml"),
+        "wide": ("9", "config.yaml"),
+    }
+    assert made.outputs[0].dims == ("B", 54)

@@ -225,3 +225,72 @@ def test_what_a_tokenizer_gives_has_ids_and_a_mask(
         "input_ids": ("int64", ("B", "L")),
         "attention_mask": ("int64", ("B", "L")),
     }
+
+
+KINDS = """
+from torch_geometric.nn import GCNConv, HeteroConv
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = HeteroConv({("user", "rates", "item"): GCNConv(5, 4), ("item", "rated_by", "user"): GCNConv(6, 4)})
+
+    def forward(self, data):
+        return self.conv(data.x_dict, data.edge_index_dict)["item"]
+"""
+
+
+def test_a_graph_of_several_kinds_is_found_by_the_mappings_that_are_read_of_it(prober: Prober, tmp_path: Path) -> None:
+    (data,) = values(report(prober, tmp_path, GEOMETRIC, KINDS))
+    assert data.type == "HeteroData"
+    nodes, edges = fields(data)["x_dict"], fields(data)["edge_index_dict"]
+    assert [fields(nodes)[name].dims[-1] for name in ("user", "item")] == [5, 6]
+    assert list(edges.keys) == ["user,rates,item", "item,rated_by,user"]
+
+
+LINKS = """
+from torch_geometric.nn import GCNConv
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = GCNConv(14, 3)
+
+    def forward(self, x, edge_index, edge_label_index):
+        z = self.conv(x, edge_index)
+        src, dst = edge_label_index
+        return (z[src] * z[dst]).sum(-1)
+"""
+
+
+def test_edges_that_are_asked_about_are_others_than_those_of_the_graph(prober: Prober, tmp_path: Path) -> None:
+    _, edges, asked = values(report(prober, tmp_path, GEOMETRIC, LINKS))
+    assert (edges.dims[0], asked.dims[0]) == (2, 2)
+    assert edges.dims[1] != asked.dims[1]
+
+
+def test_numbers_of_nodes_are_told_as_below_how_many_there_are(prober: Prober, tmp_path: Path) -> None:
+    nodes, edges, asked = values(report(prober, tmp_path, GEOMETRIC, LINKS))
+    assert [item.most for item in (edges, asked)] == [f"{nodes.dims[0]} - 1"] * 2
+
+
+TWICE = """
+from transformers.models.bert import BertConfig, BertModel
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.bert = BertModel(BertConfig())
+
+    def forward(self, question, question_mask, answer, answer_mask):
+        first = self.bert(question, attention_mask=question_mask).mean(1)
+        return first * self.bert(answer, attention_mask=answer_mask).mean(1)
+"""
+
+
+def test_two_calls_of_a_model_have_lengths_of_their_own(prober: Prober, tmp_path: Path) -> None:
+    question, first, answer, second = values(report(prober, tmp_path, TRANSFORMERS, TWICE))
+    assert question.dims == first.dims
+    assert answer.dims == second.dims
+    assert question.dims[0] == answer.dims[0]
+    assert question.dims[1] != answer.dims[1]

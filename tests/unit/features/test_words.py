@@ -16,6 +16,10 @@ from ts_shape_server.features import words
     [
         (ValueSpec("Tensor", "float32", ("B", 3, "H", "W")), "Tensor (B, 3, H, W) float32"),
         (ValueSpec("Tensor", "int64", ("L",), minimum=0, maximum=99), "Tensor (L) int64 values 0–99"),
+        (
+            ValueSpec("Tensor", "int64", (2, "E"), minimum=0, maximum=1, most="N - 1"),
+            "Tensor (2, E) int64 values 0 to N - 1",
+        ),
         (ValueSpec("List[Tensor]", items=(ValueSpec("Tensor", "int64", ("L",)),)), "List[Tensor (L) int64]"),
         (
             ValueSpec("Dict[str, Tensor]", items=(ValueSpec("Tensor", None, (2,)),), keys=("mask",)),

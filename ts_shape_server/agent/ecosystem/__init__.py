@@ -7,6 +7,8 @@ imported that. It may have:
   constructor gets the architecture where it would download weights;
 - `ADAPTED`: likewise, also where weights matter: for what a probe cannot do, as compiling;
 - `argument(parameter, cls, namespace)`: a Python expression for a constructor argument that the library makes;
+- `configured(parameter, cls, namespace)`: an expression for what the library passes to a constructor because a file
+  of the workspace says so, also where the parameter has a default, and the name of that file;
 - `container(asked, namespace)`: a guess for an input of the library's own kind, or for one that is passed to a part of
   the library that documents what it takes;
 - `spelled(value, namespace)`: an expression that makes an object of the library anew, or None;
@@ -21,6 +23,7 @@ from ts_shape_server.agent.ecosystem.registry import (
     Asked,
     Passed,
     argument,
+    configured,
     container,
     instance,
     prepare,
@@ -28,4 +31,15 @@ from ts_shape_server.agent.ecosystem.registry import (
     watch,
 )
 
-__all__ = ["SPREAD", "Asked", "Passed", "argument", "container", "instance", "prepare", "spelled", "watch"]
+__all__ = [
+    "SPREAD",
+    "Asked",
+    "Passed",
+    "argument",
+    "configured",
+    "container",
+    "instance",
+    "prepare",
+    "spelled",
+    "watch",
+]

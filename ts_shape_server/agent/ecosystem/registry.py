@@ -28,11 +28,12 @@ SPREAD = "**"
 @dataclass(frozen=True)
 class Passed:
     """What a parameter of `forward` is passed to, a module, a function or the class of an `autograd.Function`, and the
-    name of the parameter there, or `SPREAD`.
+    name of the parameter there, or `SPREAD`. `call` tells apart the calls of one target.
     """
 
     target: Any
     parameter: str
+    call: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,13 @@ def watch(pretend: bool) -> None:
 def argument(parameter: Any, cls: type, namespace: Mapping[str, Any]) -> str | None:
     """An expression for a constructor argument that one of the imported libraries knows how to make."""
     return next(_answers("argument", parameter, cls, namespace), None)
+
+
+def configured(parameter: Any, cls: type, namespace: Mapping[str, Any]) -> tuple[str, str] | None:
+    """An expression for what one of the imported libraries passes to a constructor because a file of the workspace says
+    so, and the name of that file.
+    """
+    return next(_answers("configured", parameter, cls, namespace), None)
 
 
 def container(asked: Asked, namespace: Mapping[str, Any]) -> Any:

@@ -137,6 +137,7 @@ def gather(
         made = factories.find(cls, context)
         if made is not None:
             init = replace(init, init=dict(made.init), sources=dict.fromkeys(made.init, made.label))
+    init = given.with_files_of_libraries(cls, init, context.namespace)
     placed = files.placed(cls, init.init, context)
     init = replace(init, init=placed, sources={**dict.fromkeys(placed, "default"), **init.sources})
     return Case(cls, context, tuple(drawn), tuple(found.refused), said, init, tuple(found.notes))

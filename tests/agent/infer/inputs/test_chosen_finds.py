@@ -112,7 +112,7 @@ def test_lengths_are_one_for_each_sequence_and_go_up_to_the_longest(tmp_path: Pa
     )
     found = check(tmp_path, source, {"text": ["B", "L"], "lengths": ["B"]}, ["B", 5])
     limits = next(item for item in found["inputs"] if item["name"] == "lengths")["values"]
-    assert limits == {"min": 1, "max": found["symbols"]["L"]["min"]}
+    assert limits == {"min": 1, "max": found["symbols"]["L"]["min"], "most": "L"}
     assert found["notes"] == ["The values of `lengths` go up to `L`."]
 
 

@@ -36,14 +36,14 @@ def _main(module: Any) -> None:
     module.main = main
 
 
-def argument(parameter: Any, cls: type, namespace: Mapping[str, Any]) -> str | None:
+def configured(parameter: Any, cls: type, namespace: Mapping[str, Any]) -> tuple[str, str] | None:
     """The argument that the file's own `@hydra.main` gives to the class."""
     for value in list(namespace.values()):
         marked = getattr(value, _MARK, None) if callable(value) else None
         if isinstance(marked, tuple):
             found = _passed(parameter, cls, marked[0], marked[1], namespace)
             if found is not None:
-                return found
+                return found, f"{marked[1].get('config_name')}.yaml"
     return None
 
 

@@ -36,25 +36,25 @@ LARGEST = 1 << 18
 _PLAIN = (bool, int, float, str)
 
 
-def argument(parameter: Any, cls: type, namespace: Mapping[str, Any]) -> str | None:
+def configured(parameter: Any, cls: type, namespace: Mapping[str, Any]) -> tuple[str, str] | None:
     """What a configuration file says of an argument, where the file of the class has a `LightningCLI`."""
     if not any(getattr(value, "__name__", "") == "LightningCLI" for value in namespace.values()):
         return None
-    for model in _models(os.path.dirname(str(namespace.get("__file__", "")))):
+    for file, model in _models(os.path.dirname(str(namespace.get("__file__", "")))):
         named = model.get("class_path")
         arguments = model.get("init_args") if named is not None else model
         ours = named is None or str(named).rpartition(".")[2] == cls.__name__
         if ours and isinstance(arguments, Mapping) and parameter.name in arguments:
             value = arguments[parameter.name]
             items = value if isinstance(value, list) else [value]
-            return repr(value) if all(isinstance(item, _PLAIN) for item in items) else None
+            return (repr(value), file) if all(isinstance(item, _PLAIN) for item in items) else None
     return None
 
 
-def _models(folder: str) -> list[Mapping[str, Any]]:
-    """The parts called ``model`` of the YAML files in a folder."""
+def _models(folder: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """The parts called ``model`` of the YAML files in a folder, with the names of the files."""
     yaml = importlib.import_module("yaml")
-    found: list[Mapping[str, Any]] = []
+    found: list[tuple[str, Mapping[str, Any]]] = []
     for name in sorted(os.listdir(folder or ".")):
         path = os.path.join(folder, name)
         if not name.endswith((".yaml", ".yml")) or os.path.getsize(path) > LARGEST:
@@ -65,7 +65,7 @@ def _models(folder: str) -> list[Mapping[str, Any]]:
         except (OSError, ValueError, yaml.YAMLError):
             continue
         model = read.get("model") if isinstance(read, Mapping) else None
-        found += [model] if isinstance(model, Mapping) else []
+        found += [(name, model)] if isinstance(model, Mapping) else []
     return found
 
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ts_shape_server.agent.ecosystem import Asked, Passed
+from ts_shape_server.agent.ecosystem import Asked
 from ts_shape_server.agent.ecosystem.libraries import transformers
 from ts_shape_server.agent.infer.guesses.values import Guess
 
 
 def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
     """What the model documents that is adapted."""
-    passed = tuple(Passed(_base(item.target), item.parameter) for item in asked.passed if _is_adapted(item.target))
+    passed = tuple(replace(item, target=_base(item.target)) for item in asked.passed if _is_adapted(item.target))
     return transformers.container(replace(asked, passed=passed), namespace) if passed else None
 
 

@@ -23,12 +23,16 @@ _OF_A_BATCH = frozenset({"num_graphs", "ptr", "batch_size"})
 _DERIVED = frozenset({"num_nodes", "num_edges", "num_features", "num_node_features", "num_edge_features", "size"})
 _BETWEEN = ","
 """Between the names of an edge's type, in the name of a field."""
+_OF_EDGES = frozenset({"edge_index", "edge_attr", "edge_weight", "edge_type", "edge_label_index", "batch"})
+"""What an input is by its name alone, beside layers of the library."""
+_EDGE_INDEXES = ("edge_index", "edge_label_index", "adj_t")
 
 
 def field(name: str) -> TensorGuess:
     """The tensor that an attribute of a graph holds, or that a layer calls so."""
-    if name in ("edge_index", "edge_label_index", "adj_t"):
-        return TensorGuess((2, EDGES), "int64", 0, 1, (None, E))
+    if name in _EDGE_INDEXES or name.endswith("_edge_index"):
+        # Edges that are asked about are others than those of the graph.
+        return TensorGuess((2, EDGES), "int64", 0, 1, (None, E if name == "edge_index" else OneSize("E", name)))
     if name == "batch":
         return TensorGuess((NODES,), "int64", 0, 1, (N,))
     if name in ("edge_attr", "edge_features"):
@@ -45,18 +49,17 @@ def field(name: str) -> TensorGuess:
 def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
     """A graph, a tensor of one, or the two mappings of a graph with several kinds of nodes."""
     if asked.name.endswith("_dict") or any(parameter.endswith("_dict") for _, parameter in _of_layers(asked)):
-        return _of_kinds(asked)
+        return _of_kinds(asked, asked.name)
+    if _mappings(asked):
+        return _graph_of_kinds(asked)
     if _is_graph(asked):
         return _graph(asked.attributes, _is_batch(asked))
     layer = next((parameter for _, parameter in _of_layers(asked)), None)
     if layer is None and _is_layer(asked.module):
         layer = asked.name
-    if (
-        layer is None
-        and asked.name in ("edge_index", "edge_attr", "edge_weight", "batch")
-        and _has_layers(asked.module)
-    ):
-        layer = asked.name
+    by_name = asked.name in _OF_EDGES or asked.name.endswith("_edge_index")
+    if layer is None and by_name and _has_layers(asked.module):
+        return field(asked.name)
     if layer in ("x", "pos", "h", "x_i") or (layer in _FIELDS and layer is not None):
         return field(layer)
     return None
@@ -87,6 +90,9 @@ def _is_batch(asked: Asked) -> bool:
     return bool(asked.attributes & _OF_A_BATCH) or getattr(asked.annotation, "__name__", "") == "Batch"
 
 
+_HETERO = "__import__('torch_geometric.data', fromlist=['HeteroData']).HeteroData"
+
+
 def _graph(attributes: frozenset[str], batched: bool) -> RecordGuess:
     names = sorted(attributes - _OF_A_BATCH - _DERIVED) if attributes else ["x", "edge_index"]
     names = [name for name in names if name in _FIELDS or not attributes & _FIELDS]
@@ -100,7 +106,22 @@ def _maker(kind: str) -> str:
     return f"__import__('torch_geometric.data', fromlist=['{kind}']).{kind}"
 
 
-def _of_kinds(asked: Asked) -> Guess | None:
+def _mappings(asked: Asked) -> list[str]:
+    """The mappings that are read of a graph with several kinds of nodes."""
+    return sorted(name for name in asked.attributes if name in ("x_dict", "edge_index_dict", "edge_attr_dict"))
+
+
+def _graph_of_kinds(asked: Asked) -> Guess | None:
+    """A graph with several kinds of nodes, with what is read of each."""
+    items = [(name, _of_kinds(asked, name)) for name in reversed(_mappings(asked))]
+    if any(item is None for _, item in items):
+        return None
+    each = "for name, kinds in parts.items() for kind, value in kinds.items()"
+    maker = f"(lambda **parts: (lambda made: ([setattr(made[kind], name[:-5], value) {each}], made)[1])({_HETERO}()))"
+    return RecordGuess(maker, tuple((name, item) for name, item in items if item is not None), "HeteroData")
+
+
+def _of_kinds(asked: Asked, name: str) -> Guess | None:
     """The mapping of nodes or of edges, for the kinds that the layers of the module are made for."""
     if asked.module is None:
         return None
@@ -108,10 +129,10 @@ def _of_kinds(asked: Asked) -> Guess | None:
     if not edges:
         return None
     nodes = dict.fromkeys(name for edge in edges for name in (edge[0], edge[-1]))
-    if "edge" not in asked.name:
-        return DictGuess(tuple((name, replace(field("x"), axes=("N", None))) for name in nodes))
+    if "edge" not in name:
+        return DictGuess(tuple((kind, replace(field("x"), axes=("N", None))) for kind in nodes))
     # The kinds have numbers of nodes and of edges of their own.
-    what = field("edge_index") if "index" in asked.name else field("edge_attr")
+    what = field("edge_index") if "index" in name else field("edge_attr")
     maker = f"(lambda **kinds: {{tuple(name.split('{_BETWEEN}')): item for name, item in kinds.items()}})"
     return RecordGuess(
         maker,
@@ -121,9 +142,13 @@ def _of_kinds(asked: Asked) -> Guess | None:
 
 
 def _edge_kinds(part: Any) -> list[Any]:
-    """The kinds of edges of a layer that holds one layer for each."""
+    """The kinds of edges of a layer that holds one layer for each, or that was given them."""
     convs = getattr(part, "convs", None) if type(part).__name__ == "HeteroConv" else None
-    return [key for key, _ in convs.items() if isinstance(key, tuple)] if convs is not None else []
+    if convs is not None:
+        return [key for key, _ in convs.items() if isinstance(key, tuple)]
+    given: Any = vars(part).get("metadata")
+    edges = vars(part).get("edge_types") or (given[1] if isinstance(given, tuple) and len(given) == 2 else ())
+    return [key for key in edges if isinstance(key, tuple)] if _is_layer(part) else []
 
 
 def instance(value: Any, namespace: Mapping[str, Any], guess: Callable[[Any], Guess | None]) -> Guess | None:

@@ -248,8 +248,8 @@ def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
     What is passed by its keys (``**inputs``) has those that the model needs and those that are read; what is read by
     names of the model's parameters is an encoding of the library.
     """
-    for model, parameter in _models(asked):
-        place = _place(asked, model)
+    for model, parameter, call in _models(asked):
+        place = _place(asked, model), call
         if parameter == SPREAD:
             keys = dict.fromkeys((*_main_inputs(model), *asked.keys))
             items = [(key, _documented(model, key, place)) for key in keys]
@@ -261,7 +261,7 @@ def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
     read = [name for name in (*_ENCODED, "pixel_values") if name in asked.attributes]
     if model is None or not read or asked.passed:
         return None
-    fields = [(name, _documented(model, name, "")) for name in read]
+    fields = [(name, _documented(model, name, ("", ""))) for name in read]
     return RecordGuess(_ENCODING, tuple((name, item) for name, item in fields if item is not None), "BatchEncoding")
 
 
@@ -276,10 +276,10 @@ def _main_inputs(model: Any) -> tuple[str, ...]:
     return (name, "attention_mask") if name == "input_ids" and "attention_mask" in taken else (name,)
 
 
-def _documented(model: Any, parameter: str, place: str) -> Guess | None:
-    """The tensor that a model takes as that parameter. `place` is its name in the module."""
-    # Two models may be given batches of their own, and images another one than their captions.
-    batch, length = OneSize("B", place), OneSize("L", place)
+def _documented(model: Any, parameter: str, place: tuple[str, str]) -> Guess | None:
+    """The tensor that a model takes as that parameter. `place` is its name in the module and the call of it."""
+    # Two models may be given batches of their own, and two calls of one texts of other lengths.
+    batch, length = OneSize("B", place[0]), OneSize("L", " ".join(place))
     if parameter in _TOKENS or parameter in _MASKS:
         if parameter.startswith("decoder_") or parameter == "labels":
             length = OneSize("T", length.of)
@@ -307,12 +307,12 @@ def _parts(asked: Asked) -> Iterator[Any]:
         yield from asked.module.modules()
 
 
-def _models(asked: Asked) -> Iterator[tuple[Any, str]]:
-    """The models that it is passed to as it is, each with the name of the parameter there."""
+def _models(asked: Asked) -> Iterator[tuple[Any, str, str]]:
+    """The models that it is passed to as it is, each with the name of the parameter there and the call."""
     for item in asked.passed:
         target = getattr(item.target, "__self__", item.target)
         if _is_model(target):
-            yield target, item.parameter
+            yield target, item.parameter, item.call
 
 
 def _is_model(part: Any) -> bool:

@@ -2,16 +2,20 @@
 
 A pragma that says some arguments leaves the others to the calls. A call whose values the constructor refuses, where
 those of another build, is told. Arguments that make a weight without elements are from code that does not run, behind a
-condition that was not followed: they count for nothing. Guesses nothing.
+condition that was not followed: they count for nothing. Where no call says anything, a library's own file may. Guesses
+nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from torch import nn
 
+from ts_shape_server.agent import ecosystem
+from ts_shape_server.agent.infer.facts import uses
 from ts_shape_server.agent.infer.facts.evidence import Drawn
 
 _REFUSALS = (TypeError, ValueError, AssertionError)
@@ -54,6 +58,22 @@ def choose(pragma: Mapping[str, str], drawn: Sequence[Drawn], build: Callable[[M
             break
         return Given(init, _sources(init, item, pragma))
     return Given(dict(pragma), dict.fromkeys(pragma, "pragma"))
+
+
+def with_files_of_libraries(cls: type[nn.Module], found: Given, namespace: Mapping[str, Any]) -> Given:
+    """What a library's own file says of arguments that no call gives, as one for `LightningCLI` does: also of those
+    that have a default.
+    """
+    if any(source != "pragma" for source in found.sources.values()):
+        return found
+    asked = [item for item in uses.parameters(cls) if item.name not in found.init]
+    answers = {item.name: ecosystem.configured(item, cls, namespace) for item in asked}
+    said = {name: answer for name, answer in answers.items() if answer is not None}
+    return replace(
+        found,
+        init={**found.init, **{name: expression for name, (expression, _) in said.items()}},
+        sources={**found.sources, **{name: file for name, (_, file) in said.items()}},
+    )
 
 
 def _has_empty_weight(module: nn.Module) -> bool:

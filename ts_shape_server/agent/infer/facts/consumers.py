@@ -35,7 +35,7 @@ def of(forward: Any, module: Any, namespace: Mapping[str, Any]) -> dict[str, tup
             continue
         for name, parameter in _arguments(call, target):
             if name in names and not _assigned_before(tree, name, call):
-                found[name] = (*found.get(name, ()), Passed(target, parameter))
+                found[name] = (*found.get(name, ()), Passed(target, parameter, f"{call.lineno}:{call.col_offset}"))
     return found
 
 

@@ -27,14 +27,19 @@ class Use:
     """Whether a method calls what was stored with two values or more."""
 
 
-def required(cls: type) -> list[inspect.Parameter]:
-    """The constructor's parameters without default, self and variadic ones left out."""
+def parameters(cls: type) -> list[inspect.Parameter]:
+    """The constructor's parameters, self and variadic ones left out."""
     try:
-        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]  # read, not called
+        found = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]  # read, not called
     except (TypeError, ValueError):
         return []
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [item for item in parameters if item.default is item.empty and item.kind not in variadic]
+    return [item for item in found if item.kind not in variadic]
+
+
+def required(cls: type) -> list[inspect.Parameter]:
+    """Those of `parameters` that have no default."""
+    return [item for item in parameters(cls) if item.default is item.empty]
 
 
 class _Uses(ast.NodeVisitor):

@@ -247,7 +247,9 @@ def _claimed(
     ]
     return replace(
         report,
-        inputs=specs.input_specs(inputs, solved.omitted, dim, naming.varying(inputs, claim, names), told),
+        inputs=specs.input_specs(
+            inputs, solved.omitted, dim, naming.varying(inputs, claim, names), told, omitted.largest(growing, dim)
+        ),
         constraints=(*steps, *spelling.constraints()),
         example=specs.example(inputs),
         second=None if second is None else specs.example(values.with_sizes(inputs, second)),

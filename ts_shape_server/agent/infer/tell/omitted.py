@@ -31,6 +31,16 @@ def specs(taken: Mapping[str, Taken], free: Mapping[tuple[str, int], str], dim: 
     }
 
 
+def largest(inputs: values.Inputs, dim: Spell) -> dict[int, str]:
+    """The largest value of the tensors whose values go as far as a size that may be any, by their order."""
+    base = values.sizes(inputs)
+    return {
+        at: str(dim(tensor.follows)) if base[tensor.follows] == tensor.high else f"{dim(tensor.follows)} - 1"
+        for at, tensor in enumerate(values.all_tensors(inputs))
+        if tensor.follows is not None and isinstance(dim(tensor.follows), str)
+    }
+
+
 def limits(inputs: values.Inputs, dim: Spell) -> list[str]:
     """Sentences on values that go as far as a size, as lengths do and numbers of nodes."""
     base = values.sizes(inputs)

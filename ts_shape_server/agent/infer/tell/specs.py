@@ -35,12 +35,14 @@ def input_specs(
     dim: Callable[[int], Any],
     varies: Collection[str] = (),
     taken: Mapping[str, ValueSpec] | None = None,
+    largest: Mapping[int, str] | None = None,
 ) -> tuple[InputSpec, ...]:
     """One spec a parameter; `dim` spells the size at a place, `varies` are names that differ from item to item.
 
-    `taken` is what is known of parameters that may be left out, by name.
+    `taken` is what is known of parameters that may be left out, by name; `largest` the largest value of tensors, in
+    the order of them all, where that is a size.
     """
-    counter = iter(range(1_000_000))
+    counter, tensors = iter(range(1_000_000)), iter(range(1_000_000))
 
     def spec(guess: values.Guess) -> ValueSpec:
         if isinstance(guess, values.TensorGuess):
@@ -48,7 +50,8 @@ def input_specs(
             whole = "int" in guess.dtype
             low = guess.low if whole and guess.limited_below else None
             high = guess.high if whole and guess.limited_above else None
-            return ValueSpec("Tensor", guess.dtype, sizes, minimum=low, maximum=high)
+            most = (largest or {}).get(next(tensors))
+            return ValueSpec("Tensor", guess.dtype, sizes, minimum=low, maximum=high, most=most)
         if isinstance(guess, values.SequenceGuess):
             items = tuple(spec(item) for item in guess.items)
             alike = guess.kind == "list" and not guess.counted and all(_fits(item, items[0], varies) for item in items)
