@@ -118,3 +118,34 @@ def test_a_module_that_reads_a_clock_is_found(tmp_path: Path) -> None:
     (tmp_path / "sly.py").write_text("from time import monotonic\n")
     (tmp_path / "clock.py").write_text("import time\n")
     assert keepers_of_time(tmp_path) == ["hasty.py", "sly.py"]
+
+
+def spenders_of_seconds(folder: Path) -> list[str]:
+    """The files below a folder that say themselves for how many seconds something may work."""
+    found = []
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = (
+                [item.id for item in node.targets if isinstance(item, ast.Name)] if isinstance(node, ast.Assign) else []
+            )
+            limits = isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("time_limit", "waiting_limit"))
+            until = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and "now()" in ast.unparse(node.left)
+            numbers = [item for item in ast.walk(node) if isinstance(item, ast.Constant) and type(item.value) is float]
+            if any(name.endswith("SECONDS") for name in names) or ((limits or until) and numbers):
+                found.append(path.name)
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.parametrize("room", ["infer", "script", "saved"])
+def test_one_table_says_what_steps_may_spend(room: str) -> None:
+    assert spenders_of_seconds(PACKAGE / "agent" / room) == []
+
+
+def test_a_step_that_says_itself_what_it_may_spend_is_found(tmp_path: Path) -> None:
+    (tmp_path / "named.py").write_text("SLOW_SECONDS = 3\n")
+    (tmp_path / "limited.py").write_text("with time_limit(min(2.0, left)):\n    run()\n")
+    (tmp_path / "until.py").write_text("deadline = clock.now() + 1.5\n")
+    (tmp_path / "shared.py").write_text(
+        "with time_limit(shares.RUN.of(left)):\n    run()\nuntil = now() + shares.INDICES\n"
+    )
+    assert spenders_of_seconds(tmp_path) == ["limited.py", "named.py", "until.py"]

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ts_shape_server.agent import clock, ecosystem, endings, infer, load, runs, saved, script, torch_says
+from ts_shape_server.agent import clock, ecosystem, endings, infer, load, runs, saved, script, shares, torch_says
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.ecosystem import checkpoints
 from ts_shape_server.agent.sandbox import policy
@@ -182,8 +182,8 @@ def _report(job: ReportJob, sender: Sender, seconds: float) -> None:
         clock.restart()
         watch = clock.Stopwatch()
         if loaded is None:
-            loaded = load.load(sources, seconds * load.SHARE, sliced=job.sliced)
-        cls = load.find(loaded, asked.name, sources, seconds * load.SHARE)
+            loaded = load.load(sources, shares.LOADING.of(seconds), sliced=job.sliced)
+        cls = load.find(loaded, asked.name, sources, shares.LOADING.of(seconds))
         if isinstance(cls, load.LoadProblem):
             problem = _problem_report(sources.path, asked, cls, watch)
             sender.claim(ProbeClaim(asked.name, report=problem))
@@ -231,8 +231,8 @@ def _parent(sources: Sources, seconds: float, path: str, name: str) -> tuple[Any
     """A class of the workspace that makes a class of the job, with its surroundings."""
     own = load.import_root(sources.path)
     side = replace(sources, path=path, extra_paths=(*sources.extra_paths, own))
-    loaded = load.load(side, seconds * load.SHARE)
-    found = load.find(loaded, name, side, seconds * load.SHARE)
+    loaded = load.load(side, shares.LOADING.of(seconds))
+    found = load.find(loaded, name, side, shares.LOADING.of(seconds))
     return None if isinstance(found, load.LoadProblem) else (found.found, _context(side, found.loaded, seconds))
 
 
@@ -281,8 +281,8 @@ def _trial(job: TrialJob, sender: Sender, seconds: float) -> None:
     report, sources = job.report, job.sources
     for overlays in ({**sources.overlays, **job.original}, sources.overlays):
         side = replace(sources, overlays=overlays)
-        loaded = load.load(side, seconds * load.SHARE)
-        found = load.find(loaded, job.name, side, seconds * load.SHARE)
+        loaded = load.load(side, shares.LOADING.of(seconds))
+        found = load.find(loaded, job.name, side, shares.LOADING.of(seconds))
         if isinstance(found, load.LoadProblem):
             sender.claim(ProbeClaim(trial=TrialAnswer(False, found.message)))
             return
@@ -295,8 +295,8 @@ def _trial(job: TrialJob, sender: Sender, seconds: float) -> None:
 def _export(job: ExportJob, sender: Sender, seconds: float, scratch: str) -> None:
     sender.begin(job.name)
     # Without a checkpoint the weights are those that the class itself makes or loads: none may be made up.
-    loaded = load.load(job.sources, seconds * load.SHARE, own_weights=not job.checkpoint)
-    found = load.find(loaded, job.name, job.sources, seconds * load.SHARE)
+    loaded = load.load(job.sources, shares.LOADING.of(seconds), own_weights=not job.checkpoint)
+    found = load.find(loaded, job.name, job.sources, shares.LOADING.of(seconds))
     if isinstance(found, load.LoadProblem):
         reason = failure(found.code, found.message, found.path, None, kind=found.code)
         sender.claim(ProbeClaim(export=ExportAnswer(False, job.method, reason)))

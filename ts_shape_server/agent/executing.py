@@ -12,12 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ts_shape_server.agent import slicing, torch_says
+from ts_shape_server.agent import shares, slicing, torch_says
 from ts_shape_server.agent.clock import TimeLimit, now, waiting_limit
 from ts_shape_server.agent.standins import WatchedImports
-
-NAMED_SECONDS = 0.25
-"""For a statement that gives a name to what it makes, even when no time is left for statements that do not."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class Execution:
             return
         started = now()
         left = budget.deadline - started
-        seconds = left if defines else min(left, max(budget.script, NAMED_SECONDS if needed else 0.0))
+        seconds = left if defines else min(left, max(budget.script, shares.NAMED_STATEMENT if needed else 0.0))
         try:
             with waiting_limit(seconds):
                 self._execute(statement, flags)

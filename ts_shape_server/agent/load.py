@@ -19,7 +19,7 @@ from typing import Any
 
 from torch import nn
 
-from ts_shape_server.agent import absent, command_lines, ecosystem, held, importing, slicing
+from ts_shape_server.agent import absent, command_lines, ecosystem, held, importing, shares, slicing
 from ts_shape_server.agent.clock import TimeLimit, now
 from ts_shape_server.agent.ecosystem import checkpoints
 from ts_shape_server.agent.executing import ImportBudget, LoadProblem
@@ -41,10 +41,6 @@ __all__ = [
 
 READABLE = "TS_SHAPE_READABLE"
 """The variable in which the server names the folders that probes may read besides. It is no workspace's to set."""
-SHARE = 0.4
-"""Part of a class's time that loading its file may take."""
-SCRIPT_SECONDS = 2.0
-"""At most so long do statements run that only do something, all together."""
 
 
 @dataclass(frozen=True)
@@ -256,7 +252,7 @@ class _budget:
         self._sliced = sliced
 
     def __enter__(self) -> None:
-        script = min(SCRIPT_SECONDS, self._seconds / 3)
+        script = shares.STATEMENTS.of(self._seconds)
         _files.budget = ImportBudget(now() + self._seconds, script, self._sliced)
 
     def __exit__(self, *_: object) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import nn
 
+from ts_shape_server.agent import shares
 from ts_shape_server.agent.clock import now
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.claims import indices
@@ -25,19 +26,14 @@ from ts_shape_server.agent.infer.facts import documented, evidence, factories, f
 from ts_shape_server.agent.infer.facts.body import Hint
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.inputs import choice, confirming, points, search, splits
-from ts_shape_server.agent.infer.inputs.confirming import RUN_SHARE
 from ts_shape_server.agent.infer.running import instances, symbolic
 from ts_shape_server.agent.infer.running.session import Outcome, Session, innermost_line, is_hopeless
 from ts_shape_server.contract.asked import ClassAsked, ParentAsked
 
-SEARCH_SHARE, SEARCH_SECONDS = 0.45, 6.0
-FIRST_SHARE = 0.5
-"""Part of the time for the first profile of sizes, the others share the rest: most that can be found is found there."""
 ALIKE = 3
 """Profiles for which the best attempts fail at the same place: then no others are tried."""
-AFTER_BUILDING = 2.0
-ADJUSTMENTS, ADJUSTMENT_SECONDS = 4, 1.0
-"""So many times may arguments be changed for a run that comes further, and the time that there is for it at least."""
+ADJUSTMENTS = 4
+"""So many times may arguments be changed for a run that comes further."""
 OTHER_PLANS = 4
 """Plans that are tried after a run which did not fail for sizes that disagree."""
 MOST_PLANS = 6
@@ -147,7 +143,7 @@ def solve(case: Case) -> Solved | Missed | building.NotBuilt:
     """The first profile of sizes that is solved, or the attempt that came furthest."""
     best: Missed | building.NotBuilt | None = None
     failures: list[object] = []
-    for profile, until in _turns(case, now() + min(case.context.remaining() * SEARCH_SHARE, SEARCH_SECONDS)):
+    for profile, until in _turns(case, now() + shares.SEARCH.of(case.context.remaining())):
         built = building.first_that_builds(
             case.cls,
             case.init.init,
@@ -166,7 +162,7 @@ def solve(case: Case) -> Solved | Missed | building.NotBuilt:
                 break
             continue
         # A constructor that is slow leaves the search some time of its own.
-        until = max(until, now() + min(AFTER_BUILDING, case.context.remaining() * SEARCH_SHARE))
+        until = max(until, now() + shares.AFTER_BUILDING.of(case.context.remaining()))
         result = _adjusted(case, built, until)
         if isinstance(result, Solved):
             return replace(result, sources={name: case.init.sources.get(name, "guess") for name in result.plan})
@@ -203,8 +199,8 @@ def _turns(case: Case, deadline: float) -> Iterator[tuple[arguments.Profile, flo
         left = deadline - now()
         if left <= 0 and number:
             return
-        share = FIRST_SHARE if number == 0 and len(profiles) > 1 else 1 / (len(profiles) - number)
-        yield profile, now() + max(left, 0.5) * share
+        share = shares.FIRST_PROFILE.part if number == 0 and len(profiles) > 1 else 1 / (len(profiles) - number)
+        yield profile, now() + shares.PROFILE.of(left) * share
 
 
 def _adjusted(case: Case, built: building.Built, deadline: float) -> Solved | Missed:
@@ -241,7 +237,7 @@ class _Joint:
                 return Ran(-1, type(error).__name__)
         result = _search(case, built, self._deadline)
         if number == 1:
-            self._deadline = max(self._deadline, now() + ADJUSTMENT_SECONDS)
+            self._deadline = max(self._deadline, now() + shares.ADJUSTMENT)
             self.budget.deadline = self._deadline
         if isinstance(result, Solved):
             return Ran(0, find=result)
@@ -273,7 +269,7 @@ def _search(case: Case, built: building.Built, deadline: float) -> Solved | Miss
     session, context, said = built.session, case.context, case.said
     starts, known, omitted = points.starts(case.cls, case.drawn, said, session.module)
     failed = search.NotFound(starts[0].inputs, Outcome(None, wishes={}), 0)
-    longest = context.remaining() * RUN_SHARE
+    longest = shares.RUN.of(context.remaining())
 
     def look(inputs: values.Inputs, omitted: values.Inputs, attempts: int) -> search.Found | search.NotFound:
         return search.search(

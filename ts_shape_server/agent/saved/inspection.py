@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import torch
 
-from ts_shape_server.agent import clock, infer, load, runs
+from ts_shape_server.agent import clock, infer, load, runs, shares
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.saved import checkpoint, kinds, replay, wrapping
 from ts_shape_server.contract import schema
@@ -95,7 +95,7 @@ def _reported(saved: wrapping.Saved, path: str, replayed: bool, deadline: float,
     with open(file, "w", encoding="utf-8") as written:
         written.write(wrapping.source(saved, path, replayed))
     sources = Sources(file, scratch)
-    loaded = load.load(sources, max(1.0, deadline - clock.now()) * load.SHARE)
+    loaded = load.load(sources, shares.LOADING.of(max(1.0, deadline - clock.now())))
     found = load.find(loaded, saved.name, sources, 1.0)
     if isinstance(found, load.LoadProblem):
         raise _NotLoaded(found.message)

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ts_shape_server.agent import clock
+from ts_shape_server.agent import clock, shares
 from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.script import edits
 from ts_shape_server.agent.script.compiler import Compiler
@@ -30,10 +30,6 @@ from ts_shape_server.agent.script.sources import Edit
 
 ATTEMPTS = 60
 """Of cut functions that are compiled."""
-SECONDS = 1.0
-"""Of processor time for all of them."""
-NEEDED_SECONDS = 4.0
-"""That must be left to begin: what is known already would be lost with the process when its time is up."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ class _Call:
 
 def locate(session: ScriptSession, search: RefusalSearch, scripted: Any, second: bool) -> Differing | None:
     """The first expression that differs on a size, None if it cannot be told."""
-    if session.context.remaining() < NEEDED_SECONDS:
+    if session.context.remaining() < shares.FREEZING_NEEDS:
         return None
     try:
         call = _first_call(session, search, scripted, second)
@@ -119,7 +115,7 @@ class _Cutting:
     def __init__(self, session: ScriptSession, search: RefusalSearch, call: _Call) -> None:
         self._session, self._search, self._call = session, search, call
         self._attempts = 0
-        self._until = clock.now() + SECONDS
+        self._until = clock.now() + shares.FREEZING
         self._slowest = 0.0
         part = session.pristine.get_submodule(call.name)
         function = inspect.unwrap(type(part).forward)

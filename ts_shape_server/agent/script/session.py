@@ -20,16 +20,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from ts_shape_server.agent import clock
+from ts_shape_server.agent import clock, shares
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.script import observe
 from ts_shape_server.agent.script.observe import Seen
 
 HEAVY_BYTES = 1_500_000_000
-CHEAP_SECONDS = 0.02
-WIDENING_SECONDS = 0.3
-"""A run that takes longer is not repeated for the types of other sizes."""
 
 
 @dataclass
@@ -64,7 +61,7 @@ class ScriptSession:
             return None
         if self.weights is not None:
             module.load_state_dict(self.weights)
-        self._dear = clock.now() - started > CHEAP_SECONDS
+        self._dear = clock.now() - started > shares.CHEAP_BUILD
         return module
 
     def fresh(self) -> nn.Module:
@@ -118,7 +115,7 @@ class ScriptSession:
         if (
             seen
             and not self.heavy
-            and self._run_seconds < WIDENING_SECONDS
+            and self._run_seconds < shares.WIDENING_RUN
             and self.affords(3 + 2 * len(self.run.others))
         ):
             self._widen(seen)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ts_shape_server.agent.clock import now
+from ts_shape_server.agent import shares
 from ts_shape_server.agent.infer.claims import conditions as stated
 from ts_shape_server.agent.infer.claims import draws, ranges, regimes
 from ts_shape_server.agent.infer.claims.claim import Claim, Condition, Free, Sizes
@@ -21,9 +21,6 @@ from ts_shape_server.agent.infer.running.symbolic import Guard
 
 GOOD_RUNS = 16
 """What a claim takes for an image, of which most runs are whole: its ranges, and draws from it."""
-VERIFYING_SHARE = 0.25
-"""Part of the time that is kept for runs at sizes drawn from the finished claim."""
-
 SMALL_STEPS = 32
 """Steps up to here are tried where they are no divisors of the size: odd sizes, one more than multiples of three."""
 CUT_STEPS = 2
@@ -74,7 +71,7 @@ def _around_base(trials: Trials, guards: Sequence[Guard]) -> Claim:
     if trials.session.real_only:
         conditions += stated.between_equals(_places_by_axis(trials), base)
     free: list[Free] = []
-    whole, trials.deadline = trials.deadline, trials.deadline - VERIFYING_SHARE * (trials.deadline - now())
+    whole, trials.deadline = trials.deadline, trials.deadline - shares.VERIFYING.of(trials.left())
     for members in _ties(trials, conditions):
         step = _step(trials, members, conditions)
         if step is not None:

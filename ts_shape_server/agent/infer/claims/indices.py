@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from ts_shape_server.agent import torch_says
+from ts_shape_server.agent import shares, torch_says
 from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.claims.claim import Claim, Free, Sizes, with_value
 from ts_shape_server.agent.infer.claims.ranges import LARGE, Surroundings
@@ -20,7 +20,6 @@ from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.inputs.search import Found
 from ts_shape_server.agent.infer.running.session import Session
 
-SECONDS = 1.0
 ELEMENTS = 1 << 18
 """Inputs that are larger, and larger than twice those that ran, are not tried: one torch call on them could not be
 interrupted.
@@ -41,7 +40,7 @@ def bounded(session: Session, found: Found) -> Found:
     Unchanged where nothing limits them, where no value that is tried runs, or where they only run all alike.
     """
     inputs = found.inputs
-    deadline = now() + SECONDS
+    deadline = now() + shares.INDICES
     for index, tensor in enumerate(values.all_tensors(inputs)):
         if "int" not in tensor.dtype:
             continue
@@ -197,7 +196,7 @@ def checked(trials: Trials, claim: Claim) -> Claim:
     looks_up = trials.outcome.indexes
     if not claim.free or not (looks_up or (trials.small and not trials.session.real_only)):
         return claim
-    deadline = now() + SECONDS
+    deadline = now() + shares.INDICES
     most = max(ELEMENTS, 2 * _elements(trials, claim.base))
     known: dict[Sizes, bool] = {}
     full = _full(trials.inputs)

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ts_shape_server.agent import trees
+from ts_shape_server.agent import shares, trees
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.infer.claims import draws
 from ts_shape_server.agent.infer.claims.claim import Claim, Sizes
@@ -21,9 +21,8 @@ from ts_shape_server.agent.infer.guesses.values import InputGuess, OneSize, Tens
 from ts_shape_server.agent.infer.inputs import search
 from ts_shape_server.agent.infer.running.session import Outcome
 
-SECONDS, DEAR_SECONDS = 1.0, 3.0
-"""Of work for one class, and the most where runs are dear: so many runs as it takes to tell most shapes apart."""
 RUNS = 24
+"""So many runs tell most shapes apart: where they are dear, their work is what there is for it."""
 MOST = 4
 """Parameters of one class that are looked at."""
 NAMED = 5
@@ -69,7 +68,7 @@ def find(trials: Trials, claim: Claim, omitted: values.Inputs, look: Look) -> di
     session, found = trials.session, {}
     real_only = session.real_only
     try:
-        with time_limit(min(DEAR_SECONDS, max(SECONDS, RUNS * trials.cost_of_good))):
+        with time_limit(shares.DEAR_OMITTED.of(max(shares.OMITTED, RUNS * trials.cost_of_good))):
             for item in wanted:
                 taken = _Shapes(trials, claim, samples, item).plain(look)
                 if taken is not None:

@@ -9,14 +9,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ts_shape_server.agent import shares
 from ts_shape_server.agent.infer.claims.claim import Condition, Free, Sizes, with_value
 from ts_shape_server.agent.infer.claims.trials import Trials
 from ts_shape_server.agent.infer.running import expressions
 
 LARGE = (256, 2048)
 _INDEX_LIMIT = (1 << 31) - 1
-HALVING_SHARE = 0.25
-"""Of the time that is left: what takes less is found by halving, which needs no run on symbols."""
 HALVINGS = 12
 """Enough to find a boundary below the larger of `LARGE`."""
 ASKED = 6
@@ -144,7 +143,7 @@ def _boundary(
     """
     step = item.multiple_of
     halvings = math.log2(max(1, abs(runs - fails) // step))
-    if halvings * trials.cost_of_good > HALVING_SHARE * trials.left():
+    if halvings * trials.cost_of_good > shares.HALVING.of(trials.left()):
         runs, fails = _narrowed(trials, item, runs, fails)
     # A search that is cut short would state a limit that nobody has met.
     trials.put_off(HALVINGS + 1)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from ts_shape_server.agent import trees
+from ts_shape_server.agent import shares, trees
 from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.claims import conditions
 from ts_shape_server.agent.infer.claims.claim import Condition, Sizes
@@ -15,14 +15,12 @@ from ts_shape_server.agent.infer.guesses.values import Inputs
 from ts_shape_server.agent.infer.running import recording
 from ts_shape_server.agent.infer.running.session import Outcome, Session
 
-DEAR, SLOWER = 0.3, 8
-"""Seconds of work, and times what a run takes, from which on a run is made with memory."""
+SLOWER = 8
+"""So many times what a run takes, from which on a run is made with memory."""
 REAL_ELEMENTS = 1 << 20
 """Of all inputs together, up to which dear runs are made with memory."""
 ASKING_COSTS = 12
 """So many times the cost of a run on symbols has to be left for another one."""
-ASKING_SHARE = 0.25
-"""Of the time that is left, for one run that is to tell why it fails."""
 
 
 @dataclass
@@ -85,7 +83,7 @@ class Trials:
         in_memory = self.small and elements <= REAL_ELEMENTS and not self.session.real_only
         if not in_memory or not self._grows:
             try:
-                with time_limit(max(DEAR, SLOWER * self.cost_of_good) if in_memory else self.left()):
+                with time_limit(max(shares.DEAR_RUN, SLOWER * self.cost_of_good) if in_memory else self.left()):
                     return self.session.concrete(inputs)
             except TimeLimit:
                 if not in_memory or self.left() <= 0:
@@ -152,7 +150,7 @@ class Trials:
     def questions(self, sizes: Sizes) -> list[Condition]:
         """What torch asked of these sizes before it failed on them, in order; nothing where that cannot be heard."""
         try:
-            with time_limit(ASKING_SHARE * self.left()):
+            with time_limit(shares.ASKING.of(self.left())):
                 outcome = self.session.symbolic(values.with_sizes(self.inputs, sizes))
         except TimeLimit:
             return []
@@ -176,7 +174,7 @@ class Trials:
                 for slots in ((0,), tuple(joined)):
                     more = self.moved(slots, self.base[0] + 1)
                     try:
-                        with time_limit(max(0.1, self.deadline - now())):
+                        with time_limit(shares.BATCH_RUN.of(self.left())):
                             outcome = self.session.concrete(values.with_sizes(self.inputs, more))
                     except TimeLimit:
                         break

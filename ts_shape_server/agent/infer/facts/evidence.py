@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ts_shape_server.agent import devices, runs, standins, torch_says
+from ts_shape_server.agent import devices, runs, shares, standins, torch_says
 from ts_shape_server.agent.clock import TimeLimit, now, waiting_limit
 from ts_shape_server.agent.command_lines import ByName
 from ts_shape_server.agent.context import Context
@@ -24,10 +24,6 @@ from ts_shape_server.agent.infer.guesses import portable, remade, values
 from ts_shape_server.agent.infer.running.memory import SkipInitialisation
 from ts_shape_server.contract.asked import CallArguments, CallEvidence
 
-SECONDS = 3.0
-"""For one slice."""
-TOTAL_SHARE = 0.3
-"""Part of the time that is left, for all slices together."""
 MAXIMUM = 12
 MAXIMUM_WAITS = 2
 """After so many slices that took too long no others are run."""
@@ -83,21 +79,21 @@ def draw_all(cls: type, items: Sequence[CallEvidence], context: Context, by_name
     refused: list[Refused] = []
     notes: dict[str, str] = {}
     waited = 0
-    deadline = now() + context.remaining() * TOTAL_SHARE
+    deadline = now() + shares.EVIDENCE.of(context.remaining())
     for item in sorted(items, key=lambda item: _ORDER.get(item.kind, 9))[:MAXIMUM]:
         setup = item.setup
         left = deadline - now()
         if left <= 0 or setup in notes or waited >= MAXIMUM_WAITS:
             continue
         try:
-            made = draw(cls, item, context, by_name, min(SECONDS, left))
+            made = draw(cls, item, context, by_name, shares.SLICE.of(left))
         except _DoesNotFit as error:
             if item.certain:
                 refused.append(Refused(item.label, item.path, item.line, error.target, error.cause, _span(item)))
             continue
         except TimeLimit:
             waited += 1
-            notes[setup] = f"{_named(item)} gave nothing within {min(SECONDS, left):.0f} s and was not waited for."
+            notes[setup] = f"{_named(item)} gave nothing within {shares.SLICE.of(left):.0f} s and was not waited for."
             continue
         except (Exception, SystemExit) as error:
             if item.kind == "loader":
@@ -135,7 +131,7 @@ def _named(item: CallEvidence) -> str:
     return f"The {kind} `{what}` in {place}" if what and what != kind else f"The {kind} in {place or rest}"
 
 
-def draw(cls: type, item: CallEvidence, context: Context, by_name: ByName, seconds: float = SECONDS) -> Drawn:
+def draw(cls: type, item: CallEvidence, context: Context, by_name: ByName, seconds: float = shares.SLICE.most) -> Drawn:
     """What one piece of evidence gives. Raises what its code raises here, `TimeLimit` where that takes too long."""
     namespace: dict[str, Any] = {
         "torch": torch,

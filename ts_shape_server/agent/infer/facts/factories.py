@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from ts_shape_server.agent import shares
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.facts import constructions
@@ -22,7 +23,6 @@ from ts_shape_server.agent.infer.facts.source import file_tree
 from ts_shape_server.agent.infer.running.memory import SkipInitialisation
 
 MAXIMUM = 3
-SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def find(cls: type[nn.Module], context: Context) -> Made | None:
     """The arguments that the first working factory of the file gives to `cls`."""
     for name in _candidates(cls.__name__, context)[:MAXIMUM]:
         try:
-            with time_limit(min(SECONDS, max(0.1, context.remaining() / 6))):
+            with time_limit(shares.FACTORY.of(context.remaining())):
                 made = _watch(cls, name, context.namespace)
         except (Exception, TimeLimit, SystemExit):
             continue

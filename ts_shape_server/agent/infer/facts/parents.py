@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ts_shape_server.agent import runs
+from ts_shape_server.agent import runs, shares
 from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.facts import constructions
@@ -30,10 +30,6 @@ from ts_shape_server.contract.asked import ParentAsked
 
 MAXIMUM = 4
 """Different constructions of one part that are kept."""
-SECONDS = 4.0
-SHARE = 0.35
-"""Part of a class's time that its parents may take, those that have not been solved for themselves."""
-RECORD_SECONDS = 3.0
 
 Find = Callable[[str, str], "tuple[type[nn.Module], Context] | None"]
 Solve = Callable[[type[nn.Module], ParentAsked, Context], Any]
@@ -52,7 +48,7 @@ class Parents:
 
     def of(self, cls: type[nn.Module], parents: Sequence[ParentAsked], context: Context, solve: Solve) -> list[Drawn]:
         """What the parents of a class gave to it; those that were not yet run are, the outermost first."""
-        until = now() + context.remaining() * SHARE
+        until = now() + shares.PARENTS.of(context.remaining())
         for parent in parents:
             key = parent.path, parent.name
             left = until - now()
@@ -63,7 +59,7 @@ class Parents:
                 continue
             self._done.add(key)
             try:
-                with time_limit(min(SECONDS, left)):
+                with time_limit(shares.PARENT.of(left)):
                     self._solve(parent, key, solve, cls)
             except (Exception, TimeLimit, SystemExit):
                 continue
@@ -84,7 +80,7 @@ class Parents:
         key = context.path, name
         if key in self.wanted and key not in self._done:
             self._done.add(key)
-            with contextlib.suppress(Exception, TimeLimit, SystemExit), time_limit(RECORD_SECONDS):
+            with contextlib.suppress(Exception, TimeLimit, SystemExit), time_limit(shares.RECORDED_PARENT):
                 self.record(cls, solved, context)
 
     def record(self, cls: type[nn.Module], solved: Any, context: Context) -> None:

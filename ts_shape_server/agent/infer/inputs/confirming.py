@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ts_shape_server.agent import shares
 from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.guesses import values
@@ -16,11 +17,8 @@ from ts_shape_server.agent.infer.inputs import points, search
 from ts_shape_server.agent.infer.running.memory import parameter_counts
 from ts_shape_server.agent.infer.running.session import Session
 
-RUN_SHARE = 0.25
-"""Part of the time for one run: a larger `timeoutMs` lets slower modules run."""
 OTHERS = 4
 """Of inputs of other types that the workspace passes."""
-REAL_SECONDS = 8.0
 REAL_PARAMETERS = 30_000_000
 REAL_PRODUCTS = 3_000_000_000
 """A find is confirmed on real tensors up to here, some tenths of a second to make the module and as much to run it."""
@@ -83,7 +81,7 @@ def on_real(
     if session.real_only or not is_small(session, found):
         return found
     try:
-        with time_limit(min(REAL_SECONDS, max(1.0, context.remaining() / 3))):
+        with time_limit(shares.REAL_RUN.of(context.remaining())):
             if session.confirms(found.inputs):
                 return found
             runs_made = (session.on_real(found.inputs, draw=draw) for draw in values.draws(found.inputs))
@@ -94,8 +92,8 @@ def on_real(
         return found
     session.real_only = True
     try:
-        with time_limit(max(1.0, deadline - now())):
-            longest = context.remaining() * RUN_SHARE
+        with time_limit(shares.REAL_SEARCH.of(deadline - now())):
+            longest = shares.RUN.of(context.remaining())
             return search.search(session, [found.inputs], context.path, lines, deadline, longest_run=longest)
     except TimeLimit:
         return search.NotFound(found.inputs, outcome, 1)

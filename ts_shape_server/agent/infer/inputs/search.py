@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from ts_shape_server.agent import torch_says, trees
+from ts_shape_server.agent import shares, torch_says, trees
 from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.infer.engine import Budget, Exit, Later, Proposal, Ran, Search, Trail
 from ts_shape_server.agent.infer.facts import checks, source
@@ -37,8 +37,6 @@ something is missing that no input gives.
 ALL_ALIKE = 24
 """So many inputs that all fail in the very same way are enough."""
 TOLD = 200
-SHORTEST_RUN = 1.0
-"""Seconds that a run may take, however little of the search's time is left."""
 SYMBOLIC_ATTEMPTS = 40
 EQUATIONS_ALIKE = 12
 """So many equations are read of failures that came equally far: a search without a find spends most on reading them,
@@ -59,7 +57,7 @@ class TooSlow(TimeoutError):
     """A run took longer than it may. Its traceback is where it was when it was ended."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"it took longer than {max(seconds, SHORTEST_RUN):.3g} s")
+        super().__init__(f"it took longer than {max(seconds, shares.SHORTEST_RUN):.3g} s")
 
 
 @dataclass(frozen=True)
@@ -186,7 +184,7 @@ class _Inputs:
     def _run(self, inputs: Inputs) -> Outcome:
         """Where one input takes too long, a smaller one may not."""
         try:
-            with time_limit(max(SHORTEST_RUN, self._longest_run)):
+            with time_limit(max(shares.SHORTEST_RUN, self._longest_run)):
                 outcome = self._session.concrete(inputs)
                 if outcome.ok and self._session.real_only:
                     others = (
@@ -197,7 +195,7 @@ class _Inputs:
         except TimeLimit as limit:
             if not self._slow:
                 self._slow = True
-                self.budget.deadline = max(self.budget.deadline, now() + SHORTEST_RUN)
+                self.budget.deadline = max(self.budget.deadline, now() + shares.SHORTEST_RUN)
             # It did not fail: that is further than any that did.
             too_slow = TooSlow(self._longest_run).with_traceback(limit.__traceback__)
             # What its frames hold may be all that a loop without end has made.
@@ -227,7 +225,7 @@ class _Inputs:
             return
         self._read[outcome.steps] = read + 1
         try:
-            with time_limit(max(SHORTEST_RUN, (self.budget.deadline - now()) / 2)):
+            with time_limit(max(shares.SHORTEST_RUN, (self.budget.deadline - now()) / 2)):
                 traced = self._session.symbolic(inputs)
         except TimeLimit:
             self._strange = STRANGE
@@ -298,7 +296,7 @@ def search(
     deadline: float,
     omitted: Inputs = (),
     open_arguments: bool = False,
-    longest_run: float = SHORTEST_RUN,
+    longest_run: float = shares.SHORTEST_RUN,
     attempts: int = ATTEMPTS,
     finds: int = 1,
     trail: Trail | None = None,

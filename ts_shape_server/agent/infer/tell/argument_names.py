@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from ts_shape_server.agent import shares
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.constructor import arguments
@@ -20,7 +21,6 @@ from ts_shape_server.agent.infer.running import instances
 from ts_shape_server.agent.infer.running.session import Session
 
 MAXIMUM = 8
-SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def find(
         if sources.get(name) == "guess" and value > 1
     }
     try:
-        with time_limit(min(SECONDS, context.remaining() * 0.15)):
+        with time_limit(shares.ARGUMENT_NAMES.of(context.remaining())):
             return _find(cls, plan, guessed, session, found)
     except TimeLimit:
         return NONE

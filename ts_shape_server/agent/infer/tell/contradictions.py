@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ts_shape_server.agent import torch_says
+from ts_shape_server.agent import shares, torch_says
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import solve
@@ -25,7 +25,6 @@ from ts_shape_server.agent.infer.solve import Solved
 from ts_shape_server.contract.report import Disagreement, Failure, Report, ValueSpec, failure
 
 MAXIMUM = 6
-SECONDS = 2.0
 _DENIALS = (RuntimeError, ValueError, IndexError, AssertionError, TypeError)
 
 Place = tuple[int, int, int, int]
@@ -63,7 +62,7 @@ def _of_find(solved: Solved) -> tuple[Contradiction, ...]:
     """What the find, from the start that was used, denies."""
     case, every = solved.case, list[Contradiction]()
     try:
-        with time_limit(min(SECONDS, max(0.1, case.context.remaining() / 6))):
+        with time_limit(shares.CONTRADICTIONS.of(case.context.remaining())):
             every += _of_calls(solved)
             every += _of_words(solved.session, solved.found.inputs, case.said, case.context)
     except TimeLimit:

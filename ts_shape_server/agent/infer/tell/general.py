@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from ts_shape_server.agent import shares
 from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.claims import claims, draws, indices, lighter, optional
@@ -21,17 +22,12 @@ from ts_shape_server.agent.infer.running import expressions, shots, symbolic
 from ts_shape_server.agent.infer.running.pace import Pace
 from ts_shape_server.agent.infer.solve import Solved
 from ts_shape_server.agent.infer.tell import argument_names, inside, naming, omitted, specs
-from ts_shape_server.agent.infer.tell.reasons import SYMBOLIC_SECONDS
 from ts_shape_server.agent.infer.tell.spelling import UNKNOWN, Spelling
 from ts_shape_server.contract.report import Report, Symbol
 
-CLAIM_SECONDS = 4.0
-DEAR_CLAIM_SECONDS = 10.0
-"""Where a single run takes a good part of a second."""
 SHORT_SEARCH = 10
 """Attempts at what a parameter that may be left out takes."""
 SAMPLES = 4
-SAMPLE_SECONDS = 2.0
 
 
 def general(report: Report, cls: type[nn.Module], solved: Solved, context: Context) -> tuple[Report, Report]:
@@ -43,7 +39,7 @@ def general(report: Report, cls: type[nn.Module], solved: Solved, context: Conte
     traced: shots.Shot | None = None
     guards: tuple[symbolic.Guard, ...] = ()
     began = now()
-    seconds = min(SYMBOLIC_SECONDS, context.remaining() * 0.3)
+    seconds = shares.SYMBOLIC_RUN.of(context.remaining())
     pace = Pace(found.outcome.steps, seconds)
     try:
         with time_limit(seconds):
@@ -54,7 +50,7 @@ def general(report: Report, cls: type[nn.Module], solved: Solved, context: Conte
     except TimeLimit:
         pass
     asked = now() - began
-    usual, latest = (now() + min(seconds, context.remaining() * 0.3) for seconds in (CLAIM_SECONDS, DEAR_CLAIM_SECONDS))
+    usual, latest = (now() + share.of(context.remaining()) for share in (shares.CLAIM, shares.DEAR_CLAIM))
     trials = Trials(session, found.inputs, found.outcome, usual, latest, confirming.is_small(session, found))
     if traced is not None:
         trials.stated, trials.asking_cost = stated(traced), max(asked, 1e-3)
@@ -143,7 +139,7 @@ def _sampled(
     wanted = list(dict.fromkeys([claim.base, *preferred, *spread, *smallest, *fallback]))
     samples: list[Sizes] = []
     taken: list[shots.Shot] = []
-    deadline = now() + min(SAMPLE_SECONDS, context.remaining() * 0.1)
+    deadline = now() + shares.SAMPLES.of(context.remaining())
     for sizes in wanted:
         if taken and (now() > deadline or len(taken) >= max(SAMPLES, 3 + len(spread))):
             break

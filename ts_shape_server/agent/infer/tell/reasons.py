@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ts_shape_server.agent import torch_says
+from ts_shape_server.agent import shares, torch_says
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.constructor import building
@@ -23,7 +23,6 @@ from ts_shape_server.agent.standins import StandInUsed
 from ts_shape_server.contract.places import Location, Range
 from ts_shape_server.contract.report import Argument, Fact, Failure, ReportedComplaint, Status, failure
 
-SYMBOLIC_SECONDS = 6.0
 MOST_KNOWN = 3
 
 
@@ -218,7 +217,7 @@ def _mismatch(session: Session, result: search.NotFound, context: Context) -> mi
         return None
     watched = mismatch.FailingLayer(session.module)
     try:
-        with time_limit(SYMBOLIC_SECONDS):
+        with time_limit(shares.SYMBOLIC_RUN.most):
             outcome = session.symbolic(result.inputs, [watched])
     except TimeLimit:
         return None
