@@ -287,6 +287,11 @@ RESOURCES = (
     ),
     attack("a large file", "limits", "return open('big', 'wb').write(bytes(1 << 26))", on=("OSError 27",)),
     attack("a sparse file", "limits", "return open('big', 'wb').truncate(1 << 30)", on=("OSError 27",)),
+    attack(
+        "disk without writing",
+        "seccomp",
+        "f = open('big', 'wb'); return os.posix_fallocate(f.fileno(), 0, 1 << 20)",
+    ),
     attack("many descriptors", "limits", "return len([open('/dev/null') for _ in range(400)])", on=("OSError 24",)),
     attack(
         "locked memory",

@@ -1,5 +1,5 @@
-"""What the system limits for no process: the files of a folder all together, the time of a class, and on some systems
-a process's memory.
+"""What the system limits for no process: the files of a folder all together, threads, the time of a class, and on some
+systems a process's memory.
 
 Looked at from outside, by the agent, while a job runs: cheap while nothing is wrong.
 """
@@ -14,8 +14,10 @@ from ts_shape_server.agent import clock
 from ts_shape_server.agent.sandbox import policy
 from ts_shape_server.contract.jobs import Outcome
 
-SECONDS = 0.25
-"""From one look to the next. A disk takes perhaps some hundred MiB in this time."""
+SECONDS = 0.05
+"""From one look to the next. A disk takes perhaps a hundred MiB in this time, a kernel a thousand threads."""
+THREADS = 256
+"""So many may a process start: the numbers of processes that a machine has are everyone's."""
 FILES = 10_000
 SIZES = 4
 """So many times the size of one file may all files of a job have together."""
@@ -60,12 +62,14 @@ class JobGuard:
         self._pid = pid
         self._memory = memory_bytes
         self._before = policy.resident(pid)
-        self._free = _free(scratch)
+        self._free = self._at_start = _free(scratch)
 
     def problem(self) -> tuple[Outcome | None, str]:
         """An outcome and words if the job must end; None and nothing while it may go on."""
         if self._memory is not None and policy.resident(self._pid) - self._before > self._memory:
             return "memory", f"it needs more than the limit of {self._memory >> 20} MiB of memory"
+        if policy.threads(self._pid) > THREADS:
+            return "crashed", f"it started more than {THREADS} threads"
         space, files = _free(self._scratch)
         if self._free[0] - space < _SUSPICIOUS_BYTES and self._free[1] - files < _SUSPICIOUS_FILES:
             return None, ""
@@ -76,6 +80,13 @@ class JobGuard:
             return "crashed", f"it made folders inside of more than {folders.DEEPEST} others"
         if used.size > self._bytes:
             return "crashed", f"it wrote more than {self._bytes >> 20} MiB of files"
+        # What was removed is held by whoever has it open or mapped, and is in no folder. The file system's own numbers
+        # know of it, and of what all others write: a job is ended over them before the disk is full.
+        before, files_before = self._at_start
+        if before - space > self._bytes and space < before // 2:
+            return "crashed", "the disk that its files are on lost more than half of its free space while it ran"
+        if files_before - files > FILES and files < files_before // 2:
+            return "crashed", "the disk that its files are on lost more than half of its free files while it ran"
         # The disk filled up by other hands: look again only when it does so further.
         self._free = space, files
         return None, ""

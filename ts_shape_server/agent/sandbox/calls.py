@@ -119,6 +119,7 @@ REFUSED: tuple[Call, ...] = (
     Call("symlinkat", 266, 36, "the server would find a file of someone else in scratch"),
     Call("mknod", 133, None, "pipes and devices, on which the server would wait"),
     Call("mknodat", 259, 33, "pipes and devices, on which the server would wait"),
+    Call("fallocate", 285, 47, "takes the disk in no time; libraries then write"),
     Call("name_to_handle_at", 303, 264, "opens files past their paths"),
     Call("open_by_handle_at", 304, 265, "opens files past their paths"),
     Call("fanotify_init", 300, 262, "watches what others open"),

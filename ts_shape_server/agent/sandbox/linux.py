@@ -214,13 +214,23 @@ def _children() -> list[int]:
 
 def worked(pid: int) -> float | None:
     """Seconds of processor time that a process has used, its threads included; None if that cannot be told."""
+    ticks = _numbers(pid, 14, 15)
+    return sum(ticks) / os.sysconf("SC_CLK_TCK") if ticks else None
+
+
+def threads(pid: int) -> int:
+    """How many threads a process has; 0 if that cannot be told."""
+    return sum(_numbers(pid, 20, 20))
+
+
+def _numbers(pid: int, first: int, last: int) -> list[int]:
+    """Numbers of what the kernel tells of a process, counted from 1; none if it is not there."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            # The name, which comes second, may hold spaces and parentheses; user and system time come 14th and 15th.
-            ticks = file.read().rpartition(")")[2].split()[11:13]
-        return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK") if len(ticks) == 2 else None
+            # The name, which comes second, may hold spaces and parentheses.
+            return [int(text) for text in file.read().rpartition(")")[2].split()[first - 3 : last - 2]]
     except (OSError, ValueError):
-        return None
+        return []
 
 
 def resident(pid: int) -> int:

@@ -116,6 +116,15 @@ def worked(pid: int) -> float | None:
     return None
 
 
+def threads(pid: int) -> int:
+    """How many threads a process has; 0 if that cannot be told here."""
+    if sys.platform == "linux":
+        from ts_shape_server.agent.sandbox import linux
+
+        return linux.threads(pid)
+    return 0
+
+
 class _Platform(Protocol):
     """What each platform's module has."""
 
