@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import CodeType
 from typing import Any
 
@@ -18,7 +19,7 @@ from torch import nn
 from torch._sources import fake_range
 
 from ts_shape_server.agent.script import types
-from ts_shape_server.agent.script.observe import Seen
+from ts_shape_server.agent.script.observe import Seen, function_of
 from ts_shape_server.agent.script.types import Type
 from ts_shape_server.contract.report import Annotation
 
@@ -66,7 +67,7 @@ def _static_methods(module: nn.Module) -> dict[CodeType, type]:
 
 
 def _of_function(entry: Seen, kind: type | None, namespace: Mapping[str, Any]) -> Iterator[Annotation]:
-    function = _function(kind, entry, namespace)
+    function = function_of(replace(entry, owner=kind), namespace)
     hints = getattr(function, "__annotations__", {}) if function is not None else {}
     scope = getattr(function, "__globals__", {})
     defaults = _defaults(function)
@@ -87,15 +88,6 @@ def _of_function(entry: Seen, kind: type | None, namespace: Mapping[str, Any]) -
 
 def _annotation(owner: str, function: str, name: str, kind: Type, needed: bool) -> Annotation:
     return Annotation(owner, function, name, str(kind), needed)
-
-
-def _function(owner: type | None, entry: Seen, namespace: Mapping[str, Any]) -> Any:
-    if owner is None:
-        found = inspect.unwrap(namespace[entry.name]) if callable(namespace.get(entry.name)) else None
-        return found if getattr(found, "__code__", None) is entry.code else None
-    member = vars(owner).get(entry.name)
-    member = member.fget if isinstance(member, property) else member
-    return inspect.unwrap(getattr(member, "__func__", member)) if member is not None else None
 
 
 def _defaults(function: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.constructor.argument_modules import PASSING
 from ts_shape_server.agent.runs import Run
-from ts_shape_server.agent.script import edits, facts, failures, locate, traps
+from ts_shape_server.agent.script import edits, facts, failures, locate, observe, traps
 from ts_shape_server.agent.script.annotations import collect as collect_annotations
 from ts_shape_server.agent.script.compiler import Compiler
 from ts_shape_server.agent.script.problem import RefusalSearch
@@ -70,7 +70,8 @@ def scripted(session: ScriptSession) -> Scripted:
     seen, _ = session.watched
     name = place_of_forward(session)
     with Sources(edits.apply) as sources:
-        search = RefusalSearch(sources, seen, session.rerun, session.users)
+        trains = observe.trains_otherwise(session.pristine, seen)
+        search = RefusalSearch(sources, seen, session.rerun, session.users, session.run.namespace, trains)
         compiler = Compiler(session.fresh(), sources)
         ok, found = failures.collect(compiler, search, session.context.remaining)
         found = [item if item.location is not None else replace(item, location=name) for item in found]

@@ -50,10 +50,12 @@ def record(
     call: Callable[[], Any],
     into: Expressions,
     training: Callable[[], Any] | None = None,
-) -> None:
-    """Run `call` with the functions recorded. Never raises what `call` raises: what was seen by then counts.
+) -> bool:
+    """Run `call` with the functions recorded, and say whether it came to its end. Never raises what `call` raises: what
+    was seen by then counts.
 
-    `training` adds types of what only runs there, and does not say which branches are taken.
+    `training` adds types of what only runs there, and does not say which branches are taken: it is asked where
+    something has not run.
     """
     swapped: list[tuple[Any, CodeType]] = []
     recorder = _Recorder(into)
@@ -69,12 +71,14 @@ def record(
         for function, _ in swapped:
             # Not among the builtins: a file may have been loaded with builtins of its own.
             function.__globals__.update({_RECORDER: recorder.record, _VISITOR: recorder.visit})
+        ended = False
         try:
             call()
+            ended = True
         except Exception:
             # What ran before counts; what did not run then might have run.
             into.functions.difference_update(parsed.key for parsed in functions)
-        if training is not None:
+        if training is not None and not all(recorder.visits):
             recorder.visiting = False
             with contextlib.suppress(Exception):
                 training()
@@ -83,6 +87,7 @@ def record(
             function.__code__ = code
             function.__globals__.pop(_RECORDER, None)
             function.__globals__.pop(_VISITOR, None)
+    return ended
 
 
 class _Recorder:
@@ -111,6 +116,7 @@ class _Recorder:
         return value
 
     def visit(self, number: int) -> None:
+        self.visits[number] += 1
         if self.visiting:
             self.into.blocks.add(self.keys[number])
 

@@ -10,7 +10,7 @@ import inspect
 import os
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any, TypeVar
@@ -161,6 +161,31 @@ def _code_of(member: Any) -> CodeType | None:
     function = inspect.unwrap(getattr(member, "__func__", member))
     code = getattr(function, "__code__", None)
     return code if isinstance(code, CodeType) else None
+
+
+def function_of(entry: Seen, namespace: Mapping[str, Any]) -> Any:
+    """The function that ran; None where neither the class that defines it nor `namespace` has it."""
+    if entry.owner is None:
+        found = inspect.unwrap(namespace[entry.name]) if callable(namespace.get(entry.name)) else None
+        return found if getattr(found, "__code__", None) is entry.code else None
+    member = vars(entry.owner).get(entry.name)
+    member = member.fget if isinstance(member, property) else member
+    return inspect.unwrap(getattr(member, "__func__", member)) if member is not None else None
+
+
+def trains_otherwise(module: nn.Module, seen: Iterable[CodeType]) -> bool:
+    """Whether a run in training mode may take another way through the functions that ran: one of them asks for the
+    mode, or a module does something of its own where it is set.
+    """
+    if any("training" in code.co_names for code in _with_inner(seen)):
+        return True
+    return any(type(part).train is not nn.Module.train for part in module.modules())
+
+
+def _with_inner(codes: Iterable[CodeType]) -> Iterator[CodeType]:
+    for code in codes:
+        yield code
+        yield from _with_inner(item for item in code.co_consts if isinstance(item, CodeType))
 
 
 def modules_by_class(module: nn.Module) -> dict[type, list[nn.Module]]:

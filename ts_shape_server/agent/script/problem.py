@@ -17,7 +17,7 @@ from typing import Any
 
 from torch import nn
 
-from ts_shape_server.agent.script import edits, locate, types
+from ts_shape_server.agent.script import edits, locate, observe, types
 from ts_shape_server.agent.script.expressions import Expressions, record
 from ts_shape_server.agent.script.locate import Located, MarkedPlace
 from ts_shape_server.agent.script.observe import Seen
@@ -31,13 +31,16 @@ from ts_shape_server.agent.torch_says.rows import Complaint
 class RefusalSearch:
     """What is known while the compiler is asked again and again.
 
-    `rerun` runs the module eagerly, in training mode if it is told so; `users` says whether a file is the user's.
+    `rerun` runs the module eagerly, in training mode if it is told so, which `trains` says whether it may matter;
+    `users` says whether a file is the user's, `namespace` is that of the examined one.
     """
 
     sources: Sources
     seen: dict[CodeType, Seen]
     rerun: Callable[[bool], Any]
     users: Callable[[str], bool]
+    namespace: Mapping[str, Any] = field(default_factory=dict)
+    trains: bool = True
     expressions: Expressions = field(default_factory=Expressions)
     lost: dict[tuple[str, int], set[str]] = field(default_factory=dict)
     opaque: dict[tuple[str, int], set[NodeKey]] = field(default_factory=dict)
@@ -64,17 +67,31 @@ class RefusalSearch:
         return self.expressions.ran(function, block)
 
     def record_with(self, function: ParsedFunction) -> None:
-        """See the expressions of a function, and of the user's that were compiled since the last time."""
+        """See the expressions of a function, of the user's that were compiled since the last time, and of those that
+        ran: one run shows what is asked of each later on.
+        """
         if function.key in self.expressions.tried:
             return
-        new = [
-            parsed
+        compiled = {
+            parsed.key: parsed
             for parsed in self.sources.functions.values()
             if parsed.key not in self.expressions.tried and (self.users(parsed.path) or parsed.key == function.key)
-        ]
-        if new:
-            self.expressions.tried.update(parsed.key for parsed in new)
-            record(new, lambda: self.rerun(False), self.expressions, training=lambda: self.rerun(True))
+        }
+        training = (lambda: self.rerun(True)) if self.trains else None
+        for new in ({**{parsed.key: parsed for parsed in self._that_ran()}, **compiled}, compiled):
+            self.expressions.tried.update(new)
+            if not new or record(list(new.values()), lambda: self.rerun(False), self.expressions, training):
+                return
+
+    def _that_ran(self) -> Iterator[ParsedFunction]:
+        """The functions that the eager run went through and that are not recorded yet: a refusal may also stand in one
+        of an installed package.
+        """
+        for entry in self.seen.values():
+            found = observe.function_of(entry, self.namespace)
+            parsed = self.sources.ahead(found) if found is not None else None
+            if parsed is not None and parsed.key not in self.expressions.tried:
+                yield parsed
 
     def invented(self, function: ParsedFunction, node: ast.AST) -> bool:
         """Whether an expression reads a value that only an edit gave it."""

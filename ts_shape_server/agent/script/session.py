@@ -126,7 +126,10 @@ class ScriptSession:
         runs = [replace(self.run, example=other) for other in self.run.others]
         if self.run.second is not None:
             runs.append(replace(self.run, example=self.run.second))
-        for run, training in [*((run, False) for run in runs), (self.run, True)]:
+        turns = [(run, False) for run in runs]
+        if observe.trains_otherwise(self.pristine, seen):
+            turns.append((self.run, True))
+        for run, training in turns:
             with contextlib.suppress(Exception), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 module = self.fresh()

@@ -182,6 +182,16 @@ class Sources:
         self.names.append(name)
         return name
 
+    def ahead(self, function: Any) -> ParsedFunction | None:
+        """A function that torch has not read yet, as it would read it; None where it cannot."""
+        plain = _plain(function)
+        if plain in self._known:
+            return self._known[plain]
+        try:
+            return _parsed(plain, self._original(plain))
+        except Exception:
+            return None
+
     def _noting(self, original: Callable[..., Any], position: int) -> Callable[..., Any]:
         """`original`, noting the source range among its arguments: what torch raises there names no place."""
 
