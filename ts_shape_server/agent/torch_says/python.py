@@ -95,7 +95,11 @@ ROWS = (
         r"not (?:iterable|subscriptable)", "'int' object is not iterable", "'Identity' object is not subscriptable"
     ),
     _sequence(r"no len", "object of type 'int' has no len()"),
-    _sequence(r"must be an iterable", "f() argument after * must be an iterable, not int"),
+    _sequence(
+        r"must be an iterable|with an iterable",
+        "f() argument after * must be an iterable, not int",
+        "ModuleList.extend should be called with an iterable, but got int",
+    ),
     _sequence(r"cannot unpack", "cannot unpack non-iterable int object"),
     row("mapping-spread", r"must be a mapping", "dict() argument after ** must be a mapping, not int"),
     row(
@@ -104,7 +108,17 @@ ROWS = (
         "relu(): argument 'input' (position 1) must be Tensor, not int",
         "expected Tensor as element 0 in argument 0, but got int",
     ),
-    row("tensor-argument-needed", r"np\.ndarray", "expected np.ndarray (got int)"),
+    row(
+        "tensor-argument-needed",
+        r"to buffer '\w+' \(torch Tensor or None required\)",
+        "cannot assign 'int' object to buffer 'laplacian' (torch Tensor or None required)",
+    ),
+    row("array-needed", r"np\.ndarray", "expected np.ndarray (got int)"),
+    row(
+        "table-needed",
+        r"^Embeddings parameter is expected to be 2-dimensional",
+        "Embeddings parameter is expected to be 2-dimensional",
+    ),
     row(
         "module-needed",
         r"is not a Module subclass",

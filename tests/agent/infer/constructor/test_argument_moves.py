@@ -26,20 +26,34 @@ class MayBeLeftOut(nn.Module):
         super().__init__()
 
 
+class Basic(nn.Module):
+    expansion = 1
+
+    def __init__(self, width: int, depth: int) -> None:
+        super().__init__()
+
+
+class Bottleneck(Basic):
+    expansion = 4
+
+
 CLASSES: dict[str, type] = {"PassesOn": PassesOn, "MayBeLeftOut": MayBeLeftOut}
 
 
 def example(rule: ArgumentMove) -> tuple[Refusal, Plan]:
     function = rule.of_plan or rule.of_argument
     assert function is not None and function.__doc__
-    found = dict(re.findall(r"^\s*(before|cls|line|says|after): (.*)$", function.__doc__, re.MULTILINE))
+    found = dict(re.findall(r"^\s*(before|cls|namespace|line|says|after): (.*)$", function.__doc__, re.MULTILINE))
     kind, _, message = found["says"].partition(": ")
     quoted = kind == "KeyError" and message.startswith("'")
     error = getattr(builtins, kind)(
         ast.literal_eval(message) if quoted else Shown(message) if kind == "KeyError" else message
     )
     before, after = (eval(f"dict({found[side]})") for side in ("before", "after"))
-    return Refusal(before, error, CLASSES.get(found.get("cls", ""), nn.Module), found.get("line", "")), after
+    names = filter(None, found.get("namespace", "").split(", "))
+    namespace = {"__name__": __name__, **{name: globals()[name] for name in names}}
+    cls = CLASSES.get(found.get("cls", ""), nn.Module)
+    return Refusal(before, error, cls, found.get("line", ""), namespace=namespace), after
 
 
 class Shown:

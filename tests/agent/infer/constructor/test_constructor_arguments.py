@@ -33,7 +33,51 @@ class AttentionLayer(nn.Module):
 
 """
 
+BLOCKS = """
+class Basic(nn.Module):
+    expansion = 1
+
+    def __init__(self, width, depth):
+        super().__init__()
+        self.layer = nn.Linear(width, depth)
+
+    def forward(self, x):
+        return self.layer(x)
+
+class Bottleneck(Basic):
+    expansion = 4
+
+"""
+
 CASES = {
+    "a flag of a config that asks for a file": (
+        net("""self.layer = nn.Linear(cfg.width, 4); if cfg.static: open(cfg.path)""", "cfg"),
+        {},
+    ),
+    "a part of a config that is gone through": (
+        net("self.layer = nn.Linear(sum(int(item) for item in cfg.widths.split('x') if item.isdigit()) + 8, 4)", "cfg"),
+        {},
+    ),
+    "another class of the file than the first": (
+        BLOCKS
+        + net(
+            "down = nn.Linear(4, 4) if block.expansion > 1 else None; self.down = down.bias; self.layer = block(4, 4)",
+            "block",
+        ),
+        {"block": "Bottleneck"},
+    ),
+    "an instance of what a class was taken for": (
+        net("self.layer = nn.Sequential(*backbone.children())", "backbone"),
+        {},
+    ),
+    "a buffer": (
+        net("self.register_buffer('lap', lap); self.layer = nn.Linear(8, 4)", "lap"),
+        {"lap": "torch.ones(16, 16)"},
+    ),
+    "an array of numpy's": (
+        net("self.layer = nn.Embedding.from_pretrained(torch.from_numpy(vectors))", "vectors"),
+        {"vectors": "torch.ones(16, 16).numpy()"},
+    ),
     "a module that is gone through": (
         net("self.parts = seq_module", "seq_module", "for part in self.parts: x = part(x)\n        return x"),
         {},

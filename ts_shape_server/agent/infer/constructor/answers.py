@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import nn
+
 from ts_shape_server.agent.infer.guesses.portable import SIMPLE_NAMESPACE
 
 LENGTH = 4
@@ -26,7 +28,10 @@ _MAPPING_METHODS = frozenset({"get", "keys", "values", "items", "pop", "setdefau
 
 @dataclass
 class Note:
-    """What was asked of one unknown value. `guess` is what its name suggests, `untouched` what it is if nothing was."""
+    """What was asked of one unknown value. `guess` is what its name suggests, `untouched` what it is if nothing was.
+
+    A `flag` was asked whether it is true, and its name says nothing of a number.
+    """
 
     name: str
     guess: str
@@ -38,12 +43,14 @@ class Note:
     length: int | None = None
     texts: list[str] = field(default_factory=list)
     called: bool = False
-    numeric: bool = False
+    flag: bool = False
 
     def expression(self) -> str:
         """A Python expression for a value that can do what was asked."""
         if self.called or (self.attributes and self._is_class()):
             return self.guess
+        if self.flag and not (self.attributes or self.keys or self.items or self.texts):
+            return "False"
         if self.attributes or self.keys:
             return self._container()
         if self.items or self.length is not None:  # it was taken for a list
@@ -106,6 +113,14 @@ class _Answers:
 
     def __contains__(self, item: Any) -> bool:
         return False
+
+    def __bool__(self) -> bool:
+        note = self._note
+        if self._recorder.says_nothing(note.name) and not (note.attributes or note.keys or note.items):
+            # What is left out where it is false asks for less: a file of weights, a layer more.
+            note.flag = True
+            return False
+        return bool(self._number())
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         self._note.called = True
@@ -187,6 +202,10 @@ class Recorder:
         self._count = 0
         self._numbers: dict[str, float] = {}
 
+    def says_nothing(self, name: str) -> bool:
+        """Whether a name suggests no more than some size."""
+        return self._guess(name) == self._guess("")
+
     def answer(self, notes: MutableMapping[Any, Note], key: Any, name: str, depth: int = 0) -> Any:
         """The answer under `key`, made when it is asked for the first time. `depth` counts the lists around it."""
         note = notes.get(key)
@@ -230,6 +249,13 @@ class Recorder:
             return known
         made._note, made._recorder = note, self
         return made
+
+    def settle(self, note: Note) -> None:
+        """Take a value for a class of the file where it was asked for what that class has, and nothing else was met."""
+        own = {name for name in note.attributes if not hasattr(nn.Module, name)}
+        found = self._class_with(own) if own and not (note.called or note.keys or note.items) else None
+        if found is not None:
+            note.guess, note.called = found, True
 
     def callable_for(self, note: Note) -> str:
         """An expression for what is called: a class of the file with the attributes that were asked, or by name."""
@@ -280,5 +306,7 @@ def recorded(
     except Exception:
         # What was asked before the failure is known all the same.
         pass
+    for note in notes.values():
+        recorder.settle(note)
     found = {**plan, **{name: note.expression() for name, note in notes.items()}}
     return None if found == dict(plan) else found

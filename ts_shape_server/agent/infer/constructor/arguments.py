@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -159,14 +159,18 @@ def _expression(parameter: inspect.Parameter, use: Use, sizes: Sizes, namespace:
 
 
 def class_with(attributes: set[str], namespace: Mapping[str, Any]) -> str | None:
-    """The name of a module class in the file that has these attributes, and takes sizes; None if there is none."""
+    """The name of the first module class in the file that has these attributes, and takes sizes."""
+    return next(classes_with(attributes, namespace), None)
+
+
+def classes_with(attributes: set[str], namespace: Mapping[str, Any]) -> Iterator[str]:
+    """The names of the module classes in the file that have these attributes, and take sizes."""
     own = namespace.get("__name__")
     for name, value in namespace.items():
         if not isinstance(value, type) or not issubclass(value, nn.Module) or value.__module__ != own:
             continue
         if all(hasattr(value, attribute) for attribute in attributes) and len(required(value)) >= 2:
-            return name
-    return None
+            yield name
 
 
 def _is_module(original: str, name: str, use: Use) -> bool:

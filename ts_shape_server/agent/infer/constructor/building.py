@@ -28,6 +28,8 @@ TOLD = 200
 MOST_REPAIRS = 24
 RECORDED = "asked-of-arguments"
 """The name of the move that notes what a constructor asks of its arguments, in the trail."""
+SAME_GROWTH = 3
+"""So often a config grows for one line that misses one attribute: several parts of it may be asked for the same."""
 ASKED = 3
 """So many errors that are new are followed by a build that notes what is asked of the arguments."""
 
@@ -96,7 +98,7 @@ class _Plans:
         self._deadline = deadline
         self._cls, self._given, self._profile = cls, given, profile
         self._namespace, self._path, self._lines, self._fake = namespace, path, lines, fake
-        self._met: set[str] = set()
+        self._met: dict[str, int] = {}
         self._latest: tuple[BaseException, bool] | None = None
         self._turns = 0
 
@@ -112,10 +114,12 @@ class _Plans:
                 self.failure = NotBuilt(error, plan)
             told = f"{innermost_line(error, self._path)} {type(error).__name__} {error}"[:TOLD]
             new = told not in self._met
-            self._met.add(told)
+            self._met[told] = self._met.get(told, 0) + 1
+            # What is added again and again to a config, for the same line, is not what it misses.
+            grows = grows and self._met[told] <= SAME_GROWTH
             self._latest = error, new
             self._turns += 1
-            if grows and number <= CONFIG_ATTRIBUTES:
+            if grows and new and number <= CONFIG_ATTRIBUTES:
                 # A config has as many attributes as the code reads: each is one step, and none is a wrong turn.
                 self.budget.runs += 1
             return Ran(self._turns if new or grows else -self._turns, told, hopeless=is_hopeless(error))

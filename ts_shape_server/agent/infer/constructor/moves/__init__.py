@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ts_shape_server.agent.infer.constructor.arguments import Plan
-from ts_shape_server.agent.infer.constructor.moves import kinds, plans
+from ts_shape_server.agent.infer.constructor.moves import kinds, parts, plans
 from ts_shape_server.agent.infer.constructor.moves.move import ArgumentMove, Refusal
 from ts_shape_server.agent.infer.running import mismatch
 
-ALL: tuple[ArgumentMove, ...] = (*plans.CONFIGS, *plans.ALL, *kinds.ALL, *plans.OF_RUNS)
+ALL: tuple[ArgumentMove, ...] = (*plans.CONFIGS, *plans.ALL, *parts.ALL, *kinds.ALL, *plans.OF_RUNS)
 
 Named = Iterator["tuple[ArgumentMove, Plan]"]
 
@@ -23,7 +23,7 @@ def proposals(refusal: Refusal) -> Named:
     if grown:
         yield from grown
         return
-    yield from _named(plans.ALL, refusal)
+    yield from _named((*plans.ALL, *parts.ALL), refusal)
     for name in refusal.open_names:
         for move in kinds.ALL:
             for plan in move.for_argument(refusal, name):

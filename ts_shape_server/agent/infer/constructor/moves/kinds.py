@@ -172,6 +172,45 @@ def something_to_call(name: str, expression: str, refusal: Refusal) -> Iterator[
 
 
 @argument_move
+def instance_of_class(name: str, expression: str, refusal: Refusal) -> Iterator[str]:
+    """What is asked for what only an instance gives is an instance of a module, and no class.
+
+    before: backbone='nn.Identity'
+    says: TypeError: Module.children() missing 1 required positional argument: 'self'
+    after: backbone='nn.Identity()'
+    """
+    missing = refusal.said.get("missing-arguments")
+    if missing is not None and "self" in missing.names("names") and re.fullmatch(r"[A-Za-z_][\w.]*", expression):
+        yield IDENTITY
+        yield "nn.Sequential(nn.Identity(), nn.Identity())"
+
+
+@argument_move
+def array(name: str, expression: str, refusal: Refusal) -> Iterator[str]:
+    """What is made a tensor from an array of numpy's is one: a table of weights most often.
+
+    before: weights='16'
+    says: TypeError: expected np.ndarray (got int)
+    after: weights='torch.ones(16, 16).numpy()'
+    """
+    if "array-needed" in refusal.said:
+        yield f"torch.ones({refusal.size}, {refusal.size}).numpy()"
+        yield f"torch.ones({refusal.size}).numpy()"
+
+
+@argument_move
+def table(name: str, expression: str, refusal: Refusal) -> Iterator[str]:
+    """What an embedding is made from is a table of two dims.
+
+    before: vectors='torch.ones(16)'
+    says: AssertionError: Embeddings parameter is expected to be 2-dimensional
+    after: vectors='torch.ones(16, 16)'
+    """
+    if "table-needed" in refusal.said and expression != "None":
+        yield f"torch.ones({refusal.size}, {refusal.size})"
+
+
+@argument_move
 def owner_of_attribute(name: str, expression: str, refusal: Refusal) -> Iterator[str]:
     """What is asked for an attribute that tensors have is a tensor, else an object that has it.
 
@@ -263,6 +302,9 @@ ALL = (
     name_of_layer,
     number_of_axis,
     something_to_call,
+    instance_of_class,
+    array,
+    table,
     owner_of_attribute,
     constant_tensor,
     module,

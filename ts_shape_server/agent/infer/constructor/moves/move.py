@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
@@ -53,6 +53,10 @@ class Refusal:
         """The arguments that may be changed, those first that the failing line names."""
         names = [name for name in self.plan if name not in self.given]
         return sorted(names, key=lambda name: name not in self.blamed)
+
+    def about(self, name: str, expression: str) -> Refusal:
+        """The same, where that is the only argument."""
+        return replace(self, plan={name: expression}, given={})
 
     def changed(self, name: str, expression: str) -> Plan:
         """The plan with another expression for one argument."""

@@ -6,6 +6,8 @@ import inspect
 import re
 from collections.abc import Iterator
 
+from torch import nn
+
 from ts_shape_server.agent.infer.constructor import argument_modules, configs
 from ts_shape_server.agent.infer.constructor.arguments import (
     Plan,
@@ -13,6 +15,7 @@ from ts_shape_server.agent.infer.constructor.arguments import (
     by_name,
     call_arguments,
     callable_by_name,
+    classes_with,
     int_arguments,
     optional,
 )
@@ -163,6 +166,25 @@ def sizes_that_agree(refusal: Refusal) -> Iterator[Plan]:
     yield from plans[:MOST_AGREEING]
 
 
+@plan_move
+def another_class(refusal: Refusal) -> Iterator[Plan]:
+    """Where a class of the file was taken for an argument, another one that takes as much may be meant.
+
+    before: block='Basic'
+    namespace: Basic, Bottleneck
+    says: AttributeError: 'NoneType' object has no attribute 'parameters'
+    after: block='Bottleneck'
+    """
+    for name in refusal.open_names:
+        known = refusal.namespace.get(refusal.plan[name])
+        if not (inspect.isclass(known) and issubclass(known, nn.Module)):
+            continue
+        attributes = {part for part in vars(known) if not part.startswith("_")}
+        for other in classes_with(attributes, refusal.namespace):
+            if other != refusal.plan[name]:
+                yield refusal.changed(name, other)
+
+
 CONFIGS = (attribute_of_config,)
-ALL = (arguments_passed_on, modules_for_what_is_called, optional_argument, key_of_mapping)
+ALL = (arguments_passed_on, modules_for_what_is_called, optional_argument, key_of_mapping, another_class)
 OF_RUNS = (sizes_that_agree,)
