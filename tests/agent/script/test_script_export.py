@@ -47,6 +47,16 @@ class Net(nn.Module):
             return x
         return -x
 """
+COUNTS = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("calls", torch.zeros(1))
+
+    def forward(self, x):
+        self.calls += 1
+        return x * self.calls
+"""
 REPORT = schema.read(
     Report,
     {
@@ -97,6 +107,11 @@ def test_the_method_is_chosen_by_what_is_faithful(
     check(load, tmp_path, source, ok, method, method=asked)
 
 
+@pytest.mark.parametrize("method", ["auto", "script", "trace", "program"])
+def test_a_module_that_counts_its_calls_is_exported_as_it_begins(load: Any, tmp_path: Path, method: str) -> None:
+    check(load, tmp_path, COUNTS, True, "script" if method == "auto" else method, method=method)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_input_spec_is_inside_the_archive(load: Any, tmp_path: Path) -> None:
     check(load, tmp_path, SCRIPTS, True, "script", method="script")
@@ -128,7 +143,14 @@ def _safetensors(path: Path, dtype: str, data: bytes) -> None:
 
 FITS = {"fc.weight": [5, 3], "fc.bias": [5]}
 ONES = struct.pack("<20f", *[1.0] * 20)
-PREFIXED = {f"module.{name}": shape for name, shape in FITS.items()}
+
+
+def under(prefix: str) -> dict[str, list[int]]:
+    """The weights that fit, with a prefix before each name."""
+    return {prefix + name: shape for name, shape in FITS.items()}
+
+
+PREFIXED = under("module.")
 
 
 @pytest.mark.parametrize(
@@ -139,6 +161,12 @@ PREFIXED = {f"module.{name}": shape for name, shape in FITS.items()}
         (lambda path: _of({"state_dict": FITS, "epoch": []}, path), "under `state_dict`"),
         (lambda path: _of({"model": PREFIXED}, path), "under `model` with `module.` before each name, as `DataPar"),
         (lambda path: _of(PREFIXED, path), "are with `module.` before each name"),
+        (lambda path: _of(under("module._orig_mod."), path), "are with `module._orig_mod.` before each name."),
+        (lambda path: _of(under("ema_model."), path), "are with `ema_model.` before each name."),
+        (
+            lambda path: _of({"state_dict": {**under("model."), **under("ema."), "loss.weight": [3]}}, path),
+            "under `state_dict` with `model.` before each name, beside 3 others that are left out",
+        ),
         (lambda path: torch.save({"fc.weight": torch.ones(5, 3).half(), "fc.bias": torch.ones(5)}, path), "float16"),
         (lambda path: _safetensors(path, "F32", ONES), ""),
         (lambda path: _safetensors(path, "F16", struct.pack("<20e", *[1.0] * 20)), "converted to the module's float32"),
@@ -166,6 +194,10 @@ class Foreign:
         (lambda path: _of({"fc.weight": [5, 3]}, path), "lacks `fc.bias`"),
         (lambda path: _of({**FITS, "head": [2], "tail": [3]}, path), "has `head` and 1 more, which the module lacks"),
         (lambda path: _of({**FITS, "fc.weight": [5, 4]}, path), "`fc.weight` is (5, 4) there and (5, 3) here"),
+        (
+            lambda path: _of({**under("student."), **under("teacher.")}, path),
+            "fit under 2 prefixes (`student.` and `teacher.`): save those that are meant",
+        ),
         (lambda path: torch.save([1, 2], path), "holds no state dict but a list"),
         (lambda path: torch.save({"epoch": 3}, path), "holds no state dict but a dict"),
         (lambda path: torch.save({"model": Foreign()}, path), "would run code when it is loaded"),

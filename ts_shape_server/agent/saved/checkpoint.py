@@ -21,9 +21,9 @@ WRAPPED_UNDER = ("state_dict", "model_state_dict", "model", "net", "weights", "m
 """Where training programs put the weights beside the state of the training, the usual first; any other key may be."""
 DEEPEST = 3
 """So many dicts inside of each other are looked into."""
-PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "backbone.", "encoder.")
-"""What a wrapper puts before each name."""
-_WRAPPERS = {"module.": "`DataParallel`", "_orig_mod.": "`torch.compile`"}
+PREFIXES = ("module", "_orig_mod", "model", "net")
+"""What wrappers and training programs put before each name, the usual first; any other name may be."""
+_WRAPPERS = {"module": "`DataParallel`", "_orig_mod": "`torch.compile`"}
 _SAVE = "save it with `torch.save(model.state_dict(), path)`"
 _SAFETENSORS_DTYPES = {
     "F64": torch.float64,
@@ -58,10 +58,12 @@ def weights(path: str, wanted: Mapping[str, Any]) -> Weights:
     candidates = list(_state_dicts(found))
     if not candidates:
         raise Unfit(f"{name} holds no state dict but a {type(found).__name__}: {_SAVE}")
-    for values, how in candidates:
-        if set(values) == set(wanted):
-            _check_shapes(values, wanted, name)
-            return Weights(values, tuple(_notes(values, wanted, how, name)))
+    fitting = [item for item in candidates if set(item[0]) == set(wanted)]
+    fitting = fitting or [made for item in candidates if (made := _prefixed(*item, wanted, name)) is not None]
+    if fitting:
+        values, how = fitting[0]
+        _check_shapes(values, wanted, name)
+        return Weights(values, tuple(_notes(values, wanted, how, name)))
     raise Unfit(_wrong_keys([values for values, _ in candidates], wanted, name))
 
 
@@ -108,16 +110,43 @@ def _safetensors(path: str, name: str) -> dict[str, Any]:
 
 def _state_dicts(found: Any) -> Iterator[tuple[dict[str, Any], str]]:
     """The mappings from names to weights that a checkpoint may mean, the plainest first, and how each was found."""
-    plain = [
-        (item, how) for item, how in _mappings(found) if any(isinstance(value, torch.Tensor) for value in item.values())
+    for item, how in _mappings(found):
+        if any(isinstance(value, torch.Tensor) for value in item.values()):
+            yield item, how
+
+
+def _prefixed(
+    item: Mapping[str, Any], how: str, wanted: Mapping[str, Any], file: str
+) -> tuple[dict[str, Any], str] | None:
+    """The weights that stand under a prefix (``module._orig_mod.``), alone or beside those of other parts; None if
+    there is none under which a module's weights are. Raises Unfit if there are several and none is usual.
+    """
+    first = next(iter(wanted), "")
+    ends = [name[: -len(first)] for name in item if first and name.endswith(f".{first}")]
+    whole = {prefix: [name for name in item if name.startswith(prefix)] for prefix in ends}
+    fitting = [
+        prefix for prefix in sorted(ends, key=_order) if {name[len(prefix) :] for name in whole[prefix]} == set(wanted)
     ]
-    yield from plain
-    for item, how in plain:
-        for prefix in PREFIXES:
-            if all(name.startswith(prefix) for name in item):
-                by = f", as {_WRAPPERS[prefix]} puts it" if prefix in _WRAPPERS else ""
-                told = f"with `{prefix}` before each name{by}"
-                yield {name[len(prefix) :]: value for name, value in item.items()}, " ".join(filter(None, (how, told)))
+    if not fitting:
+        return None
+    prefix = fitting[0]
+    if len(fitting) > 1 and _order(prefix)[0]:
+        listed = " and ".join(f"`{name}`" for name in fitting[:2])
+        raise Unfit(
+            f"{file} holds weights that fit under {len(fitting)} prefixes ({listed}): save those that are meant"
+        )
+    by = [_WRAPPERS[part] for part in prefix[:-1].split(".") if part in _WRAPPERS]
+    told = f"with `{prefix}` before each name{', as ' + ' and '.join(by) + ' puts it' if len(by) == 1 else ''}"
+    others = len(item) - len(whole[prefix])
+    if others:
+        told += f", beside {others} other{'s' if others > 1 else ''} that {'are' if others > 1 else 'is'} left out"
+    return {name[len(prefix) :]: item[name] for name in whole[prefix]}, " ".join(filter(None, (how, told)))
+
+
+def _order(prefix: str) -> tuple[bool, int, str]:
+    """The usual prefixes before others, the short before the long."""
+    parts = prefix[:-1].split(".")
+    return any(part not in PREFIXES for part in parts), len(parts), prefix
 
 
 def _mappings(found: Any) -> Iterator[tuple[dict[str, Any], str]]:

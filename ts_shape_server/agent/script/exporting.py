@@ -157,17 +157,38 @@ def _module(session: ScriptSession, method: str) -> _Made:
         scripted, module = told.attempt.failures, told.module
         wrong = [item for item in scripted if item.code != "script-trap" or item.computes_otherwise]
         if module is not None and not wrong and (method == "script" or not scripted):
-            return _Made("script", module, tuple(_noted(item) for item in scripted))
+            return _Made("script", _unused(session, module), tuple(_noted(item) for item in scripted))
         if method == "script":
             raise ExportRefused(_because("it does not script", wrong or scripted, session))
     traced = examination.traced(session)
     if traced.module is not None and (traced.faithful or method == "trace"):
+        _restore(traced.module, session)
         return _Made("trace", traced.module, (*map(_noted, traced.warnings), *_devices(traced.module)))
     if method == "trace":
         raise ExportRefused(_because("it does not trace", traced.warnings, session))
     reason = _because("it does not script", scripted, session)
     also = _because("it does not trace faithfully", traced.warnings, session).message
     raise ExportRefused(replace(reason, message=f"{reason.message}; and {also}"))
+
+
+def _unused(session: ScriptSession, scripted: Any) -> Any:
+    """A script of a module that no comparison has run: what calls leave in attributes and buffers is not exported."""
+    jit: Any = torch.jit
+    try:
+        return jit.script(session.fresh())
+    except Exception:
+        # It compiled in the surroundings of the search: what can be set back is.
+        _restore(scripted, session)
+        return scripted
+
+
+def _restore(made: Any, session: ScriptSession) -> None:
+    """Give the buffers of a module that ran the values with which a fresh one begins."""
+    fresh = session.pristine.state_dict()
+    with torch.no_grad():
+        for name, value in made.state_dict().items():
+            if name in fresh and value.shape == fresh[name].shape:
+                value.copy_(fresh[name])
 
 
 def _noted(failure: Failure) -> str:

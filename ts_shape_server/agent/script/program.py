@@ -49,12 +49,18 @@ def _exported(run: Run, module: Any, dims: Mapping[str, Any] | None, second: boo
 
 
 def _takes_all(program: Any, run: Run) -> bool:
+    kept = {name: value.clone() for name, value in program.state_dict.items() if isinstance(value, torch.Tensor)}
     called = program.module()
     try:
         for second in (False, True) if run.second is not None else (False,):
             run.call(called, second)
     except Exception:
         return False
+    finally:
+        # What a call leaves in a buffer is not exported.
+        with torch.no_grad():
+            for name, value in kept.items():
+                program.state_dict[name].copy_(value)
     return True
 
 
