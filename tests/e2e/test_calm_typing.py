@@ -92,7 +92,7 @@ async def test_nothing_vanishes_or_moves_to_another_line_while_a_line_is_typed(t
         await settled(typing, "Scaled", "script ✓")
         await settled(typing, "Keyed", "script ✗")
         before = await typing.drawn()
-        assert len(before["hints"]) >= 4 and len(before["lenses"]) == 4 and before["findings"]
+        assert len(before["hints"]) >= 4 and len(before["lenses"]) == 5 and before["findings"]
         place = TEXT.split("\n").index("        z = y.flatten(1)")
         for number, sign in enumerate(TYPED):
             typing.insert(place, number, sign)

@@ -21,7 +21,7 @@ class Trials:
         self.news_heard = 0
 
     @property
-    def working(self) -> bool:
+    def busy(self) -> bool:
         return bool(self._left)
 
     def known(self, name: str) -> Any:

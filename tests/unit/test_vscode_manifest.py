@@ -42,7 +42,7 @@ def test_what_is_offered_is_taken(key: str) -> None:
 
 def test_the_palette_offers_what_the_server_can_do() -> None:
     offered = {item["command"] for item in MANIFEST["contributes"]["commands"]}
-    assert {commands.EXPORT, commands.RESTART, commands.REPORT, commands.CHECK} <= offered
+    assert {commands.EXPORT, commands.RESTART, commands.REPORT, commands.REPAIR, commands.CHECK} <= offered
 
 
 def test_the_extension_has_the_version_of_the_server() -> None:

@@ -157,6 +157,11 @@ def helps(fix: Fix, finding: Finding) -> bool:
     return finding.identity in fix.resolves
 
 
+def repair_of(fixes: Sequence[Fix]) -> Fix | None:
+    """The fix that repairs a class as far as it can be."""
+    return next(iter(ordered(fixes)), None)
+
+
 def ordered(fixes: Sequence[Fix]) -> list[Fix]:
     """Preferred ones first; one that resolves nothing the preferred one does not is still offered after it."""
     return sorted(fixes, key=lambda fix: (not fix.preferred, fix.title))
@@ -173,10 +178,12 @@ def edits_for(fix: Fix, text: str) -> tuple[TextEdit, ...] | None:
     moved = []
     for edit in fix.edits:
         span = edit.range
-        touched = range(span.line, span.end_line + 1)
-        if any(number not in lines for number in touched):
+        # An edit that ends where a line begins does not touch that line.
+        behind = int(span.end_column == 0 and span.end_line > span.line)
+        last = span.end_line - behind
+        if any(number not in lines for number in range(span.line, last + 1)):
             return None
-        start, end = lines[span.line], lines[span.end_line]
+        start, end = lines[span.line], lines[last] + behind
         if end - start != span.end_line - span.line:
             return None
         moved.append(TextEdit(Range(start, span.column, end, span.end_column), edit.text))

@@ -1,4 +1,6 @@
-"""Code lenses: one line over each class that says what it takes, gives and weighs, and one to export it."""
+"""Code lenses over each class: what it takes, gives and weighs, one to export it, and one to repair what TorchScript
+refuses.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ class Lens:
 
     range: Range
     title: str
-    action: Literal["report", "export"]
+    action: Literal["report", "export", "repair"]
     class_name: str
 
 
@@ -38,6 +40,8 @@ def lenses(places: Iterable[ClassPlace], known: Mapping[str, Known]) -> list[Len
         report = standing.current
         if report is not None and report.status == "ok":
             found.append(Lens(place.name_range, "Export TorchScript…", "export", place.name))
+            if report.torchscript.script.ok is False:
+                found.append(Lens(place.name_range, "Repair for TorchScript…", "repair", place.name))
     return found
 
 

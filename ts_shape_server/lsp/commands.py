@@ -12,11 +12,14 @@ from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
+from lsprotocol import types
+
 from ts_shape_server.contract.report import Report
 from ts_shape_server.contract.wire import printable
 from ts_shape_server.deadline import within
 from ts_shape_server.features import hover
 from ts_shape_server.features.page import page
+from ts_shape_server.lsp import menu
 from ts_shape_server.lsp.convert import is_path, path_of
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.server import Server
@@ -31,6 +34,7 @@ INSPECT = "tsShape.inspectArchive"
 RESTART = "tsShape.restartAgent"
 REPORT = "tsShape.showReport"
 CHECK = "tsShape.checkWorkspace"
+REPAIR = "tsShape.repairClass"
 METHODS = ("auto", "script", "trace", "program")
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 _MOST_SECONDS = 3600.0
@@ -63,6 +67,10 @@ def register(server: Server) -> None:
     @server.command(REPORT)
     async def report(*arguments: Any) -> dict[str, Any]:
         return await _guarded(server, show_report(server, _argument(arguments)))
+
+    @server.command(REPAIR)
+    async def repair(*arguments: Any) -> dict[str, Any]:
+        return await _guarded(server, repair_class(server, _argument(arguments)))
 
     @server.command(CHECK)
     async def check(*arguments: Any) -> dict[str, Any]:
@@ -137,6 +145,28 @@ async def _final(server: Server, document: Document, name: str) -> Report:
     if known.current is None:
         raise CommandRefused(known.note())
     return known.current
+
+
+async def repair_class(server: Server, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Make the repair of one class that was tried, in the editor, as one step to undo."""
+    document, name = await _subject(server, given)
+    last, file = name.rsplit(".", 1)[-1], Path(document.path).name
+    async with server.work(f"Repairing {last}") as tell:
+        tell("Waiting for the report", None)
+        report = await _final(server, document, name)
+        if report.torchscript.script.ok:
+            return {"ok": True, "message": f"{last} in {file} scripts as it is."}
+        tell("Trying what TorchScript would take", None)
+        edit = await menu.repair(server, document, name)
+    if edit is None:
+        raise CommandRefused(f"No change of {last} in {file} was found that scripts and computes the same.")
+    label = f"Repair {last} for TorchScript"
+    made = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, label))
+    if not made.applied:
+        raise CommandRefused(
+            f"The editor did not make the change of {file}: {made.failure_reason or 'it says no more'}."
+        )
+    return {"ok": True, "message": f"{last} in {file} was repaired: it was tried, and computes the same."}
 
 
 async def export_class(server: Server, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,13 @@ _SEVERITIES = {
     "hint": types.DiagnosticSeverity.Hint,
 }
 
+_COMMANDS = {
+    "report": "tsShape.showReport",
+    "export": "tsShape.exportTorchScript",
+    "repair": "tsShape.repairClass",
+}
+"""What a click on a lens does."""
+
 Texts = Callable[[str], SourceText]
 """Gives the source of a path as it stands; an empty one when it cannot be read."""
 
@@ -101,7 +108,7 @@ class Converter:
         )
 
     def lens(self, source: SourceText, uri: str, lens: Lens) -> types.CodeLens:
-        command = {"report": "tsShape.showReport", "export": "tsShape.exportTorchScript"}[lens.action]
+        command = _COMMANDS[lens.action]
         argument = {"uri": uri, "class": lens.class_name}
         return types.CodeLens(self.range(source, lens.range), types.Command(lens.title, command, arguments=[argument]))
 

@@ -19,6 +19,7 @@ from ts_shape_server.deadline import within
 from ts_shape_server.features.actions import Fix
 from ts_shape_server.features.diagnostics import ClassPlace, Finding, about_syntax
 from ts_shape_server.features.known import Known
+from ts_shape_server.features.offers import Offer
 from ts_shape_server.features.shown import Shown, about_pragmas, moved, moved_findings, shown
 from ts_shape_server.probing.moving import with_text
 from ts_shape_server.settings import Settings
@@ -38,7 +39,8 @@ class Made:
 class Document:
     """`open`: the editor has it and its text is the editor's. `read` tells at once what a text says, `parsed` is the
     last one without a syntax error. `focus` is the class last asked about. `drawn` is by class, `said` are the findings
-    that the text alone gives. `trying` are trials of what a menu may offer.
+    that the text alone gives. `repaired` are the classes whose fixes are in `fix_all`. `trying` are trials of what a
+    menu may offer, `pending` the offers of the last menu.
     """
 
     path: str
@@ -60,7 +62,9 @@ class Document:
     settled: set[str] = field(default_factory=set)
     fixes: dict[str, tuple[Report, list[Fix]]] = field(default_factory=dict)
     fix_all: Fix | None = None
+    repaired: frozenset[str] = frozenset()
     trying: dict[Rewrite, asyncio.Task[bool]] = field(default_factory=dict)
+    pending: dict[tuple[str, str], Offer] = field(default_factory=dict)
     edition: int = 0
     task: asyncio.Task[None] | None = None
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
@@ -73,6 +77,11 @@ class Document:
         if self._source is None or self._source.text != self.text:
             self._source = SourceText(self.text)
         return self._source
+
+    @property
+    def busy(self) -> bool:
+        """Whether a probe is under way, or trials of fixes after it."""
+        return self.task is not None and not self.task.done()
 
     @property
     def current(self) -> Snapshot | None:
@@ -126,6 +135,11 @@ class Document:
         trials, self.trying = self.trying, {}
         for task in trials.values():
             task.cancel()
+
+    def is_refuted(self, rewrite: Rewrite) -> bool:
+        """Whether a trial has shown that an offer does not keep its promise."""
+        task = self.trying.get(rewrite)
+        return task is not None and task.done() and not task.cancelled() and not (task.exception() or task.result())
 
     def known(self, name: str) -> Known:
         report = self._as_it_stands(name)
@@ -188,6 +202,11 @@ class Document:
     def fixes_of(self, name: str) -> list[Fix]:
         """The verified fixes of the class, if they are of its report as it stands."""
         return self.fixes[name][1] if self.was_tried(name) else []
+
+    def whole_fix(self) -> Fix | None:
+        """What fixes the whole file, if it is of the code of its classes as they stand."""
+        known = (self.known(name).current for name in self.repaired)
+        return self.fix_all if all(report is not None for report in known) else None
 
     def was_tried(self, name: str) -> bool:
         """Whether the candidates that the report makes today went through a trial. Its lines may have moved since."""

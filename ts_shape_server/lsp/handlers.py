@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 SECTION = "tsShape"
 _CONFIGURATION_SECONDS = 5.0
 _PULL_SECONDS = 60.0
+MENU = types.CodeActionOptions(code_action_kinds=menu.KINDS, resolve_provider=True)
 
 
 def register(server: Server) -> None:
@@ -226,12 +227,16 @@ def _register_answers(server: Server) -> None:
         found.sort(key=lambda lens: lens.range.line)
         return [convert.lens(source, document.uri, item) for item in found]
 
-    @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=menu.KINDS))
+    @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, MENU)
     async def on_actions(params: types.CodeActionParams) -> list[types.CodeAction]:
         document = _document(server, params.text_document.uri)
-        if document is None or document.current is None:
+        if document is None:
             return []
         return await menu.code_actions(server, document, params)
+
+    @server.feature(types.CODE_ACTION_RESOLVE)
+    async def on_resolve(action: types.CodeAction) -> types.CodeAction:
+        return await menu.resolve(server, action)
 
 
 async def hover_at(server: Server, document: Document, position: types.Position) -> types.Hover | None:

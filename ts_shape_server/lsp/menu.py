@@ -1,13 +1,15 @@
 """The menu of code actions: fixes for the findings in a range, and what else may be offered there, all of it tried.
 
-Fixes are there before the menu opens, and for those that are being tried it waits a moment where a person opens it.
-Other offers are tried then, for a short time; what is not proven by then is in the next menu.
+A client that can ask for the edit of an action later gets the menu at once: what is still being tried has its title,
+and its edit once it is proven, or a sentence why there is none. For any other client the menu waits a moment.
 """
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from lsprotocol import types
@@ -15,6 +17,7 @@ from lsprotocol import types
 from ts_shape_server.contract.places import Range, TextEdit
 from ts_shape_server.features import actions
 from ts_shape_server.features.offers import Offer, offers
+from ts_shape_server.lsp.convert import path_of
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.server import Server
 
@@ -29,7 +32,9 @@ KINDS: list[types.CodeActionKind | str] = [
 _PROOF_SECONDS = 5.0
 """So long an open menu waits for trials."""
 _FIX_SECONDS = 8.0
-"""So long it waits for fixes of what is underlined there, whose trials are under way."""
+"""So long it waits for fixes of what is underlined there, whose trials are under way, and so long does saving."""
+_RESOLVE_SECONDS = 90.0
+"""So long an action that was chosen waits for its proof."""
 
 
 async def code_actions(server: Server, document: Document, params: types.CodeActionParams) -> list[types.CodeAction]:
@@ -37,25 +42,112 @@ async def code_actions(server: Server, document: Document, params: types.CodeAct
     only = params.context.only
     at = server.converter().lines(document.source, params.range)
     automatic = params.context.trigger_kind == types.CodeActionTriggerKind.Automatic
+    later = _resolves(server)
     found: list[types.CodeAction] = []
     if _asked_for(only, "quickfix"):
-        if not automatic:
+        if not automatic and not later:
             await tried(server, document, at)
         found += _fixes(server, document, at)
-    whole = document.fix_all
-    if whole is not None and _asked_for(only, FIX_ALL):
-        edit = _edit(server, document, actions.edits_for(whole, document.text))
-        if edit is not None:
+        if later:
+            found += _being_tried(server, document, at)
+    if _asked_for(only, FIX_ALL):
+        if only and not _asked_for(only, "quickfix") and document.whole_fix() is None:
+            # What is asked for alone is asked for by saving the file, often right after an edit.
+            await all_tried(document)
+        whole = document.whole_fix()
+        edit = None if whole is None else _edit(server, document, actions.edits_for(whole, document.text))
+        if whole is not None and edit is not None:
             found.append(types.CodeAction(whole.title, kind=FIX_ALL, edit=edit))
     if _asked_for(only, REWRITE.value):
-        found += await _offers(server, document, at, 0 if automatic else _PROOF_SECONDS)
+        found += await _offers(server, document, at, later, 0 if automatic else _PROOF_SECONDS)
+    return _once(document, found)
+
+
+def _resolves(server: Server) -> bool:
+    """Whether the client asks for the edit of an action when it is chosen."""
+    action = getattr(getattr(server.client_capabilities, "text_document", None), "code_action", None)
+    lazy = getattr(action, "resolve_support", None)
+    return bool(getattr(action, "data_support", None)) and "edit" in (getattr(lazy, "properties", None) or ())
+
+
+def _once(document: Document, found: list[types.CodeAction]) -> list[types.CodeAction]:
+    """The actions without those that make a change which an earlier one makes."""
+    kept: dict[object, types.CodeAction] = {}
+    for item in found:
+        kind = str(getattr(item.kind, "value", item.kind))
+        change: object = id(item) if item.edit is None or kind == FIX_ALL else repr(item.edit)
+        kept.setdefault(change, item)
+    return list(kept.values())
+
+
+async def all_tried(document: Document) -> None:
+    """Wait until the fixes of every class were tried, as long as that is under way and not too long."""
+    deadline = time.monotonic() + _FIX_SECONDS
+    while document.busy and (left := deadline - time.monotonic()) > 0:
+        await document.news(left)
+
+
+def _being_tried(server: Server, document: Document, at: Range) -> list[types.CodeAction]:
+    """The repair of each class that is underlined there and whose fixes are still being tried."""
+    if not document.busy:
+        return []
+    names = {item.class_name for item in server.session.findings(document.path) if _meets(item.range, at)}
+    names |= {item.name for item in document.places() if _meets(item.name_range, at)}
+    found = []
+    for name in sorted(names):
+        report = document.known(name).current
+        if report is None or report.torchscript.script.ok is not False or document.was_tried(name):
+            continue
+        title = f"Repair {name.rsplit('.', 1)[-1]} for TorchScript"
+        data = {"uri": document.uri, "class": name, "repair": True}
+        found.append(types.CodeAction(title, kind=types.CodeActionKind.QuickFix, data=data))
     return found
+
+
+async def resolve(server: Server, action: types.CodeAction) -> types.CodeAction:
+    """An action with its edit, once that is proven; without one, and a sentence said, where it does not hold."""
+    data = action.data
+    path = path_of(str(data.get("uri"))) if isinstance(data, dict) else None
+    document = None if path is None else server.session.opened(path)
+    if not isinstance(data, dict) or document is None or action.edit is not None:
+        return action
+    name = str(data.get("class"))
+    if data.get("repair"):
+        action.edit = await repair(server, document, name)
+    else:
+        action.edit = await _proven_later(server, document, name, str(data.get("change")))
+    if action.edit is None:
+        said = (
+            f"“{action.title}” was tried on {name} and does not hold, so {Path(document.path).name} is left as it is."
+        )
+        server.window_show_message(types.ShowMessageParams(types.MessageType.Info, said))
+    return action
+
+
+async def repair(server: Server, document: Document, name: str) -> types.WorkspaceEdit | None:
+    """The edit that repairs a class, once its trials are done; None if none was found."""
+    deadline = time.monotonic() + _RESOLVE_SECONDS
+    while document.busy and not document.was_tried(name) and (left := deadline - time.monotonic()) > 0:
+        await document.news(left)
+    fix = actions.repair_of(document.fixes_of(name))
+    return None if fix is None else _edit(server, document, actions.edits_for(fix, document.text))
+
+
+async def _proven_later(server: Server, document: Document, name: str, change: str) -> types.WorkspaceEdit | None:
+    text, offer = document.text, document.pending.get((name, change))
+    if offer is None:
+        return None
+    deadline = time.monotonic() + _RESOLVE_SECONDS
+    while document.working and (left := deadline - time.monotonic()) > 0:
+        await document.news(left)
+    proven = await server.session.proven(document, [offer], max(0.1, deadline - time.monotonic()))
+    return _edit(server, document, offer.rewrite.edits) if proven and document.text == text else None
 
 
 async def tried(server: Server, document: Document, at: Range) -> None:
     """Wait until the fixes for the findings in the range were tried, as long as that is under way and not too long."""
     deadline = time.monotonic() + _FIX_SECONDS
-    while document.working and (left := deadline - time.monotonic()) > 0:
+    while document.busy and (left := deadline - time.monotonic()) > 0:
         there = {item.class_name for item in server.session.findings(document.path) if _meets(item.range, at)}
         if all(document.was_tried(name) for name in there if document.known(name).current is not None):
             return
@@ -79,36 +171,58 @@ def _fixes(server: Server, document: Document, at: Range) -> list[types.CodeActi
             edit = _edit(server, document, actions.edits_for(fix, document.text))
             if edit is not None:
                 found[fix.identity] = _quick_fix(fix, edit, diagnostic)
+    for place in document.places():
+        whole = actions.repair_of(document.fixes_of(place.name)) if _meets(place.name_range, at) else None
+        edit = None if whole is None else _edit(server, document, actions.edits_for(whole, document.text))
+        if whole is not None and edit is not None and whole.identity not in found:
+            found[whole.identity] = _quick_fix(whole, edit, None)
     return list(found.values())
 
 
-def _quick_fix(fix: actions.Fix, edit: types.WorkspaceEdit, about: types.Diagnostic) -> types.CodeAction:
+def _quick_fix(fix: actions.Fix, edit: types.WorkspaceEdit, about: types.Diagnostic | None) -> types.CodeAction:
     return types.CodeAction(
         fix.title,
         kind=types.CodeActionKind.QuickFix,
-        diagnostics=[about],
+        diagnostics=None if about is None else [about],
         is_preferred=fix.preferred,
         edit=edit,
         data=fix.class_name,
     )
 
 
-async def _offers(server: Server, document: Document, at: Range, seconds: float) -> list[types.CodeAction]:
-    """What the place allows, as far as it is proven within so many seconds."""
+async def _offers(server: Server, document: Document, at: Range, later: bool, seconds: float) -> list[types.CodeAction]:
+    """What the place allows: as far as it is proven within so many seconds; all of it where proof can come `later`."""
     snapshot, text = document.current, document.text
     if snapshot is None:
         return []
     reports = {name: item.current for name, item in document.all_known().items() if item.current is not None}
     possible = offers(snapshot.source, snapshot.classes, snapshot.modules, reports, at)
-    proven = await server.session.proven(document, possible, seconds)
+    proven = await server.session.proven(document, possible, 0 if later else seconds)
     if document.text != text:
         return []
-    return [_rewrite(server, document, offer) for offer in proven]
+    if not later or not seconds:
+        return [_rewrite(server, document, offer) for offer in proven]
+    document.pending = {(offer.class_name, _change_of(offer)): offer for offer in possible}
+    refuted = {offer.rewrite for offer in possible if document.is_refuted(offer.rewrite)}
+    return [
+        _rewrite(server, document, offer) if offer in proven else _pending(document, offer)
+        for offer in possible
+        if offer.rewrite not in refuted
+    ]
 
 
 def _rewrite(server: Server, document: Document, offer: Offer) -> types.CodeAction:
     edit = _edit(server, document, offer.rewrite.edits)
     return types.CodeAction(offer.title, kind=REWRITE, is_preferred=offer.preferred or None, edit=edit)
+
+
+def _pending(document: Document, offer: Offer) -> types.CodeAction:
+    data = {"uri": document.uri, "class": offer.class_name, "change": _change_of(offer)}
+    return types.CodeAction(offer.title, kind=REWRITE, is_preferred=offer.preferred or None, data=data)
+
+
+def _change_of(offer: Offer) -> str:
+    return hashlib.sha256(repr((offer.rewrite.id, offer.rewrite.edits)).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _edit(server: Server, document: Document, edits: Sequence[TextEdit] | None) -> types.WorkspaceEdit | None:

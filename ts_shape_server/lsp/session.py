@@ -286,7 +286,7 @@ class EditorSession:
             document.obstacle = "The server failed over this file; its log says where."
         finally:
             if edition == document.edition and document.task is asyncio.current_task():
-                document.working = False
+                document.working, document.task = False, None
                 document.wake()
 
     async def _read(self, document: Document) -> None:
@@ -339,7 +339,7 @@ class EditorSession:
         found = {item.name: document.known(item.name).current for item in document.snapshot.modules}
         reports = {name: report for name, report in found.items() if report is not None}
         for name, report in reports.items():
-            if document.was_tried(name):
+            if document.was_tried(name) and all(actions.edits_for(fix, trials.text) for fix in document.fixes_of(name)):
                 continue
             fixes = await trials.fixes(report, list(reports.values()))
             if edition == document.edition:
@@ -348,6 +348,7 @@ class EditorSession:
         edits = await trials.together(reports, {name: document.fixes_of(name) for name in reports})
         if edition == document.edition:
             document.fix_all = None if not edits else actions.all_of(trials.text, edits)
+            document.repaired = frozenset(reports)
             document.wake()
 
     async def proven(self, document: Document, possible: Sequence[Offer], seconds: float) -> list[Offer]:

@@ -111,10 +111,11 @@ class RewriteTrials:
         self, reports: Mapping[str, Report], fixes: Mapping[str, Sequence[actions.Fix]]
     ) -> tuple[TextEdit, ...]:
         """The repairs for TorchScript of all classes in one text that every one of them agrees to."""
-        parts = [
-            (report, fix.edits)
-            for name, report in reports.items()
-            for fix in fixes[name]
-            if report.status == "ok" and not actions.misfits(report) and fix.preferred and fix.text == self.text
-        ]
+        parts = []
+        for name, report in reports.items():
+            if report.status != "ok" or actions.misfits(report):
+                continue
+            # A fix that was tried before an edit elsewhere in the file stands where its lines are now.
+            moved = [actions.edits_for(fix, self.text) for fix in fixes[name] if fix.preferred]
+            parts += [(report, edits) for edits in moved if edits]
         return await combined(self.text, parts, list(reports.values()), self.beside)

@@ -9,7 +9,7 @@ from sample_reports import CNN, FAILED, LISTS, failure
 from ts_shape_server.analysis.rewrites import LEAVES, PLAIN
 from ts_shape_server.analysis.rewrites.extraction import CANNOT_BE_SAVED
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.contract.places import Range
+from ts_shape_server.contract.places import Range, TextEdit
 from ts_shape_server.contract.report import Annotation, Report, ScriptAttempt, TorchScript
 from ts_shape_server.features import actions
 from ts_shape_server.features.diagnostics import Finding
@@ -107,6 +107,14 @@ def test_a_fix_outlives_edits_elsewhere() -> None:
     assert moved(TEXT) == AFTER
     assert moved("# a comment\n\n" + TEXT) == "# a comment\n\n" + AFTER
     assert moved(TEXT + "\nprint()\n") == AFTER + "\nprint()\n"
+
+
+def test_a_fix_of_whole_lines_outlives_an_edit_right_behind_them() -> None:
+    whole = actions.all_of("a\nb\nc\n", [TextEdit(Range(2, 0, 3, 0), "B\n")])
+    edits = actions.edits_for(whole, "a\nb\nnew\nc\n")
+    assert edits is not None
+    assert SourceText("a\nb\nnew\nc\n").apply(edits) == "a\nB\nnew\nc\n"
+    assert actions.edits_for(whole, "a\nbb\nc\n") is None
 
 
 def test_a_fix_is_gone_once_its_own_line_changed() -> None:
