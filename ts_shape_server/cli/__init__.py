@@ -139,7 +139,9 @@ def _parser() -> argparse.ArgumentParser:
 
     show = commands.add_parser("show", parents=[common], help="what goes in and what comes out")
     show.add_argument("files", nargs="+", metavar="FILE[:CLASS]")
-    show.add_argument("--json", action="store_true", help="one JSON object a line")
+    how = show.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="one JSON object a line")
+    how.add_argument("--html", metavar="OUT", help="a page with the flow drawn, in one file that needs no network")
 
     export = commands.add_parser("export", parents=[common], help="export a class and verify the export")
     export.add_argument("target", metavar="FILE:CLASS")

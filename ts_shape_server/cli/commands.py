@@ -32,7 +32,9 @@ from ts_shape_server.contract import schema
 from ts_shape_server.contract.report import Report
 from ts_shape_server.features import words
 from ts_shape_server.features.diagnostics import Finding, about_syntax, findings, once
+from ts_shape_server.features.html_page import html_page
 from ts_shape_server.features.known import Known
+from ts_shape_server.features.picture import picture
 from ts_shape_server.probing import landing
 from ts_shape_server.probing.requests import ExportOrder
 
@@ -102,10 +104,11 @@ async def _checked(runner: Runner, path: str) -> Checked:
 
 
 async def show(options: argparse.Namespace, flags: Flags) -> int:
-    """Reports of the classes named; one agent serves all files."""
+    """Reports of the classes named, as text, as JSON or as a page; one agent serves all files."""
     targets = [target(item) for item in options.files]
     out = tables.console()
     shown = 0
+    pictures: list[Mapping[str, Any]] = []
     async with Runner(flags, [item.path for item in targets], tell) as runner:
         runner.must_probe()
         for item in targets:
@@ -115,13 +118,24 @@ async def show(options: argparse.Namespace, flags: Flags) -> int:
             probed = await runner.probe(snapshot, [item.class_name] if item.class_name else None)
             for report in probed.reports:
                 shown += 1
-                if options.json:
+                if options.html:
+                    pictures.append(picture(Known(report.name, report, fresh=True), snapshot))
+                elif options.json:
                     print(json.dumps(schema.write(report), ensure_ascii=False), flush=True)
                 else:
                     tables.show(report, out)
     if not shown:
         raise CommandProblem("There is no nn.Module in what was named.")
+    if options.html:
+        _write_page(Path(options.html), html_page(pictures, ", ".join(str(item["name"]) for item in pictures[:4])))
     return 0
+
+
+def _write_page(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandProblem(f"{path} cannot be written: {error.strerror or error}.") from None
 
 
 def constructor(texts: list[str]) -> dict[str, str]:

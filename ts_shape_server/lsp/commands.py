@@ -18,7 +18,9 @@ from ts_shape_server.contract.report import Report
 from ts_shape_server.contract.wire import printable
 from ts_shape_server.deadline import within
 from ts_shape_server.features import hover
+from ts_shape_server.features.html_page import html_page
 from ts_shape_server.features.page import page
+from ts_shape_server.features.picture import picture
 from ts_shape_server.lsp import menu
 from ts_shape_server.lsp.convert import is_path, path_of
 from ts_shape_server.lsp.documents import Document
@@ -243,10 +245,12 @@ def _path(given: str) -> str:
 
 
 async def show_report(server: Server, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The report as a page of markdown, with a note if it is not of the text as it stands."""
+    """The report as a page, drawn and as markdown, with a note if it is not of the text as it stands."""
     document, name = await _subject(server, given)
     await server.session.wait_for(document, name, server.session.settings.hover_wait_ms / 1000)
-    return {"ok": True, "markdown": page(document.known(name)), "message": ""}
+    known = document.known(name)
+    drawn = html_page([picture(known, document.quick)], f"{name} in {Path(document.path).name}")
+    return {"ok": True, "class": name, "html": drawn, "markdown": page(known), "message": ""}
 
 
 async def check_workspace(server: Server) -> dict[str, Any]:

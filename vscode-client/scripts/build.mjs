@@ -1,4 +1,5 @@
-// Bundle the extension into out/extension.js, or with --tests each test into out/test.
+// Bundle the extension into out/extension.js, or with --tests each test into out/test; the report's page goes into the
+// server's package, which carries it for every editor and for `show --html`.
 import { readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -26,3 +27,17 @@ await build({
   sourcemap: tests ? "inline" : false,
   target: "node20",
 });
+if (!tests) {
+  await build({
+    absWorkingDir: root,
+    bundle: true,
+    entryPoints: ["report/main.ts"],
+    format: "iife",
+    legalComments: "inline",
+    logLevel: "warning",
+    minify: true,
+    outfile: join(root, "../ts_shape_server/pages/report.js"),
+    platform: "browser",
+    target: "es2022",
+  });
+}

@@ -26,6 +26,8 @@ interface Answer {
   readonly cancelled?: boolean;
   readonly path?: string | null;
   readonly markdown?: string;
+  readonly html?: string;
+  readonly class?: string;
   readonly notes?: readonly string[];
 }
 
@@ -60,8 +62,8 @@ export async function executeCommand(command: string, args: unknown[], next: Nex
     return undefined;
   }
   const answer = (await next(command, about === undefined ? args : [about])) as Answer | undefined;
-  if (command === REPORT && answer?.markdown !== undefined) {
-    await Pages.show(answer.markdown, about);
+  if (command === REPORT && answer?.html !== undefined) {
+    Pictures.show(answer.html, answer.class ?? about?.class ?? "", about);
   } else {
     void tell(answer);
   }
@@ -120,6 +122,37 @@ async function tell(answer: Answer | undefined): Promise<void> {
   const picked = await vscode.window.showInformationMessage(said, ...(answer.path ? [REVEAL] : []));
   if (picked === REVEAL && answer.path) {
     await vscode.commands.executeCommand("revealInExplorer", vscode.Uri.file(answer.path));
+  }
+}
+
+/** Reports as drawn pages: the server makes them, a click in one leads to the source. */
+class Pictures {
+  private static readonly open = new Map<string, vscode.WebviewPanel>();
+
+  static show(html: string, name: string, about: About | undefined): void {
+    const key = `${about?.uri ?? ""} ${name}`;
+    const known = Pictures.open.get(key);
+    const panel = known ?? Pictures.made(key, name);
+    panel.webview.html = html;
+    panel.reveal(undefined, true);
+  }
+
+  private static made(key: string, name: string): vscode.WebviewPanel {
+    const where = { viewColumn: vscode.ViewColumn.Beside, preserveFocus: true };
+    const panel = vscode.window.createWebviewPanel("tsShape.report", name, where, { enableScripts: true });
+    Pictures.open.set(key, panel);
+    panel.onDidDispose(() => Pictures.open.delete(key));
+    panel.webview.onDidReceiveMessage((message: unknown) => void Pictures.go(message));
+    return panel;
+  }
+
+  private static async go(message: unknown): Promise<void> {
+    const { path: file, line } = (message ?? {}) as { path?: unknown; line?: unknown };
+    if (typeof file !== "string" || typeof line !== "number") {
+      return;
+    }
+    const place = new vscode.Range(line - 1, 0, line - 1, 0);
+    await vscode.window.showTextDocument(vscode.Uri.file(file), { selection: place, viewColumn: vscode.ViewColumn.One });
   }
 }
 

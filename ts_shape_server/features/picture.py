@@ -1,0 +1,183 @@
+"""The report of a class as data for a picture: the flow as nodes and edges, the layers as a tree, and what a reader may
+try. The one source of the page in an editor and of ``show --html``; how it is drawn is in the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ts_shape_server.analysis.dataflow import Flow, Node, flow
+from ts_shape_server.contract.dims import Dim
+from ts_shape_server.contract.report import Failure, Layer, Report, ValueSpec, Visit
+from ts_shape_server.features import words
+from ts_shape_server.features.known import Known
+from ts_shape_server.workspace import Snapshot
+
+Json = dict[str, Any]
+_MOST_LAYERS = 2000
+
+
+def picture(known: Known, snapshot: Snapshot) -> Json:
+    """Everything that the page shows of one class."""
+    report = known.report
+    made: Json = {"name": known.name, "path": snapshot.path, "note": known.note(), "status": "unknown"}
+    if report is None:
+        return made
+    ok = report.status == "ok"
+    return {
+        **made,
+        "status": report.status,
+        "line": report.line,
+        "signature": words.signature(report) if ok else "",
+        "reason": None if report.reason is None else _failure(report.reason),
+        "parameters": words.many(report.parameters, "parameter") if report.parameters < 1000 else _counted(report),
+        "inputs": [_input(item.name, item.value, item.optional) for item in report.inputs],
+        "outputs": [_value(item) for item in report.outputs],
+        "symbols": {
+            name: {"min": item.minimum, "max": item.maximum, "step": item.multiple_of, "words": words.symbol(item)}
+            for name, item in report.symbols
+        },
+        "constraints": list(report.constraints),
+        "example": _example_sizes(report),
+        "flow": _flow(report, flow(snapshot.classes.tree, known.name)) if ok else {"nodes": [], "edges": []},
+        "layers": [_layer(item) for item in report.layers[:_MOST_LAYERS]],
+        "script": _attempt(report.torchscript.script.ok, report.torchscript.script.failures),
+        "trace": _attempt(report.torchscript.trace.ok, report.torchscript.trace.failures),
+        "mismatches": [_failure(item) for item in report.mismatches],
+        "evidence": _evidence(report),
+    }
+
+
+def _example_sizes(report: Report) -> dict[str, int]:
+    """What each symbol was in the run that the report tells of."""
+    found: dict[str, int] = {}
+    for item in report.inputs:
+        given = report.example.get(item.name)
+        sizes = given.get("tensor") if isinstance(given, Mapping) else None
+        for dim, size in zip(item.value.dims or (), sizes or (), strict=False):
+            if isinstance(dim, str) and dim.isidentifier():
+                found.setdefault(dim, size)
+    return found
+
+
+def _counted(report: Report) -> str:
+    return f"{words.count(report.parameters)} parameters, {words.size(report.parameter_bytes)}"
+
+
+def _value(spec: ValueSpec) -> Json:
+    dims = None if spec.dims is None else list(spec.dims)
+    return {"text": words.value(spec), "dims": dims, "items": [_value(item) for item in spec.items]}
+
+
+def _input(name: str, spec: ValueSpec, optional: bool) -> Json:
+    return {"name": name, "optional": optional, **_value(spec)}
+
+
+def _layer(item: Layer) -> Json:
+    return {
+        "name": item.name,
+        "type": item.type,
+        "line": item.line,
+        "inputs": [list(dims) for dims in item.inputs],
+        "outputs": [list(dims) for dims in item.outputs],
+        "parameters": item.parameters,
+    }
+
+
+def _failure(item: Failure) -> Json:
+    line = None if item.location is None else item.location.range.line
+    path = None if item.location is None else item.location.path
+    return {"code": item.code, "message": item.message, "line": line, "path": path}
+
+
+def _attempt(ok: bool | None, failures: Iterable[Failure]) -> Json:
+    return {"ok": ok, "failures": [_failure(item) for item in failures]}
+
+
+def _evidence(report: Report) -> list[str]:
+    said = [
+        f"{name} = {item.expression}" + (f" (from {item.source})" if item.source else "") for name, item in report.init
+    ]
+    ran = words.example(report)
+    lines = [f"Built with {words.listed(said)}."] if said else []
+    lines += [f"Ran with {ran}."] if ran else []
+    decided = [item for item in report.evidence if item and item != "guess"]
+    lines += [f"Decided by {words.listed(decided)}."] if decided else []
+    return [*lines, *report.notes]
+
+
+def _flow(report: Report, found: Flow) -> Json:
+    layers = {item.name: item for item in report.layers}
+    nodes = [_node(report, layers, item) for item in found.nodes]
+    edges = [{"source": edge.source, "target": edge.target, "back": edge.back} for edge in found.edges]
+    return {"nodes": nodes, "edges": edges}
+
+
+def _node(report: Report, layers: Mapping[str, Layer], node: Node) -> Json:
+    lines = range(node.first_line, node.last_line + 1)
+    seen = _seen(report, lines)
+    told: Json = {
+        "id": node.number,
+        "kind": node.kind,
+        "name": node.name,
+        "line": node.first_line,
+        "loop": node.loop,
+        "type": "",
+        "times": 1,
+        "parameters": 0,
+        "shapes": [],
+        "ran": seen or node.kind in ("input", "output"),
+    }
+    if node.kind == "input":
+        spec = next((item.value for item in report.inputs if item.name == node.name), None)
+        return {**told, "shapes": [list(spec.dims)] if spec is not None and spec.dims is not None else []}
+    if node.kind == "output":
+        return {**told, "shapes": [list(item.dims) for item in report.outputs if item.dims is not None][:1]}
+    if node.kind == "layer":
+        called = _modules(layers, node)
+        visits = [visit for item in called for visit in item.visits if visit.line in lines]
+        ran = bool(visits) or (seen and not any(item.visits for item in called))
+        types = list(dict.fromkeys(item.type for item in called))
+        return {
+            **told,
+            "type": " or ".join(types[:2]),
+            "times": len(called) or 1,
+            "parameters": sum(item.parameters for item in called),
+            "shapes": _outputs(visits, called) if ran else [],
+            "ran": ran,
+        }
+    last = range(node.value_line, node.last_line + 1)
+    values = [item.value for item in report.variables if item.name == node.variable and item.line in last]
+    return {**told, "shapes": _distinct(value.dims for value in values)}
+
+
+def _seen(report: Report, lines: range) -> bool:
+    """Whether the run came to these lines."""
+    locals_ = any(item.line in lines for item in (*report.uses, *report.variables))
+    return locals_ or any(visit.line in lines for item in report.layers for visit in item.visits)
+
+
+def _modules(layers: Mapping[str, Layer], node: Node) -> list[Layer]:
+    """The layers that a node stands for: one, or those of a container."""
+    if not node.pattern:
+        return [layers[node.name]] if node.name in layers else []
+    container, _, position = node.name.partition("[")
+    rest = position.rstrip("]")
+    found = []
+    for name, item in layers.items():
+        inner = name.removeprefix(f"{container}.")
+        parts = inner.split(".")
+        wanted = 2 if rest else 1
+        if inner != name and len(parts) == wanted and parts[0].isdigit() and (not rest or parts[1] == rest):
+            found.append(item)
+    return found
+
+
+def _outputs(visits: Sequence[Visit], layers: Sequence[Layer]) -> list[list[Dim]]:
+    found = [visit.outputs[0] for visit in visits if visit.outputs]
+    return _distinct(found or [item.outputs[0] for item in layers if item.outputs])
+
+
+def _distinct(shapes: Iterable[tuple[Dim, ...] | None]) -> list[list[Dim]]:
+    return [list(item) for item in dict.fromkeys(item for item in shapes if item is not None)]

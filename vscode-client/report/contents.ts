@@ -1,0 +1,75 @@
+// What the server says of a class: `features/picture.py` makes it.
+import type { Dim, Range } from "./sizes";
+
+export interface Value {
+  readonly text: string;
+  readonly dims: readonly Dim[] | null;
+  readonly items: readonly Value[];
+}
+
+export interface Input extends Value {
+  readonly name: string;
+  readonly optional: boolean;
+}
+
+export interface FlowNode {
+  readonly id: number;
+  readonly kind: "input" | "layer" | "function" | "operator" | "output";
+  readonly name: string;
+  readonly type: string;
+  readonly line: number;
+  readonly loop: number;
+  readonly times: number;
+  readonly parameters: number;
+  readonly shapes: readonly (readonly Dim[])[];
+  readonly ran: boolean;
+}
+
+export interface FlowEdge {
+  readonly source: number;
+  readonly target: number;
+  readonly back: boolean;
+}
+
+export interface Layer {
+  readonly name: string;
+  readonly type: string;
+  readonly line: number | null;
+  readonly inputs: readonly (readonly Dim[])[];
+  readonly outputs: readonly (readonly Dim[])[];
+  readonly parameters: number;
+}
+
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly line: number | null;
+  readonly path: string | null;
+}
+
+export interface Attempt {
+  readonly ok: boolean | null;
+  readonly failures: readonly Failure[];
+}
+
+export interface Contents {
+  readonly name: string;
+  readonly path: string;
+  readonly note: string;
+  readonly status: string;
+  readonly line?: number;
+  readonly signature?: string;
+  readonly reason?: Failure | null;
+  readonly parameters?: string;
+  readonly inputs?: readonly Input[];
+  readonly outputs?: readonly Value[];
+  readonly symbols?: Readonly<Record<string, Range & { readonly words: string }>>;
+  readonly example?: Readonly<Record<string, number>>;
+  readonly constraints?: readonly string[];
+  readonly flow?: { readonly nodes: readonly FlowNode[]; readonly edges: readonly FlowEdge[] };
+  readonly layers?: readonly Layer[];
+  readonly script?: Attempt;
+  readonly trace?: Attempt;
+  readonly mismatches?: readonly Failure[];
+  readonly evidence?: readonly string[];
+}
