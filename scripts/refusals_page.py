@@ -23,7 +23,7 @@ _SECTION = re.compile(r"^(Before|After|Left alone):\n((?:    .*\n|\n)+)", re.MUL
 _HEAD = """# Refusals of TorchScript, and what is done about each
 
 Made by `python -m scripts.refusals_page` from the tables themselves. Each kind of refusal has an id, which JSON, tests
-and rewrites use: what torch says (a row of `agent/torch_says/compiler.py`), the sentence that is told
+and rewrites use: what torch says (a row of `agent/torch_says/compiler_rows.py`), the sentence that is told
 (`agent/script/catalogue.py`; `…` stands for what the run saw), and the rewrites that know something against it
 (`analysis/rewrites`). A rewrite is offered only where a trial shows that the class scripts further and computes the
 same.

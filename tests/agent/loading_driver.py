@@ -12,7 +12,7 @@ import torch
 
 from ts_shape_server.agent import load
 from ts_shape_server.contract import schema
-from ts_shape_server.contract.asked import Sources
+from ts_shape_server.contract.asked import FileAsked
 
 
 def main() -> None:
@@ -35,10 +35,10 @@ def main() -> None:
 def attempt(job: dict) -> dict:
     """The class that the job names, or why it cannot be had; and what calling it with a tensor gives."""
     started = time.process_time()
-    sources = schema.read(Sources, job["sources"])
-    loaded = load.load(sources, job["seconds"], job.get("sliced", False), job.get("own_weights", False))
-    found = load.find(loaded, job["class"], sources, job["seconds"])
-    result = {"stubbed": load.stubbed(), "seconds": time.process_time() - started, "depends": load.depends(sources)}
+    file = schema.read(FileAsked, job["file"])
+    loaded = load.load(file, job["seconds"], job.get("sliced", False), job.get("own_weights", False))
+    found = load.find(loaded, job["class"], file, job["seconds"])
+    result = {"stubbed": load.stubbed(), "seconds": time.process_time() - started, "depends": load.depends(file)}
     if isinstance(found, load.LoadProblem):
         return {**result, "code": found.code, "message": found.message, "line": found.line}
     result["module"] = found.found.__module__

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ts_shape_server.contract import schema
-from ts_shape_server.contract.asked import Sources
+from ts_shape_server.contract.asked import FileAsked
 
 NET = """
 class Net(nn.Module):
@@ -54,8 +54,8 @@ def check(driver: subprocess.Popen[str], tmp_path: Path) -> Check:
             (tmp_path / name).write_text(text, encoding="utf-8")
         overlays = {str(tmp_path / name): text for name, text in more.pop("overlays", {}).items()}
         extra_paths = tuple(more.pop("extra_paths", ()))
-        sources = Sources(str(tmp_path / path), str(tmp_path), overlays, extra_paths)
-        job = {"sources": schema.write(sources), "class": "Net", "seconds": 2.0, **more}
+        file = FileAsked(str(tmp_path / path), str(tmp_path), overlays, extra_paths)
+        job = {"file": schema.write(file), "class": "Net", "seconds": 2.0, **more}
         assert driver.stdin is not None and driver.stdout is not None
         driver.stdin.write(json.dumps(job) + "\n")
         driver.stdin.flush()

@@ -23,12 +23,12 @@ from ts_shape_server.contract import schema
 from ts_shape_server.contract.asked import (
     ClassAsked,
     ExportJob,
+    FileAsked,
     InspectJob,
     Job,
     JobLimits,
     ReportJob,
     RunAsked,
-    Sources,
     Stage,
     TrialJob,
     VerifyJob,
@@ -78,7 +78,7 @@ def try_sandbox(tier: str, scratch: str, result: int, agent: int) -> str:
     """Enter the sandbox of this tier with nothing to run in it: ``on``, or what did not hold."""
     place = os.path.join(scratch, "witness")
     os.makedirs(place, exist_ok=True)
-    readable = load.readable(Sources(os.path.join(place, "none.py"), place))
+    readable = load.readable(FileAsked(os.path.join(place, "none.py"), place))
     limits = JobLimits(wall_ms=0, cpu_s=5, memory_bytes=1 << 30, file_bytes=1 << 20)
     try:
         policy.enter(_policy(readable, limits, result, place, agent, tier))
@@ -94,7 +94,7 @@ def _readable(job: Job) -> list[str]:
     if isinstance(job, VerifyJob):
         return load.installed_and(job.archive, job.expected)
     more = (job.checkpoint,) if isinstance(job, ExportJob) else ()
-    return load.readable(job.sources, *more)
+    return load.readable(job.file, *more)
 
 
 def _policy(readable: list[str], limits: JobLimits, result: int, scratch: str, agent: int, tier: str) -> policy.Policy:
@@ -155,7 +155,7 @@ def _run(asked: RunAsked, result: int, scratch: str, agent: int, tier: str) -> i
     policy.enter(_policy(_readable(job), asked.limits, result, scratch, agent, tier))
     if not isinstance(job, (VerifyJob, InspectJob)):
         # A workspace names them: no earlier, since libraries have code loaded or files written by what they find here.
-        os.environ.update(job.sources.environment)
+        os.environ.update(job.file.environment)
     sender = Sender(result)
     seconds = asked.limits.wall_ms / 1000 * OWN_SHARE
     if isinstance(job, ReportJob):
@@ -175,21 +175,21 @@ def _report(job: ReportJob, sender: Sender, seconds: float) -> None:
     loaded: load.Loaded | None = None
     classes = _parents_first(job)
     wanted = frozenset((item.path, item.name) for asked in classes for item in asked.parents)
-    sources = job.sources
-    parents = infer.Parents(functools.partial(_parent, sources, seconds), wanted)
+    file = job.file
+    parents = infer.Parents(functools.partial(_parent, file, seconds), wanted)
     for asked in classes:
         sender.begin(asked.name)
         clock.restart()
         watch = clock.Stopwatch()
         if loaded is None:
-            loaded = load.load(sources, shares.LOADING.of(seconds), sliced=job.sliced)
-        cls = load.find(loaded, asked.name, sources, shares.LOADING.of(seconds))
+            loaded = load.load(file, shares.LOADING.of(seconds), sliced=job.sliced)
+        cls = load.find(loaded, asked.name, file, shares.LOADING.of(seconds))
         if isinstance(cls, load.LoadProblem):
-            problem = _problem_report(sources.path, asked, cls, watch)
+            problem = _problem_report(file.path, asked, cls, watch)
             sender.claim(ProbeClaim(asked.name, report=problem))
             continue
         sender.loaded(asked.name)
-        context = _context(sources, cls.loaded, seconds, job.stages)
+        context = _context(file, cls.loaded, seconds, job.stages)
 
         def emit(
             report: Report,
@@ -197,7 +197,7 @@ def _report(job: ReportJob, sender: Sender, seconds: float) -> None:
             failed: Any = cls.loaded.failed,
             watch: clock.Stopwatch = watch,
         ) -> None:
-            depends = tuple(load.depends(sources)) if report.stage == "final" else ()
+            depends = tuple(load.depends(file)) if report.stage == "final" else ()
             reason = _with_cause(report.reason, failed)
             notes = (*report.notes, *checkpoints.notes())
             report = replace(report, stubbed=tuple(load.stubbed()), notes=notes, reason=reason, core_ms=watch.core_ms)
@@ -208,11 +208,11 @@ def _report(job: ReportJob, sender: Sender, seconds: float) -> None:
         except Exception as error:
             if torch_says.out_of_memory(error):
                 raise MemoryError from None
-            emit(_error_report(sources.path, asked, error, watch))
+            emit(_error_report(file.path, asked, error, watch))
         except (SystemExit, KeyboardInterrupt):
             message = f"`{asked.name}` ends the program when it is built or called."
-            reason = failure("ends-program", message, sources.path, None, kind="program-ended")
-            emit(_bare(sources.path, asked, "unresolved", reason, watch))
+            reason = failure("ends-program", message, file.path, None, kind="program-ended")
+            emit(_bare(file.path, asked, "unresolved", reason, watch))
 
 
 def _parents_first(job: ReportJob) -> list[ClassAsked]:
@@ -220,25 +220,25 @@ def _parents_first(job: ReportJob) -> list[ClassAsked]:
     by_name = {asked.name: asked for asked in job.classes}
     ordered: dict[str, ClassAsked] = {}
     for asked in job.classes:
-        made_by = [item.name for item in asked.parents if item.path == job.sources.path]
+        made_by = [item.name for item in asked.parents if item.path == job.file.path]
         for name in (*made_by, asked.name):
             if name in by_name:
                 ordered.setdefault(name, by_name[name])
     return list(ordered.values())
 
 
-def _parent(sources: Sources, seconds: float, path: str, name: str) -> tuple[Any, Context] | None:
+def _parent(file: FileAsked, seconds: float, path: str, name: str) -> tuple[Any, Context] | None:
     """A class of the workspace that makes a class of the job, with its surroundings."""
-    own = load.import_root(sources.path)
-    side = replace(sources, path=path, extra_paths=(*sources.extra_paths, own))
+    own = load.import_root(file.path)
+    side = replace(file, path=path, extra_paths=(*file.extra_paths, own))
     loaded = load.load(side, shares.LOADING.of(seconds))
     found = load.find(loaded, name, side, shares.LOADING.of(seconds))
     return None if isinstance(found, load.LoadProblem) else (found.found, _context(side, found.loaded, seconds))
 
 
-def _context(sources: Sources, loaded: load.Loaded, seconds: float, stages: tuple[Stage, ...] = ()) -> Context:
+def _context(file: FileAsked, loaded: load.Loaded, seconds: float, stages: tuple[Stage, ...] = ()) -> Context:
     """The surroundings of a class whose clock has begun at zero."""
-    return Context(sources.path, sources.root, loaded.source, loaded.namespace, seconds, loaded.stubbed, stages)
+    return Context(file.path, file.root, loaded.source, loaded.namespace, seconds, loaded.stubbed, stages)
 
 
 def _with_cause(reason: Failure | None, failed: Mapping[str, load.LoadProblem]) -> Failure | None:
@@ -278,9 +278,9 @@ def _trial(job: TrialJob, sender: Sender, seconds: float) -> None:
     sender.begin(job.name)
     clock.restart()
     made = []
-    report, sources = job.report, job.sources
-    for overlays in ({**sources.overlays, **job.original}, sources.overlays):
-        side = replace(sources, overlays=overlays)
+    report, file = job.report, job.file
+    for overlays in ({**file.overlays, **job.original}, file.overlays):
+        side = replace(file, overlays=overlays)
         loaded = load.load(side, shares.LOADING.of(seconds))
         found = load.find(loaded, job.name, side, shares.LOADING.of(seconds))
         if isinstance(found, load.LoadProblem):
@@ -288,15 +288,15 @@ def _trial(job: TrialJob, sender: Sender, seconds: float) -> None:
             return
         made.append((runs.from_report(found.found, found.loaded.namespace, report), found.loaded))
     (original, _), (candidate, loaded) = made
-    answer = script.trial(original, candidate, _context(sources, loaded, seconds), report.torchscript)
+    answer = script.trial(original, candidate, _context(file, loaded, seconds), report.torchscript)
     sender.claim(ProbeClaim(trial=answer))
 
 
 def _export(job: ExportJob, sender: Sender, seconds: float, scratch: str) -> None:
     sender.begin(job.name)
     # Without a checkpoint the weights are those that the class itself makes or loads: none may be made up.
-    loaded = load.load(job.sources, shares.LOADING.of(seconds), own_weights=not job.checkpoint)
-    found = load.find(loaded, job.name, job.sources, shares.LOADING.of(seconds))
+    loaded = load.load(job.file, shares.LOADING.of(seconds), own_weights=not job.checkpoint)
+    found = load.find(loaded, job.name, job.file, shares.LOADING.of(seconds))
     if isinstance(found, load.LoadProblem):
         reason = failure(found.code, found.message, found.path, None, kind=found.code)
         sender.claim(ProbeClaim(export=ExportAnswer(False, job.method, reason)))

@@ -24,7 +24,7 @@ from ts_shape_server.agent.clock import TimeLimit, now
 from ts_shape_server.agent.ecosystem import checkpoints
 from ts_shape_server.agent.executing import ImportBudget, LoadProblem
 from ts_shape_server.agent.importing import Files, import_root, module_name
-from ts_shape_server.contract.asked import Sources
+from ts_shape_server.contract.asked import FileAsked
 
 __all__ = [
     "LoadProblem",
@@ -70,9 +70,9 @@ class LoadedClass:
 _files = Files()
 
 
-def readable(sources: Sources, *more: str) -> list[str]:
+def readable(file: FileAsked, *more: str) -> list[str]:
     """The folders and files that a job on a file may read: interpreter, libraries, the workspace, and these."""
-    return installed_and(sources.root, import_root(sources.path), *sources.extra_paths, *more)
+    return installed_and(file.root, import_root(file.path), *file.extra_paths, *more)
 
 
 def installed_and(*paths: str) -> list[str]:
@@ -106,18 +106,18 @@ def stubbed() -> tuple[str, ...]:
     return tuple(_files.stubbed)
 
 
-def load(sources: Sources, seconds: float, sliced: bool = False, own_weights: bool = False) -> Loaded:
+def load(file: FileAsked, seconds: float, sliced: bool = False, own_weights: bool = False) -> Loaded:
     """The file of a job, run as far as it goes within so many seconds; with `sliced` not at all, until a class of it is
     asked for. `own_weights`: no weights are made up for those that the file would load.
     """
-    path, root = sources.path, sources.root
-    _files.configure([root, import_root(path), *sources.extra_paths], sources.overlays)
+    path, root = file.path, file.root
+    _files.configure([root, import_root(path), *file.extra_paths], file.overlays)
     if not _files.pretends_weights and not own_weights:
         _files.pretends_weights = True
         absent.pretend(_files.stubbed)
         checkpoints.begin(_files.stubbed)
     ecosystem.watch(pretend=_files.pretends_weights)
-    for folder in reversed([import_root(path), root, *sources.extra_paths]):
+    for folder in reversed([import_root(path), root, *file.extra_paths]):
         if folder and folder not in sys.path:
             sys.path.insert(0, folder)
     sys.argv = [path]
@@ -170,9 +170,9 @@ _TOO_SLOW = (
 )
 
 
-def find(loaded: Loaded, qualified: str, sources: Sources, seconds: float) -> LoadedClass | LoadProblem:
+def find(loaded: Loaded, qualified: str, file: FileAsked, seconds: float) -> LoadedClass | LoadProblem:
     """The class of that qualified name: from the import, else from a slice of the file."""
-    path = sources.path
+    path = file.path
     if loaded.tree is None:
         return loaded.problem or LoadProblem("no-class", f"`{qualified}` is not in the file.", path)
     cls = _lookup(loaded.namespace, qualified)
@@ -205,9 +205,9 @@ def _missing_base(loaded: Loaded, qualified: str) -> str:
     return f": {', '.join(f'`{name}`' for name in loaded.stubbed)} could not be imported" if loaded.stubbed else ""
 
 
-def depends(sources: Sources) -> list[str]:
+def depends(file: FileAsked) -> list[str]:
     """The workspace files that have been imported so far."""
-    root = os.path.join(sources.root, "")
+    root = os.path.join(file.root, "")
     files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
     return sorted(
         {file for file in files if isinstance(file, str) and file.startswith(root) and "site-packages" not in file}

@@ -81,7 +81,7 @@ class ClassAsked:
 
 
 @dataclass(frozen=True)
-class Sources:
+class FileAsked:
     """The file of a job, the folder that it belongs to, the texts of open files by absolute path, more folders that its
     imports are looked up in, and variables that the code finds in `os.environ`.
     """
@@ -97,7 +97,7 @@ class Sources:
 class ReportJob:
     """Reports on classes of a file. `sliced`: the file ended an earlier probe while it was imported."""
 
-    sources: Sources
+    file: FileAsked
     classes: tuple[ClassAsked, ...]
     sliced: bool = False
     stages: tuple[Stage, ...] = STAGES
@@ -107,7 +107,7 @@ class ReportJob:
 class TrialJob:
     """Whether the text in the overlays does what the `original` texts do, for a class with this report."""
 
-    sources: Sources
+    file: FileAsked
     name: str = field(metadata=entry("class"))
     report: Report
     original: Mapping[str, SourceText] = field(default_factory=dict)
@@ -121,7 +121,7 @@ class ExportJob:
     `checkpoint` is the path of the weights to take; empty: those that the class makes.
     """
 
-    sources: Sources
+    file: FileAsked
     name: str = field(metadata=entry("class"))
     report: Report
     output: str

@@ -27,7 +27,7 @@ from ts_shape_server.workspace import Purposes, Snapshot
 
 
 @dataclass(frozen=True)
-class Made:
+class ReportOfText:
     """A report with the text that it was made from, and the digest of the class in that text."""
 
     report: Report
@@ -54,7 +54,7 @@ class Document:
     focus: str = ""
     working: bool = False
     purposes: Purposes = field(default_factory=dict)
-    made: dict[str, Made] = field(default_factory=dict)
+    made: dict[str, ReportOfText] = field(default_factory=dict)
     drawn: dict[str, Shown] = field(default_factory=dict)
     said: tuple[Finding, ...] = ()
     parsed: Snapshot | None = None
@@ -185,7 +185,7 @@ class Document:
             # What TorchScript says is asked anew; until then the last answer stays.
             report = replace(report, torchscript=before.torchscript)
         declared = None if self.current is None else self.current.module(name)
-        self.made[name] = Made(report, self.text, "" if declared is None else declared.digest)
+        self.made[name] = ReportOfText(report, self.text, "" if declared is None else declared.digest)
         self._moved.pop(name, None)
         self.confirmed[name] = edition
         if report.stage == "final":

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 from ts_shape_server import __version__
 from ts_shape_server.contract import schema
-from ts_shape_server.contract.asked import ExportJob, InspectJob, Job, ReportJob, Sources, TrialJob, VerifyJob
+from ts_shape_server.contract.asked import ExportJob, FileAsked, InspectJob, Job, ReportJob, TrialJob, VerifyJob
 from ts_shape_server.contract.jobs import ExportAnswer, ProbeClaim
 from ts_shape_server.contract.report import VERSION, Failure, Report, TorchScript, without_report
 from ts_shape_server.probing import archives, landing, scratch
@@ -193,8 +193,8 @@ class ProbeService:
 
     async def trial(self, request: FileRequest, name: str, report: Report, candidate: str) -> Trial:
         """Whether the file with the text `candidate` scripts better than now and computes the same."""
-        sources = replace(self._sources(request), overlays={**request.overlays, request.path: candidate})
-        job = TrialJob(sources, name, report, {request.path: request.text()})
+        changed = replace(self._file(request), overlays={**request.overlays, request.path: candidate})
+        job = TrialJob(changed, name, report, {request.path: request.text()})
         answer = await self._ask(job, lambda claim: claim.trial, self.options.limits)
         if isinstance(answer, str):
             return Trial(False, answer, TorchScript(), compared=False)
@@ -215,8 +215,8 @@ class ProbeService:
             return ExportResult(False, method, refused)
         progress("Exporting")
         weights = "" if order.checkpoint is None else str(order.checkpoint.resolve())
-        file = f"export{output.suffix or '.pt'}"
-        job = ExportJob(self._sources(request), name, report, file, method, weights, order.dtype)
+        made = f"export{output.suffix or '.pt'}"
+        job = ExportJob(self._file(request), name, report, made, method, weights, order.dtype)
         kept: list[str] = []
         try:
             answer = await self._ask(job, lambda claim: claim.export, self.options.limits.of_export(), kept)
@@ -336,10 +336,10 @@ class ProbeService:
         """Of which files a report may speak: of those that its probe may read of the workspace, and of all of it."""
         return within_folders((*request.folders(), *self.options.folders, *self.options.extra_paths))
 
-    def _sources(self, request: FileRequest) -> Sources:
+    def _file(self, request: FileRequest) -> FileAsked:
         overlays = {request.path: request.text(), **request.overlays}
         more = (*request.extra_paths, *self.options.extra_paths)
-        return Sources(request.path, request.root, overlays, more, self._probe_environment())
+        return FileAsked(request.path, request.root, overlays, more, self._probe_environment())
 
     def _probe_environment(self) -> dict[str, str]:
         """The variables that a project sets where the user's own settings do not: in the sandbox alone."""
@@ -348,7 +348,7 @@ class ProbeService:
 
     def _report_job(self, request: FileRequest, classes: list[ClassRequest], sliced: bool) -> ReportJob:
         asked = tuple(item.asked for item in classes)
-        return ReportJob(self._sources(request), asked, sliced, self.options.stages)
+        return ReportJob(self._file(request), asked, sliced, self.options.stages)
 
     def _key(self, request: FileRequest, item: ClassRequest) -> str:
         found = self.interpreter

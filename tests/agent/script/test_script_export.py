@@ -18,7 +18,7 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.saved import kinds
 from ts_shape_server.agent.script import archive
 from ts_shape_server.contract import schema
-from ts_shape_server.contract.asked import ExportJob, Sources, VerifyJob
+from ts_shape_server.contract.asked import ExportJob, FileAsked, VerifyJob
 from ts_shape_server.contract.report import Report
 
 SCRIPTS = """
@@ -72,7 +72,7 @@ REPORT = schema.read(
 
 
 def _job(context: Context, output: str = "net.pt", **more: Any) -> ExportJob:
-    return ExportJob(Sources(context.path, context.root), "Net", REPORT, output, **more)
+    return ExportJob(FileAsked(context.path, context.root), "Net", REPORT, output, **more)
 
 
 def check(load: Any, tmp_path: Path, source: str, ok: bool, by: str, **more: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import report_class
 from ts_shape_server.agent.script import support
 from ts_shape_server.contract import schema
-from ts_shape_server.contract.asked import ClassAsked, ExportJob, Sources
+from ts_shape_server.contract.asked import ClassAsked, ExportJob, FileAsked
 from ts_shape_server.contract.report import Report
 
 SOURCE = """
@@ -59,7 +59,7 @@ def test_an_export_that_needs_it_is_refused_and_a_program_is_made(
 ) -> None:
     monkeypatch.setattr(support, "PYTHON", (3, 14))
     run, context = load(SOURCE, second={"x": {"tensor": [4, 3]}})
-    job = ExportJob(Sources(context.path, context.root), "Net", Report("net.py", "Net", 1, "ok"), "net.pt", "script")
+    job = ExportJob(FileAsked(context.path, context.root), "Net", Report("net.py", "Net", 1, "ok"), "net.pt", "script")
     refused = script.export(run, job, str(tmp_path))
     assert not refused.ok and refused.reason is not None and refused.reason.kind == "no-torchscript"
     made = script.export(run, replace(job, output="net.pt2", method="program"), str(tmp_path))

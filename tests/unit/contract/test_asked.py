@@ -11,6 +11,7 @@ from ts_shape_server.contract.asked import (
     CancelAsked,
     ClassAsked,
     ExportJob,
+    FileAsked,
     InspectJob,
     Job,
     JobLimits,
@@ -18,7 +19,6 @@ from ts_shape_server.contract.asked import (
     Request,
     RunAsked,
     ShutdownAsked,
-    Sources,
     TrialJob,
     VerifyJob,
     read_request,
@@ -27,7 +27,7 @@ from ts_shape_server.contract.asked import (
 from ts_shape_server.contract.report import Report
 from ts_shape_server.contract.schema import ContractError
 
-SOURCES = Sources("/w/net.py", "/w", {"/w/net.py": "x = 1\n"}, ("/w/lib",), {"MODE": "eval"})
+SOURCES = FileAsked("/w/net.py", "/w", {"/w/net.py": "x = 1\n"}, ("/w/lib",), {"MODE": "eval"})
 LIMITS = JobLimits(wall_ms=2000, cpu_s=7, memory_bytes=1 << 30, file_bytes=1 << 20)
 REPORT = Report("/w/net.py", "Net", 3, "ok")
 JOBS: list[Job] = [

@@ -18,7 +18,7 @@ from ts_shape_server.agent import clock, infer, load, runs, shares
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.saved import checkpoint, kinds, replay, wrapping
 from ts_shape_server.contract import schema
-from ts_shape_server.contract.asked import ClassAsked, InspectJob, Pinned, Sources
+from ts_shape_server.contract.asked import ClassAsked, FileAsked, InspectJob, Pinned
 from ts_shape_server.contract.jobs import InspectAnswer
 from ts_shape_server.contract.report import Report
 
@@ -94,9 +94,9 @@ def _reported(saved: wrapping.Saved, path: str, replayed: bool, deadline: float,
     file = os.path.join(scratch, "saved.py" if replayed else "saved_itself.py")
     with open(file, "w", encoding="utf-8") as written:
         written.write(wrapping.source(saved, path, replayed))
-    sources = Sources(file, scratch)
-    loaded = load.load(sources, shares.LOADING.of(max(1.0, deadline - clock.now())))
-    found = load.find(loaded, saved.name, sources, 1.0)
+    wrapped = FileAsked(file, scratch)
+    loaded = load.load(wrapped, shares.LOADING.of(max(1.0, deadline - clock.now())))
+    found = load.find(loaded, saved.name, wrapped, 1.0)
     if isinstance(found, load.LoadProblem):
         raise _NotLoaded(found.message)
     # First what the archive alone says; what an author once gave it is tried where that finds nothing.

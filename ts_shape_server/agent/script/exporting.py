@@ -47,7 +47,7 @@ def export(run: Run, job: ExportJob, scratch: str) -> ExportAnswer:
     """The answer to an export job."""
     method, name = job.method, job.output
     expected = f"{name}.expected"
-    context = Context(job.sources.path, job.sources.root, "", run.namespace, clock.now() + PATIENCE)
+    context = Context(job.file.path, job.file.root, "", run.namespace, clock.now() + PATIENCE)
     run = replace(run, dtype=job.dtype)
     try:
         with warnings.catch_warnings():

@@ -171,14 +171,14 @@ def named_functions(situation: Situation, place: Place) -> Iterator[Rewrite]:
     wanted = [item for item in values if _is_nameless(situation, item.node)]
     if not wanted or any(item.node in direct for item in wanted):
         return
-    work = _Work(situation, attribute)
+    work = _Replacements(situation, attribute)
     if all(work.add(item) for item in wanted):
         yield Rewrite(
             "named-function", f"Give `self.{attribute}` functions with names and layers", tuple(work.all_edits())
         )
 
 
-class _Work:
+class _Replacements:
     """The edits of all values; functions that are new stand above the statement that first named them."""
 
     def __init__(self, situation: Situation, attribute: str) -> None:

@@ -134,7 +134,7 @@ class Locals:
         self._path = path
         self._lines = lines
         self._before: Any = None
-        self._names: dict[CodeType, Names] = {}
+        self._names: dict[CodeType, LocalNames] = {}
         self.found: dict[tuple[str, int, str], Local] = {}
         self.uses: dict[tuple[str, int, str], Local] = {}
 
@@ -195,14 +195,14 @@ class Locals:
 
 
 @dataclass(frozen=True)
-class Names:
+class LocalNames:
     """The names that each stretch of a line's instructions stores and reads, by the offset at which it begins."""
 
     stored: Mapping[int, frozenset[str]]
     read: Mapping[int, frozenset[str]]
 
 
-def names_of(code: CodeType) -> Names:
+def names_of(code: CodeType) -> LocalNames:
     """The local names of a function's stretches."""
     starts = {offset for offset, line in dis.findlinestarts(code) if line is not None}
     stored: dict[int, set[str]] = defaultdict(set)
@@ -220,7 +220,7 @@ def names_of(code: CodeType) -> Names:
         # One instruction of newer Pythons stores a name and reads the next.
         stored[start].update(names[:1] if "LOAD" in operation else names)
         read[start].update(names[1:] if "LOAD" in operation else ())
-    return Names(_frozen(stored), _frozen(read))
+    return LocalNames(_frozen(stored), _frozen(read))
 
 
 def _frozen(names: Mapping[int, set[str]]) -> dict[int, frozenset[str]]:
