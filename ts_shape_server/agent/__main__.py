@@ -63,6 +63,8 @@ def main() -> int:
     from ts_shape_server.agent.sandbox import policy
 
     request, reply = options.request_fd, options.reply_fd
+    if not options.token:
+        policy.end_with_server(options.scratch, request)
     if options.token:
         request, reply = standard.taken()
         os.write(reply, options.token.encode())

@@ -90,6 +90,8 @@ def serve(options: LoopOptions) -> int:
         _send(options.reply, hello)
         if source is None or isinstance(hello, NotReady):
             return 3
+        # From here on the end of the request descriptor says so, and what runs is ended in order.
+        policy.outlive_server()
         waiter: Waiter = Threads() if options.spares else Polling()
         Loop(options, source, waiter, hello.sandbox.tier).run()
     except BrokenPipeError:

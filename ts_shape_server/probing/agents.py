@@ -28,7 +28,7 @@ from ts_shape_server.contract.asked import (
     ShutdownAsked,
     write_request,
 )
-from ts_shape_server.contract.jobs import Ended, Hello, NotReady, ProbeClaim, Working, read_claim
+from ts_shape_server.contract.jobs import Ended, Hello, Message, NotReady, ProbeClaim, Working, read_claim
 from ts_shape_server.contract.schema import ContractError
 from ts_shape_server.deadline import within
 from ts_shape_server.probing import scratch
@@ -41,9 +41,13 @@ START_SECONDS = 180.0
 GRACE_SECONDS = 5.0
 SILENCE_SECONDS = 15.0
 """An agent with a job says every second that it is working, from when the job's process is there."""
+LOOK_SECONDS = 1.0
+LOOKS = 3
+"""So often in a row is an agent that says nothing seen to be stopped by a signal before it is ended."""
 STOP_SECONDS = 2.0
 BACKOFF = (0.0, 0.5, 2.0, 10.0, 30.0)
 """Seconds from a failure to the next start, by how many came before it without a job in between that went well."""
+_DID_NOT_END = "The agent did not end a probe when asked to, and was ended."
 PATIENCE = 1.0
 """A pause that is no longer than this is waited for; in a longer one the last error is the answer."""
 
@@ -85,11 +89,15 @@ class Limits:
 
 
 class AgentError(Exception):
-    """The agent cannot be used. `code` is one of the refusals of an agent, ``no-start``, ``died`` or ``stopped``."""
+    """The agent cannot be used. `code` is one of the refusals of an agent, ``no-start``, ``died`` or ``stopped``.
 
-    def __init__(self, code: str, message: str) -> None:
+    `passing`: it ended without a reason of its own, so that another start may go well.
+    """
+
+    def __init__(self, code: str, message: str, passing: bool = False) -> None:
         super().__init__(message)
         self.code = code
+        self.passing = passing
 
 
 class Agent:
@@ -108,6 +116,14 @@ class Agent:
         self._may_start = 0.0
         self._error: AgentError | None = None
         self._stopped = False
+        self._looking_after: asyncio.Task[None] | None = None
+
+    @property
+    def trouble(self) -> str:
+        """Why it has ended and is started again, in a sentence; empty while it is well."""
+        if self._error is None or not self._error.passing or self.state in (State.READY, State.BUSY, State.STOPPED):
+            return ""
+        return f"{self._error} It is started again."
 
     @property
     def scratch(self) -> str:
@@ -119,14 +135,28 @@ class Agent:
         return self._process.pid if self._process is not None else None
 
     async def start(self) -> None:
-        """Start, if it is not running. AgentError if that fails; it may be tried again after a pause that grows."""
+        """Start, if it is not running; once more if it ends on the way. AgentError if that fails; it may be tried again
+        after a pause that grows.
+        """
         if self._process is not None and not self._process.ended:
             return
         await self._end()
-        pause = self._may_start - time.monotonic()
-        if pause > PATIENCE and self._error is not None:
+        if self._pause() > PATIENCE and self._error is not None:
             raise self._error
-        await asyncio.sleep(max(0.0, pause))
+        try:
+            await self._try_to_start()
+        except AgentError as error:
+            if not error.passing or self._stopped or self._pause() > PATIENCE:
+                raise
+            log.warning("%s It is started again.", error)
+            await self._try_to_start()
+
+    def _pause(self) -> float:
+        """Seconds until it may be started."""
+        return max(0.0, self._may_start - time.monotonic())
+
+    async def _try_to_start(self) -> None:
+        await asyncio.sleep(self._pause())
         self._become(State.STARTING)
         try:
             await self._start()
@@ -137,7 +167,23 @@ class Agent:
             await self._end()
             self._become(State.STOPPED)
             raise
+        assert self._process is not None
+        self._looking_after = asyncio.ensure_future(self._look_after(self._process))
         self._become(State.READY)
+
+    async def _look_after(self, process: Process) -> None:
+        """Once a process has ended that nobody has stopped, start another: nobody may ask for a long time."""
+        await process.ending.wait()
+        async with self._turn:
+            if self._process is process and not self._stopped:
+                await process.settle()
+                await self._failed(AgentError("died", f"The agent has ended{self._death()}.", passing=True))
+        if self.state is State.FAILED and self._failures <= len(BACKOFF):
+            await asyncio.sleep(self._pause())
+            async with self._turn:
+                if self.state is State.FAILED and not self._stopped:
+                    with contextlib.suppress(AgentError):
+                        await self.start()
 
     async def run(self, job: Job, limits: Limits, on_claim: Callable[[ProbeClaim], None]) -> tuple[Done, str]:
         """Run a job; claims arrive as they come. Returns how it ended and the job's scratch folder, which is the
@@ -169,6 +215,9 @@ class Agent:
     async def stop(self) -> None:
         """End the process and all that it started, and remove its scratch folder."""
         self._stopped = True
+        if self._looking_after is not None:
+            self._looking_after.cancel()
+            await asyncio.wait({self._looking_after}, timeout=STOP_SECONDS)
         with contextlib.suppress(AgentError, asyncio.TimeoutError):
             await within(self._send(ShutdownAsked()), STOP_SECONDS)
         await self._end()
@@ -185,7 +234,7 @@ class Agent:
         interpreter = self._launch.interpreter
         try:
             self._process = await launch(self._launch, self.output)
-            hello = await within(self._process.messages.get(), START_SECONDS)
+            hello = await self._next(self._process, START_SECONDS)
         except asyncio.TimeoutError:
             message = f"{interpreter} did not get torch ready within {START_SECONDS:.0f} s."
             raise AgentError("no-start", f"{message} Look at the log, or choose another interpreter.") from None
@@ -194,7 +243,9 @@ class Agent:
         if hello is None:
             await self._process.settle()
             last = " ".join(self.output.last(3)).strip()
-            raise AgentError("no-start", f"{interpreter} ended before it was ready. {last}"[:500])
+            raise AgentError(
+                "no-start", f"{interpreter} ended before it was ready. {last}"[:500].rstrip(), passing=True
+            )
         if isinstance(hello, NotReady):
             raise AgentError(hello.code, hello.message)
         if not isinstance(hello, Hello) or hello.protocol != wire.PROTOCOL:
@@ -208,7 +259,21 @@ class Agent:
             most = wire.CONTENTION * limits.wall * (classes + 1) + GRACE_SECONDS
             return await within(self._listen(number, on_claim), most)
         except asyncio.TimeoutError:
-            raise AgentError("died", "The agent did not keep its own deadline and was ended.") from None
+            raise AgentError("died", "The agent did not keep its own deadline and was ended.", passing=True) from None
+
+    async def _next(self, process: Process, seconds: float) -> Message | None:
+        """What it says next. `asyncio.TimeoutError` after so many seconds, AgentError if a signal has stopped it."""
+        deadline, looks = time.monotonic() + seconds, 0
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                return await within(process.messages.get(), min(LOOK_SECONDS, left))
+            except asyncio.TimeoutError:
+                looks = looks + 1 if process.is_stopped() else 0
+                if looks >= LOOKS:
+                    raise AgentError("died", "A signal had stopped the agent; it was ended.", passing=True) from None
+                if left <= LOOK_SECONDS:
+                    raise
 
     async def _send(self, request: Request) -> None:
         if self._process is None:
@@ -218,18 +283,18 @@ class Agent:
         except wire.WireError as error:
             raise AgentError("too-large", f"The files of this probe are too large to send: {error}.") from None
         except OSError:
-            raise AgentError("died", f"The agent has ended{self._death()}.") from None
+            raise AgentError("died", f"The agent has ended{self._death()}.", passing=True) from None
 
     async def _listen(self, number: int, on_claim: Callable[[ProbeClaim], None]) -> Done:
         patience = START_SECONDS
         while True:
             process = self._process
-            message = await within(process.messages.get(), patience) if process is not None else None
+            message = await self._next(process, patience) if process is not None else None
             patience = SILENCE_SECONDS
             if message is None:
                 if process is not None:
                     await process.settle()
-                raise AgentError("died", f"The agent ended during a probe{self._death()}.")
+                raise AgentError("died", f"The agent ended during a probe{self._death()}.", passing=True)
             if isinstance(message, (Hello, NotReady, Working)) or message.id != number:
                 continue
             if isinstance(message, Ended):
@@ -256,7 +321,7 @@ class Agent:
         except AgentError as error:
             await self._failed(error)
         except asyncio.TimeoutError:
-            await self._failed(AgentError("died", "The agent did not end a probe when asked to, and was ended."))
+            await self._failed(AgentError("died", _DID_NOT_END, passing=True))
 
     async def _failed(self, error: AgentError) -> None:
         await self._end()

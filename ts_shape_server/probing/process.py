@@ -107,11 +107,14 @@ class Output:
 
 
 class Process:
-    """A running agent. `messages` gives what it says, checked against the contract, then None when it says no more."""
+    """A running agent. `messages` gives what it says, checked against the contract, then None when it says no more;
+    `ending` is set then.
+    """
 
     def __init__(self, process: asyncio.subprocess.Process, place: str) -> None:
         self.scratch = place
         self.ended = False
+        self.ending = asyncio.Event()
         self.messages: asyncio.Queue[Message | None] = asyncio.Queue()
         self._process = process
         self._writer: asyncio.StreamWriter | None = None
@@ -126,6 +129,16 @@ class Process:
     def code(self) -> int | None:
         """How it ended, as `subprocess` tells; None while it runs."""
         return self._process.returncode
+
+    def is_stopped(self) -> bool:
+        """Whether a signal has stopped it, so that it does nothing until another lets it go on; False if that cannot be
+        told here.
+        """
+        try:
+            told = (Path("/proc") / str(self.pid) / "stat").read_text("ascii", "replace")
+        except OSError:
+            return False
+        return told.rpartition(")")[2].split()[:1] in (["T"], ["t"])
 
     async def connect_standard(self, token: str, output: Output) -> None:
         """Speak by the standard input and output; what comes before the token is none of the agent's."""
@@ -177,6 +190,7 @@ class Process:
             log.warning("the agent sent what is no message: %s", error)
         self.ended = True
         self.messages.put_nowait(None)
+        self.ending.set()
 
     async def _drain(self, printed: asyncio.StreamReader, output: Output) -> None:
         while data := await printed.read(1 << 16):
@@ -200,6 +214,7 @@ class Process:
         if self._reading is not None:
             self._reading.close()
         self.messages.put_nowait(None)
+        self.ending.set()
         await scratch.remove(self.scratch)
 
     def _kill(self) -> None:

@@ -126,6 +126,7 @@ class ProbeService:
         """Interpreter, versions, sandbox tier and layers, for people."""
         hello = next((agent.hello for agent in self._agents if agent.hello is not None), None)
         found = self.interpreter
+        told = None if self.problem is None else self.problem.message
         return {
             "version": __version__,
             "interpreter": None if found is None else found.path,
@@ -136,7 +137,7 @@ class ProbeService:
             "sandbox": schema.write(hello.sandbox) if hello else None,
             "state": self._agents[0].state.value if self._agents else State.STOPPED.value,
             "running": self._running,
-            "problem": None if self.problem is None else self.problem.message,
+            "problem": next(filter(None, (agent.trouble for agent in self._agents)), told),
         }
 
     def cached(self, request: FileRequest, name: str) -> Report | None:
@@ -278,6 +279,11 @@ class ProbeService:
                 self.interpreter, self.problem = found, None
             return self.interpreter
 
+    def _became(self, state: State) -> None:
+        if state is State.READY:
+            self.problem = None
+        self._on_status()
+
     def _refused(self, error: AgentError) -> None:
         """Remember why there is no agent, for people who ask."""
         if error.code not in ("died", "stopped", "too-large"):
@@ -293,7 +299,7 @@ class ProbeService:
         if self._idle.empty() and len(self._agents) < max(1, self.options.jobs):
             options = self.options
             about = Launch(found.path, options.environment, options.sandbox, found.site, options.readable)
-            made = Agent(about, lambda state: self._on_status())
+            made = Agent(about, self._became)
             self._agents.append(made)
             self._idle.put_nowait(made)
         idle = self._idle

@@ -10,10 +10,12 @@ import functools
 import os
 import pwd
 import resource
+import select
 import signal
 import struct
 import time
 
+from ts_shape_server import folders
 from ts_shape_server.agent.sandbox import landlock, seccomp, witness
 from ts_shape_server.agent.sandbox.policy import (
     FULL,
@@ -180,6 +182,28 @@ def _limit(policy: Policy) -> None:
         hard = resource.getrlimit(kind)[1]
         bounded = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (bounded, bounded))
+
+
+def end_with_server(scratch: str, request: int) -> None:
+    """See `policy`."""
+
+    def end(number: int, frame: object) -> None:
+        folders.remove(scratch)
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    _prctl(_libc(), _PR_SET_PDEATHSIG, signal.SIGTERM)
+    waiting = select.poll()
+    waiting.register(request, 0)
+    if waiting.poll(0):
+        # It was killed before the signal was set; this tells of nothing but the end of the other side.
+        end(0, None)
+
+
+def outlive_server() -> None:
+    """See `policy`."""
+    _prctl(_libc(), _PR_SET_PDEATHSIG, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def adopt_orphans() -> None:

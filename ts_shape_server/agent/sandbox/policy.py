@@ -83,6 +83,24 @@ def adopt_orphans() -> None:
         linux.adopt_orphans()
 
 
+def end_with_server(scratch: str, request: int) -> None:
+    """End, and remove the scratch folder, when the server is killed while this process gets ready, which takes seconds
+    in which it looks at nothing. `request` is the descriptor of which the server has the other end.
+    """
+    if sys.platform == "linux":
+        from ts_shape_server.agent.sandbox import linux
+
+        linux.end_with_server(scratch, request)
+
+
+def outlive_server() -> None:
+    """From here on this process itself looks whether the server is there."""
+    if sys.platform == "linux":
+        from ts_shape_server.agent.sandbox import linux
+
+        linux.outlive_server()
+
+
 def end_strays(keep: frozenset[int] = frozenset()) -> None:
     """End every child of this process but those of `keep`, whatever started it. For the agent, while no job runs."""
     if sys.platform == "linux":
