@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from ts_shape_server.agent.script.catalogue import TABLE
-from ts_shape_server.agent.torch_says import compiler, tracer
+from ts_shape_server.agent.torch_says import compiler, exporter, tracer
 from ts_shape_server.agent.torch_says.rows import Row
 
 REFUSALS = [(row, said) for row in compiler.REFUSALS for said in row.said]
 MENTIONS = [(row, said) for row in compiler.MENTIONS for said in row.said]
+EXPORTS = [(row, said) for row in exporter.REFUSALS for said in row.said]
 WARNINGS = [(row, said) for row in tracer.WARNINGS for said in row.said]
 
 
@@ -108,3 +109,9 @@ def test_the_facts_of_a_message(said: str, kind: str, facts: dict[str, Any]) -> 
 def test_what_stands_at_the_places_is_not_read() -> None:
     said = 'undefined value conv:\n  File "/home/me/net.py", line 3\n    raise ValueError("Lambda aren\'t supported")\n'
     assert [item.kind for item in compiler.read(said)] == ["name-undefined"]
+
+
+@pytest.mark.parametrize(("row", "said"), EXPORTS, ids=[said[:60] for _, said in EXPORTS])
+def test_what_the_exporter_refuses_has_its_kind(row: Row, said: str) -> None:
+    assert exporter.refusal(f"Error: {said}\n\nFor more information, run with TORCH_LOGS") == row.kind
+    assert exporter.refusal("Error: something new") == "program-refused"

@@ -7,7 +7,7 @@ import ast
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from ts_shape_server.cli.runs import (
     tell,
 )
 from ts_shape_server.contract import schema
-from ts_shape_server.contract.report import Report
+from ts_shape_server.contract.report import Failure, Report
 from ts_shape_server.features import words
 from ts_shape_server.features.diagnostics import Finding, about_syntax, findings, once
 from ts_shape_server.features.html_page import html_page
@@ -209,7 +209,16 @@ async def export(options: argparse.Namespace, flags: Flags) -> int:
         print(result.message)
         return 0
     tell(result.message)
+    for place in _places(result.failure):
+        tell(place)
     return 1
+
+
+def _places(failure: Failure | None) -> Iterator[str]:
+    """The further places at which an export is refused, a line for each."""
+    for place in failure.related if failure is not None and failure.code == "export-error" else ():
+        if place.message:
+            yield f"  {shown_path(place.path)}:{place.range.line}:{place.range.column + 1}: {place.message}"
 
 
 async def inspect(options: argparse.Namespace, flags: Flags) -> int:

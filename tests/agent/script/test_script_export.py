@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import struct
@@ -292,3 +293,55 @@ def test_what_is_no_archive_is_one_sentence(tmp_path: Path) -> None:
     bad.write_bytes(b"nothing")
     found = schema.write(script.verify({"archive": str(bad), "expected": str(bad)}))
     assert not found["ok"] and "does not load in a fresh process" in found["reason"]
+
+
+VALUES_DECIDE = """
+class Net(nn.Module):
+    def forward(self, x):
+        if x.sum() > 0:
+            x = x * 2
+        n = int(x.argmax().item())
+        assert x.mean() < 100
+        while (
+            x.norm() > 1e6
+        ):
+            x = x / 2
+        return x[:, : n + 1]
+"""
+LEAVES = """
+class Net(nn.Module):
+    def forward(self, x):
+        return x + torch.from_numpy(x.detach().numpy())
+"""
+BOTH = [
+    ("value-decides-branch", "x.sum() > 0"),
+    ("value-as-number", "int(x.argmax().item())"),
+    ("value-asserted", "x.mean() < 100"),
+    ("value-decides-loop", "x.norm() > 1000000.0"),
+]
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "code", "others"),
+    [(VALUES_DECIDE, *BOTH[0], 3), (LEAVES, "leaves-torch", "x.detach().numpy()", 0)],
+    ids=["values decide", "numpy"],
+)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_each_place_at_which_a_program_is_refused_is_told(
+    load: Any, tmp_path: Path, source: str, kind: str, code: str, others: int
+) -> None:
+    run, context = load(source)
+    found = script.export(run, _job(context, "net.pt2", method="program"), str(tmp_path))
+    # torch leaves the file of its draft export's log open.
+    gc.collect()
+    reason = found.reason
+    assert reason is not None and not found.ok
+    assert (reason.code, reason.kind, reason.fact("code")) == ("export-error", kind, code), reason
+    assert reason.location is not None
+    span = reason.location.range
+    line = context.source.splitlines()[span.line - 1]
+    assert line[span.column : span.end_column] == code
+    # What torch meets after the first refusal only its draft export tells, of torch 2.7 and newer.
+    if hasattr(torch.export, "draft_export"):
+        assert len(reason.related) == others
+        assert all(item.range.line > span.line and item.message for item in reason.related)

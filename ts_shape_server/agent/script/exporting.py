@@ -20,7 +20,7 @@ from ts_shape_server.agent import clock, runs, torch_says, trees
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.saved import checkpoint
-from ts_shape_server.agent.script import archive, examination, program, support
+from ts_shape_server.agent.script import archive, examination, program, program_refusals, support
 from ts_shape_server.agent.script.finding import finding, first_line
 from ts_shape_server.agent.script.session import ScriptSession
 from ts_shape_server.contract import schema
@@ -207,6 +207,15 @@ def _devices(module: Any) -> tuple[str, ...]:
     return ()
 
 
+def _with_all(what: str, failures: Sequence[Failure]) -> Failure:
+    """The first failure, led in by what does not work, and the others with their places as related ones."""
+    first, *others = failures
+    related = [replace(item.location, message=item.message) for item in others if item.location is not None]
+    more = f" (and {len(others)} more)" if others else ""
+    line = f" (line {first.location.range.line})" if first.location is not None else ""
+    return replace(first, message=f"{what}{line}: {first.message}{more}", related=(*first.related, *related))
+
+
 def _because(what: str, failures: Sequence[Failure], session: ScriptSession) -> Failure:
     """The first failure, led in by what does not work and how many more there are."""
     if not failures:
@@ -225,8 +234,11 @@ def _program(session: ScriptSession, report: Report) -> _Made:
     try:
         exported, free = program.export(session.run, session.fresh(), schema.write(report))
     except Exception as error:
+        found = program_refusals.refusals(session, error, program.automatic(session.run, schema.write(report)))
+        if found:
+            raise ExportRefused(_with_all("`torch.export` refuses it", found)) from None
         first = first_line(error)
-        message = f"torch.export refuses it: {first[:300]}"
+        message = f"`torch.export` refuses it: {first[:300]}"
         raise ExportRefused(_failure("program-refused", message, session, f"{type(error).__name__}: {error}")) from None
     if free:
         return _Made("program", exported)

@@ -41,6 +41,13 @@ def export(run: Run, module: Any, report: Mapping[str, Any]) -> tuple[Any, bool]
     return fixed, run.second is None
 
 
+def automatic(run: Run, report: Mapping[str, Any]) -> Any:
+    """The dims of the example that the report knows to be free, as torch finds them; None where this torch does not."""
+    dims = _automatic(report, run)
+    arguments, keywords = run.arguments()
+    return None if dims is None else _by_position(dims, run, arguments, keywords)
+
+
 def _exported(run: Run, module: Any, dims: Mapping[str, Any] | None, second: bool) -> Any:
     arguments, keywords = run.arguments(second)
     shapes = None if dims is None else _by_position(dims, run, arguments, keywords)
