@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,23 @@ def test_what_is_offered_is_taken(key: str) -> None:
 def test_the_palette_offers_what_the_server_can_do() -> None:
     offered = {item["command"] for item in MANIFEST["contributes"]["commands"]}
     assert {commands.EXPORT, commands.RESTART, commands.REPORT, commands.REPAIR, commands.CHECK} <= offered
+
+
+def test_every_text_for_people_is_in_the_file_that_is_translated_and_none_is_there_for_nothing() -> None:
+    texts = json.loads((CLIENT / "package.nls.json").read_text(encoding="utf-8"))
+    used = re.findall(r'"%([\w.]+)%"', (CLIENT / "package.json").read_text(encoding="utf-8"))
+    assert set(used) == set(texts)
+    assert all(texts.values())
+
+
+def test_the_walkthrough_shows_pages_that_are_there_and_commands_that_are_offered() -> None:
+    texts = json.loads((CLIENT / "package.nls.json").read_text(encoding="utf-8"))
+    offered = {item["command"] for item in MANIFEST["contributes"]["commands"]}
+    for walkthrough in MANIFEST["contributes"]["walkthroughs"]:
+        for step in walkthrough["steps"]:
+            assert (CLIENT / step["media"]["markdown"]).is_file()
+            assert set(re.findall(r"\(command:([\w.]+)\)", texts[step["description"].strip("%")])) <= offered
+    assert (CLIENT / MANIFEST["icon"]).is_file()
 
 
 def test_the_extension_has_the_version_of_the_server() -> None:

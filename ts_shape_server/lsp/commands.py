@@ -107,7 +107,7 @@ async def _configured(server: Server) -> None:
 async def _subject(server: Server, given: Mapping[str, Any]) -> tuple[Document, str]:
     """The class that the argument names, else the one around its position, else the only one of its file."""
     uri = given.get("uri")
-    path = path_of(uri) if isinstance(uri, str) else None
+    path = server.buffers.path(uri) if isinstance(uri, str) else None
     document = server.session.document(path) if path is not None else None
     if document is None:
         raise CommandRefused("The argument must name an existing file: {uri, class}.")

@@ -63,32 +63,52 @@ def uri_of(path: str) -> str:
     return uris.from_fs_path(path) or path
 
 
-class Converter:
-    """Converts for one client: `encoding` is the position encoding agreed on at start."""
+Where = Callable[[str, int], tuple[str, int]]
+"""Gives the URI in which the client has a line of a path, and how many lines of the path come before it."""
 
-    def __init__(self, encoding: str, texts: Texts) -> None:
+
+def _in_files(path: str, line: int) -> tuple[str, int]:
+    return uri_of(path), 0
+
+
+class Converter:
+    """Converts for one client: `encoding` is the position encoding agreed on at start. Of the document that is asked
+    about `before` lines of the text come before what the client has of it: a cell of a notebook begins somewhere.
+    """
+
+    def __init__(self, encoding: str, texts: Texts, where: Where = _in_files, before: int = 0) -> None:
         self.encoding = encoding
-        self._texts = texts
+        self._texts, self._where, self._before = texts, where, before
 
     def place(self, source: SourceText, position: types.Position) -> tuple[int, int]:
-        return source.from_client(position.line, position.character, self.encoding)
+        return source.from_client(position.line + self._before, position.character, self.encoding)
 
     def lines(self, source: SourceText, span: types.Range) -> Range:
         start, end = self.place(source, span.start), self.place(source, span.end)
         return Range(*start, *end)
 
+    def position(self, source: SourceText, line: int, column: int) -> types.Position:
+        number, character = source.to_client(line, column, self.encoding)
+        return types.Position(max(0, number - self._before), character)
+
     def range(self, source: SourceText, span: Range) -> types.Range:
-        start = source.to_client(span.line, span.column, self.encoding)
-        end = source.to_client(span.end_line, span.end_column, self.encoding)
-        return types.Range(types.Position(*start), types.Position(*end))
+        start = self.position(source, span.line, span.column)
+        return types.Range(start, self.position(source, span.end_line, span.end_column))
+
+    def of(self, path: str, line: int) -> tuple[str, Converter]:
+        """The URI in which the client has a line of a path, and the converter for it."""
+        uri, before = self._where(path, line)
+        return uri, Converter(self.encoding, self._texts, self._where, before)
 
     def location(self, location: Location) -> types.Location:
-        return types.Location(uri_of(location.path), self.range(self._texts(location.path), location.range))
+        uri, convert = self.of(location.path, location.range.line)
+        return types.Location(uri, convert.range(self._texts(location.path), location.range))
 
     def diagnostic(self, finding: Finding) -> types.Diagnostic:
         related = [types.DiagnosticRelatedInformation(self.location(item), item.message) for item in finding.related]
+        _, convert = self.of(finding.path, finding.range.line)
         return types.Diagnostic(
-            range=self.range(self._texts(finding.path), finding.range),
+            range=convert.range(self._texts(finding.path), finding.range),
             message=finding.message,
             severity=_SEVERITIES[finding.severity],
             code=finding.code,
@@ -100,7 +120,7 @@ class Converter:
 
     def hint(self, source: SourceText, hint: InlayHint) -> types.InlayHint:
         return types.InlayHint(
-            position=types.Position(*source.to_client(hint.line, hint.column, self.encoding)),
+            position=self.position(source, hint.line, hint.column),
             label=hint.label,
             kind=types.InlayHintKind.Type,
             tooltip=types.MarkupContent(types.MarkupKind.Markdown, hint.tooltip),

@@ -43,6 +43,7 @@ def register(server: Server) -> None:
     """Teach the server every request and notification of the language-server part."""
     _register_life(server)
     _register_documents(server)
+    _register_notebooks(server)
     _register_answers(server)
     _register_diagnostics(server)
 
@@ -144,13 +145,13 @@ def _register_documents(server: Server) -> None:
     @server.feature(types.TEXT_DOCUMENT_DID_OPEN)
     async def did_open(params: types.DidOpenTextDocumentParams) -> None:
         item = params.text_document
-        path = path_of(item.uri)
+        path = server.buffers.name(item.uri)
         if path is not None:
             session.open(path, item.uri, item.text, item.version)
 
     @server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
     async def did_change(params: types.DidChangeTextDocumentParams) -> None:
-        path = path_of(params.text_document.uri)
+        path = server.buffers.path(params.text_document.uri)
         document = None if path is None else session.opened(path)
         if path is not None and document is not None:
             edits = changed(document.source, params.content_changes, server.converter())
@@ -159,13 +160,50 @@ def _register_documents(server: Server) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
     async def did_save(params: types.DidSaveTextDocumentParams) -> None:
-        await session.disk_changed(path_of(params.text_document.uri) or "")
+        await session.disk_changed(server.buffers.path(params.text_document.uri) or "")
 
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     async def did_close(params: types.DidCloseTextDocumentParams) -> None:
-        path = path_of(params.text_document.uri)
+        path = server.buffers.path(params.text_document.uri)
         if path is not None:
             session.close(path)
+            server.buffers.forget(path)
+
+
+def _register_notebooks(server: Server) -> None:
+    session = server.session
+
+    def read(uri: str, version: int) -> None:
+        """Take a notebook as it is by now: its cells in their order as one module."""
+        book = server.workspace.get_notebook_document(notebook_uri=uri)
+        code = [item.document for item in book.cells if item.kind == types.NotebookCellKind.Code] if book else []
+        cells = [(cell, server.workspace.get_text_document(cell).source) for cell in code]
+        known = set(server.buffers.uris(server.buffers.path(uri) or ""))
+        made = server.buffers.notebook(uri, cells)
+        if made is None:
+            return
+        path, text = made
+        for gone in known - set(code):
+            server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(gone, []))
+        if session.opened(path) is None:
+            session.open(path, uri, text, version)
+        else:
+            session.change(path, text, version)
+
+    @server.feature(types.NOTEBOOK_DOCUMENT_DID_OPEN)
+    async def did_open(params: types.DidOpenNotebookDocumentParams) -> None:
+        read(params.notebook_document.uri, params.notebook_document.version)
+
+    @server.feature(types.NOTEBOOK_DOCUMENT_DID_CHANGE)
+    async def did_change(params: types.DidChangeNotebookDocumentParams) -> None:
+        read(params.notebook_document.uri, params.notebook_document.version)
+
+    @server.feature(types.NOTEBOOK_DOCUMENT_DID_CLOSE)
+    async def did_close(params: types.DidCloseNotebookDocumentParams) -> None:
+        path = server.buffers.path(params.notebook_document.uri)
+        if path is not None:
+            session.close(path)
+            server.buffers.forget(path)
 
 
 def changed(
@@ -191,7 +229,7 @@ def changed(
 
 
 def _document(server: Server, uri: str) -> Document | None:
-    path = path_of(uri)
+    path = server.buffers.path(uri)
     return None if path is None else server.session.opened(path)
 
 
@@ -203,29 +241,32 @@ def _register_answers(server: Server) -> None:
         document = _document(server, params.text_document.uri)
         if document is None:
             return None
-        return await hover_at(server, document, params.position)
+        return await hover_at(server, document, params.position, params.text_document.uri)
 
     @server.feature(types.TEXT_DOCUMENT_INLAY_HINT)
     async def on_hints(params: types.InlayHintParams) -> list[types.InlayHint]:
         document = _document(server, params.text_document.uri)
         if document is None or session.settings.inlay_hints == "off":
             return []
-        convert, source = server.converter(), document.source
+        uri = params.text_document.uri
+        convert, source, cell = server.converter(uri), document.source, server.buffers.cell(uri)
         shown = convert.lines(source, params.range)
         found = [hint for item in document.drawn.values() for hint in item.hints]
-        return [convert.hint(source, hint) for hint in found if shown.line <= hint.line <= shown.end_line]
+        inside = [hint for hint in found if cell is None or cell.holds(hint.line)]
+        return [convert.hint(source, hint) for hint in inside if shown.line <= hint.line <= shown.end_line]
 
     @server.feature(types.TEXT_DOCUMENT_CODE_LENS, types.CodeLensOptions(resolve_provider=False))
     async def on_lenses(params: types.CodeLensParams) -> list[types.CodeLens]:
         document = _document(server, params.text_document.uri)
         if document is None or not session.settings.code_lens:
             return []
-        convert, source = server.converter(), document.source
+        uri = params.text_document.uri
+        convert, source, cell = server.converter(uri), document.source, server.buffers.cell(uri)
         found = [lens for item in document.drawn.values() for lens in item.lenses]
         new = [item for item in document.quick.places() if item.name not in document.drawn]
         found += lenses.lenses(new, {item.name: document.known(item.name) for item in new})
         found.sort(key=lambda lens: lens.range.line)
-        return [convert.lens(source, document.uri, item) for item in found]
+        return [convert.lens(source, uri, item) for item in found if cell is None or cell.holds(item.range.line)]
 
     @server.feature(types.TEXT_DOCUMENT_CODE_ACTION, MENU)
     async def on_actions(params: types.CodeActionParams) -> list[types.CodeAction]:
@@ -239,14 +280,14 @@ def _register_answers(server: Server) -> None:
         return await menu.resolve(server, action)
 
 
-async def hover_at(server: Server, document: Document, position: types.Position) -> types.Hover | None:
+async def hover_at(server: Server, document: Document, position: types.Position, uri: str = "") -> types.Hover | None:
     """The hover at a position: from the last report, waiting for a first one no longer than the settings say."""
     session, source, snapshot = server.session, document.source, document.quick
-    convert = server.converter()
+    convert = server.converter(uri)
     line, column = convert.place(source, position)
     subject = name_at(source, snapshot.classes, line, column)
     if subject is None:
-        return _unparsed(server, document, line, column)
+        return _unparsed(convert, document, line, column)
     wait = session.settings.hover_wait_ms / 1000
     span = convert.range(source, subject.range)
     if subject.kind == "archive_path":
@@ -258,7 +299,7 @@ async def hover_at(server: Server, document: Document, position: types.Position)
         name = subject.name
     if name is None or snapshot.module(name) is None:
         if snapshot.classes.syntax_error is not None:
-            return _unparsed(server, document, line, column)
+            return _unparsed(convert, document, line, column)
         if subject.kind in ("class", "name"):
             text = await _elsewhere(server, document, subject, line, column, wait)
             return None if text is None else _hover(text, span)
@@ -273,11 +314,11 @@ async def hover_at(server: Server, document: Document, position: types.Position)
     return None if text is None else _hover(text, span)
 
 
-def _unparsed(server: Server, document: Document, line: int, column: int) -> types.Hover | None:
+def _unparsed(convert: Converter, document: Document, line: int, column: int) -> types.Hover | None:
     """Where a syntax error took a class out of the tree: what was known there when the text last parsed; over the name
     of a class that has no report, why there is none.
     """
-    snapshot, convert = document.quick, server.converter()
+    snapshot = document.quick
     if snapshot.classes.syntax_error is None:
         return None
     before = document.parsed
@@ -384,7 +425,8 @@ def _register_diagnostics(server: Server) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_DIAGNOSTIC, options)
     async def pull(params: types.DocumentDiagnosticParams) -> types.DocumentDiagnosticReport:
-        path = path_of(params.text_document.uri)
+        uri = params.text_document.uri
+        path = server.buffers.path(uri)
         document = None if path is None else session.opened(path)
         if path is None or document is None:
             return types.RelatedFullDocumentDiagnosticReport(items=[])
@@ -395,7 +437,8 @@ def _register_diagnostics(server: Server) -> None:
             except asyncio.TimeoutError:
                 log.info("diagnostics of %s are asked for before they are all there", path)
         convert = server.converter()
-        items = [convert.diagnostic(item) for item in session.findings(path)]
+        found = [item for item in session.findings(path) if server.where(path, item.range.line)[0] == uri]
+        items = [convert.diagnostic(item) for item in found]
         identity = _identity(server, items)
         if params.previous_result_id == identity:
             return types.RelatedUnchangedDocumentDiagnosticReport(result_id=identity)

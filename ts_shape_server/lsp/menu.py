@@ -17,7 +17,6 @@ from lsprotocol import types
 from ts_shape_server.contract.places import Range, TextEdit
 from ts_shape_server.features import actions
 from ts_shape_server.features.offers import Offer, offers
-from ts_shape_server.lsp.convert import path_of
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.server import Server
 
@@ -40,7 +39,7 @@ _RESOLVE_SECONDS = 90.0
 async def code_actions(server: Server, document: Document, params: types.CodeActionParams) -> list[types.CodeAction]:
     """Verified fixes for the diagnostics in the range, the one that fixes all of the file, and proven offers."""
     only = params.context.only
-    at = server.converter().lines(document.source, params.range)
+    at = server.converter(params.text_document.uri).lines(document.source, params.range)
     automatic = params.context.trigger_kind == types.CodeActionTriggerKind.Automatic
     later = _resolves(server)
     found: list[types.CodeAction] = []
@@ -107,7 +106,7 @@ def _being_tried(server: Server, document: Document, at: Range) -> list[types.Co
 async def resolve(server: Server, action: types.CodeAction) -> types.CodeAction:
     """An action with its edit, once that is proven; without one, and a sentence said, where it does not hold."""
     data = action.data
-    path = path_of(str(data.get("uri"))) if isinstance(data, dict) else None
+    path = server.buffers.path(str(data.get("uri"))) if isinstance(data, dict) else None
     document = None if path is None else server.session.opened(path)
     if not isinstance(data, dict) or document is None or action.edit is not None:
         return action
@@ -228,11 +227,19 @@ def _change_of(offer: Offer) -> str:
 def _edit(server: Server, document: Document, edits: Sequence[TextEdit] | None) -> types.WorkspaceEdit | None:
     if not edits:
         return None
-    converted = server.converter().edits(document.source, edits)
+    grouped: dict[str, list[types.TextEdit]] = {}
+    for edit in edits:
+        uri, convert = server.converter().of(document.path, edit.range.line)
+        grouped.setdefault(uri, []).extend(convert.edits(document.source, [edit]))
     if server.can("workspace", "workspace_edit", "document_changes"):
-        identifier = types.OptionalVersionedTextDocumentIdentifier(document.uri, document.version)
-        return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(identifier, list(converted))])
-    return types.WorkspaceEdit(changes={document.uri: converted})
+        version = None if server.buffers.uris(document.path) else document.version
+        return types.WorkspaceEdit(
+            document_changes=[
+                types.TextDocumentEdit(types.OptionalVersionedTextDocumentIdentifier(uri, version), list(each))
+                for uri, each in grouped.items()
+            ]
+        )
+    return types.WorkspaceEdit(changes=grouped)
 
 
 def _asked_for(only: Any, kind: str) -> bool:

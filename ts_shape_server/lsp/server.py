@@ -21,12 +21,21 @@ from pygls.protocol import LanguageServerProtocol, lsp_method
 from ts_shape_server import __version__
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.deadline import within
+from ts_shape_server.lsp.buffers import Buffers
 from ts_shape_server.lsp.convert import Converter
 from ts_shape_server.lsp.session import EditorSession, Status
 
 log = logging.getLogger(__name__)
 
 STATUS = "tsShape/status"
+NOTEBOOKS = types.NotebookDocumentSyncOptions(
+    [
+        types.NotebookDocumentFilterWithNotebook(
+            types.NotebookDocumentFilterNotebookType("jupyter-notebook"), [types.NotebookCellLanguage("python")]
+        )
+    ]
+)
+"""Of which documents a client tells the cells."""
 
 
 class Protocol(LanguageServerProtocol):
@@ -89,8 +98,10 @@ class Server(LanguageServer):
             version=__version__,
             protocol_cls=Protocol,
             converter_factory=lenient_converter,
+            notebook_document_sync=NOTEBOOKS,
         )
         self.session = EditorSession(self._changed, self._status, self._warn)
+        self.buffers = Buffers(lambda: self.session.folders)
         self.trust_workspace = trust_workspace
         self.flags = {key: value for key, value in (flags or {}).items() if value is not None}
         self.exit_code = 1
@@ -115,10 +126,14 @@ class Server(LanguageServer):
             nobody: Any = None
             self.protocol._send_response(nobody, error=JsonRpcParseError().to_response_error())
 
-    def converter(self) -> Converter:
-        """For this client's encoding and the texts as they stand."""
+    def converter(self, uri: str = "") -> Converter:
+        """For this client's encoding, the texts as they stand, and the document at this URI."""
         encoding = str(getattr(self.workspace.position_encoding, "value", self.workspace.position_encoding))
-        return Converter(encoding, self.source)
+        cell = self.buffers.cell(uri)
+        return Converter(encoding, self.source, self.where, 0 if cell is None else cell.first_line)
+
+    def where(self, path: str, line: int) -> tuple[str, int]:
+        return self.buffers.where(path, line, self.session.uri(path))
 
     def source(self, path: str) -> SourceText:
         return self.session.source(path)
@@ -157,13 +172,17 @@ class Server(LanguageServer):
             document = self.session.opened(path)
             if self.pulls and (document is not None or not unopened):
                 continue
-            found = [convert.diagnostic(item) for item in self.session.findings(path)]
-            uri = self.session.uri(path)
-            if not found and uri not in self._pushed:
-                continue
-            self._pushed.add(uri)
-            version = document.version if document is not None else None
-            self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, found, version))
+            told: dict[str, list[types.Diagnostic]] = {
+                uri: [] for uri in self.buffers.uris(path) or [self.session.uri(path)]
+            }
+            for item in self.session.findings(path):
+                told.setdefault(self.where(path, item.range.line)[0], []).append(convert.diagnostic(item))
+            version = document.version if document is not None and not self.buffers.uris(path) else None
+            for uri, found in told.items():
+                if found or uri in self._pushed:
+                    self._pushed.add(uri)
+                    params = types.PublishDiagnosticsParams(uri, found, version)
+                    self.text_document_publish_diagnostics(params)
 
     def ask(self, question: Any) -> None:
         """Send a request whose answer changes nothing; a client that refuses or never answers is no error."""

@@ -14,7 +14,7 @@ class StatusItem implements StatusView {
 
   constructor() {
     this.item.name = "TorchScript Shapes";
-    this.item.command = "tsShape.showLog";
+    this.item.command = "tsShape.showMenu";
   }
 
   dispose(): void {
@@ -56,6 +56,21 @@ class StatusItem implements StatusView {
   }
 }
 
+/** What a click on the status item offers. */
+async function showMenu(): Promise<void> {
+  const offered = [
+    { label: "$(symbol-array) Show the report of the class at the cursor", command: "tsShape.showReport" },
+    { label: "$(checklist) Check the workspace", command: "tsShape.checkWorkspace" },
+    { label: "$(vm) Select the interpreter that has torch…", command: "tsShape.selectInterpreter" },
+    { label: "$(debug-restart) Restart the agent", command: "tsShape.restartAgent" },
+    { label: "$(output) Show the log", command: "tsShape.showLog" },
+  ];
+  const picked = await vscode.window.showQuickPick(offered, { placeHolder: "TorchScript Shapes" });
+  if (picked !== undefined) {
+    await vscode.commands.executeCommand(picked.command);
+  }
+}
+
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
   const output = vscode.window.createOutputChannel("TorchScript Shapes", { log: true });
   const status = new StatusItem();
@@ -72,6 +87,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     vscode.workspace.onDidChangeWorkspaceFolders(refresh),
     vscode.workspace.registerTextDocumentContentProvider(Pages.SCHEME, new Pages()),
     vscode.commands.registerCommand("tsShape.selectInterpreter", () => selectInterpreter(started)),
+    vscode.commands.registerCommand("tsShape.showMenu", showMenu),
     vscode.commands.registerCommand("tsShape.showLog", () => output.show()),
     vscode.commands.registerCommand("tsShape.restartServer", () => started.restart()),
   );

@@ -146,7 +146,11 @@ export class Server {
 
   private options(): LanguageClientOptions {
     return {
-      documentSelector: [{ scheme: "file", language: "python" }],
+      documentSelector: [
+        { scheme: "file", language: "python" },
+        { scheme: "untitled", language: "python" },
+        { notebook: "jupyter-notebook", language: "python" },
+      ],
       initializationOptions: () => ({ settings: this.settings(), trusted: vscode.workspace.isTrusted }),
       initializationFailedHandler: () => false,
       outputChannel: this.output,
