@@ -306,6 +306,7 @@ async def hover_at(server: Server, document: Document, position: types.Position,
         if document.current is not None or name is None:
             return None
     document.focus = name
+    session.look_at(document.path)
     if document.known(name).report is None:
         await session.wait_for(document, name, wait)
     text = _told(document, document.quick, name, subject)

@@ -149,7 +149,13 @@ class EditorSession:
 
     # ---- files
 
+    def look_at(self, path: str) -> None:
+        """A person is at this file."""
+        if self.service is not None:
+            self.service.look_at(path)
+
     def open(self, path: str, uri: str, text: str, version: int) -> Document:
+        self.look_at(path)
         known = self._documents.get(path)
         if known is not None:
             known.open, known.uri = True, uri
@@ -163,6 +169,7 @@ class EditorSession:
         """An open file has a new text; `edits` lead to it, where the editor has told them."""
         document = self._documents.get(path)
         if document is not None:
+            self.look_at(path)
             self._change(document, text, version, _whole(document, text) if edits is None else edits)
             self.refresh(document)
             self._refresh_others(document)

@@ -6,6 +6,7 @@ gets another chance too: on a slice of the file.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -51,6 +52,7 @@ class Round:
     _partial: dict[str, Report] = field(default_factory=dict)
     _current: str | None = None
     _loading: bool = True
+    _began: float = 0.0
 
     def claim(self, claim: ProbeClaim) -> None:
         """Take a claim. One that speaks of another class is dropped."""
@@ -59,6 +61,7 @@ class Round:
             return
         if claim.begin is not None:
             self._current, self._loading = item.name, claim.phase == "load"
+            self._began = time.monotonic()
         elif claim.report is not None and item.name not in self.final:
             told = replace(claim.report, path=self.request.path, name=item.name, line=item.line)
             report = confined(told, self.holds)
@@ -68,6 +71,12 @@ class Round:
             else:
                 self._partial[item.name] = report
             self.on_report(report)
+
+    def held_up_by(self, seconds: float) -> str | None:
+        """The class that has taken longer than this, empty while it is the file that is loaded; None: nothing has."""
+        if self._current is None or time.monotonic() - self._began < seconds:
+            return None
+        return "" if self._loading else self._current
 
     def ended_loading(self, done: Done) -> bool:
         """Whether the job ended over the file as a whole, before any class was run."""

@@ -14,7 +14,7 @@ import functools
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,6 +40,7 @@ from ts_shape_server.probing.requests import (
 )
 from ts_shape_server.probing.rounds import Round, sentence
 from ts_shape_server.probing.store import Entry, Store, digest, file_digest, key, written
+from ts_shape_server.probing.turns import Turns
 
 __all__ = [
     "ClassRequest",
@@ -64,6 +65,8 @@ TICK = 20_000_000
 """Nanoseconds that the date of a file may lag behind the clock."""
 MOST_FILES = 3000
 """A report that says that it was made from more files is not kept: each is read at every look."""
+SHARE_SECONDS = 2.0
+"""After so long a class that is probed makes way for another file that waits, once."""
 PASSING_SECONDS = 60.0
 """So long is a report kept that a changed machine, and not only changed code, would alter."""
 
@@ -79,7 +82,7 @@ class ProbeService:
         self.interpreter: Interpreter | None = None
         self._on_status = on_status or (lambda: None)
         self._agents: list[Agent] = []
-        self._idle: asyncio.Queue[Agent] = asyncio.Queue()
+        self._turns: Turns[Agent] = Turns()
         self._finding = asyncio.Lock()
         self._store = Store(options.cache)
         self._running = 0
@@ -101,7 +104,7 @@ class ProbeService:
     async def start(self) -> None:
         """Find the interpreter and start one agent. Raises nothing: what is missing is in `problem`."""
         try:
-            async with self._agent() as agent:
+            async with self._agent("", waited_for=True) as agent:
                 await agent.start()
         except AgentError as error:
             self._refused(error)
@@ -111,7 +114,8 @@ class ProbeService:
         """End every agent; no process is left, and none is started again but by `restart`."""
         self._stopped = True
         agents, self._agents = self._agents, []
-        self._idle = asyncio.Queue()
+        turns, self._turns = self._turns, Turns()
+        self._turns.looked_at = turns.looked_at
         await asyncio.gather(*(agent.stop() for agent in agents), return_exceptions=True)
 
     async def restart(self) -> None:
@@ -121,6 +125,10 @@ class ProbeService:
         self.interpreter, self.problem = None, None
         self._store.clear()
         await self.start()
+
+    def look_at(self, path: str) -> None:
+        """A person is at this file: its reports go first."""
+        self._turns.looked_at = path
 
     def info(self) -> dict[str, Any]:
         """Interpreter, versions, sandbox tier and layers, for people."""
@@ -164,12 +172,14 @@ class ProbeService:
                 final[item.name] = known
                 on_report(known)
         deaths, sliced = 0, False
-        while remaining := [item for item in request.classes if item.name not in final]:
+        interrupted: set[str] = set()
+        again = False
+        while remaining := _left(request, final, interrupted):
             keep = functools.partial(self._keep, request, time.time_ns())
             about = Round(request, remaining, on_report, keep, self._holds(request))
             try:
-                done = await self._round(self._report_job(request, remaining, sliced), about)
-                deaths = 0
+                done = await self._round(self._report_job(request, remaining, sliced), about, interrupted, again)
+                deaths, again = 0, True
             except AgentError as error:
                 deaths += 1
                 if error.code != "died" or deaths >= DEATHS:
@@ -177,7 +187,9 @@ class ProbeService:
                     final.update(self._without(error, request, remaining, about, on_report))
                     break
                 done = Done("crashed", f"it took the agent with it ({error})".rstrip("."), 0)
-            if about.ended_loading(done) and not sliced:
+            if done is None:
+                log.info("%s: another file goes first", request.path)
+            elif about.ended_loading(done) and not sliced:
                 sliced = True
             else:
                 about.finish(done)
@@ -186,9 +198,24 @@ class ProbeService:
                     final[item.name] = about.final[item.name]
         return tuple(final[item.name] for item in request.classes)
 
-    async def _round(self, job: Job, about: Round) -> Done:
-        async with self._agent() as agent:
-            done, place = await agent.run(job, self.options.limits, about.claim)
+    async def _round(self, job: Job, about: Round, interrupted: set[str], again: bool) -> Done | None:
+        """How a job about classes of a file ended; None where another file went first, since one of the classes took
+        its share: that class is among `interrupted` then, and has all its time when it comes again.
+        """
+        path = about.request.path
+        async with self._agent(path, waited_for=True, again=again) as agent:
+            running = asyncio.ensure_future(agent.run(job, self.options.limits, about.claim))
+            try:
+                while not (await asyncio.wait({running}, timeout=SHARE_SECONDS / 4))[0]:
+                    slow = about.held_up_by(SHARE_SECONDS)
+                    if slow is not None and slow not in interrupted and self._turns.others_wait(path):
+                        interrupted.add(slow)
+                        return None
+            finally:
+                if not running.done():
+                    running.cancel()
+                    await asyncio.wait({running})
+            done, place = running.result()
         await scratch.remove(place)
         return done
 
@@ -291,26 +318,26 @@ class ProbeService:
             self._on_status()
 
     @contextlib.asynccontextmanager
-    async def _agent(self) -> AsyncIterator[Agent]:
-        """An agent that is free. AgentError if there is no interpreter for one."""
+    async def _agent(self, path: str, waited_for: bool, again: bool = False) -> AsyncIterator[Agent]:
+        """An agent that is free for a question about a file. AgentError if there is no interpreter for one."""
         found = await self._find()
         if self._stopped:
             raise AgentError("stopped", "The service was stopped.")
-        if self._idle.empty() and len(self._agents) < max(1, self.options.jobs):
+        if not self._turns.any_free and len(self._agents) < max(1, self.options.jobs):
             options = self.options
             about = Launch(found.path, options.environment, options.sandbox, found.site, options.readable)
             made = Agent(about, self._became)
             self._agents.append(made)
-            self._idle.put_nowait(made)
-        idle = self._idle
-        agent = await idle.get()
+            self._turns.give(made)
+        turns = self._turns
+        agent = await turns.take(path, waited_for, again)
         self._running += 1
         self._on_status()
         try:
             yield agent
         finally:
             self._running -= 1
-            idle.put_nowait(agent)
+            turns.give(agent)
             self._on_status()
 
     async def _ask(
@@ -326,7 +353,8 @@ class ProbeService:
         """
         claims: list[ProbeClaim] = []
         try:
-            async with self._agent() as agent:
+            path = job.file.path if isinstance(job, (ReportJob, TrialJob, ExportJob)) else ""
+            async with self._agent(path, waited_for=not isinstance(job, TrialJob)) as agent:
                 done, place = await agent.run(job, limits, claims.append)
         except AgentError as error:
             self._refused(error)
@@ -401,6 +429,12 @@ class ProbeService:
                 reports[item.name] = without_report(request.path, item.name, item.line, "unresolved", failure)
                 on_report(reports[item.name])
         return reports
+
+
+def _left(request: FileRequest, final: Mapping[str, Report], interrupted: set[str]) -> list[ClassRequest]:
+    """The classes that have no report yet; those that held others up come last."""
+    left = [item for item in request.classes if item.name not in final]
+    return sorted(left, key=lambda item: item.name in interrupted)
 
 
 @functools.cache

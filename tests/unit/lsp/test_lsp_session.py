@@ -29,6 +29,7 @@ class HeldService:
         self.asked: list[str] = []
         self.cancelled = 0
         self.stopped = False
+        self.looked_at = ""
         self.gate = asyncio.Event()
         self.answer: Callable[[str, str], Report] = lambda path, name: Report(path, name, 4, "ok")
         HeldService.made.append(self)
@@ -47,6 +48,9 @@ class HeldService:
 
     def info(self) -> dict[str, Any]:
         return {"interpreter": None, "torch": None, "sandbox": None, "problem": None, "engine": None}
+
+    def look_at(self, path: str) -> None:
+        self.looked_at = path
 
     async def reports(self, request: FileRequest, on_report: Callable[[Report], None]) -> tuple[Report, ...]:
         self.asked.append(request.text())
@@ -120,6 +124,7 @@ async def test_a_newer_version_cancels_the_older_probe(watched: Watched, tmp_pat
     await until(lambda: len(service.asked) == 2)
     assert service.cancelled == 1
     assert service.asked[-1].endswith("a = 2\n")
+    assert service.looked_at == path
 
 
 async def test_an_agent_that_cannot_run_is_an_obstacle_and_no_report(watched: Watched, tmp_path: Path) -> None:
