@@ -36,6 +36,10 @@ CASES = {
         "parts = [x, x + 1]\n        parts = tuple(parts)\n        one, two = parts\n        return one + two",
         "if not torch.jit.is_scripting():\n            parts = tuple(parts)",
     ),
+    "a tuple of tensors to join": (
+        "parts = [layer(x) for layer in self.layers]\n        return torch.cat(tuple(parts), dim=-1)",
+        "return torch.cat(parts, dim=-1)",
+    ),
     "a passed tuple": ("return x + x.new_zeros(tuple(x.size()))", "return x + x.new_zeros(x.size())"),
     "a product of matrices, one of them sparse": ("return torch.spmm(x, x.t())", "return torch.mm(x, x.t())"),
     "a question for a Tensor": (

@@ -54,6 +54,10 @@ def multiplied(situation: Situation, place: Place) -> Iterator[Rewrite]:
         yield Rewrite("size-product", "Multiply the sizes in a function `product_of`", (*edits, *function))
 
 
+_TAKING_LISTS = frozenset(f"torch.{name}" for name in ("cat", "concat", "stack", "hstack", "vstack", "dstack"))
+"""Functions of torch's to which a list of tensors is the same as a tuple."""
+
+
 def tuples(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``return tuple(outputs)``: TorchScript gives the list, since its tuples have a fixed length."""
     statement = place.statement
@@ -63,6 +67,9 @@ def tuples(situation: Situation, place: Place) -> Iterator[Rewrite]:
         return
     text, _ = _as_list(situation, node.args[0])
     above = situation.parents.get(node)
+    if isinstance(above, ast.Call) and above.args[:1] == [node] and situation.path_of(above.func) in _TAKING_LISTS:
+        yield Rewrite("plain-argument", f"Pass `{text}` as a list", (situation.replace(node, text),))
+        return
     if isinstance(above, (ast.Call, ast.keyword)):
         if text.startswith("[") or not (situation.type_of(node.args[0]) or "").startswith("List[int"):
             return
