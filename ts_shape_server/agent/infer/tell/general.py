@@ -12,7 +12,7 @@ from torch import nn
 from ts_shape_server.agent import shares
 from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer.claims import claims, draws, indices, lighter, optional
+from ts_shape_server.agent.infer.claims import claims, draws, indices, lighter, lighter_layers, optional
 from ts_shape_server.agent.infer.claims.claim import Claim, Sizes
 from ts_shape_server.agent.infer.claims.trials import Trials
 from ts_shape_server.agent.infer.facts import source
@@ -21,7 +21,7 @@ from ts_shape_server.agent.infer.inputs import confirming, search
 from ts_shape_server.agent.infer.running import expressions, shots, symbolic
 from ts_shape_server.agent.infer.running.pace import Pace
 from ts_shape_server.agent.infer.solve import Solved
-from ts_shape_server.agent.infer.tell import argument_names, inside, naming, omitted, specs
+from ts_shape_server.agent.infer.tell import argument_names, inside, naming, omitted, reasons, specs
 from ts_shape_server.agent.infer.tell.spelling import UNKNOWN, Spelling
 from ts_shape_server.contract.report import Report, Symbol
 
@@ -85,15 +85,27 @@ def general(report: Report, cls: type[nn.Module], solved: Solved, context: Conte
 
 
 def _light(report: Report, solved: Solved, trials: Trials, claim: Claim) -> Report:
-    """`report` with an example, and a second one, of smaller sizes where there are such."""
-    found = lighter.sizes(trials, claim)
-    if found is None:
+    """`report` with an example, and a second one, of smaller sizes where there are such, and with arguments that make
+    smaller layers where a run takes many products all the same.
+    """
+    if "script" not in solved.case.context.stages:
         return report
-    smaller, beside = found
-    example = specs.example(values.with_sizes(solved.found.inputs, smaller))
-    if beside is None:
-        return replace(report, example=example)
-    return replace(report, example=example, second=specs.example(values.with_sizes(solved.found.inputs, beside)))
+    found = lighter.sizes(trials, claim)
+    inputs, first, second = solved.found.inputs, claim.base, claim.second
+    if found is not None:
+        first, second = found[0], found[1] or second
+        report = replace(report, example=specs.example(values.with_sizes(inputs, first)))
+        if found[1] is not None:
+            report = replace(report, second=specs.example(values.with_sizes(inputs, found[1])))
+    context = solved.case.context
+    runs = [values.with_sizes(inputs, sizes) for sizes in (first, second) if sizes is not None]
+    smaller = lighter_layers.arguments(solved.session, solved.plan, runs, context.root, context.path)
+    import sys
+
+    print("SMALLER", smaller, file=sys.stderr)
+    if smaller is None:
+        return report
+    return replace(report, init=reasons.init_of(smaller, solved.sources, context.namespace))
 
 
 def _shortly(solved: Solved, context: Context, inputs: values.Inputs) -> search.Found | search.NotFound:

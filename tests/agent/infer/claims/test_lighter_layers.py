@@ -1,0 +1,89 @@
+"""Runs that only look at code are made with narrower layers, where the same code runs in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ts_shape_server.agent.infer.claims import lighter_layers
+from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.running import instances
+
+TOKENS = values.InputGuess("x", values.TensorGuess((2, 64, 32)))
+WORDS = values.InputGuess("x", values.TensorGuess((2, 64), "int64", 0, 1023))
+
+
+class Deep(nn.Module):
+    def __init__(self, dim: int, depth: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(32, dim)
+        self.layers = nn.ModuleList([nn.Linear(dim, dim) for _ in range(depth)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        for layer in self.layers:
+            x = layer(x)
+        return x.mean(-1)
+
+
+class Widening(Deep):
+    """Takes another way where it is wide."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = super().forward(x)
+        if self.first.out_features > 1000:
+            x = x * 2
+        return x
+
+
+class Gated(Deep):
+    """Has a part more where it is wide."""
+
+    def __init__(self, dim: int, depth: int) -> None:
+        super().__init__(dim, depth)
+        self.gate = nn.Sigmoid() if dim > 1000 else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = super().forward(x)
+        return x if self.gate is None else self.gate(x)
+
+
+class Looking(Deep):
+    """Looks words up in a table of as many."""
+
+    def __init__(self, words: int, dim: int, depth: int) -> None:
+        super().__init__(dim, depth)
+        self.table = nn.Embedding(words, 32)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(self.table(x))
+
+
+def check(
+    cls: type[nn.Module], plan: dict[str, str], expected: dict[str, str] | None, given: values.InputGuess
+) -> None:
+    session = instances.build(cls, plan, {"torch": torch}, True)
+    found = lighter_layers.arguments(session, plan, [(given,)], str(Path(__file__).parent), __file__)
+    assert found == expected
+
+
+def test_a_wide_module_is_made_narrower() -> None:
+    check(Deep, {"dim": "2048", "depth": "2"}, {"dim": "256", "depth": "2"}, TOKENS)
+
+
+def test_a_module_of_few_products_stays() -> None:
+    check(Deep, {"dim": "256", "depth": "2"}, None, TOKENS)
+
+
+def test_a_module_that_takes_another_way_when_narrower_stays() -> None:
+    check(Widening, {"dim": "2048", "depth": "2"}, None, TOKENS)
+
+
+def test_a_module_that_has_other_parts_when_narrower_stays() -> None:
+    check(Gated, {"dim": "2048", "depth": "2"}, None, TOKENS)
+
+
+def test_a_table_that_is_too_small_for_its_indices_is_not_taken() -> None:
+    check(Looking, {"words": "1024", "dim": "2048", "depth": "2"}, None, WORDS)
