@@ -24,6 +24,7 @@ from ts_shape_server.contract.places import Range
 from ts_shape_server.deadline import within
 from ts_shape_server.features import hover, lenses
 from ts_shape_server.features.known import Known, unparsed
+from ts_shape_server.features.plain_text import as_text
 from ts_shape_server.lsp import menu
 from ts_shape_server.lsp.convert import SOURCE, Converter, is_path, path_of
 from ts_shape_server.lsp.documents import Document
@@ -241,7 +242,8 @@ def _register_answers(server: Server) -> None:
         document = _document(server, params.text_document.uri)
         if document is None:
             return None
-        return await hover_at(server, document, params.position, params.text_document.uri)
+        found = await hover_at(server, document, params.position, params.text_document.uri)
+        return found if found is None or server.shows_markdown else _as_text(found)
 
     @server.feature(types.TEXT_DOCUMENT_INLAY_HINT)
     async def on_hints(params: types.InlayHintParams) -> list[types.InlayHint]:
@@ -337,6 +339,12 @@ def _unparsed(convert: Converter, document: Document, line: int, column: int) ->
     span = Range(line, named.start(1), line, named.end(1))
     said = unparsed(snapshot.classes.syntax_error)
     return _hover(f"_{hover.plain(said)}_", convert.range(snapshot.source, span))
+
+
+def _as_text(found: types.Hover) -> types.Hover:
+    assert isinstance(found.contents, types.MarkupContent)
+    plain = types.MarkupContent(types.MarkupKind.PlainText, as_text(found.contents.value))
+    return types.Hover(plain, found.range)
 
 
 def _hover(text: str, span: types.Range) -> types.Hover:

@@ -153,6 +153,13 @@ class Server(LanguageServer):
     def refreshes(self) -> bool:
         return self.can("workspace", "diagnostics", "refresh_support")
 
+    @property
+    def shows_markdown(self) -> bool:
+        """Whether the client takes markdown in hovers; one that does not say is taken at its silence."""
+        hover = getattr(getattr(self.client_capabilities, "text_document", None), "hover", None)
+        formats = getattr(hover, "content_format", None)
+        return not formats or types.MarkupKind.Markdown in formats
+
     def _changed(self, paths: set[str]) -> None:
         """Reports of these files changed: push or have the client pull, and have it ask for hints and lenses anew."""
         if not self.connected:
