@@ -42,6 +42,13 @@ from inference_helpers import net, report
             "arguments-unknown",
             {"error": "KeyError", "arguments": ["width"]},
         ),
+        (
+            net("self.layer = nn.Linear(width, depth)", "return self.layer(x)", arguments=", width"),
+            "no-constructor",
+            "name-undefined",
+            {"error": "NameError", "arguments": ["width"]},
+        ),
+        (net("pass", "return widened(x)"), "no-input", "name-undefined", {"error": "NameError"}),
         (net("pass", "raise NotImplementedError"), "abstract", "class-abstract", {}),
         ("class Net(nn.Module):\n    pass\n", "no-forward", "forward-undefined", {}),
     ],
@@ -49,6 +56,21 @@ from inference_helpers import net, report
 def test_a_reason_has_a_kind(tmp_path: Path, source: str, code: str, kind: str, facts: dict[str, object]) -> None:
     reason = report(tmp_path, source)["reason"]
     assert (reason["code"], reason["kind"], reason["facts"]) == (code, kind, facts)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (
+            net("self.layer = nn.Linear(width, depth)", "return self.layer(x)", arguments=", width"),
+            "The constructor uses `depth` in line {line}, which is not defined.",
+        ),
+        (net("pass", "return widened(x)"), "`forward` uses `widened` in line {line}, which is not defined."),
+    ],
+)
+def test_a_name_that_is_not_defined_is_told_without_advice(tmp_path: Path, source: str, message: str) -> None:
+    told = report(tmp_path, source)["reason"]
+    assert told["message"] == message.format(line=told["location"]["range"]["line"])
 
 
 def test_a_list_that_is_called_is_told_with_what_to_do(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from ts_shape_server.agent.infer.constructor import building
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.inputs import search
 from ts_shape_server.agent.infer.running import mismatch
-from ts_shape_server.agent.infer.running.session import Session, innermost_line
+from ts_shape_server.agent.infer.running.session import Session, innermost_line, is_hopeless
 from ts_shape_server.agent.infer.solve import Case, Missed
 from ts_shape_server.agent.infer.tell import advice, inside
 from ts_shape_server.agent.standins import StandInUsed
@@ -65,7 +65,8 @@ def of(case: Case, best: Missed | building.NotBuilt) -> Unsolved:
 
 def not_built(cls: type, built: building.NotBuilt, context: Context, sources: Mapping[str, str]) -> Unsolved:
     line = innermost_line(built.error, context.path)
-    comment = advice.for_constructor(cls, built.plan)
+    # What is missing for every argument is not mended by a comment that gives some.
+    comment = "" if is_hopeless(built.error) else advice.for_constructor(cls, built.plan)
     found = "No constructor arguments were found" if comment else "The constructor fails"
     message = f"{found}: {torch_says.clause(built.error)}. {advice.missing(built.error)}".rstrip()
     if comment:
@@ -73,15 +74,25 @@ def not_built(cls: type, built: building.NotBuilt, context: Context, sources: Ma
     if isinstance(built.error, StandInUsed):
         # No arguments would help: what the constructor makes is not on this machine.
         message = f"It cannot be built here: {str(built.error).rstrip('. ')}."
+    undefined = _undefined(built.error)
+    if undefined:
+        message = f"The constructor uses `{undefined}`{f' in line {line}' if line else ''}, which is not defined."
     place = mismatch.call_place(context.source, line, "") if line else None
     kind = "arguments-unknown" if comment else "constructor-fails"
     if isinstance(built.error, StandInUsed):
         kind = "package-missing"
+    kind = "name-undefined" if undefined else kind
     facts: dict[str, Fact] = {"error": type(built.error).__name__, "arguments": tuple(built.plan)}
     detail = torch_says.one_line(built.error)
     reason = failure("no-constructor", message, context.path, place, detail, kind=kind, facts=facts)
     told = replace(reason, complaints=_complaints(built.error))
     return Unsolved("unresolved", told, init_of(built.plan, sources, context.namespace))
+
+
+def _undefined(error: BaseException) -> str:
+    """The name that an error says is not defined; empty where it says something else."""
+    missing = torch_says.read(error).get("missing-name") if isinstance(error, NameError) else None
+    return missing.name("name") if missing is not None and not isinstance(error, UnboundLocalError) else ""
 
 
 def _complaints(error: BaseException) -> tuple[ReportedComplaint, ...]:
@@ -129,12 +140,16 @@ def not_found(
         f"No input was found: the best of {result.attempts} attempts failed"
         f"{f' in line {line}' if line else ''} with {torch_says.clause(error)}. {advice.missing(error)}"
     ).rstrip()
-    comment = advice.for_inputs(result.inputs, result.outcome.wishes)
+    undefined = _undefined(error)
+    if undefined:
+        message = f"`forward` uses `{undefined}`{f' in line {line}' if line else ''}, which is not defined."
+    comment = "" if is_hopeless(error) else advice.for_inputs(result.inputs, result.outcome.wishes)
     if comment and context.written:
         message += f" Say what goes in, in a comment above the class: {comment}."
     place = mismatch.call_place(context.source, line, "") if line else None
     facts = {"error": type(error).__name__}
     kind = "every-attempt-failed" if result.attempts else "nothing-to-try"
+    kind = "name-undefined" if undefined else kind
     detail = torch_says.one_line(error)
     reason = failure("no-input", message, context.path, place, detail, kind=kind, facts=facts)
     return Unsolved("unresolved", replace(reason, complaints=_complaints(error)), ())
