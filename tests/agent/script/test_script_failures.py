@@ -484,3 +484,19 @@ def test_one_run_records_every_function_and_another_where_training_may_show_more
     found = script.examine(run, context).script.failures
     assert len(found) >= 2
     assert made == runs
+
+
+def test_what_the_compiler_refuses_of_an_exported_method_is_no_trace_warning_as_well(load: Any) -> None:
+    source = """
+class Net(nn.Module):
+    def forward(self, x):
+        return x.relu()
+
+    @torch.jit.export
+    def pooled(self, x, how):
+        return x.max() if how == "max" else x.mean()
+"""
+    run, context = load(source)
+    found = script.examine(run, context)
+    assert [item.code for item in found.script.failures] == ["script-error"]
+    assert (found.trace.ok, found.trace.failures) == (False, ())

@@ -19,6 +19,7 @@ from ts_shape_server.agent.script.problem import RefusalSearch
 from ts_shape_server.agent.script.session import ScriptSession, forward_name
 from ts_shape_server.agent.script.sources import Sources
 from ts_shape_server.agent.script.trace import Traced, state, trace
+from ts_shape_server.agent.torch_says import compiler
 from ts_shape_server.contract.places import Location
 from ts_shape_server.contract.report import Annotation, FunctionFacts, ScriptAttempt, TorchScript
 
@@ -41,6 +42,10 @@ def examined(session: ScriptSession, tracing: bool = True) -> TorchScript:
         return TorchScript(annotations=tuple(annotations))
     made = scripted(session)
     trace_state = traced(session).attempt if tracing and _traceable(session) else ScriptAttempt()
+    if made.attempt.failures and trace_state.ok is False:
+        # Tracing compiles methods under `export` too: what the compiler refuses is told once.
+        left = tuple(item for item in trace_state.failures if compiler.refusal(item.detail) is None)
+        trace_state = replace(trace_state, failures=left)
     return TorchScript(made.attempt, trace_state, (*annotations, *made.unseen), made.facts)
 
 

@@ -11,6 +11,7 @@ from ts_shape_server.analysis.rewrites import (
     autograd_functions,
     building,
     callables,
+    compared_texts,
     comprehensions,
     constants,
     contexts,
@@ -66,6 +67,7 @@ class Rule:
 RULES: tuple[Rule, ...] = (
     Rule(enums.unused_methods, ANY),
     Rule(enums.compared_by_value, ANY),
+    Rule(compared_texts.annotated, ("no-matching-overload", "expected-types", "argument-type")),
     Rule(enums.texts_as_values, ("no-matching-overload", "expected-types", "argument-type", "unrecognised")),
     Rule(values.converted_arguments, ("expected-types",)),
     Rule(held_optionals.held, ANY),

@@ -175,16 +175,16 @@ def numbers(situation: Situation, place: Place) -> Iterator[Rewrite]:
     name, imports = situation.import_of("math")
     edits = []
     for node in ast.walk(place.statement):
-        if not isinstance(node, ast.Attribute) or node.attr not in _MATH:
-            continue
-        if not situation.means(node, f"numpy.{node.attr}"):
+        path = situation.path_of(node) if isinstance(node, (ast.Attribute, ast.Name)) else ""
+        word = path.removeprefix("numpy.")
+        if word not in _MATH or path == word:
             continue
         call = situation.parents.get(node)
         if isinstance(call, ast.Call) and call.func is node:
             kinds = {situation.type_of(item) for item in call.args}
-            if not kinds <= {"int", "float"} or node.attr in ("ceil", "floor"):
+            if not kinds <= {"int", "float"} or word in ("ceil", "floor"):
                 continue
-        edits.append(situation.replace(node, f"{name}.{node.attr}"))
+        edits.append(situation.replace(node, f"{name}.{word}"))
     if edits:
         yield Rewrite("math-functions", "Use `math` for plain numbers", (*edits, *imports))
 
