@@ -108,6 +108,14 @@ def _seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(f"a number of seconds is needed, not {text}") from None
 
 
+def _shard(text: str) -> tuple[int, int]:
+    """``K/N`` from a command line: the K-th of N parts, from 1."""
+    first, _, second = text.partition("/")
+    if not (first.isdecimal() and second.isdecimal() and 1 <= int(first) <= int(second) <= 10_000):
+        raise argparse.ArgumentTypeError(f"K/N is needed, the K-th of N parts (1/4), not {text}")
+    return int(first), int(second)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="ts-shape-server",
@@ -136,6 +144,15 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--all", action="store_true", help="every finding about TorchScript, where text has a line for each class"
     )
+
+    check.add_argument(
+        "--changed",
+        nargs="?",
+        const="HEAD",
+        metavar="REV",
+        help="only the files that differ from a revision of Git (HEAD), and those that such a change reaches",
+    )
+    check.add_argument("--shard", type=_shard, metavar="K/N", help="only the K-th of N parts, for as many machines")
 
     show = commands.add_parser("show", parents=[common], help="what goes in and what comes out")
     show.add_argument("files", nargs="+", metavar="FILE[:CLASS]")

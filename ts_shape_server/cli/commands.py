@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from ts_shape_server.cli import tables
+from ts_shape_server.cli.changes import reached_files, share
 from ts_shape_server.cli.fixing import fix
-from ts_shape_server.cli.formats import FORMATS, shown_path, summed
+from ts_shape_server.cli.formats import FORMATS, sarif, shown_path, summed
 from ts_shape_server.cli.runs import (
     CommandProblem,
     Runner,
@@ -49,13 +50,18 @@ async def check(options: argparse.Namespace, flags: Flags) -> int:
     line a class, unless all are asked for.
     """
     paths = python_files(options.paths)
-    async with Runner(flags, options.paths, tell, min(cores(), len(paths), MOST_JOBS)) as runner:
+    if options.changed is not None:
+        paths = reached_files(paths, options.changed)
+    if options.shard is not None:
+        paths = share(paths, options.shard)
+    async with Runner(flags, options.paths, tell, max(1, min(cores(), len(paths), MOST_JOBS))) as runner:
         runner.must_probe()
         checked = await _all_checked(runner, paths)
     found = once(item for one in checked for item in one[0])
     reports = [item for one in checked for item in one[1]]
     shown = found if options.all or options.format != "text" else summed(found)
-    output = FORMATS[options.format](shown, reports)
+    part = "" if options.shard is None else f"{options.shard[0]}-of-{options.shard[1]}"
+    output = sarif(shown, reports, part) if options.format == "sarif" else FORMATS[options.format](shown, reports)
     if output:
         print(output)
     if options.format == "text":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -113,7 +114,8 @@ def _escaped(value: str, also: str = "") -> str:
     return value
 
 
-def sarif(findings: Sequence[Finding], reports: Sequence[Report]) -> str:
+def sarif(findings: Sequence[Finding], reports: Sequence[Report], part: str = "") -> str:
+    """One run; `part` names what it has looked at where others look at the rest, so that none replaces another."""
     rules = [
         {
             "id": code,
@@ -127,6 +129,7 @@ def sarif(findings: Sequence[Finding], reports: Sequence[Report]) -> str:
             "ruleId": item.code,
             "level": _SARIF_LEVELS[item.severity],
             "message": {"text": item.message},
+            "partialFingerprints": {"tsShape/v1": _fingerprint(item)},
             "locations": [_physical(item.path, item.range)],
             "relatedLocations": [
                 {**_physical(related.path, related.range), "message": {"text": related.message}}
@@ -136,8 +139,20 @@ def sarif(findings: Sequence[Finding], reports: Sequence[Report]) -> str:
         for item in findings
     ]
     driver = {"name": "ts-shape-server", "version": __version__, "rules": rules}
-    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
+    details = {"id": f"ts-shape/{part}"}
+    run = {
+        "tool": {"driver": driver},
+        "automationDetails": details,
+        "columnKind": "unicodeCodePoints",
+        "results": results,
+    }
     return json.dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, ensure_ascii=False)
+
+
+def _fingerprint(item: Finding) -> str:
+    """The same for the same finding, in whatever part it is found and on whatever line it stands by then."""
+    about = (item.code, Path(_relative(item.path)).as_posix(), item.class_name, item.kind, item.facts)
+    return hashlib.sha256(repr(about).encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def _physical(path: str, span: Range) -> dict[str, Any]:
