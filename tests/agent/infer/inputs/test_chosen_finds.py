@@ -53,6 +53,92 @@ SINUSOIDS = net(
             id="ids of sequences that come first",
         ),
         pytest.param(
+            net(
+                "self.f = nn.Linear(obs_dim + act_dim, 1)",
+                "return self.f(torch.cat([state, action], 1))",
+                "state, action",
+                ", obs_dim=11, act_dim=3",
+            ),
+            {"state": ["B", 11], "action": ["B", 3]},
+            ["B", 1],
+            id="a linear layer over what is joined takes rows",
+        ),
+        pytest.param(
+            net(
+                "self.c = nn.Conv2d(n_in + hid, 4 * hid, 3, padding=1)",
+                "h, c = state; a, f, o, g = self.c(torch.cat([x, h], 1)).chunk(4, 1); return o * (f * c + a * g)",
+                "x, state",
+                ", n_in=3, hid=8",
+            ),
+            {"x": ["B", 3, "H", "W"], "state": [["B", 8, "H", "W"], ["B", 8, "H", "W"]]},
+            ["B", 8, "H", "W"],
+            id="channels are split as the constructor's arguments say",
+        ),
+        pytest.param(
+            net(
+                "self.u = nn.Embedding(90, 8); self.v = nn.Embedding(70, 8); self.b = nn.Embedding(90, 1)",
+                "return (self.u(user) * self.v(item)).sum(1) + self.b(user).squeeze()",
+                "user, item",
+            ),
+            {"user": ["L"], "item": ["L"]},
+            ["L"],
+            id="ids of which only one number runs in a row are one for each item",
+        ),
+        pytest.param(
+            net(
+                "self.q = nn.Linear(24, 24); self.k = nn.Linear(24, 24)",
+                "n = q.size(0); q = self.q(q).view(n, -1, 4, 6).transpose(1, 2); "
+                "k = self.k(k).view(n, -1, 4, 6).transpose(1, 2); return q @ k.transpose(2, 3)",
+                "q, k",
+            ),
+            {"q": ["n", "L", 24], "k": ["n", "L2", 24]},
+            ["n", 4, "L", "L2"],
+            id="what is counted by a view is more than one",
+        ),
+        pytest.param(
+            net("self.f = nn.Linear(3, 8)", "a, b = x.chunk(2, -1); return self.f(a) + self.f(b)"),
+            {"x": ["B", 6]},
+            ["B", 8],
+            id="what a layer takes of a part it takes of the whole",
+        ),
+        pytest.param(
+            net(
+                "self.f = nn.Linear(9, 5)",
+                "y = self.f(h); e = y @ y.T; return F.softmax(torch.where(adj > 0, e, e - 9.0), 1) @ y",
+                "h, adj",
+            ),
+            {"h": ["B", 9], "adj": ["B", "B"]},
+            ["B", 5],
+            id="what is joined to what has as many rows and columns as there are nodes",
+        ),
+        pytest.param(
+            net("self.f = nn.Linear(7, 5)", "return (self.f(x) * mask.unsqueeze(-1)).sum(1)", "x, mask"),
+            {"x": ["B", "L", 7], "mask": ["B", "L"]},
+            ["B", 5],
+            id="a mask does not give what it masks other dims",
+        ),
+        pytest.param(
+            net(
+                "self.w = nn.Parameter(torch.randn(11, 18))",
+                "y = F.linear(x, self.w); return torch.zeros(y.size()).scatter_(1, label.view(-1, 1), 1) * y",
+                "x, label",
+            ),
+            {"x": ["B", 18], "label": ["B"]},
+            ["B", 11],
+            id="a label for each item is no column of one",
+        ),
+        pytest.param(
+            net(
+                "self.f = nn.Linear(14, 6)",
+                "return self.f(torch.cat((noise, labels), -1))",
+                "noise, labels",
+                ", noise_dim=10, label_dim=4",
+            ),
+            {"noise": ["B", 10], "labels": "Tensor"},
+            ["B", 6],
+            id="what is put beside floating numbers",
+        ),
+        pytest.param(
             net("self.f = nn.Linear(784, 5)", "return self.f(x.view(-1, 784))"),
             {"x": ["B", 784]},
             ["B", 5],

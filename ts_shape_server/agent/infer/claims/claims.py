@@ -212,7 +212,25 @@ def _one_for_each_item(trials: Trials, taken: set[int]) -> list[list[int]]:
         more = trials.moved((0,), base[0] + 1)
         if told and not taken.intersection(members) and trials.fails(more) and _movable(trials, tuple(members)):
             return [members]
-    return []
+    items = [start for start, tensor in alike if len(tensor.dims) > 1]
+    return [] if taken.intersection(items) else _with_one_item_more(trials, items)
+
+
+def _with_one_item_more(trials: Trials, starts: list[int]) -> list[list[int]]:
+    """The batches of several inputs, where the first does not get an item more without the others.
+
+    ``k.view(q.size(0), -1, heads, width)`` takes items of `k` in other numbers, as long as they fill it; nobody means
+    that.
+    """
+    more = trials.base[0] + 1
+    if len(starts) < 2 or not trials.fails(trials.moved((0,), more)) or not trials.good(trials.moved(starts, more)):
+        return []
+
+    def needed(start: int) -> bool:
+        return trials.fails(trials.moved([other for other in starts if other != start], more))
+
+    members = [0, *(start for start in starts[1:] if needed(start))]
+    return [members] if len(members) > 1 and trials.good(trials.moved(members, more)) else []
 
 
 def _join_many(trials: Trials, grouped: dict[int, list[int]], alike: Sequence[Sequence[Any]]) -> None:

@@ -49,6 +49,8 @@ _INDEX_NAMES = frozenset(
     ]
 )
 LARGEST_RANK = 6
+_ROTATIONS = re.compile(r"(^|_)freqs?_cis$")
+"""What language models call the complex numbers by which queries and keys are turned, a row for each position."""
 _EDGES = re.compile(r"(^|_)edge_(label_)?index$")
 """What graph libraries call the pairs of nodes that are joined."""
 _LENGTHS = re.compile(r"(^|_)(lengths|lens)$|(?<!max)(?<!min)(?<!new)(?<!total)(?<!chunk)(?<!window)_(len|length)$")
@@ -101,6 +103,8 @@ def named_tensor(
     lowered = name.lower()
     if is_edges(name):
         return edges()
+    if _ROTATIONS.search(lowered):
+        return replace(tensor(rank or 2, "complex64"), axes=axes)
     if rank is None and (_LENGTHS.search(lowered) or (counts and at_least < 2)):
         return lengths()
     if rank is None and lowered in _TIMES and at_least < 2:

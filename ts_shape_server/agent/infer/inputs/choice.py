@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import sympy
 import torch
 
+from ts_shape_server.agent import trees
 from ts_shape_server.agent.infer.facts.body import Hint
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.guesses.first_tensors import default_sizes
@@ -28,6 +29,8 @@ CALLS = 24_000
 """Torch calls of all runs together, after which the best so far is taken."""
 RANKS = (3, 2, 4, 5, 1)
 """Numbers of dims in the order in which they are tried."""
+BESIDE = ((3, 2), (2, 1), (4, 2))
+"""Numbers of dims of two tensors, the second with something for each item of the first: a mask, lengths, a label."""
 ROUNDS = 2
 """How often all tensors are gone through again after one was changed."""
 CAME_BACK = 4
@@ -51,6 +54,8 @@ class Doubts:
     """Sizes that cannot be changed."""
     uneven: int
     """Pairs of fixed sizes of which only the product matters and that are not equal."""
+    ones: int = 0
+    """Sizes of one that can be others."""
 
     def __bool__(self) -> bool:
         return any((self.misused, self.rows, self.asked, self.uneven))
@@ -71,8 +76,10 @@ class _Judged:
         """Whether nothing speaks against it, each tensor has one fixed size at most, as features or channels are, and
         none has more dims than a sequence where its consumers ask for none.
         """
-        few = self.doubts.fixed <= len(values.all_tensors(self.found.inputs))
-        return not self.doubts and few and _distance(self.found, beyond=1) == 0
+        # Features and channels are of floating numbers; indices come in any number.
+        tensors = values.all_tensors(self.found.inputs)
+        few = self.doubts.fixed <= sum("int" not in tensor.dtype for tensor in tensors)
+        return not self.doubts and not self.doubts.ones and few and _distance(self.found, beyond=1) == 0
 
 
 def best(session: Session, found: search.Found, again: Again, hints: Mapping[str, Hint]) -> search.Found:
@@ -140,8 +147,9 @@ class _Judge:
         stuck = self._stuck(found.inputs)
         misused = watched.single + watched.spread
         rows = int(not self._keeps_rows(found.inputs, watched.batch))
+        ones = sum(size == 1 and slot not in stuck for slot, size in enumerate(values.sizes(found.inputs)))
         return _Judged(
-            found, Doubts(misused, rows, self._asked(found.inputs, stuck), len(stuck), _uneven(found, stuck))
+            found, Doubts(misused, rows, self._asked(found.inputs, stuck), len(stuck), _uneven(found, stuck), ones)
         )
 
     def _run(self, inputs: Inputs, observers: list[forms.Forms] | None = None) -> Outcome:
@@ -170,17 +178,32 @@ class _Judge:
                 return True
         starts = [slot for slot, (_, axis) in enumerate(places) if axis == 0]
         ways = [[starts[0]], [slot for slot in starts if sizes[slot] == first.dims[0]]]
+        if _is_square(inputs, first.dims[0]):
+            ways.append([slot for slot, size in enumerate(sizes) if size == first.dims[0]])
         if batch is not None:
             ways.append([slot for slot in range(len(sizes)) if sizes[slot] == batch])
         for slots in ways:
             more = [size + 1 if slot in slots else size for slot, size in enumerate(sizes)]
-            other = search.first_tensor(self._run(values.with_sizes(inputs, more)).output)
-            if other is None or other.dim() != output.dim():
+            outputs = list(trees.tensors(self._run(values.with_sizes(inputs, more)).output))
+            if not outputs or outputs[0].dim() != output.dim():
                 continue
-            grown = [after - before for before, after in zip(output.shape, other.shape)]
+            grown = [after - before for before, after in zip(output.shape, outputs[0].shape)]
             if grown[0] == 1 or (batch is not None and 1 in grown):
                 return True
+            if batch is not None and grown[0] > 1 and slots == ways[-1] and self._keeps_state(inputs, outputs):
+                return True
         return False
+
+    def _keeps_state(self, inputs: Inputs, grown: list[torch.Tensor]) -> bool:
+        """Whether what comes out besides has one item more too, as states have where the steps of all sequences are
+        put into one column for a loss.
+        """
+        before = list(trees.tensors(self._run(inputs).output))
+        return any(
+            one.dim() == other.dim()
+            and sorted(a - b for a, b in zip(other.shape, one.shape)) == [0] * (one.dim() - 1) + [1]
+            for one, other in zip(before[1:], grown[1:])
+        )
 
     def _hangs_on_values(self, inputs: Inputs, rows: int) -> bool:
         """Whether other values of the same sizes give other rows, so that rows say nothing of the batch."""
@@ -200,6 +223,8 @@ class _Judge:
                 continue
             alike = [at for at, (_, axis) in enumerate(places) if axis == places[slot][1] and sizes[at] == size]
             ways = [[slot], alike] if len(alike) > 1 else [[slot]]
+            if _is_square(inputs, size):
+                ways.append([at for at, other in enumerate(sizes) if other == size])
             if not any(self._moves(inputs, way, value) for way in ways for value in (size + 1, size * 2)):
                 stuck.append(slot)
         return stuck
@@ -217,6 +242,11 @@ class _Judge:
             hint = self._hints.get(owners[index].name)
             asked += hint is not None and axis in hint.asked
         return asked
+
+
+def _is_square(inputs: Inputs, size: int) -> bool:
+    """Whether a matrix has that size on both sides, as one of what is joined to what has."""
+    return any(tensor.dims[-2:] == (size, size) for tensor in values.all_tensors(inputs))
 
 
 def _places(inputs: Inputs) -> list[tuple[int, int]]:
@@ -281,9 +311,13 @@ def _others(session: Session, judged: _Judged) -> Iterator[Inputs]:
         yield from _squared(inputs)
     opened = _open(inputs)
     tensors = values.all_tensors(inputs)
+    if len(opened) > 1:
+        yield _as_wished(judged.found, opened)
     for rank in RANKS:
         if len(opened) > 1:
             yield _ranked(inputs, [index for index in opened if len(tensors[index].dims) != rank], rank)
+    for ranks in BESIDE if len(opened) == 2 else ():
+        yield _ranked(_ranked(inputs, opened[:1], ranks[0]), opened[1:], ranks[1])
     for rank in RANKS[::-1] if len(opened) > 2 else ():
         # What says something of the first, as the ends of a span do.
         yield _ranked(inputs, [index for index in opened[1:] if len(tensors[index].dims) != rank], rank)
@@ -291,6 +325,19 @@ def _others(session: Session, judged: _Judged) -> Iterator[Inputs]:
         for rank in RANKS:
             if rank != len(tensors[index].dims):
                 yield _ranked(inputs, [index], rank)
+
+
+def _as_wished(found: search.Found, indices: list[int]) -> Inputs:
+    """The tensors with as many dims as their first consumers document."""
+    inputs = found.inputs
+    wished: dict[int, list[int]] = {}
+    for index, tensor in enumerate(values.all_tensors(inputs)):
+        rank = found.outcome.wishes[index].rank if index in found.outcome.wishes else None
+        if index in indices and rank is not None and rank != len(tensor.dims):
+            wished.setdefault(rank, []).append(index)
+    for rank, members in wished.items():
+        inputs = _ranked(inputs, members, rank)
+    return inputs
 
 
 def _ranked(inputs: Inputs, indices: list[int], rank: int) -> Inputs:

@@ -31,10 +31,12 @@ def as_arguments_say(session: Session, found: Found, plan: Mapping[str, str]) ->
 
     `plan` has the expressions of the arguments that are passed; the others have their defaults.
     """
-    names, places = _leaf_names(found.inputs), _last_axes(found.inputs)
-    if len(places) < 2:
-        return found
+    names, places = _leaf_names(found.inputs), _axes(found.inputs, -1)
     parts = _with_one_sum(session, found.inputs, places)
+    if not parts:
+        # Features come last, channels behind the batch.
+        places = _axes(found.inputs, 1)
+        parts = _with_one_sum(session, found.inputs, places)
     numbers = _numbers(session, plan) if parts else []
     sizes = values.sizes(found.inputs)
     for chosen in _assignments(parts, [names[index] for index in parts], numbers, sum(sizes[places[i]] for i in parts)):
@@ -64,13 +66,15 @@ def _leaf_names(inputs: Inputs) -> list[str]:
     return found
 
 
-def _last_axes(inputs: Inputs) -> dict[int, int]:
-    """The place of the last size of each tensor that is not given and has one, by the tensor's index."""
+def _axes(inputs: Inputs, axis: int) -> dict[int, int]:
+    """The place of the size on that axis of each tensor that is not given and has features or channels there, by the
+    tensor's index.
+    """
     places, slot = {}, 0
     for index, (tensor, owner) in enumerate(zip(values.all_tensors(inputs), values.owners(inputs))):
         slot += len(tensor.dims)
-        if len(tensor.dims) > 1 and not owner.given:
-            places[index] = slot - 1
+        if len(tensor.dims) > (1 if axis < 0 else 2) and not owner.given:
+            places[index] = slot - 1 if axis < 0 else slot - len(tensor.dims) + axis
     return places
 
 

@@ -42,6 +42,8 @@ _SPREADING = frozenset(
 )
 """Functions that give their tensors the dims of each other."""
 
+_RESHAPING = frozenset(["view", "reshape"])
+
 DEPTH = 3
 """Containers inside of containers, of the arguments that are looked through."""
 
@@ -54,8 +56,9 @@ class Forms(TorchFunctionMode):
     """Context manager for one run of `module`.
 
     `single` counts calls of layers with one item where they take a batch, `spread` those that put a tensor which comes
-    from the inputs together with a table of another rank. `batch` is the size of the dim that the first layer
-    which reads sequences takes for the batch, None without such a layer.
+    from the inputs together with a table of another rank, that give the first input the dims of another one, or that
+    find one item where the author counts them (``x.view(b, -1, heads, width)``). `batch` is the size of the dim that
+    the first layer which reads sequences takes for the batch, None without such a layer.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -67,6 +70,8 @@ class Forms(TorchFunctionMode):
         self._handles: list[Any] = []
         self._derived: dict[int, torch.Tensor] = {}
         """By id, the tensors that come from the inputs; kept alive, so that no other gets their id."""
+        self._of_first: set[int] = set()
+        """Of these, by id, those that come from the first input alone."""
 
     def __enter__(self) -> Forms:
         super().__enter__()  # type: ignore[no-untyped-call]  # torch's own
@@ -85,8 +90,10 @@ class Forms(TorchFunctionMode):
         super().__exit__(*details)  # type: ignore[no-untyped-call]  # torch's own
 
     def _begin(self, module: nn.Module, arguments: Any, keywords: Any) -> None:
-        for tensor in _within((*arguments, *keywords.values())):
+        for number, tensor in enumerate(_within((*arguments, *keywords.values()))):
             self._derived[id(tensor)] = tensor
+            if number == 0:
+                self._of_first.add(id(tensor))
 
     def _read(self, module: nn.Module, arguments: Any, keywords: Any) -> None:
         first = next(_within((*arguments[:1], *keywords.values())), None)
@@ -108,9 +115,14 @@ class Forms(TorchFunctionMode):
         own = [item for item in _within((*arguments, *keywords.values())) if id(item) in self._derived]
         if not own:
             return result
+        alone = all(id(item) in self._of_first for item in own)
         for tensor in _within((result,)):
             self._derived[id(tensor)] = tensor
+            if alone:
+                self._of_first.add(id(tensor))
         name = getattr(function, "__name__", "")
+        if name in _RESHAPING and isinstance(result, torch.Tensor):
+            self.spread += _is_counted_as_one(own[0], arguments[1:], result)
         if name in _BATCHED_RANK and own[0].dim() == _BATCHED_RANK[name] - 1:
             self.single += 1
         if name in _RECURRENT and self.batch is None and own[0].dim() == 3 and type(arguments[-1]) is bool:
@@ -121,7 +133,17 @@ class Forms(TorchFunctionMode):
         if name in _SPREADING and isinstance(result, torch.Tensor):
             tables = [item for item in _within((*arguments, *keywords.values())) if id(item) not in self._derived]
             self.spread += _is_spread(max(item.dim() for item in own), result, tables)
+            first = [item.dim() for item in own if id(item) in self._of_first]
+            self.spread += bool(first) and not alone and 0 < max(first) < result.dim()
         return result
+
+
+def _is_counted_as_one(before: torch.Tensor, sizes: Sequence[Any], result: torch.Tensor) -> bool:
+    """Whether a view with more dims leaves a size to torch, behind the first, and that comes to one."""
+    given = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
+    if result.dim() <= before.dim() or len(given) != result.dim():
+        return False
+    return any(type(size) is int and size == -1 and at > 0 and result.shape[at] == 1 for at, size in enumerate(given))
 
 
 def _is_laid_out(index: tuple[Any, ...], derived: Mapping[int, torch.Tensor]) -> bool:

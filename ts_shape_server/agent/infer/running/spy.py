@@ -44,6 +44,8 @@ _SETTERS = frozenset(["_set_grad_enabled", "set_grad_enabled"])
 
 
 _JOINS = frozenset(["cat", "concat", "concatenate"])
+_PARTS = {"chunk": 0, "split": 0, "split_with_sizes": 0, "tensor_split": 0, "unbind": 1}
+"""Calls that take a tensor apart, with how many dims fewer a part has."""
 
 
 def _products(name: str, arguments: Sequence[Any], result: torch.Tensor) -> int:
@@ -159,6 +161,8 @@ class Spy(TorchFunctionMode):
             self._intervals.follow(name, arguments, keywords, result)
             if isinstance(result, torch.Tensor):
                 self._follow(name, arguments, result)
+            elif name in _PARTS and isinstance(result, (tuple, list)):
+                self._follow_parts(_PARTS[name], arguments, result)
         return result
 
     def _unpacks(self, name: str, arguments: Sequence[Any]) -> bool:
@@ -190,6 +194,8 @@ class Spy(TorchFunctionMode):
             if handler is not None:
                 for place, documented in handler(arguments, keywords).items():
                     self._wish(name, _argument_at(arguments, keywords, place), documented)
+            if name in _JOINS:
+                self._read_join(arguments[0])
             if name == "__getitem__":
                 index = arguments[1] if isinstance(arguments[1], tuple) else (arguments[1],)
                 for item in index:
@@ -199,6 +205,12 @@ class Spy(TorchFunctionMode):
                 self._read_places(name, index)
         except (AttributeError, IndexError, TypeError, ValueError):
             return
+
+    def _read_join(self, joined: Sequence[torch.Tensor]) -> None:
+        """What is put beside floating numbers is of them too: an index would be looked up first."""
+        for item in joined if any(item.is_floating_point() for item in joined) else ():
+            if item.dtype is torch.int64:
+                self._wish("cat", item, Documented(dtype="float32"))
 
     def _read_places(self, name: str, index: Sequence[Any]) -> None:
         """Places of an input beside others, ``x[torch.arange(b), place]``, are one for each of those."""
@@ -262,6 +274,15 @@ class Spy(TorchFunctionMode):
     @staticmethod
     def _bound(wish: Wish, high: int) -> None:
         wish.high = high if wish.high is None else min(wish.high, high)
+
+    def _follow_parts(self, fewer: int, arguments: Sequence[Any], result: Sequence[Any]) -> None:
+        """What is asked of a part of an input is asked of the input, but for the size of the dim that was cut."""
+        index = self._same.get(id(arguments[0])) if arguments else None
+        for part in result if index is not None else ():
+            if isinstance(part, torch.Tensor) and index is not None:
+                self._alive.append(part)
+                self._items[id(part)] = index, fewer, False
+                self._derived[id(part)] = index
 
     def _follow(self, name: str, arguments: Sequence[Any], result: torch.Tensor) -> None:
         self._alive.append(result)
