@@ -32,6 +32,15 @@ def _within(match: re.Match[str]) -> Facts:
     }
 
 
+def _state(match: re.Match[str]) -> Facts | None:
+    """The first axis on which two numbers differ."""
+    wanted, got = (match.group(side).split(", ") for side in ("wanted", "got"))
+    for axis, (one, other) in enumerate(zip(wanted, got) if len(wanted) == len(got) else ()):
+        if one.isdigit() and other.isdigit() and one != other:
+            return {"wanted": int(one), "got": int(other), "axis": axis}
+    return None
+
+
 def _end(match: re.Match[str]) -> Facts:
     return {"axis": int(match.group("axis")), "size": int(match.group("size"))}
 
@@ -192,6 +201,13 @@ ROWS = (
         "Expected hidden[0] size (1, 5, 4), got [1, 2, 4]",
         "Expected hidden size (1, 5, 4), got [1, 2, 4]",
         read=_sizes,
+    ),
+    # As a run on symbols says it: sizes that are no symbols are those of the layer, and of what `forward` makes.
+    row(
+        "state-never-fits",
+        r"Expected hidden(?:\[\d\])? size \((?P<wanted>[^)]+)\), got \[(?P<got>[^\]]+)\]",
+        "Expected hidden[0] size (2, s0, 20), got [1, s0, 20]",
+        read=_state,
     ),
     # What comes out would have no pixels, what is normalised is one value.
     row(

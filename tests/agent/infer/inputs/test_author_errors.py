@@ -96,3 +96,66 @@ def test_advice_has_the_parameters_of_the_class() -> None:
 )
 def test_what_is_missing_outside_of_the_class_is_named(error: Exception, word: str) -> None:
     assert word in advice.missing(error) and bool(word) == bool(advice.missing(error))
+
+
+@pytest.mark.parametrize(
+    ("init", "forward", "words"),
+    [
+        pytest.param(
+            "self.r = nn.LSTM(10, 20, num_layers=2, batch_first=True)",
+            "h = torch.zeros(1, x.size(0), 20); return self.r(x, (h, h))[0]",
+            ("`r`", "2 states", "gets 1"),
+            id="a state of one layer for a layer of two",
+        ),
+        pytest.param(
+            "self.r = nn.GRU(10, 20, batch_first=True)",
+            "h = torch.zeros(1, x.size(0), 16); return self.r(x, h)[0]",
+            ("`r`", "20 features in each state", "gets 16"),
+            id="a state of other features",
+        ),
+        pytest.param(
+            "self.r = nn.GRU(10, 20, batch_first=True)",
+            "h = torch.zeros(1, x.size(0), 20); return self.r(x, (h, h))[0]",
+            ("`r`", "`GRU`", "tuple", "`LSTM`"),
+            id="a tuple of states for a layer that has one",
+        ),
+        pytest.param(
+            "self.u = nn.ConvTranspose2d(16, 8, 2, 2); self.d = nn.Conv2d(3, 16, 3, 2, 1); "
+            "self.o = nn.Conv2d(16, 1, 1)",
+            "return self.o(torch.cat([self.u(self.d(x)), x], 1))",
+            ("`o`", "16", "11"),
+            id="a sum of channels in which the input's are fixed",
+        ),
+        pytest.param(
+            "self.a = nn.Conv2d(8, 16, 3, padding=1); self.b = nn.Conv2d(16, 16, 3, padding=1)",
+            "return x + self.b(self.a(x))",
+            ("8", "16"),
+            id="a residual of other channels",
+        ),
+    ],
+)
+def test_what_no_input_mends_is_told_as_a_mismatch(
+    tmp_path: Path, init: str, forward: str, words: tuple[str, ...]
+) -> None:
+    found = report(tmp_path, net(init, forward))
+    assert (found["status"], found["reason"]["code"]) == ("failed", "shape-mismatch")
+    assert all(word in found["reason"]["message"] for word in words), found["reason"]["message"]
+
+
+def test_what_an_input_may_mend_is_no_mismatch(tmp_path: Path) -> None:
+    source = net("self.r = nn.GRU(10, 20)", "return self.r(x, h)[0]", "x, h")
+    assert report(tmp_path, source)["status"] == "ok"
+    guessed = net("self.f = nn.Conv2d(8, width, 1)", "return x + self.f(x)", arguments=", width")
+    assert (report(tmp_path, guessed)["reason"] or {}).get("code") != "shape-mismatch"
+
+
+def test_a_single_item_that_slips_through_does_not_hide_a_mismatch(tmp_path: Path) -> None:
+    source = net(
+        "self.e = nn.Embedding(90, 16); self.r = nn.LSTM(16, 20, bidirectional=True, batch_first=True); "
+        "self.f = nn.Linear(20, 2)",
+        "return self.f(self.r(self.e(ids))[0][:, -1])",
+        "ids",
+    )
+    found = report(tmp_path, source)
+    assert (found["status"], found["reason"]["code"]) == ("failed", "shape-mismatch")
+    assert all(word in found["reason"]["message"] for word in ("`f`", "20", "40"))

@@ -23,7 +23,7 @@ from ts_shape_server.agent.infer.inputs import moves, solving, wishes
 from ts_shape_server.agent.infer.inputs.moves.move import Attempt, Move
 from ts_shape_server.agent.infer.inputs.moves.sizes import EQUATION_PRIORITY, PLAIN_PRIORITY
 from ts_shape_server.agent.infer.inputs.solving import places
-from ts_shape_server.agent.infer.running import mismatch
+from ts_shape_server.agent.infer.running import forms, mismatch
 from ts_shape_server.agent.infer.running.session import Outcome, Session, innermost_line, is_abstract, is_hopeless
 
 __all__ = ["Found", "NotFound", "TooSlow", "first_tensor", "keeps_batch", "places", "search"]
@@ -118,6 +118,8 @@ class _Inputs:
         self._kept = False
         self._strange = 0
         self._slow = False
+        self.disagreed: tuple[Inputs, Outcome] | None = None
+        """The attempt that came furthest of those for which two fixed sizes disagree."""
 
     def run(self, state: Inputs, number: int) -> Ran[Found]:
         """A run on tensors, in a part of the time that there is."""
@@ -125,7 +127,8 @@ class _Inputs:
         self._latest, self._first = outcome, number == 1
         if outcome.error is not None:
             failure = f"{type(outcome.error).__name__} {outcome.steps} {outcome.error}"[:TOLD]
-            return Ran(outcome.steps, failure)
+            # A state of which the size is wrong has the dims that were asked for before.
+            return Ran(outcome.steps + ("state-size-differs" in torch_says.read(outcome.error)), failure)
         found = Found(wishes.bounded(state, outcome.wishes), outcome)
         wished = wishes.fulfilled(state, outcome.wishes, ranks=number == 1)
         if number == 1 and (not values.same_form(wished, state) or (self._session.real_only and wished != state)):
@@ -238,6 +241,8 @@ class _Inputs:
             return
         if mismatch.of_layer(traced.error) is not None:
             # Two fixed sizes disagree: no size of the input mends that, only another structure may.
+            if self.disagreed is None or self.disagreed[1].steps < outcome.steps:
+                self.disagreed = inputs, outcome
             self.budget.patience = FIXED
             return
         later = 6 if _asks_for_structure(outcome.error) else 0
@@ -283,6 +288,13 @@ def keeps_batch(inputs: Inputs, outcome: Outcome) -> bool:
     return not (output.dim() == 2 and (rows % batch == 0 or rows < batch))
 
 
+def _takes_single_items(session: Session, inputs: Inputs) -> bool:
+    """Whether layers get one item where they take a batch."""
+    watched = forms.Forms(session.module)
+    session.concrete(inputs, [watched])
+    return watched.single > 0
+
+
 def first_tensor(value: object) -> torch.Tensor | None:
     """The first tensor in a nested output."""
     return next(trees.tensors(value), None)
@@ -313,6 +325,9 @@ def search(
     result = engine.run()
     if result.finds:
         first, *others = result.finds
+        if problem.disagreed is not None and _takes_single_items(session, first.inputs):
+            # A single item slips through where a batch of them does not: the layers do not fit.
+            return NotFound(*problem.disagreed, result.runs, result.exit)
         return Found(first.inputs, first.outcome, tuple(others))
     if result.best is None or problem.best is None:
         nothing = Outcome(RuntimeError("nothing was tried"), wishes={})

@@ -18,7 +18,7 @@ from ts_shape_server.agent.infer.inputs import search
 from ts_shape_server.agent.infer.running import mismatch
 from ts_shape_server.agent.infer.running.session import Session, innermost_line, is_hopeless
 from ts_shape_server.agent.infer.solve import Case, Missed
-from ts_shape_server.agent.infer.tell import advice, inside
+from ts_shape_server.agent.infer.tell import advice, impossible, inside
 from ts_shape_server.agent.standins import StandInUsed
 from ts_shape_server.contract.places import Location, Range
 from ts_shape_server.contract.report import Argument, Fact, Failure, ReportedComplaint, Status, failure
@@ -59,7 +59,8 @@ def of(case: Case, best: Missed | building.NotBuilt) -> Unsolved:
     plan = best.built.plan
     sources = {name: case.init.sources.get(name, "guess") for name in plan}
     known = [tuple(item.inputs.values()) for item in case.drawn if item.certain and item.inputs]
-    told = not_found(best.built.session, best.result, case.context, known)
+    certain = "guess" not in sources.values()
+    told = not_found(best.built.session, best.result, case.context, known, certain)
     return replace(told, init=init_of(plan, sources, case.context.namespace))
 
 
@@ -101,9 +102,15 @@ def _complaints(error: BaseException) -> tuple[ReportedComplaint, ...]:
 
 
 def not_found(
-    session: Session, result: search.NotFound, context: Context, known: Sequence[values.Inputs] = ()
+    session: Session,
+    result: search.NotFound,
+    context: Context,
+    known: Sequence[values.Inputs] = (),
+    certain: bool = False,
 ) -> Unsolved:
-    """`failed` where two fixed sizes disagree, else `unresolved` with what would help. `known` is what is passed."""
+    """`failed` where two fixed sizes disagree, else `unresolved` with what would help. `known` is what is passed,
+    `certain` are the constructor's arguments of which none is a guess.
+    """
     passed = _passed(session, known, context)
     wrong = _mismatch(session, result, context)
     error = result.outcome.error or RuntimeError("no attempt was made")
@@ -120,6 +127,12 @@ def not_found(
         reason = failure("shape-mismatch", message, context.path, wrong.place, detail, related, kind=kind, facts=facts)
         reason = replace(reason, sizes=wrong.sizes(), complaints=_complaints(error))
         return Unsolved("failed", reason, ())
+    never = impossible.of(session, result, context) if certain else None
+    if never is not None:
+        return _never_runs(session, never, context)
+    layer = impossible.state_in_a_tuple(session, result)
+    if layer:
+        return _state_in_a_tuple(session, layer, error, context)
     if isinstance(error, StandInUsed):
         line = innermost_line(error, context.path)
         place = mismatch.call_place(context.source, line, "") if line else None
@@ -153,6 +166,48 @@ def not_found(
     detail = torch_says.one_line(error)
     reason = failure("no-input", message, context.path, place, detail, kind=kind, facts=facts)
     return Unsolved("unresolved", replace(reason, complaints=_complaints(error)), ())
+
+
+_OF_STATES = {0: "states, one for each of its layers and directions,", 2: "features in each state"}
+"""What the axes of a recurrent layer's state are."""
+
+
+def _never_runs(session: Session, never: impossible.Impossible, context: Context) -> Unsolved:
+    """A call that no input makes run, with the sizes that disagree where these are two numbers."""
+    layer = f"`{never.layer}`" if never.layer else "this call"
+    facts: dict[str, Fact] = {"layer": never.layer}
+    wrong = None
+    if never.wanted is None or never.got is None:
+        message = f"No input can make {layer} run: {torch_says.clause(never.error)}."
+    else:
+        if never.axis is not None:
+            of = _OF_STATES.get(never.axis, "in a batch of states")
+            message = f"{layer} takes {never.wanted} {of} and gets {never.got}: no input can make it run."
+        elif never.layer:
+            takes = f"{layer} takes {never.wanted} features or channels, but what arrives has {never.got}"
+            message = f"{takes}: no input can make it run."
+        else:
+            meet = f"What is put together here has sizes of {never.wanted} and {never.got} where one is needed"
+            message = f"{meet}: no input can make it run."
+        facts = {**facts, "wanted": never.wanted, "got": never.got}
+        wrong = mismatch.Mismatch(never.wanted, never.got, never.layer, "", None, never.place)
+    related = () if wrong is None else _layer_places(session, wrong, context)
+    detail = torch_says.one_line(never.error)
+    kind = "no-sizes-fit"
+    reason = failure("shape-mismatch", message, context.path, never.place, detail, related, kind=kind, facts=facts)
+    return Unsolved("failed", replace(reason, complaints=_complaints(never.error)), ())
+
+
+def _state_in_a_tuple(session: Session, layer: str, error: BaseException, context: Context) -> Unsolved:
+    line = innermost_line(error, context.path)
+    place = mismatch.call_place(context.source, line, layer) if line else None
+    kind = type(session.module.get_submodule(layer)).__name__
+    is_one = f"`{layer}` is a `{kind}`, whose state is one Tensor, and gets a tuple, as an `LSTM` does"
+    message = f"{is_one}: no input can make it run."
+    facts: dict[str, Fact] = {"layer": layer, "type": kind}
+    detail = torch_says.one_line(error)
+    reason = failure("shape-mismatch", message, context.path, place, detail, kind="state-in-a-tuple", facts=facts)
+    return Unsolved("failed", replace(reason, complaints=_complaints(error)), ())
 
 
 _HELD = {
