@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import traceback
 
 _INSTEAD: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"'(?:types\.)?SimpleNamespace' object"), "the argument that was guessed"),
     (re.compile(r"\b(?:types\.)?SimpleNamespace\b"), "object"),
+    (re.compile(r"\b(?:ts_shape_server\.)?agent\.standins\.Inert\b"), "a part of a package that is not installed"),
+    (re.compile(r"'Inert' object"), "a part of a package that is not installed"),
     (re.compile(r"\bMeta(\w+?)Type\b"), r"torch.\1Tensor"),
     (re.compile(r"\b(?:torch\._subclasses\.fake_tensor\.)?Fake(Tensor|Parameter)\b"), r"\1"),
     (re.compile(r"\s*\(Could this error message be improved\?.*", re.DOTALL), ""),
@@ -28,7 +31,15 @@ def one_line(error: BaseException) -> str:
     except Exception:
         text = ""
     first = text.splitlines()[0] if text else ""
+    if not first and isinstance(error, AssertionError):
+        first = _raising_line(error)
     return f"{type(error).__name__}: {first}"[:300] if first else type(error).__name__
+
+
+def _raising_line(error: BaseException) -> str:
+    """The line of code that raised it, in quotes: all that an assertion without words says."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"`{frames[-1].line}`" if frames and frames[-1].line else ""
 
 
 def clause(error: BaseException) -> str:

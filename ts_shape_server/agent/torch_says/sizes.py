@@ -120,7 +120,8 @@ ROWS = (
         "Expected `len(lengths)` to be equal to batch_size, but got 3 (batch_size=2)",
     ),
     _layer(
-        r"inconsistent hidden_size: got (?P<got>\d+), expected (?P<wanted>\d+)",
+        r"inconsistent (?:hidden|input)_size: got (?P<got>\d+),? expected (?P<wanted>\d+)",
+        "input has inconsistent input_size: got 16 expected 1",
         "hidden0 has inconsistent hidden_size: got 7, expected 6",
     ),
     _differ(

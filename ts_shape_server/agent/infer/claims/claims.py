@@ -23,6 +23,8 @@ GOOD_RUNS = 16
 """What a claim takes for an image, of which most runs are whole: its ranges, and draws from it."""
 SMALL_STEPS = 32
 """Steps up to here are tried where they are no divisors of the size: odd sizes, one more than multiples of three."""
+PATCHES = (2, 4, 8, 16, 32)
+"""Steps in which the sides of images are smaller, where they cannot be larger."""
 CUT_STEPS = 2
 """A dim of which fewer sizes run beside the base than these is fixed."""
 
@@ -259,6 +261,15 @@ def _movable(trials: Trials, members: tuple[int, ...]) -> bool:
     return any(trials.good(trials.moved(members, value)) for value in (start + 1, start * 2, start - 1) if value > 1)
 
 
+def _is_side(trials: Trials, slot: int) -> bool:
+    """Whether a place is the size of an image along one of its sides."""
+    for tensor in values.all_tensors(trials.inputs):
+        if slot < len(tensor.dims):
+            return len(tensor.dims) >= 4 and slot >= 2
+        slot -= len(tensor.dims)
+    return False
+
+
 def _step(trials: Trials, members: tuple[int, ...], conditions: Sequence[Condition]) -> tuple[int, int] | None:
     """In which steps the places move together, and what is left over of the sizes by them; None if they do not."""
     start = trials.base[members[0]]
@@ -278,6 +289,10 @@ def _step(trials: Trials, members: tuple[int, ...], conditions: Sequence[Conditi
             continue
         if good(start + step) and good(start + 3 * step) and (divides or good(start + 2 * step)):
             return step, start % step
+    for step in PATCHES if _is_side(trials, members[0]) else ():
+        # The found size may be the largest, where places are taken from a table.
+        if start % step == 0 and start > 2 * step and good(start - step) and good(start - 2 * step):
+            return (1, 0) if good(start - 1) else (step, 0)
     return (1, 0) if good(start - 1) else None
 
 

@@ -112,7 +112,8 @@ def downward(
 
     def good(value: int) -> bool:
         sizes, beside = around.at(trials, item, value), around.along(trials, item, value)
-        alone = trials.good(trials.moved(item.members, value) if sizes is None else sizes)
+        # A condition that torch states of the found sizes, as that there is more than one item, need not be asked.
+        alone = any(trials.good(each) for each in (sizes, trials.moved(item.members, value)) if each is not None)
         return alone or (beside is not None and trials.good(beside))
 
     if low >= high:

@@ -214,9 +214,9 @@ def _sizes(outcome: Outcome) -> list[int]:
 
 
 def _rows(outcome: Outcome) -> int | None:
-    """The first size of the first output, if that is a tensor of two dims or more."""
+    """The first size of the first output, if that is a tensor that has one."""
     output = next(trees.leaves(outcome.output), None)
-    return int(output.shape[0]) if output is not None and getattr(output, "ndim", 0) >= 2 else None
+    return int(output.shape[0]) if output is not None and getattr(output, "ndim", 0) >= 1 else None
 
 
 def _first_axes(inputs: Inputs) -> Iterator[int]:

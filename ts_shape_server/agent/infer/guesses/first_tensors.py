@@ -104,7 +104,7 @@ def named_tensor(
     if is_edges(name):
         return edges()
     if _ROTATIONS.search(lowered):
-        return replace(tensor(rank or 2, "complex64"), axes=axes)
+        return TensorGuess(default_sizes(rank) if rank else (SEQUENCE, 16), "complex64", axes=axes)
     if rank is None and (_LENGTHS.search(lowered) or (counts and at_least < 2)):
         return lengths()
     if rank is None and lowered in _TIMES and at_least < 2:

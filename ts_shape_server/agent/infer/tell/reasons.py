@@ -18,7 +18,7 @@ from ts_shape_server.agent.infer.inputs import search
 from ts_shape_server.agent.infer.running import mismatch
 from ts_shape_server.agent.infer.running.session import Session, innermost_line, is_hopeless
 from ts_shape_server.agent.infer.solve import Case, Missed
-from ts_shape_server.agent.infer.tell import advice, impossible, inside
+from ts_shape_server.agent.infer.tell import advice, converted, impossible, inside
 from ts_shape_server.agent.standins import StandInUsed
 from ts_shape_server.contract.places import Location, Range
 from ts_shape_server.contract.report import Argument, Fact, Failure, ReportedComplaint, Status, failure
@@ -141,6 +141,9 @@ def not_found(
         return Unsolved("unresolved", reason, ())
     if isinstance(error, search.TooSlow):
         return _too_slow(error, context)
+    other = converted.runs_after(session, result, context)
+    if other is not None:
+        return _runs_converted(other, error, context)
     called = torch_says.read(error).get("forward-missing")
     if called is not None and called.name("name") == session.cls.__name__:
         # The class has a `forward`, which asks the next class for its own: that of `nn.Module` is none.
@@ -165,6 +168,25 @@ def not_found(
     kind = "name-undefined" if undefined else kind
     detail = torch_says.one_line(error)
     reason = failure("no-input", message, context.path, place, detail, kind=kind, facts=facts)
+    return Unsolved("unresolved", replace(reason, complaints=_complaints(error)), ())
+
+
+def _runs_converted(other: converted.Converted, error: BaseException, context: Context) -> Unsolved:
+    """A module whose `forward` makes tensors of a dtype that its weights only have once it is converted."""
+    line = innermost_line(error, context.path)
+    place = mismatch.call_place(context.source, line, "") if line else None
+    shapes = ", ".join(
+        f"`{item.name}` {_shape(item.guess)} {item.guess.dtype}"
+        for item in other.inputs
+        if isinstance(item.guess, values.TensorGuess)
+    )
+    message = (
+        f"It runs only after `.{other.method}()`: as it is made, its weights are float32, and `forward` makes "
+        f"{other.dtype} tensors. Converted, it takes for example {shapes}."
+    )
+    facts: dict[str, Fact] = {"method": other.method, "dtype": other.dtype}
+    detail = torch_says.one_line(error)
+    reason = failure("no-input", message, context.path, place, detail, kind="runs-converted", facts=facts)
     return Unsolved("unresolved", replace(reason, complaints=_complaints(error)), ())
 
 

@@ -1,0 +1,65 @@
+"""Whether a module for which nothing was found runs once its weights are converted: ``module.double()``.
+
+An author who makes tensors of a dtype in `forward` converts the module where he makes it. Shown by a short search on a
+converted copy in memory; says nothing in words.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+
+from ts_shape_server.agent import torch_says
+from ts_shape_server.agent.clock import now
+from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.guesses.values import Guess, TensorGuess
+from ts_shape_server.agent.infer.inputs import search
+from ts_shape_server.agent.infer.running.session import Session
+
+CONVERSIONS: Mapping[str, str] = {"float64": "double", "float16": "half", "bfloat16": "bfloat16"}
+"""The method of a module that gives its weights a dtype."""
+ATTEMPTS, SECONDS = 24, 2.0
+LARGEST = 1 << 24
+"""Elements of the weights of a module that is copied."""
+
+
+@dataclass(frozen=True)
+class Converted:
+    """The method that has to be called, and the inputs that run then."""
+
+    method: str
+    dtype: str
+    inputs: values.Inputs
+
+
+def runs_after(session: Session, result: search.NotFound, context: Context) -> Converted | None:
+    """The conversion after which the module runs; None where the last failure is not about a dtype, or none helps."""
+    error = result.outcome.error
+    differing = torch_says.read(error).get("dtypes-differ") if error is not None else None
+    names = [name for name in differing.names("dtypes") if name in CONVERSIONS] if differing is not None else []
+    if not names or sum(item.numel() for item in session.module.parameters()) > LARGEST:
+        return None
+    for dtype in names:
+        try:
+            module = copy.deepcopy(session.real).to(getattr(torch, dtype))
+        except Exception:  # what the constructor raises on real memory, and what cannot be copied
+            return None
+        other = Session(session.cls, session.namespace, None, None, lambda module=module: module)  # type: ignore[misc]
+        starts = [_of_dtype(result.inputs, dtype)]
+        lines = dict(enumerate(context.source.splitlines(), 1))
+        deadline = now() + min(SECONDS, context.remaining() / 2)
+        found = search.search(other, starts, context.path, lines, deadline, attempts=ATTEMPTS)
+        if isinstance(found, search.Found):
+            return Converted(CONVERSIONS[dtype], dtype, found.inputs)
+    return None
+
+
+def _of_dtype(inputs: values.Inputs, dtype: str) -> values.Inputs:
+    def change(index: int, guess: TensorGuess) -> Guess:
+        return replace(guess, dtype=dtype) if guess.dtype in ("float32", *CONVERSIONS) else guess
+
+    return values.map_tensors(inputs, change)
