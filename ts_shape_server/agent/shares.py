@@ -66,6 +66,8 @@ REAL_SEARCH = Share(least=1.0)
 
 SYMBOLIC_RUN = Share(0.3, most=6.0)
 """The find on symbols, or the failure for the sizes that disagree."""
+CONVERTED = Share(0.5, most=2.0)
+"""The search for inputs of a converted copy, where nothing else was found."""
 CLAIM = Share(0.3, most=4.0)
 """The runs at other sizes."""
 DEAR_CLAIM = Share(0.3, most=10.0)

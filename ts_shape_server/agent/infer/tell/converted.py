@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ts_shape_server.agent import torch_says
+from ts_shape_server.agent import shares, torch_says
 from ts_shape_server.agent.clock import now
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.guesses import values
@@ -22,7 +22,7 @@ from ts_shape_server.agent.infer.running.session import Session
 
 CONVERSIONS: Mapping[str, str] = {"float64": "double", "float16": "half", "bfloat16": "bfloat16"}
 """The method of a module that gives its weights a dtype."""
-ATTEMPTS, SECONDS = 24, 2.0
+ATTEMPTS = 24
 LARGEST = 1 << 24
 """Elements of the weights of a module that is copied."""
 
@@ -51,7 +51,7 @@ def runs_after(session: Session, result: search.NotFound, context: Context) -> C
         other = Session(session.cls, session.namespace, None, None, lambda module=module: module)  # type: ignore[misc]
         starts = [_of_dtype(result.inputs, dtype)]
         lines = dict(enumerate(context.source.splitlines(), 1))
-        deadline = now() + min(SECONDS, context.remaining() / 2)
+        deadline = now() + shares.CONVERTED.of(context.remaining())
         found = search.search(other, starts, context.path, lines, deadline, attempts=ATTEMPTS)
         if isinstance(found, search.Found):
             return Converted(CONVERSIONS[dtype], dtype, found.inputs)

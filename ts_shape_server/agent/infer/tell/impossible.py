@@ -15,7 +15,7 @@ from typing import Any
 import sympy
 from torch import nn
 
-from ts_shape_server.agent import torch_says
+from ts_shape_server.agent import shares, torch_says
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.guesses import values
@@ -24,7 +24,6 @@ from ts_shape_server.agent.infer.running import expressions, mismatch
 from ts_shape_server.agent.infer.running.session import Outcome, Session
 
 Place = tuple[int, int, int, int]
-SYMBOLIC_SECONDS = 6.0
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def of(session: Session, result: search.NotFound, context: Context) -> Impossibl
         return None
     watched = mismatch.FailingLayer(session.module)
     try:
-        with time_limit(SYMBOLIC_SECONDS):
+        with time_limit(shares.SYMBOLIC_RUN.of(context.remaining())):
             traced = session.symbolic(result.inputs, [watched])
             if traced.error is None or type(traced.error) is not type(result.outcome.error):
                 return None
