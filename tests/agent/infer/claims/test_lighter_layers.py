@@ -50,6 +50,13 @@ class Gated(Deep):
         return x if self.gate is None else self.gate(x)
 
 
+class Reading(Deep):
+    """Reads values, so that it runs on real tensors alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x * min(float(x.abs().max()), 1.0))
+
+
 class Looking(Deep):
     """Looks words up in a table of as many."""
 
@@ -71,6 +78,10 @@ def check(
 
 def test_a_wide_module_is_made_narrower() -> None:
     check(Deep, {"dim": "2048", "depth": "2"}, {"dim": "256", "depth": "2"}, TOKENS)
+
+
+def test_a_module_that_reads_values_is_made_narrower() -> None:
+    check(Reading, {"dim": "2048", "depth": "2"}, {"dim": "256", "depth": "2"}, TOKENS)
 
 
 def test_a_module_of_few_products_stays() -> None:

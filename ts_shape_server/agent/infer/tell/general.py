@@ -100,9 +100,6 @@ def _light(report: Report, solved: Solved, trials: Trials, claim: Claim) -> Repo
     context = solved.case.context
     runs = [values.with_sizes(inputs, sizes) for sizes in (first, second) if sizes is not None]
     smaller = lighter_layers.arguments(solved.session, solved.plan, runs, context.root, context.path)
-    import sys
-
-    print("SMALLER", smaller, file=sys.stderr)
     if smaller is None:
         return report
     return replace(report, init=reasons.init_of(smaller, solved.sources, context.namespace))
