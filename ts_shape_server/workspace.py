@@ -226,6 +226,14 @@ class Workspace:
                 return str(folder)
         return str(own)
 
+    def is_inside(self, path: str) -> bool:
+        """Whether a file is one of the workspace's own, and of none of its environments."""
+        around = [Path(folder) for folder in self.folders if Path(path).is_relative_to(folder)]
+        return any(
+            all(_is_source(parent) for parent in Path(path).parents if parent != folder and folder in parent.parents)
+            for folder in around
+        )
+
     def text(self, path: str) -> str | None:
         """The text of a file as the editor has it, else as the disk has it; None when it cannot be read."""
         open_text = self._overlays().get(path)

@@ -48,3 +48,12 @@ async def test_an_instance_in_another_file_shows_its_class(tmp_path: Path) -> No
         uri = session.open("train.py")
         await session.hover_until(uri, 3, 1, "Net(x: Tensor (B, 4) float32)")
         await session.hover_until(uri, 3, 9, "Net(x: Tensor (B, 4) float32)")
+
+
+async def test_a_wrong_call_in_an_opened_script_is_underlined_without_a_hover(tmp_path: Path) -> None:
+    async with editor(written(tmp_path), tmp_path / ".cache") as session:
+        uri = session.open("train.py")
+        await session.until(lambda: "call-mismatch" in session.codes(uri))
+        assert [item.range.start.line for item in session.diagnostics(uri)] == [4]
+        session.replace(uri, TRAIN.replace("3, 7", "3, 4"), 2)
+        await session.until(lambda: session.codes(uri) == [])

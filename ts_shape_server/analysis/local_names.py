@@ -5,6 +5,7 @@ it from, the dimension of a tensor that it was unpacked from. Pure.
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ts_shape_server.analysis.modules import dotted
@@ -71,6 +72,23 @@ def is_called(tree: ast.Module, line: int, end_column: int) -> bool:
         isinstance(node, ast.Call) and (node.func.end_lineno, node.func.end_col_offset) == (line, end_column)
         for node in ast.walk(tree)
     )
+
+
+def made_elsewhere(tree: ast.Module, imports: Mapping[str, str]) -> list[tuple[int, int]]:
+    """Where a file calls what it imports and what is named like a class: the lines, and columns of the last name in
+    bytes, one place for each name.
+    """
+    found: dict[str, tuple[int, int]] = {}
+    for node in ast.walk(tree):
+        path = dotted(node.func) if isinstance(node, ast.Call) and not isinstance(node.func, ast.Subscript) else None
+        if path is None or not isinstance(node, ast.Call):
+            continue
+        first, last = path.split(".")[0], path.rsplit(".", 1)[-1]
+        outside = imports.get(first, "").split(".")[0] not in ("", "torch", "torchvision", "numpy")
+        if outside and last[:1].isupper():
+            end = node.func.end_col_offset or 0
+            found.setdefault(path, (node.func.end_lineno or node.lineno, end - len(last.encode())))
+    return list(found.values())
 
 
 def from_modules(method: Method, name: str, line: int) -> FromModules | None:

@@ -38,9 +38,10 @@ class ReportOfText:
 @dataclass
 class Document:
     """`open`: the editor has it and its text is the editor's. `read` tells at once what a text says, `parsed` is the
-    last one without a syntax error. `focus` is the class last asked about. `drawn` is by class, `said` are the findings
-    that the text alone gives. `repaired` are the classes whose fixes are in `fix_all`. `trying` are trials of what a
-    menu may offer, `pending` the offers of the last menu.
+    last one without a syntax error. `focus` is the class last asked about. `again`: other files have changed since the
+    probe that is under way began. `drawn` is by class, `said` are the findings that the text alone gives, `told` the
+    files in which findings were last told. `repaired` are the classes whose fixes are in `fix_all`. `trying` are trials
+    of what a menu may offer, `pending` the offers of the last menu.
     """
 
     path: str
@@ -53,10 +54,12 @@ class Document:
     obstacle: str = ""
     focus: str = ""
     working: bool = False
+    again: bool = False
     purposes: Purposes = field(default_factory=dict)
     made: dict[str, ReportOfText] = field(default_factory=dict)
     drawn: dict[str, Shown] = field(default_factory=dict)
     said: tuple[Finding, ...] = ()
+    told: set[str] = field(default_factory=set)
     parsed: Snapshot | None = None
     confirmed: dict[str, int] = field(default_factory=dict)
     settled: set[str] = field(default_factory=set)

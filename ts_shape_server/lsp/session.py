@@ -16,6 +16,7 @@ from typing import Any
 
 import platformdirs
 
+from ts_shape_server.analysis.local_names import made_elsewhere
 from ts_shape_server.analysis.shifting import Shift, shift
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.report import Report
@@ -42,6 +43,8 @@ _NO_AGENT = frozenset(
 )
 _PAUSE_FOR_OTHERS = 0.5
 _MOST_UNOPENED = 32
+_MOST_CALLED = 12
+"""Classes of other files that an open file makes, which are looked at with it."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,7 @@ class EditorSession:
         document = self._documents.pop(path, None)
         if document is not None:
             self._cancel(document)
-            self._on_change({path})
+            self._on_change({path, *document.told})
 
     def opened(self, path: str) -> Document | None:
         document = self._documents.get(path)
@@ -236,6 +239,7 @@ class EditorSession:
     def refresh(self, document: Document, pause: bool = True) -> None:
         """Start looking at this file as it stands; what was under way for it is cancelled."""
         self._cancel(document)
+        document.again = False
         document.working = self.service is not None or not self.configured.is_set()
         document.obstacle = "" if document.working else UNTRUSTED
         document.task = self.keep(asyncio.ensure_future(self._look(document, document.edition, pause)))
@@ -258,9 +262,13 @@ class EditorSession:
         self.look_at_others(path)
 
     def look_at_others(self, path: str) -> None:
-        """A file was saved or changed: every other open one may depend on it."""
+        """A file was saved or changed: every other one that is looked at may depend on it, or be called in it."""
         for document in list(self._documents.values()):
-            if document.path != path and document.open and not document.working:
+            if document.path == path:
+                continue
+            if document.working:
+                document.again = True
+            else:
                 self.refresh(document, pause=False)
 
     def _cancel(self, document: Document) -> None:
@@ -284,8 +292,10 @@ class EditorSession:
             if service is None or document.obstacle or document.snapshot is None or not document.snapshot.modules:
                 document.working = False
                 self._told(document)
-                return
-            await self._probe(service, document, edition)
+            else:
+                await self._probe(service, document, edition)
+            if service is not None and document.open:
+                await self._look_at_called(document)
         except asyncio.CancelledError:
             raise
         except Exception:
@@ -295,6 +305,23 @@ class EditorSession:
             if edition == document.edition and document.task is asyncio.current_task():
                 document.working, document.task = False, None
                 document.wake()
+                if document.again:
+                    self.refresh(document, pause=False)
+
+    async def _look_at_called(self, document: Document) -> None:
+        """The files whose classes an open file makes: a call that does not fit is then found without a hover."""
+        if document.current is None:
+            return
+        places = made_elsewhere(document.current.classes.tree, document.current.classes.imports)
+        text, source, asked = document.text, document.source, self.workspace.definition
+        files: dict[str, None] = {}
+        for line, column in places[:_MOST_CALLED]:
+            found = await asyncio.to_thread(asked, document.path, text, line, source.from_ast(line, column))
+            if found is not None and self.workspace.is_inside(found[0]):
+                files[found[0]] = None
+        for path in files:
+            if path not in self._documents:
+                self.document(path)
 
     async def _read(self, document: Document) -> None:
         snapshot = await asyncio.to_thread(self.workspace.snapshot, document.path, document.text)
@@ -413,7 +440,9 @@ class EditorSession:
         return {document.path, *(item.path for each in document.drawn.values() for item in each.findings)}
 
     def _told(self, document: Document) -> None:
-        self._on_change(self.concerned(document))
+        """Tell of the files that findings of this one stand in now, and of those that they stood in before."""
+        before, document.told = document.told, self.concerned(document)
+        self._on_change({*before, *document.told})
 
     def status(self) -> Status:
         if self.service is None:

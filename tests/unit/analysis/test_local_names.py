@@ -13,6 +13,7 @@ from ts_shape_server.analysis.local_names import (
     from_modules,
     from_shape,
     is_called,
+    made_elsewhere,
     method_at,
     statement_at,
 )
@@ -88,3 +89,9 @@ def test_a_statement_has_its_lines_and_one_with_a_block_its_header(line: int, ex
 def test_what_is_called_is_told_from_what_is_read() -> None:
     assert is_called(TREE, 19, TEXT.split("\n")[18].index("(x)"))
     assert not is_called(TREE, 3, TEXT.split("\n")[2].index(":"))
+
+
+def test_what_a_file_makes_of_what_it_imports_is_found() -> None:
+    text = "model = Net()\nother = nets.deep.Other(1)\nNet(2)\nlinear = nn.Linear(1, 1)\nhelper()\nOwn()\n"
+    imports = {"Net": "net.Net", "nets": "nets", "nn": "torch.nn", "helper": "net.helper"}
+    assert made_elsewhere(ast.parse(text), imports) == [(1, 8), (2, 18)]
