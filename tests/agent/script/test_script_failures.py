@@ -500,3 +500,14 @@ class Net(nn.Module):
     found = script.examine(run, context)
     assert [item.code for item in found.script.failures] == ["script-error"]
     assert (found.trace.ok, found.trace.failures) == (False, ())
+
+
+def test_the_output_of_a_second_size_is_kept_from_the_run_that_showed_its_types(
+    load: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "class Net(nn.Module):\n    def forward(self, x):\n        return x * 2\n"
+    run, context = load(source, second={"x": {"tensor": [5, 3]}})
+    session = ScriptSession(run, context)
+    assert session.watched
+    monkeypatch.setattr(ScriptSession, "call", None)
+    assert session.eager(True).shape == (5, 3)

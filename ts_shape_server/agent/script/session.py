@@ -103,7 +103,8 @@ class ScriptSession:
     def watched(self) -> tuple[dict[CodeType, Seen], nn.Module]:
         """What the eager runs showed, and the instance that ran on the example. Its output is kept as `eager`.
 
-        The second size, the inputs of other kinds that the workspace passes and training widen the types.
+        The second size, the inputs of other kinds that the workspace passes and training widen the types; the output of
+        the second size is kept too.
         """
         used = self.fresh()
         started = clock.now()
@@ -135,7 +136,9 @@ class ScriptSession:
                 module = self.fresh()
                 if training:
                     module.train()
-                observe.watch(functools.partial(run.call, module), seen)
+                result, _ = observe.watch(functools.partial(run.call, module), seen)
+                if run.example is self.run.second:
+                    self._outputs[True] = result
 
     def affords(self, runs: int) -> bool:
         """Whether there is time for some more runs of the module, with as much again to spare."""
