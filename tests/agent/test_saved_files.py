@@ -149,6 +149,43 @@ def test_what_a_program_leaves_free_is_free_and_its_rank_is_kept(
     assert dict(found.report.symbols)["B"].maximum == 64
 
 
+def test_a_parameter_of_which_a_program_keeps_the_value_is_told_as_fixed(
+    inspect: Callable[[Path], Inspection], tmp_path: Path
+) -> None:
+    class Scaled(nn.Module):
+        def forward(self, x: Tensor, by: Tensor | None = None) -> Tensor:
+            return x if by is None else x * by
+
+    torch.export.save(torch.export.export(Scaled(), (torch.randn(3, 4), None)), tmp_path / "scaled.pt2")
+    found = inspect(tmp_path / "scaled.pt2")
+    assert dims(found) == {"x": (3, 4)}
+    assert "`by` is fixed at None: it was exported so" in found.facts
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_the_weights_of_quantised_layers_and_further_methods_are_told(
+    inspect: Callable[[Path], Inspection], tmp_path: Path
+) -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(6, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(x)
+
+        @torch.jit.export
+        def reset(self) -> None:
+            pass
+
+    quantised: Any = torch.ao.quantization
+    scripted(quantised.quantize_dynamic(Counting().eval(), {nn.Linear}, dtype=torch.qint8), tmp_path / "small.pt")
+    found = inspect(tmp_path / "small.pt")
+    assert found.facts == ("further methods: `reset`", "35 weights are packed by quantised layers")
+    assert found.report is not None
+    assert (found.report.parameters, found.report.parameter_bytes) == (35, 30 + 5 * 4)
+
+
 def test_the_layers_of_a_saved_module_are_told_as_those_of_its_class(
     inspect: Callable[[Path], Inspection], tmp_path: Path
 ) -> None:

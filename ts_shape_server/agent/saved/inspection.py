@@ -78,6 +78,11 @@ def _solved(kind: kinds.Kind, path: str, facts: list[str], deadline: float, scra
     if saved.shapes:
         known = ", ".join(f"{name} {shape}" for name, shape in saved.shapes.items())
         facts.append(f"exported for {known}" if kind.name == "program" else f"traced with {known}: no limit")
+    facts += [f"`{name}` is fixed at {value}: it was exported so" for name, value in saved.fixed.items()]
+    if saved.methods:
+        facts.append(f"further methods: {', '.join(f'`{name}`' for name in saved.methods)}")
+    if saved.packed[0]:
+        facts.append(f"{saved.packed[0]} weights are packed by quantised layers")
     try:
         for replayed in (False,) if kind.name == "program" else (True, False):
             report, sure = _reported(saved, path, replayed, deadline, scratch)
@@ -85,6 +90,8 @@ def _solved(kind: kinds.Kind, path: str, facts: list[str], deadline: float, scra
                 break
     except _NotLoaded as problem:
         return replace(answer, message=f"{answer.message} It does not load: {problem}", facts=tuple(facts))
+    number, size = saved.packed
+    report = replace(report, parameters=report.parameters + number, parameter_bytes=report.parameter_bytes + size)
     source = "solved" if report.status == "ok" else ""
     return replace(answer, source=source, report=report, facts=tuple(facts))
 

@@ -6,8 +6,10 @@ The names and types of its inputs come from its schema. Knows nothing of how inp
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
 import keyword
+import re
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +24,12 @@ HOLDER = "_saved"
 """The name in the file of what was loaded."""
 _OF_FUNCTION = "PlaceholderModule"
 """What torch calls the module that it puts around a function to save it."""
+_CONSTANTS = (bool, int, float, str, type(None))
+"""What an exported program has as the value of a parameter that it does not leave open."""
+_UNPACKING = ("linear_unpack", "conv2d_unpack", "conv1d_unpack", "conv3d_unpack")
+"""Torch's operations that give back the weights of a quantised layer."""
+_INNER = re.compile(r"forward\d*|__\w+__|_\w+")
+"""Methods that nobody calls by name."""
 _TYPING = ("Any", "Dict", "Final", "List", "NamedTuple", "Optional", "Tuple", "Union")
 
 
@@ -43,7 +51,10 @@ class Saved:
     """`name` is that of the class that was saved; `shapes` are what it was traced or exported with, by parameter.
 
     A dim of a shape is a number, or a letter where the program says that it may vary. `ranks` are what is sure of the
-    shapes: the rank and perhaps the dtype, and of a program the sizes that it fixes.
+    shapes: the rank and perhaps the dtype, and of a program the sizes that it fixes. `fixed` are parameters of a
+    program that only take the value with which it was exported, as Python spells it; they are no `parameters`. `order`
+    has the names of both. `methods` are those beside `forward`, `packed` the number of weights that quantised layers
+    keep in a form of their own, and their bytes.
     """
 
     name: str
@@ -51,6 +62,10 @@ class Saved:
     parameters: tuple[ForwardParameter, ...]
     shapes: Mapping[str, str]
     ranks: Mapping[str, str]
+    fixed: Mapping[str, str]
+    order: tuple[str, ...]
+    methods: tuple[str, ...] = ()
+    packed: tuple[int, int] = (0, 0)
 
 
 def read(path: str, kind: str) -> Saved:
@@ -81,7 +96,23 @@ def _script(path: str, kind: str) -> Saved:
         sizes = _sizes_of(shape)
         open_dims = ["B" if batch and not axis else "_" for axis, _ in enumerate(sizes)]
         ranks[name] = _spelled(open_dims) + shape.rpartition(")")[2]
-    return Saved(_class_name(getattr(module, "original_name", "")), kind, parameters, shapes, ranks)
+    further = tuple(sorted(name for name in module._c._method_names() if not _INNER.fullmatch(name)))
+    called = _class_name(getattr(module, "original_name", ""))
+    return Saved(called, kind, parameters, shapes, ranks, {}, tuple(names), further, _packed(module))
+
+
+def _packed(module: Any) -> tuple[int, int]:
+    """How many weights the quantised layers of a module have packed, and how many bytes these take."""
+    number = size = 0
+    for part in module.modules():
+        held = getattr(part, "_packed_params", None)
+        for unpack in _UNPACKING if isinstance(held, torch.ScriptObject) else ():
+            with contextlib.suppress(RuntimeError, AttributeError):
+                weights = [item for item in getattr(torch.ops.quantized, unpack)(held) if item is not None]
+                number += sum(item.numel() for item in weights)
+                size += sum(item.numel() * item.element_size() for item in weights)
+                break
+    return number, size
 
 
 def _sizes_of(shape: str) -> list[str]:
@@ -118,6 +149,7 @@ def _program(path: str) -> Saved:
     letters: dict[str, str] = {}
     shapes: dict[str, str] = {}
     limits: dict[str, str] = {}
+    fixed = {name: repr(given[name]) for name in names if name in given and isinstance(given[name], _CONSTANTS)}
     for name in names:
         value = given.get(name)
         if isinstance(value, torch.Tensor):
@@ -125,7 +157,8 @@ def _program(path: str) -> Saved:
             dtype = _dtype(value.dtype)
             shapes[name] = _spelled(dims) + dtype
             limits[name] = _spelled([dim if _plain(dim) else "_" for dim in dims]) + dtype
-    return Saved("Program", "program", tuple(ForwardParameter(name, None, None) for name in names), shapes, limits)
+    parameters = tuple(ForwardParameter(name, None, None) for name in names if name not in fixed)
+    return Saved("Program", "program", parameters, shapes, limits, fixed, tuple(names))
 
 
 def _plain(dim: Any) -> bool:
@@ -218,5 +251,5 @@ def source(saved: Saved, path: str, replayed: bool) -> str:
         module=module,
         name=saved.name,
         parameters=", ".join(parameters),
-        arguments=", ".join(item.name for item in saved.parameters),
+        arguments=", ".join(saved.fixed.get(name, name) for name in saved.order),
     )
