@@ -124,8 +124,20 @@ ROWS = (
         "input has inconsistent input_size: got 16 expected 1",
         "hidden0 has inconsistent hidden_size: got 7, expected 6",
     ),
+    # What a cell is given is a step of what comes in, mostly: another form of that may mend it.
+    row(
+        "step-size-differs",
+        r"inconsistent input_size: got (?P<got>\d+),? expected (?P<wanted>\d+)",
+        "input has inconsistent input_size: got 2 expected 7",
+        read=_pair,
+    ),
+    _layer(
+        r"last_dim = (?P<got>\d+), and weight\.size\(1\) = (?P<wanted>\d+)",
+        "Shape mismatch for NestedTensor Linear: Expected input's (a nested tensor) 'last_dim' to equal "
+        "'weight.size(1), but got: last_dim = 16, and weight.size(1) = 9",
+    ),
     _differ(
-        r"[Ss]hape mismatch.*?\b(?P<wanted>\d+)\b.*?\b(?P<got>\d+)\b",
+        r"[Ss]hape mismatch(?! for NestedTensor).*?\b(?P<wanted>\d+)\b.*?\b(?P<got>\d+)\b",
         "shape mismatch: value tensor of shape [2] cannot be broadcast to indexing result of shape [3]",
     ),
     _differ(

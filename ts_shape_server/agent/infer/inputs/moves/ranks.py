@@ -53,6 +53,26 @@ def wanted_rank(guess: TensorGuess, said: Complaints) -> Guesses:
 
 
 @tensor_move
+def rows_of_steps(guess: TensorGuess, said: Complaints) -> Guesses:
+    """A cell that goes through a sequence step by step takes the features of one step for each item: where it got the
+    batch, or a step of one item, the sequence has a dim more.
+
+    before: series=T(2, 16)
+    says: RuntimeError: input has inconsistent input_size: got 2 expected 7
+    after: series=T(2, 8, 7)
+    """
+    for complaint in said.all("step-size-differs"):
+        got, wanted = complaint.number("got"), complaint.number("wanted")
+        if wanted is None or guess.dtype == "int64":
+            continue
+        if len(guess.dims) == 2 and got in guess.dims:
+            more = ranked(guess, 3)
+            yield 0, replace(more, dims=(*more.dims[:-1], wanted))
+        if guess.dims[-1] == got:
+            yield 0, replace(guess, dims=(*guess.dims[:-1], wanted))
+
+
+@tensor_move
 def rank_of_axis(guess: TensorGuess, said: Complaints) -> Guesses:
     """A tensor has the axis that is asked for; one that it was made into, with other dims, has it where the tensor has
     as many more.
@@ -164,6 +184,7 @@ ALL = (
     index_beside_scores,
     table_beside_index,
     wanted_rank,
+    rows_of_steps,
     rank_of_axis,
     one_dim_more,
     fewer_dims,
