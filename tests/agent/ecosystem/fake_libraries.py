@@ -303,6 +303,27 @@ class PeftModel(nn.Module):
     def forward(self, *arguments, **keywords):
         return self.base_model(*arguments, **keywords)
 """,
+    "tensordict/__init__.py": """
+class TensorDict:
+    def __init__(self, items, batch_size):
+        self._items, self.batch_size = dict(items), batch_size
+        if any(item.shape[: len(batch_size)] != batch_size for item in items.values()):
+            raise RuntimeError("the batch dimension is incongruent")
+    def __getitem__(self, key):
+        return self._items[key]
+    def items(self):
+        return self._items.items()
+""",
+    "sentence_transformers/__init__.py": """
+from torch import nn
+class SentenceTransformer(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+    def forward(self, input):
+        ids, mask = input["input_ids"], input["attention_mask"]
+        return {"sentence_embedding": self.model(ids, attention_mask=mask).mean(1)}
+""",
     "lightning/__init__.py": "from lightning.pytorch.core.module import LightningModule\n",
     "lightning/pytorch/__init__.py": "",
     "lightning/pytorch/cli.py": "class LightningCLI: ...\n",

@@ -294,3 +294,60 @@ def test_two_calls_of_a_model_have_lengths_of_their_own(prober: Prober, tmp_path
     assert answer.dims == second.dims
     assert question.dims[0] == answer.dims[0]
     assert question.dims[1] != answer.dims[1]
+
+
+def test_what_only_a_tensordict_has_makes_one_with_a_batch(prober: Prober, tmp_path: Path) -> None:
+    source = """
+from tensordict import TensorDict
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(6, 2)
+
+    def forward(self, td):
+        assert len(td.batch_size) == 1
+        return torch.cat([self.fc(td["observation"]), self.fc(td["action"])])
+"""
+    (td,) = values(report(prober, tmp_path, CONSUMERS, source))
+    assert td.type == "TensorDict"
+    assert {name: item.dims for name, item in fields(td).items()} == {"observation": ("B", 6), "action": ("B", 6)}
+
+
+def test_an_encoder_of_sentences_takes_what_a_tokenizer_gives(prober: Prober, tmp_path: Path) -> None:
+    source = """
+from sentence_transformers import SentenceTransformer
+from transformers.models.bert import BertConfig, BertModel
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = SentenceTransformer(BertModel(BertConfig()))
+
+    def forward(self, features):
+        return self.encoder(features)["sentence_embedding"]
+"""
+    (given,) = values(report(prober, tmp_path, {**CONSUMERS, **TRANSFORMERS}, source))
+    assert {name: item.dims for name, item in fields(given).items()} == {
+        "input_ids": ("B", "L"),
+        "attention_mask": ("B", "L"),
+    }
+
+
+@pytest.mark.parametrize(
+    "call", ["nn.utils.rnn.pad_sequence(items, batch_first=True)", "nn.utils.rnn.pack_sequence(items).data"]
+)
+def test_sequences_that_are_put_together_are_of_other_lengths(prober: Prober, tmp_path: Path, call: str) -> None:
+    source = f"""
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(6, 2)
+
+    def forward(self, items):
+        return self.fc({call}).sum()
+"""
+    (items,) = values(report(prober, tmp_path, {}, source))
+    assert items.type == "List[Tensor]"
+    assert items.items[0].dims == ("L", 6)
+    assert items.varies == ("L",)

@@ -9,13 +9,19 @@ from ts_shape_server.agent.ecosystem import Asked
 from ts_shape_server.agent.infer.guesses.first_tensors import named_tensor, tensor
 from ts_shape_server.agent.infer.guesses.values import Guess, RecordGuess, TensorGuess
 
-_MAKER = "(lambda **items: __import__('tensordict').TensorDict(items, batch_size=[]))"
+_MAKER = "(lambda **items: __import__('tensordict').TensorDict(items, batch_size=next(iter(items.values())).shape[:1]))"
+"""Its batch is that of what it holds first, and so of all that it holds."""
 
 
 def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
-    if getattr(asked.annotation, "__name__", "") not in ("TensorDict", "TensorDictBase") or not asked.keys:
+    named = getattr(asked.annotation, "__name__", "") in ("TensorDict", "TensorDictBase")
+    if not (named or asked.attributes & _OF_ITS_OWN) or not asked.keys:
         return None
     return RecordGuess(_MAKER, tuple((key, _item(key)) for key in asked.keys), "TensorDict")
+
+
+_OF_ITS_OWN = frozenset({"batch_size", "batch_dims", "auto_batch_size_", "set_", "exclude"})
+"""What is read of a `TensorDict` and of no dict."""
 
 
 def _item(key: str) -> TensorGuess:

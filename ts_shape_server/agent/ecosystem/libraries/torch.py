@@ -15,7 +15,7 @@ from typing import Any
 
 from ts_shape_server.agent.ecosystem import Asked, checkpoints
 from ts_shape_server.agent.infer.facts.source import function_tree
-from ts_shape_server.agent.infer.guesses.values import ConstantGuess, Guess, TensorGuess
+from ts_shape_server.agent.infer.guesses.values import ConstantGuess, Guess, SequenceGuess, TensorGuess
 
 
 def _uncompiled(module: Any) -> None:
@@ -75,9 +75,16 @@ _OF_ATTENTION = frozenset(
 )
 
 
+_OF_SEQUENCES = frozenset(("nested_tensor", "as_nested_tensor", "pad_sequence", "pack_sequence"))
+"""Functions that take sequences of other lengths each."""
+LENGTHS, WIDTH = (5, 3), 16
+
+
 def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
-    """A mask of attention, `(L, S)` or `(B, S)`, and the number that scales a gradient."""
+    """A mask of attention, `(L, S)` or `(B, S)`, the number that scales a gradient, sequences that are put together."""
     for item in asked.passed:
+        if getattr(item.target, "__name__", "") in _OF_SEQUENCES and item.parameter in ("tensor_list", "sequences"):
+            return SequenceGuess(tuple(TensorGuess((length, WIDTH), axes=("L", None)) for length in LENGTHS), "list")
         kinds = {base.__name__ for base in type(item.target).__mro__ if base.__module__.startswith("torch.nn.")}
         if kinds & _OF_ATTENTION and item.parameter.endswith("mask"):
             return TensorGuess((2, 8), "bool", axes=(None, None))

@@ -257,7 +257,7 @@ def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
         found = _documented(model, parameter, place)
         if found is not None:
             return found
-    model = next((part for part in _parts(asked) if _is_model(part)), None)
+    model = next((part for part in _parts(asked) if is_model(part)), None)
     read = [name for name in (*_ENCODED, "pixel_values") if name in asked.attributes]
     if model is None or not read or asked.passed:
         return None
@@ -311,11 +311,12 @@ def _models(asked: Asked) -> Iterator[tuple[Any, str, str]]:
     """The models that it is passed to as it is, each with the name of the parameter there and the call."""
     for item in asked.passed:
         target = getattr(item.target, "__self__", item.target)
-        if _is_model(target):
+        if is_model(target):
             yield target, item.parameter, item.call
 
 
-def _is_model(part: Any) -> bool:
+def is_model(part: Any) -> bool:
+    """Whether a part is a model of the library."""
     return hasattr(part, "config") and any(
         base.__name__ == "PreTrainedModel" and base.__module__.startswith("transformers.")
         for base in type(part).__mro__

@@ -111,20 +111,37 @@ def plan(cls: type, given: Mapping[str, str], profile: Profile, namespace: Mappi
             use = uses.get(name, Use())
             known = ecosystem.argument(parameter, cls, namespace)
             known = known or config_instances.made(parameter, cls, use.attributes, namespace)
+            known = known or _config_with_fields(parameter, cls, use.attributes, sizes, namespace)
             result[name] = known or _expression(parameter, use, sizes, namespace)
     result.update({name: expression for name, expression in given.items() if name not in result})
     return result
 
 
+def _config_with_fields(
+    parameter: inspect.Parameter, cls: type, attributes: set[str], sizes: Sizes, namespace: Mapping[str, Any]
+) -> str | None:
+    """An instance of a config class that needs values for some of its fields: those are guessed like arguments."""
+
+    def guess(item: inspect.Parameter) -> str:
+        nested = config_instances.made(item, cls, set(), namespace)
+        return nested or _config_with_fields(item, cls, set(), sizes, namespace) or _expression(item, Use(), sizes, {})
+
+    start = sizes.taken
+    found = config_instances.with_fields(parameter, cls, attributes, namespace, guess)
+    if found is None:
+        sizes.taken = start
+    return found
+
+
 class Sizes:
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
-        self._next = 0
+        self.taken = 0
 
     def take(self) -> int:
         sizes = self.profile.sizes
-        value = sizes[min(self._next, len(sizes) - 1)]
-        self._next += 1
+        value = sizes[min(self.taken, len(sizes) - 1)]
+        self.taken += 1
         return value
 
 
@@ -267,6 +284,8 @@ def _by_annotation(annotation: Any, name: str, sizes: Sizes) -> str | None:
         return "False"
     if (text.startswith(("Optional[", "Union[")) and "None" in text) or text.startswith("Optional["):
         return "None"
+    if typing.get_origin(annotation) is typing.Literal:
+        return repr(typing.get_args(annotation)[0])
     chosen = _class_argument(annotation)
     if chosen is not None:
         return chosen

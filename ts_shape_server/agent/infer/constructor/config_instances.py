@@ -1,5 +1,5 @@
-"""A config object as its author makes one: an instance of a class that builds without arguments, or what a method of
-the class under test gives for its defaults.
+"""A config object as its author makes one: an instance of a class that builds without arguments, what a method of the
+class under test gives for its defaults, or an instance for whose fields without default the caller has values.
 
 Which class it is, the annotation says, then a comparison in the constructor (``isinstance(config, NetConfig)``), then
 what is read of the parameter: all of it must be there. Every proposal has been made once. Knows no inputs.
@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -23,6 +23,8 @@ from ts_shape_server.agent.infer.guesses import portable
 _CONFIG = re.compile(r"conf(ig)?s?$|cfgs?$|^args$|^opts?$|options$|hparams$|params$|settings$|hps$", re.IGNORECASE)
 _CONFIG_CLASS = re.compile(r"(conf(ig)?|cfg|args|arguments|opts?|options|h?params|settings)$", re.IGNORECASE)
 _GIVES_DEFAULT = re.compile(r"default.*(conf|cfg|args|params|options|settings)|^default$", re.IGNORECASE)
+_FIELDS = ("__dataclass_fields__", "__attrs_attrs__", "model_fields", "__fields__", "_fields")
+"""By which classes of records are known: dataclasses, those of attrs and pydantic, named tuples."""
 _NOT_CONFIGS = ("builtins", "typing", "inspect", "torch", "numpy", "collections", "abc", "enum", "pathlib", "types")
 
 
@@ -38,6 +40,35 @@ def made(parameter: inspect.Parameter, cls: type, attributes: set[str], namespac
     return None
 
 
+def with_fields(
+    parameter: inspect.Parameter,
+    cls: type,
+    attributes: set[str],
+    namespace: Mapping[str, Any],
+    guess: Callable[[inspect.Parameter], str],
+) -> str | None:
+    """An expression for an instance of a class of records (a dataclass, of attrs, of pydantic) that needs values for
+    some of its fields; None where there is no such class, or it refuses what `guess` has for them.
+    """
+    for kind in _kinds(parameter, cls, attributes, namespace):
+        name = portable.by_name(kind, namespace) if _is_record(kind) else None
+        if name is None:
+            continue
+        try:
+            needed = [item for item in inspect.signature(kind).parameters.values() if not _may_be_left_out(item)]
+            expression = f"{name}({', '.join(f'{item.name}={guess(item)}' for item in needed)})"
+            value = runs.evaluate(expression, namespace)
+        except Exception:
+            continue
+        if _has_all(value, attributes):
+            return expression
+    return None
+
+
+def _is_record(kind: type) -> bool:
+    return _may_be_config(kind) and any(hasattr(kind, name) for name in _FIELDS)
+
+
 def _has_all(value: Any, attributes: set[str]) -> bool:
     """Whether all of these can be read. A property of an abstract base may refuse that in any way."""
     try:
@@ -49,19 +80,28 @@ def _has_all(value: Any, attributes: set[str]) -> bool:
 def _proposals(
     parameter: inspect.Parameter, cls: type, attributes: set[str], namespace: Mapping[str, Any]
 ) -> Iterator[str]:
-    annotated = _annotated(parameter.annotation, namespace)
-    kinds = [annotated] if annotated is not None else _compared(parameter.name, cls, namespace)
-    if not kinds and _CONFIG.search(parameter.name):
+    if not _named_classes(parameter, cls, namespace) and _CONFIG.search(parameter.name):
         yield from _defaults_of(cls, namespace)
-        if attributes:
-            kinds = _config_classes(cls, namespace)
-    for kind in kinds:
+    for kind in _kinds(parameter, cls, attributes, namespace):
         name = portable.by_name(kind, namespace) if _may_be_config(kind) else None
         if name is None:
             continue
         if _takes_nothing(kind):
             yield f"{name}()"
         yield from _defaults_of(kind, namespace)
+
+
+def _kinds(parameter: inspect.Parameter, cls: type, attributes: set[str], namespace: Mapping[str, Any]) -> list[type]:
+    """The classes that a parameter may be an instance of."""
+    named = _named_classes(parameter, cls, namespace)
+    by_use = not named and attributes and _CONFIG.search(parameter.name)
+    return _config_classes(cls, namespace) if by_use else named
+
+
+def _named_classes(parameter: inspect.Parameter, cls: type, namespace: Mapping[str, Any]) -> list[type]:
+    """The class that the annotation names, else those that the constructor compares the parameter with."""
+    annotated = _annotated(parameter.annotation, namespace)
+    return [annotated] if annotated is not None else _compared(parameter.name, cls, namespace)
 
 
 def _annotated(annotation: Any, namespace: Mapping[str, Any]) -> type | None:
@@ -103,8 +143,12 @@ def _takes_nothing(kind: Any) -> bool:
         parameters = inspect.signature(kind).parameters.values()
     except (TypeError, ValueError):
         return False
+    return all(map(_may_be_left_out, parameters))
+
+
+def _may_be_left_out(item: inspect.Parameter) -> bool:
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return all(item.default is not item.empty or item.kind in variadic for item in parameters)
+    return item.default is not item.empty or item.kind in variadic
 
 
 def _defaults_of(cls: type, namespace: Mapping[str, Any]) -> Iterator[str]:
