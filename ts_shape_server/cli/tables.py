@@ -47,6 +47,8 @@ def show(report: Report, out: Console) -> None:
         out.print(_layers(found.shown, out))
         if found.inside:
             out.print(f"  [dim]{found.inside} more inside of these: see `show --json`[/dim]")
+    for note in report.notes:
+        out.print(f"  [dim]{escape(note)}[/dim]")
     states = (script_state(report.torchscript.script, "script"), script_state(report.torchscript.trace, "trace"))
     weight = f"{words.count(report.parameters)} parameters ({words.size(report.parameter_bytes)})"
     out.print(f"  {escape(' · '.join(item for item in (weight, *states) if item))}")

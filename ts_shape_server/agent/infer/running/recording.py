@@ -96,9 +96,12 @@ class Layers:
         self._path, self._lines = path, lines
         self._handles: list[Any] = []
         self.calls: list[LayerCall] = []
+        self.left_out: set[str] = set()
+        """Names of submodules that were called when no more calls were recorded."""
 
     def __enter__(self) -> Layers:
         self.calls.clear()
+        self.left_out.clear()
         for name, part in self._module.named_modules():
             if name and not isinstance(part, torch.jit.ScriptModule):
                 self._handles.append(part.register_forward_hook(self._hook(name), with_kwargs=True))
@@ -110,7 +113,9 @@ class Layers:
 
     def _hook(self, name: str) -> Callable[..., None]:
         def hook(module: nn.Module, arguments: Any, keywords: Any, output: Any) -> None:
-            if len(self.calls) < MAXIMUM_LAYERS:
+            if len(self.calls) >= MAXIMUM_LAYERS:
+                self.left_out.add(name)
+            else:
                 inputs = tuple(flat([arguments, keywords]))
                 self.calls.append(LayerCall(name, module, inputs, tuple(flat(output)), self._line(sys._getframe(1))))
 

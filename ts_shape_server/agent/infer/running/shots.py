@@ -22,7 +22,7 @@ Sizes = tuple[int, ...]
 @dataclass(frozen=True)
 class Shot:
     """The layer calls, the locals in the order of their lines, the output of a run, and what its lines read. `output`
-    nests as it was.
+    nests as it was. `left_out` is how many submodules were called that `calls` has no room for.
     """
 
     calls: tuple[LayerCall, ...]
@@ -30,6 +30,7 @@ class Shot:
     output: Any
     is_tuple: bool
     uses: tuple[Local, ...] = ()
+    left_out: int = 0
 
 
 def take(
@@ -43,7 +44,9 @@ def take(
     seen = shapes(outcome.output)
     ordered = sorted(followed.found.values(), key=lambda item: item.line)
     uses = sorted(followed.uses.values(), key=lambda item: (item.line, item.name))
-    shot = Shot(tuple(watched.calls), tuple(ordered), seen, isinstance(outcome.output, tuple), tuple(uses))
+    left_out = len(watched.left_out - {call.name for call in watched.calls})
+    is_tuple = isinstance(outcome.output, tuple)
+    shot = Shot(tuple(watched.calls), tuple(ordered), seen, is_tuple, tuple(uses), left_out)
     return outcome, respelled(shot, [outcome.size(size) for size in sizes_of(shot)])
 
 
@@ -84,9 +87,8 @@ def respelled(shot: Shot, new: Sequence[Any]) -> Shot:
     )
     found = tuple(replace(item, value=nested(item.value)) for item in shot.locals)
     output = nested(shot.output)
-    return Shot(
-        calls, found, output, shot.is_tuple, tuple(replace(item, value=nested(item.value)) for item in shot.uses)
-    )
+    uses = tuple(replace(item, value=nested(item.value)) for item in shot.uses)
+    return replace(shot, calls=calls, locals=found, output=output, uses=uses)
 
 
 def spelled(shot: Shot, others: Sequence[Shot], spell: Callable[[Any, Sequence[int]], Any]) -> Shot:

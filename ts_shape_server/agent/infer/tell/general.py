@@ -126,8 +126,13 @@ def stated(traced: shots.Shot) -> Callable[[Sizes], list[int | None]]:
 
 def with_inside(report: Report, cls: type, shot: shots.Shot) -> Report:
     """`report` with what a shot tells of."""
+    notes = report.notes
+    if shot.left_out:
+        more = f"{shot.left_out} more layer{'s are' if shot.left_out > 1 else ' is'} called than are listed here."
+        notes = tuple(dict.fromkeys((*notes, more)))
     return replace(
         report,
+        notes=notes,
         outputs=specs.outputs(shot),
         layers=inside.layers(shot.calls, inside.layer_lines(cls)),
         variables=inside.variables(shot.locals),
