@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ts_shape_server.analysis.rewrites import (
     absence,
+    absent_numbers,
     attributes,
     autograd_functions,
     building,
@@ -69,6 +70,7 @@ RULES: tuple[Rule, ...] = (
     Rule(enums.compared_by_value, ANY),
     Rule(compared_texts.annotated, ("no-matching-overload", "expected-types", "argument-type")),
     Rule(enums.texts_as_values, ("no-matching-overload", "expected-types", "argument-type", "unrecognised")),
+    Rule(absent_numbers.as_zero, ("argument-type",)),
     Rule(values.converted_arguments, ("expected-types",)),
     Rule(held_optionals.held, ANY),
     Rule(values.narrowed, ("none-or-optional",)),
@@ -202,7 +204,11 @@ def proposals(situation: Situation) -> Iterator[tuple[Failure | None, Rewrite]]:
 
 def types(situation: Situation) -> Iterator[Rewrite]:
     """All types that TorchScript needs and the source lacks."""
-    needed = [item for item in situation.state.annotations if item.needed and not dicts.has_text_keys(situation, item)]
+    needed = [
+        item
+        for item in situation.state.annotations
+        if item.needed and not dicts.has_text_keys(situation, item) and not absent_numbers.settles(situation, item)
+    ]
     edits = situation.annotated(needed)
     if edits:
         many = f"Annotate all {len(needed)} places that TorchScript needs"

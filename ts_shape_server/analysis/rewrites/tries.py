@@ -39,6 +39,41 @@ After:
             device = self.fc.weight.device
             return self.fc(x) + torch.arange(3, device=device)
 
+Before:
+    import torch
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(3, 3)
+
+        def place(self):
+            try:
+                return self.fc.weight.device
+            except StopIteration:
+                return torch.device("cpu")
+
+        def forward(self, x):
+            return self.fc(x) + torch.arange(3, device=self.place())
+
+After:
+    import torch
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(3, 3)
+
+        def place(self):
+            return self.fc.weight.device
+
+        def forward(self, x):
+            return self.fc(x) + torch.arange(3, device=self.place())
+
 Left alone:
     from torch import nn
 
@@ -85,7 +120,8 @@ def needless(situation: Situation, place: Place) -> Iterator[Rewrite]:
     if not isinstance(statement, ast.Try) or statement.orelse or statement.finalbody or len(statement.body) != 1:
         return
     (inner,) = statement.body
-    if not isinstance(inner, ast.Assign) or not isinstance(inner.targets[0], ast.Name) or len(inner.targets) != 1:
+    named = isinstance(inner, ast.Assign) and len(inner.targets) == 1 and isinstance(inner.targets[0], ast.Name)
+    if not isinstance(inner, (ast.Assign, ast.Return)) or not (named or isinstance(inner, ast.Return)):
         return
     value = inner.value
     if not isinstance(value, ast.Attribute) or value.attr not in _EVERY_TENSOR_HAS:
