@@ -87,11 +87,13 @@ def _gathered(cls: type[nn.Module], asked: ClassAsked, context: Context, parents
 def _skipped(cls: type[nn.Module]) -> Failure | None:
     forward = getattr(cls, "forward", None)
     if forward is None or getattr(forward, "__name__", "") == "_forward_unimplemented":
-        return failure(
-            "no-forward", "The class has no `forward`: a subclass has to define it.", "", None, kind="forward-undefined"
-        )
-    if inspect.isabstract(cls) or source.only_raises(forward):
+        message = "The class defines no `forward`: nothing goes in by calling it."
+        return failure("no-forward", message, "", None, kind="forward-undefined")
+    if inspect.isabstract(cls):
         return failure("abstract", "The class is abstract: a subclass is what runs.", "", None, kind="class-abstract")
+    if source.only_raises(forward):
+        message = "`forward` only raises an error: it is a subclass, or another method, that runs."
+        return failure("abstract", message, "", None, kind="class-abstract")
     return None
 
 

@@ -124,3 +124,18 @@ def test_any_number_of_positional_inputs_is_told_as_a_list(tmp_path: Path) -> No
 def test_what_is_called_a_path_is_a_text(tmp_path: Path) -> None:
     found = report(tmp_path, net("self.f = nn.Linear(9, 4)", "return self.f(x)", "x, save_path=None"))
     assert found["inputs"][1]["type"] == "Optional[str]"
+
+
+@pytest.mark.parametrize(
+    ("body", "limits"),
+    [
+        ("self.e = nn.Embedding(50, 4)|return self.e(ids)", (0, 49)),
+        ("self.w = nn.Parameter(torch.randn(20, 4))|return self.w[ids - 1]", (1, 20)),
+    ],
+)
+def test_the_least_value_of_a_call_is_no_limit(tmp_path: Path, body: str, limits: tuple[int, int]) -> None:
+    made, forward = body.split("|")
+    call = {"kind": "call", "label": "call net.py:9", "inputs": {"args": ["torch.full((4, 9), 7).clamp(5, 9)"]}}
+    found = report(tmp_path, net(made, forward, "ids"), evidence=[call])
+    told = values(found, "ids")
+    assert (told["min"], told["max"]) == limits

@@ -99,3 +99,46 @@ def test_where_several_shapes_run_none_is_told(tmp_path: Path, source: str) -> N
     found = report(tmp_path, source)
     assert found["status"] == "ok", found["reason"]
     assert "dims" not in found["inputs"][-1]
+
+
+LAYER = """
+class Net(nn.Module):
+    def __init__(self, d=32, h=4):
+        super().__init__()
+        self.q, self.k, self.h = nn.Linear(d, d), nn.Linear(d, d), h
+
+    def forward(self, x, mask=None):
+        b, l, d = x.shape
+        q = self.q(x).view(b, l, self.h, -1).transpose(1, 2)
+        k = self.k(x).view(b, l, self.h, -1).transpose(1, 2)
+        a = q @ k.transpose(-1, -2)
+        if mask is not None:
+            a = a.masked_fill(mask.unsqueeze(1) == 0, -1e9)
+        return (a.softmax(-1) @ k).transpose(1, 2).reshape(b, l, d)
+"""
+MODEL = """
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.e, self.a = nn.Embedding(100, 32), Net()
+
+    def forward(self, ids):
+        return self.a(self.e(ids), MASK)
+"""
+
+
+@pytest.mark.parametrize(
+    ("mask", "told"),
+    [
+        ("(ids != 0).unsqueeze(-2)", ["b", 1, "l"]),
+        ("(ids != 0).unsqueeze(-2) & torch.ones(ids.size(1), ids.size(1)).tril().bool()", ["b", "l", "l"]),
+        ("torch.ones(1, ids.size(1), ids.size(1)).tril().bool()", [1, "l", "l"]),
+        ("None", None),
+    ],
+)
+def test_what_a_parent_passes_decides_between_shapes_that_run(tmp_path: Path, mask: str, told: Any) -> None:
+    found = report(tmp_path, LAYER + MODEL.replace("MASK", mask), parents=["Model"])
+    assert found["status"] == "ok", found["reason"]
+    (item,) = [item for item in found["inputs"] if item["name"] == "mask"]
+    assert item.get("dims") == told
+    assert item.get("dtype") == ("bool" if told else None)

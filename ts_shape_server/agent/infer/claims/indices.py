@@ -47,7 +47,8 @@ def bounded(session: Session, found: Found) -> Found:
         try:
             with time_limit(deadline - now()):
                 if tensor.limited_above and tensor.high > tensor.low:
-                    inputs = _tied(session, _narrowed(session, inputs, index, tensor), index)
+                    inputs = _lowered(session, _narrowed(session, inputs, index, tensor), index)
+                    inputs = _tied(session, inputs, index)
                 elif not tensor.limited_above:
                     inputs = _widened(session, inputs, index, tensor)
         except TimeLimit:
@@ -75,6 +76,20 @@ def _narrowed(session: Session, inputs: values.Inputs, index: int, tensor: value
     return values.with_tensor(inputs, index, lambda guess: replace(guess, high=low, limited_above=True))
 
 
+def _lowered(session: Session, inputs: values.Inputs, index: int) -> values.Inputs:
+    """The least value, which is that of an example by accident where nothing asks for it, made as small as it runs."""
+    tensor = values.all_tensors(inputs)[index]
+    if tensor.limited_below:
+        return inputs
+    least = _least(tensor.low, lambda value: session.quickly(_full_of(inputs, index, value)).ok)
+    return values.with_tensor(inputs, index, lambda guess: replace(guess, low=least, limited_below=True))
+
+
+def _least(low: int, runs: Callable[[int], bool]) -> int:
+    """The smallest value that runs, of few, else the known one."""
+    return next((value for value in range(min(low, MOST_TRIED)) if runs(value)), low)
+
+
 def _widened(session: Session, inputs: values.Inputs, index: int, tensor: values.TensorGuess) -> values.Inputs:
     """The values beside those that ran for which it runs, where there are others for which it does not."""
 
@@ -88,7 +103,7 @@ def _widened(session: Session, inputs: values.Inputs, index: int, tensor: values
     while above and beyond - high > 1:
         middle = (high + beyond) // 2
         high, beyond = (middle, beyond) if runs(middle) else (high, middle)
-    low = next((value for value in range(min(tensor.low, MOST_TRIED) + 1) if runs(value)), tensor.low)
+    low = _least(tensor.low, runs)
     below = not runs(low - 1)
     if not above and not below:
         return inputs

@@ -1,8 +1,9 @@
 """What a parameter that may be left out takes: the shape with which the class runs beside the inputs that were found.
 
-Its dims are sizes of the inputs, or free ones of its own. It is told where runs leave one answer: where several shapes
-run because they are spread over what they meet, or any does because nobody looks, nothing is known. Changes nothing of
-the claim about the other inputs, and knows nothing of names.
+Its dims are sizes of the inputs, or free ones of its own. It is told where runs leave one answer. Where several shapes
+run because they are spread over what they meet, what the workspace passes decides; where it passes nothing, or any
+shape runs because nobody looks, nothing is known. Changes nothing of the claim about the other inputs, and knows
+nothing of names.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ RUNS = 24
 """So many runs tell most shapes apart: where they are dear, their work is what there is for it."""
 MOST = 4
 """Parameters of one class that are looked at."""
+MOST_READINGS = 12
+"""Ways to read a shape that is passed, where its sizes are those of several inputs."""
 NAMED = 5
 """Sizes of the inputs of which shapes are made."""
 LARGEST = 96
@@ -57,9 +60,11 @@ class Taken:
     dims: tuple[Dim, ...]
 
 
-def find(trials: Trials, claim: Claim, omitted: values.Inputs, look: Look) -> dict[str, Taken]:
-    """For each parameter of `omitted` what it takes, where that is plain. Those with a default that says it are left
-    out, and so are those for which the time does not suffice.
+def find(
+    trials: Trials, claim: Claim, omitted: values.Inputs, passed: Sequence[values.Inputs], look: Look
+) -> dict[str, Taken]:
+    """For each parameter of `omitted` what it takes, where that is plain or one of the inputs that are `passed` has it.
+    Those with a default that says it are left out, and so are those for which the time does not suffice.
     """
     wanted = [item for item in omitted if isinstance(item.guess, TensorGuess)][:MOST]
     samples = _samples(trials, claim) if wanted else []
@@ -70,7 +75,8 @@ def find(trials: Trials, claim: Claim, omitted: values.Inputs, look: Look) -> di
     try:
         with time_limit(shares.DEAR_OMITTED.of(max(shares.OMITTED, RUNS * trials.cost_of_good))):
             for item in wanted:
-                taken = _Shapes(trials, claim, samples, item).plain(look)
+                shapes = _Shapes(trials, claim, samples, item)
+                taken = shapes.plain(look) or shapes.as_passed(passed)
                 if taken is not None:
                     found[item.name] = taken
     except TimeLimit:
@@ -132,6 +138,29 @@ class _Shapes:
         if chosen is not None:
             return Taken(ran[chosen], chosen) if self._confirmed(chosen, ran[chosen]) else None
         return None if ran and not self._documented else self._searched(look)
+
+    def as_passed(self, passed: Sequence[values.Inputs]) -> Taken | None:
+        """What the workspace passes, with the sizes that it shares with the other inputs there: a size that could be
+        several is the first that runs at other sizes too.
+        """
+        for inputs in passed:
+            guess = next((item.guess for item in inputs if item.name == self._name), None)
+            if not isinstance(guess, TensorGuess):
+                continue
+            sizes = [size for item in inputs if item.name != self._name for size in _sizes_of(item)]
+            if len(sizes) != len(self._samples[0]):
+                continue
+            known = [self._shared(size, sizes) for size in guess.dims]
+            for dims in itertools.islice(itertools.product(*known), MOST_READINGS):
+                run = self._run(tuple(dim.size for dim in dims), guess)
+                if self._fits(run) and self._confirmed(dims, guess):
+                    return Taken(guess, dims)
+        return None
+
+    def _shared(self, size: int, sizes: Sequence[int]) -> list[Dim]:
+        """What a size may be that is passed beside inputs of these: one of theirs that is free, else the number."""
+        slots = [slot for slot, other in enumerate(sizes) if other == size]
+        return [dim for dim in self._sizes if dim.place is not None and dim.place in slots] + [Dim(size)]
 
     @property
     def _documented(self) -> bool:
@@ -276,6 +305,10 @@ class _Shapes:
     def _beside(self, sizes: Sizes, dims: tuple[int, ...], guess: TensorGuess) -> values.Inputs:
         given = values.with_sizes(self._trials.inputs, sizes)
         return (*given, InputGuess(self._name, replace(guess, dims=dims, axes=())))
+
+
+def _sizes_of(item: InputGuess) -> list[int]:
+    return [size for tensor in values.tensors(item.guess) for size in tensor.dims]
 
 
 def _is_end_of(part: tuple[Dim, ...], whole: tuple[Dim, ...]) -> bool:

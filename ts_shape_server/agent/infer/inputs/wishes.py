@@ -78,6 +78,8 @@ def _bounded(guess: TensorGuess, wish: Wish) -> TensorGuess:
     if wish.high is None or "int" not in guess.dtype:
         return guess
     high = max(0, wish.high)
-    return replace(
-        guess, low=min(high, max(0, wish.low or guess.low)), high=high, limited_below=True, limited_above=True
-    )
+    documented = max(0, wish.low or 0)
+    # The least value of what is passed may be an accident, unless something asks for it.
+    low = min(high, documented if documented and not guess.limited_below else max(documented, guess.low))
+    below = low == documented or guess.limited_below
+    return replace(guess, low=low, high=high, limited_below=below, limited_above=True)
