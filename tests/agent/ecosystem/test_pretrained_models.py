@@ -130,3 +130,23 @@ def test_what_is_compiled_runs_as_it_is(prober: Prober, tmp_path: Path) -> None:
     source = HEAD + imports + NET.format(base=base).replace("self.base(x)", "twice(self.base(x))")
     found = prober.reports(tmp_path, source, "Net", on_report=lambda _: None)["Net"]
     assert found.outputs[0].dims[-1] == 6, found.reason
+
+
+def test_an_argument_that_names_a_checkpoint_gets_a_well_known_one(prober: Prober, tmp_path: Path) -> None:
+    source = """
+from torch import nn
+from transformers import AutoModel
+
+class Net(nn.Module):
+    def __init__(self, model_type_or_dir, width):
+        super().__init__()
+        self.bert = AutoModel.from_pretrained(model_type_or_dir)
+        self.fc = nn.Linear(self.bert.config.hidden_size, width)
+
+    def forward(self, ids, mask):
+        return self.fc(self.bert(ids, attention_mask=mask)[:, 0])
+"""
+    made = prober.reports(tmp_path, {**TRANSFORMERS, "net.py": source}, "Net", on_report=lambda _: None)["Net"]
+    assert made.status == "ok", made.reason
+    assert dict(made.init)["model_type_or_dir"].expression == "'bert-base-uncased'"
+    assert dict(made.init)["model_type_or_dir"].source == "guess"

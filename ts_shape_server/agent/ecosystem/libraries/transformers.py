@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -225,14 +226,32 @@ def _known_or_default(name: Any) -> Mapping[str, Any]:
         return {}
 
 
+_CHECKPOINT = re.compile(
+    r"name_or_(path|dir)$|type_or_dir$|path_or_name$|(^|_)checkpoint(_name)?$|^(pretrained_?)?(model|backbone|encoder|bert)_"
+    r"(name|id|type)$|^pretrained_(model|name|path)$"
+)
+"""Parameters that are called as what names a checkpoint is."""
+_EXAMPLE, _EXAMPLE_OF_TWO = "'bert-base-uncased'", "'t5-small'"
+
+
 def argument(parameter: Any, cls: type, namespace: Mapping[str, Any]) -> str | None:
-    """The configuration of a model: an instance of what `config_class` names, made without arguments."""
+    """The configuration of a model: an instance of what `config_class` names, made without arguments. Where nothing
+    says which checkpoint is meant, a well-known one.
+    """
+    if _CHECKPOINT.search(parameter.name) and parameter.annotation in (parameter.empty, str, "str"):
+        named = [name for name, value in namespace.items() if _is_of_library(value)]
+        two = any("Seq2Seq" in name or name.startswith("T5") for name in named) and "AutoModel" not in named
+        return (_EXAMPLE_OF_TWO if two else _EXAMPLE) if named else None
     config_class = getattr(cls, "config_class", None)
     if parameter.name not in ("config", "cfg", "configuration") or not inspect.isclass(config_class):
         return None
     own = next((name for name, value in namespace.items() if value is config_class and name.isidentifier()), None)
     module, name = config_class.__module__, config_class.__qualname__
     return f"{own}()" if own else f"__import__({module!r}, fromlist=[{name!r}]).{name}()"
+
+
+def _is_of_library(value: Any) -> bool:
+    return str(getattr(value, "__module__", "")).startswith("transformers.") or value is sys.modules.get("transformers")
 
 
 _TOKENS = frozenset(
