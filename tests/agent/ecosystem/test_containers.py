@@ -351,3 +351,22 @@ class Net(nn.Module):
     assert items.type == "List[Tensor]"
     assert items.items[0].dims == ("L", 6)
     assert items.varies == ("L",)
+
+
+def test_keyword_arguments_that_a_model_takes_are_what_it_needs(prober: Prober, tmp_path: Path) -> None:
+    source = """
+from transformers.models.bert import BertConfig, BertModel
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.bert = BertModel(BertConfig())
+
+    def forward(self, **tokens):
+        return self.bert(**tokens).mean(1)
+"""
+    found = report(prober, tmp_path, TRANSFORMERS, source)
+    assert {item.name: (item.value.dtype, item.value.dims) for item in found.inputs} == {
+        "input_ids": ("int64", ("B", "L")),
+        "attention_mask": ("int64", ("B", "L")),
+    }

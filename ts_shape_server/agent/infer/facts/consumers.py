@@ -26,7 +26,8 @@ def of(forward: Any, module: Any, namespace: Mapping[str, Any]) -> dict[str, tup
     tree = function_tree(forward)
     if tree is None:
         return {}
-    names = {argument.arg for argument in (*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs)}
+    spread = [tree.args.kwarg] if tree.args.kwarg is not None else []
+    names = {argument.arg for argument in (*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs, *spread)}
     found: dict[str, tuple[Passed, ...]] = {}
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     for call in calls[:MAXIMUM]:

@@ -75,7 +75,10 @@ def first_guess(
             required.append(given[parameter.name])
         elif parameter.kind is parameter.VAR_KEYWORD:
             named = {other.name for other in parameters} | {"*" + other.name for other in parameters}
-            required.extend(item for name, item in given.items() if name not in named)
+            spread = [item for name, item in given.items() if name not in named]
+            required.extend(
+                spread or _spread(Asked(parameter.name, passed=passed.get(parameter.name, ()), module=module), own)
+            )
         elif parameter.kind is parameter.VAR_POSITIONAL and "*" + parameter.name in given:
             required.append(given["*" + parameter.name])
         elif parameter.kind is parameter.VAR_POSITIONAL:
@@ -99,6 +102,13 @@ def first_guess(
     if sides:
         required = [replace(item, guess=_of_area(item.guess)) if not item.given else item for item in required]
     return tuple(required), known, tuple(omitted)
+
+
+def _spread(asked: Asked, own: Mapping[str, Any]) -> list[InputGuess]:
+    """What a part of a library needs that all keyword arguments are passed on to: ``self.bert(**tokens)``."""
+    known = ecosystem.container(asked, own) if asked.passed else None
+    items = known.items if isinstance(known, DictGuess) else ()
+    return [InputGuess(key, guess) for key, guess in items if key.isidentifier()]
 
 
 def _is_text_at_most(parameter: inspect.Parameter, annotation: Any, hint: Hint) -> bool:
