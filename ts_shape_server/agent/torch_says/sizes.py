@@ -41,6 +41,10 @@ def _state(match: re.Match[str]) -> Facts | None:
     return None
 
 
+def _along_axis(match: re.Match[str]) -> Facts:
+    return {name: int(match.group(name)) for name in ("axis", "wanted", "got")}
+
+
 def _end(match: re.Match[str]) -> Facts:
     return {"axis": int(match.group("axis")), "size": int(match.group("size"))}
 
@@ -195,6 +199,25 @@ ROWS = (
         r"shape of the mask \[(?P<got>[\d, ]+)\] at index \d does not match the shape of the indexed tensor "
         r"\[(?P<wanted>[\d, ]+)\]",
         "The shape of the mask [2, 16] at index 1 does not match the shape of the indexed tensor [2, 3, 7] at index 1",
+        read=_sizes,
+    ),
+    # Masks of attention, for pairs of places and for the places of each item.
+    row(
+        "mask-differs",
+        r"attn_mask is torch\.Size\(\[(?P<got>[\d, ]+)\]\), but should be \((?P<wanted>[\d, ]+)\)",
+        "The shape of the 2D attn_mask is torch.Size([2, 8]), but should be (2, 2).",
+        read=_sizes,
+    ),
+    row(
+        "padding-mask-differs",
+        r"key_padded_mask\.shape\[(?P<axis>\d)\] to be (?P<wanted>\d+), but got (?P<got>\d+)",
+        "Expected key_padded_mask.shape[0] to be 16, but got 2",
+        read=_along_axis,
+    ),
+    row(
+        "mask-differs",
+        r"key_padding_mask shape of \((?P<wanted>[\d, ]+)\), but got torch\.Size\(\[(?P<got>[\d, ]+)\]\)",
+        "expecting key_padding_mask shape of (2, 8), but got torch.Size([8, 2])",
         read=_sizes,
     ),
     row(

@@ -38,6 +38,11 @@ POLICY = net(
     "d = torch.distributions.Categorical(logits=self.f(state)); return d.log_prob(action)",
     "state, action",
 )
+TRANSLATOR = net(
+    "self.s = nn.Embedding(40, 16); self.t = nn.Embedding(50, 16); self.r = nn.Transformer(16, 2, 1, 1, 32)",
+    "return self.r(self.s(src), self.t(tgt), src_mask, None, None, src_padding_mask)",
+    "src, tgt, src_mask, src_padding_mask",
+)
 NESTED = net(
     "self.c = nn.Conv2d(1, 4, 3, 2); self.r = nn.LSTMCell(36, 8)",
     "image, (h, c) = inputs; h, c = self.r(self.c(image).view(-1, 36), (h, c)); return h, (h, c)",
@@ -73,6 +78,14 @@ CAPSULES = net(
             id="a state that a cell asks the size of, beside what it is joined with",
         ),
         pytest.param(POLICY, {"state": ["B", 10], "action": ["B"]}, ["B"], id="one of the classes of a distribution"),
+        pytest.param(
+            TRANSLATOR,
+            {"src": ["L", "B"], "tgt": ["L2", "B"], "src_mask": ["L", "L"], "src_padding_mask": ["B", "L"]},
+            ["L2", "B", 16],
+            id="masks of pairs of places and of the places of each sequence",
+            # What torch says of every encoder that is not batch first.
+            marks=pytest.mark.filterwarnings("ignore:enable_nested_tensor"),
+        ),
         pytest.param(CAPSULES, {"x": ["B", 12, 4]}, ["B", 5, 6], id="what gets two dims has two fewer"),
     ],
 )

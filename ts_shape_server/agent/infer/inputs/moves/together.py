@@ -108,6 +108,29 @@ def mask_of_its_tensor(attempt: Attempt) -> Proposals:
 
 
 @move
+def padding_masks(attempt: Attempt) -> Proposals:
+    """A padding mask has a row for each sequence and a flag for each of its places, also where sequences come first.
+
+    before: src=T(2, 16, dtype='int64'), src_padding_mask=T(2, 16)
+    says: AssertionError: Expected key_padded_mask.shape[0] to be 16, but got 2
+    after: src=T(2, 16, dtype='int64'), src_padding_mask=T(16, 16)
+    """
+    differing = attempt.said.get("padding-mask-differs")
+    if differing is None:
+        return
+    axis, wanted, got = (differing.number(name) or 0 for name in ("axis", "wanted", "got"))
+
+    def change(index: int, guess: TensorGuess) -> Guess:
+        owner = attempt.owners[index]
+        masks = "pad" in owner.name.lower() and "mask" in owner.name.lower() and not owner.given
+        if not masks or len(guess.dims) <= axis or guess.dims[axis] != got:
+            return guess
+        return replace(guess, dims=(*guess.dims[:axis], wanted, *guess.dims[axis + 1 :]), axes=())
+
+    yield -2, values.map_tensors(attempt.inputs, change)
+
+
+@move
 def customary_sides(attempt: Attempt) -> Proposals:
     """Nets that cut images into windows are written for the customary sizes, and assert that in their own words.
 
@@ -319,6 +342,7 @@ ALL = (
     same_sizes_as_partner,
     value_of_distribution,
     mask_of_its_tensor,
+    padding_masks,
     customary_sides,
     dims_of_another,
     as_many_parts,
