@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -42,9 +43,11 @@ def run(judge: Judge, server: str, interpreter: str, out: Path, more: Mapping[st
     """A judge's last line and its JSON; `more` holds flags that are passed on where the judge knows them."""
     folder = judge.program.parent
     cases = folder / CASES
-    where = [cases / "cases", cases / "expected.json"] if (cases / "cases").is_dir() else [cases]
     python = sys.executable
     known = subprocess.run([python, judge.program, "--help"], capture_output=True, text=True, check=True).stdout
+    # Some take the folder with the cases, some its two parts.
+    apart = (cases / "cases").is_dir() and re.search(r"^\s+expected\b", known, re.MULTILINE) is not None
+    where = [cases / "cases", cases / "expected.json"] if apart else [cases]
     flags = [word for name, value in more.items() if f"--{name} " in known for word in (f"--{name}", value)]
     command = [interpreter, judge.program, *(path.relative_to(folder) for path in where)]
     command += ["--server", server, "--interpreter", interpreter, "--json", out, *flags]

@@ -40,6 +40,22 @@ def test_a_judge_is_run_on_its_cases_and_given_the_flags_that_it_knows(tmp_path:
     assert [(item.name, item.value, item.total) for item in judges.figures(found)] == [("right", 1, 2)]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "given"),
+    [(("half",), "public"), (("cases", "expected"), "public/cases public/expected.json")],
+)
+def test_a_judge_gets_its_cases_as_it_takes_them(tmp_path: Path, arguments: tuple[str, ...], given: str) -> None:
+    (tmp_path / "sizes" / "public" / "cases").mkdir(parents=True)
+    added = "".join(f"parser.add_argument({name!r})\n" for name in (*arguments, "--server", "--interpreter", "--json"))
+    said = f"print(*(getattr(options, name) for name in {arguments!r}))\n"
+    (tmp_path / "sizes" / "judge.py").write_text(
+        f"import argparse\nparser = argparse.ArgumentParser()\n{added}options = parser.parse_args()\n"
+        f"open(options.json, 'w').write('{{}}')\n{said}"
+    )
+    line, _ = judges.run(judges.judges(tmp_path)[0], "s", sys.executable, tmp_path / "out.json", {})
+    assert line == given
+
+
 def test_a_judge_that_writes_nothing_ends_the_run_with_what_it_said(tmp_path: Path) -> None:
     (tmp_path / "sizes" / "public").mkdir(parents=True)
     (tmp_path / "sizes" / "judge.py").write_text("print('no torch here')\n")
