@@ -32,9 +32,7 @@ class Times(nn.Module):
             x = self.layers[i](x)
         return x * n
 """
-FIXED = SOURCE.replace("n=2", "n: int = 2").replace(
-    "i in range(len(self.layers))", "i, layer in enumerate(self.layers)"
-)
+FIXED = SOURCE.replace("n=2", "n: int = 2").replace("i in range(len(self.layers))", "layer in self.layers")
 FIXED = FIXED.replace("self.layers[i](x)", "layer(x)").replace("    @torch.no_grad()\n", "")
 HEAD, BODY = FIXED.split("        # kept")
 BODY = "        # kept" + BODY

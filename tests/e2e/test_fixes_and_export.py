@@ -113,7 +113,7 @@ class Second(nn.Module):
 """
 REPAIRED = TWO.replace("times=2", "times: int = 2").replace(
     "for i in range(len(self.layers)):\n            x = self.layers[i](x)",
-    "for i, layer in enumerate(self.layers):\n            x = layer(x)",
+    "for layer in self.layers:\n            x = layer(x)",
 )
 
 
@@ -123,7 +123,7 @@ async def test_single_fixes_stand_at_their_refusals_and_fix_all_repairs_every_cl
         uri = session.open("two.py")
         line, _ = place(TWO, "x = self.layers[i](x)")
         single = next(item for item in await offered(session, uri, line) if item.kind == "quickfix")
-        assert single.title == "Loop over `self.layers` with `enumerate`"
+        assert single.title == "Loop over `self.layers`"
         assert [item.code for item in single.diagnostics or []] == ["script-error"]
         assert applied(TWO, single) == REPAIRED.replace("times: int = 2", "times=2")
         every: list[types.CodeAction] = []

@@ -26,7 +26,7 @@ class Indexed(nn.Module):
 """
 REPAIRED = TEXT.replace(
     "for i in range(len(self.layers)):\n            x = self.layers[i](x)",
-    "for i, layer in enumerate(self.layers):\n            x = layer(x)",
+    "for layer in self.layers:\n            x = layer(x)",
 )
 CLASS = 3
 FIX_ALL = "source.fixAll.tsShape"
