@@ -10,6 +10,11 @@ from typing import Any
 import pytest
 from probing_helpers import Prober, descendants
 
+from ts_shape_server.agent import clock
+
+# Hypothesis has Python call it after each collection: what is raised there goes nowhere.
+clock.keep_together("hypothesis")
+
 
 @pytest.fixture(scope="module")
 def prober() -> Iterator[Prober]:

@@ -42,7 +42,7 @@ class ValueSpec:
     minimum: Optional[int] = field(default=None, metadata=entry("values.min", omitted=True))
     maximum: Optional[int] = field(default=None, metadata=entry("values.max", omitted=True))
     varies: tuple[Name, ...] = field(default=(), metadata=entry(omitted=True))
-    most: Optional[Dim] = field(default=None, metadata=entry("values.most", omitted=True))
+    most: Optional[Dim] = field(default=None, metadata=entry("values.most", omitted=True, alone=True))
 
 
 @dataclass(frozen=True)

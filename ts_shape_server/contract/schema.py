@@ -62,6 +62,7 @@ class JsonField:
 
     key: str = ""
     omitted: bool = False
+    alone: bool = False
     nullable: bool = False
     inlined: bool = False
     renamed: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -71,15 +72,17 @@ def entry(
     key: str = "",
     *,
     omitted: bool = False,
+    alone: bool = False,
     nullable: bool = False,
     inlined: bool = False,
     renamed: Optional[Mapping[str, str]] = None,
 ) -> dict[str, JsonField]:
     """The metadata of a field. `key` is its name in the JSON where that is another one; ``values.min`` stands in an
-    object of its own. `omitted`: left out where it has its default. `nullable`: null stands for the default. `inlined`:
+    object of its own. `omitted`: left out where it has its default, and all others of that object have theirs; with
+    `alone` whatever the others have. `nullable`: null stands for the default. `inlined`:
     its own fields stand beside the others. `renamed` are keys of the object under this field that are called otherwise.
     """
-    return {"entry": JsonField(key, omitted, nullable, inlined, renamed or {})}
+    return {"entry": JsonField(key, omitted, alone, nullable, inlined, renamed or {})}
 
 
 def read(kind: Callable[..., T], value: Any) -> T:
@@ -215,7 +218,8 @@ def _group(value: dict[str, Any], group: str) -> dict[str, Any]:
 def _class_writer(fields: list[_Field]) -> Writer:
     plan = [(item, item.name, item.key, item.codec.write, item.group) for item in fields]
     usual = {item.name: item.absent() for item in fields if item.entry.omitted}
-    beside = {item.name: [other.name for other in fields if other.group == item.group] for item in fields if item.group}
+    groups = {item.group: [other.name for other in fields if other.group == item.group] for item in fields}
+    beside = {item.name: groups[item.group] for item in fields if item.group and not item.entry.alone}
 
     def write_class(value: Any) -> dict[str, Any]:
         made: dict[str, Any] = {}

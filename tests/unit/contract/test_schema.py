@@ -28,6 +28,7 @@ class Tree:
     named: tuple[tuple[str, Leaf], ...] = field(default=(), metadata=entry("by.name", omitted=True))
     low: int | None = field(default=None, metadata=entry("limits.low", omitted=True))
     high: int | None = field(default=None, metadata=entry("limits.high", omitted=True))
+    mean: int | None = field(default=None, metadata=entry("limits.mean", omitted=True, alone=True))
     other: Leaf = field(default=Leaf(0), metadata=entry(nullable=True, renamed={"number": "count"}))
 
 
@@ -48,6 +49,7 @@ PLAIN = {"version": 3, "name": "a", "kind": "oak", "leaf": None, "leaves": [], "
         (Tree("a", trees=(Tree("b"),)), {**PLAIN, "trees": [{**PLAIN, "name": "b"}]}),
         (Tree("a", named=(("x", Leaf(2)),)), {**PLAIN, "by": {"name": {"x": {"number": 2}}}}),
         (Tree("a", high=4), {**PLAIN, "limits": {"low": None, "high": 4}}),
+        (Tree("a", high=4, mean=2), {**PLAIN, "limits": {"low": None, "high": 4, "mean": 2}}),
         (Tree("a", other=Leaf(7)), {**PLAIN, "other": {"count": 7}}),
         (Grown(1.5, Leaf(2, "w")), {"height": 1.5, "number": 2, "words": "w"}),
     ],
