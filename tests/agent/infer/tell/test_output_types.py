@@ -23,3 +23,21 @@ def test_a_dict_is_told_with_the_type_of_its_keys(tmp_path: Path, returned: str,
         "outputs"
     ]
     assert output["type"] == type_
+
+
+def test_an_argument_by_which_no_size_is_told_is_no_symbol(tmp_path: Path) -> None:
+    source = """
+class Net(nn.Module):
+    def __init__(self, width, num_layers):
+        super().__init__()
+        self.parts = nn.ModuleList(nn.Linear(width, width) for _ in range(num_layers))
+
+    def forward(self, x):
+        for part in self.parts:
+            x = part(x)
+        return x
+"""
+    found = report(tmp_path, source)
+    (x,) = found["inputs"]
+    assert x["dims"] == ["B", "width"]
+    assert set(found["symbols"]) == {"B", "width"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,8 @@ from ts_shape_server.agent.infer.running.pace import Pace
 from ts_shape_server.agent.infer.solve import Solved
 from ts_shape_server.agent.infer.tell import argument_names, inside, naming, omitted, reasons, specs
 from ts_shape_server.agent.infer.tell.spelling import UNKNOWN, Spelling
-from ts_shape_server.contract.report import Report, Symbol
+from ts_shape_server.contract import dims
+from ts_shape_server.contract.report import Report, Symbol, ValueSpec
 
 SHORT_SEARCH = 10
 """Attempts at what a parameter that may be left out takes."""
@@ -81,8 +82,30 @@ def general(report: Report, cls: type[nn.Module], solved: Solved, context: Conte
         if counted:
             symbols["N"] = Symbol()
         result = with_inside(result, cls, _renamed(told, named.outputs, trials.rows_are_batch, names))
-    result = replace(result, symbols=tuple(symbols.items()))
+    result = _with_symbols(result, symbols)
     return result, _light(result, solved, trials, claim)
+
+
+def _with_symbols(report: Report, symbols: Mapping[str, Symbol]) -> Report:
+    """`report` with its symbols, but for arguments of the constructor that no size is told by."""
+    specs_told: list[ValueSpec] = [item.value for item in report.inputs]
+    specs_told += [*report.outputs, *(item.value for item in (*report.variables, *report.uses))]
+    used = {name for spec in specs_told for name in _names(spec)}
+    used |= {name for layer in report.layers for row in (*layer.inputs, *layer.outputs) for name in _names_of(row)}
+    used |= set(_names_of(report.constraints))
+    kept = {name: item for name, item in symbols.items() if item.minimum != item.maximum or name in used}
+    return replace(report, symbols=tuple(kept.items()))
+
+
+def _names(spec: ValueSpec) -> Iterator[str]:
+    yield from _names_of(spec.dims or ())
+    for item in spec.items:
+        yield from _names(item)
+
+
+def _names_of(told: Sequence[int | str]) -> Iterator[str]:
+    for item in told:
+        yield from dims.names(item)
 
 
 def _light(report: Report, solved: Solved, trials: Trials, claim: Claim) -> Report:
