@@ -208,7 +208,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (SCRIPT, {"class": "Plain", "output": "net.pt", "dtype": "int8"}, 'not "int8"'),
     (SCRIPT, {"class": "Plain", "output": "net.pt", "method": "onnx"}, 'not "onnx"'),
     (SCRIPT, {"class": "Branch", "output": "net.pt"}, "does not trace faithfully: tracing keeps the branch"),
-    (PROGRAM, {"class": "Branch", "output": "net.pt2"}, "Torch.export refuses it"),
+    (PROGRAM, {"class": "Branch", "output": "net.pt2"}, "`torch.export` refuses it"),
     (SCRIPT, {"class": "Unbuilt", "output": "net.pt"}, "the weights are elsewhere"),
     (SCRIPT, {"class": "Plain", "output": "linked/net.pt"}, "a link leads from there to"),
     (SCRIPT, {"class": "Plain", "output": "linked/net.pt", "force": True}, "a link leads from there to"),

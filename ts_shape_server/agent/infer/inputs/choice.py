@@ -31,6 +31,8 @@ RANKS = (3, 2, 4, 5, 1)
 """Numbers of dims in the order in which they are tried."""
 BESIDE = ((3, 2), (2, 1), (4, 2))
 """Numbers of dims of two tensors, the second with something for each item of the first: a mask, lengths, a label."""
+LARGEST_MATRIX = 3
+"""Dims of a batch of matrices."""
 ROUNDS = 2
 """How often all tensors are gone through again after one was changed."""
 CAME_BACK = 4
@@ -245,8 +247,11 @@ class _Judge:
 
 
 def _is_square(inputs: Inputs, size: int) -> bool:
-    """Whether a matrix has that size on both sides, as one of what is joined to what has."""
-    return any(tensor.dims[-2:] == (size, size) for tensor in values.all_tensors(inputs))
+    """Whether one matrix of numbers has that size on both sides, as one of what is joined to what has. Indices may have
+    equal sides by the way, and where several tensors have them the one is spread over the other.
+    """
+    square = [tensor for tensor in values.all_tensors(inputs) if tensor.dims[-2:] == (size, size)]
+    return len(square) == 1 and len(square[0].dims) <= LARGEST_MATRIX and "int" not in square[0].dtype
 
 
 def _places(inputs: Inputs) -> list[tuple[int, int]]:
