@@ -1,6 +1,6 @@
 // Bundle the extension into out/extension.js, or with --tests each test into out/test; the report's page goes into the
 // server's package, which carries it for every editor and for `show --html`.
-import { readdirSync, rmSync } from "node:fs";
+import { readFileSync, readdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -28,10 +28,16 @@ await build({
   target: "node20",
 });
 if (!tests) {
+  // What is bundled goes with its licence.
+  const licences = ["dagre", "graphlib"].map((name) => {
+    const text = readFileSync(join(root, "node_modules/@dagrejs", name, "LICENSE"), "utf8");
+    return `@dagrejs/${name}\n\n${text.trim()}`;
+  });
   await build({
     absWorkingDir: root,
     bundle: true,
     entryPoints: ["report/main.ts"],
+    footer: { js: `/*!\n${licences.join("\n\n")}\n*/` },
     format: "iife",
     legalComments: "inline",
     logLevel: "warning",
