@@ -81,6 +81,13 @@ ROWS = (
     ),
     _float(r"must be floating point", "Input dtype must be floating point"),
     _float(
+        r"Subtraction, the `-` operator, with (?:a bool tensor|two bool tensors) is not supported",
+        "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use "
+        "the `~` or `logical_not()` operator instead.",
+        "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+        "operator instead.",
+    ),
+    _float(
         r"must be either a floating point",
         "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. Got: Long",
     ),

@@ -142,3 +142,27 @@ def test_what_a_parent_passes_decides_between_shapes_that_run(tmp_path: Path, ma
     (item,) = [item for item in found["inputs"] if item["name"] == "mask"]
     assert item.get("dims") == told
     assert item.get("dtype") == ("bool" if told else None)
+
+
+def test_of_two_that_a_parent_passes_each_is_told(tmp_path: Path) -> None:
+    layer = LAYER.replace("mask=None", "mask=None, gain=None").replace(
+        "        return (a", "        a = a if gain is None else a * gain.unsqueeze(1).unsqueeze(1)\n        return (a"
+    )
+    model = MODEL.replace("MASK", "(ids != 0).unsqueeze(-2), torch.rand(ids.shape)")
+    found = report(tmp_path, layer + model, parents=["Model"])
+    told = {item["name"]: item.get("dims") for item in found["inputs"]}
+    assert told == {"x": ["b", "l", 32], "mask": ["b", 1, "l"], "gain": ["b", "l"]}
+
+
+@pytest.mark.parametrize(
+    ("use", "dtype"),
+    [
+        ("x.masked_fill(padding_mask.unsqueeze(-1), 0)", "bool"),
+        ("x * (1 - padding_mask.unsqueeze(-1))", "float32"),
+        ("x * padding_mask.unsqueeze(-1)", "bool"),
+    ],
+)
+def test_padding_is_told_by_flags_unless_numbers_are_asked_for(tmp_path: Path, use: str, dtype: str) -> None:
+    found = report(tmp_path, net("self.f = nn.Linear(12, 5)", f"x = self.f(x); return {use}", "x, padding_mask"))
+    mask = found["inputs"][1]
+    assert (mask["dims"], mask["dtype"]) == (["B", "L"], dtype)

@@ -143,11 +143,12 @@ class _Shapes:
         """What the workspace passes, with the sizes that it shares with the other inputs there: a size that could be
         several is the first that runs at other sizes too.
         """
+        needed = {item.name for item in self._trials.inputs}
         for inputs in passed:
             guess = next((item.guess for item in inputs if item.name == self._name), None)
             if not isinstance(guess, TensorGuess):
                 continue
-            sizes = [size for item in inputs if item.name != self._name for size in _sizes_of(item)]
+            sizes = [size for item in inputs if item.name in needed for size in _sizes_of(item)]
             if len(sizes) != len(self._samples[0]):
                 continue
             known = [self._shared(size, sizes) for size in guess.dims]

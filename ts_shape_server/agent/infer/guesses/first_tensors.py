@@ -51,6 +51,8 @@ _INDEX_NAMES = frozenset(
 LARGEST_RANK = 6
 _SEQUENCE_MASKS = re.compile(r"(^|_)((key_)?pad(ding)?|attention|attn|src|tgt|memory)_mask$")
 """What sequence models call a mask: of places in each sequence, or of pairs of places."""
+_PADDING_MASKS = re.compile(r"(^|_)pad(ding)?_mask$")
+"""What sequence models call flags: of the places that only fill a sequence up."""
 _ROTATIONS = re.compile(r"(^|_)freqs?_cis$")
 """What language models call the complex numbers by which queries and keys are turned, a row for each position."""
 _EDGES = re.compile(r"(^|_)edge_(label_)?index$")
@@ -108,7 +110,7 @@ def named_tensor(
     if _ROTATIONS.search(lowered):
         return TensorGuess(default_sizes(rank) if rank else (SEQUENCE, 16), "complex64", axes=axes)
     if rank is None and at_least <= 2 and _SEQUENCE_MASKS.search(lowered):
-        return replace(tensor(2, "bool" if index else "float32"), axes=axes)
+        return replace(tensor(2, "bool" if index or _PADDING_MASKS.search(lowered) else "float32"), axes=axes)
     if rank is None and (_LENGTHS.search(lowered) or (counts and at_least < 2)):
         return lengths()
     if rank is None and lowered in _TIMES and at_least < 2:
