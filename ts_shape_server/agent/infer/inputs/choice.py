@@ -247,11 +247,13 @@ class _Judge:
 
 
 def _is_square(inputs: Inputs, size: int) -> bool:
-    """Whether one matrix of numbers has that size on both sides, as one of what is joined to what has. Indices may have
-    equal sides by the way, and where several tensors have them the one is spread over the other.
+    """Whether one matrix of numbers has that size on both sides, as one of what is joined to what has, or an image with
+    a class for each place. Indices alone may have equal sides by the way, and of several tensors of numbers that have
+    them the one is spread over the other.
     """
     square = [tensor for tensor in values.all_tensors(inputs) if tensor.dims[-2:] == (size, size)]
-    return len(square) == 1 and len(square[0].dims) <= LARGEST_MATRIX and "int" not in square[0].dtype
+    numbers = [tensor for tensor in square if "int" not in tensor.dtype]
+    return len(numbers) == 1 and (len(numbers[0].dims) <= LARGEST_MATRIX or len(square) > 1)
 
 
 def _places(inputs: Inputs) -> list[tuple[int, int]]:
