@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from inference_helpers import net, report
 
+from ts_shape_server.agent.clock import TimeLimit
+from ts_shape_server.agent.infer.claims import optional
+
 ATTENTION = "self.a = nn.MultiheadAttention(12, 2, batch_first=True)"
 EMBEDDED = "self.e = nn.Embedding(40, 12); self.t = nn.Embedding(3, 12); self.f = nn.Linear(12, 5)"
 
@@ -142,6 +145,23 @@ def test_what_a_parent_passes_decides_between_shapes_that_run(tmp_path: Path, ma
     (item,) = [item for item in found["inputs"] if item["name"] == "mask"]
     assert item.get("dims") == told
     assert item.get("dtype") == ("bool" if told else None)
+
+
+def test_wide_features_do_not_keep_a_mask_from_being_told(tmp_path: Path) -> None:
+    source = net(ATTENTION.replace("12", "192"), "return self.a(x, y, y, key_padding_mask=mask)[0]", "x, y, mask=None")
+    found = report(tmp_path, source)
+    assert found["inputs"][2].get("dims") == ["B", "L2"]
+
+
+def test_what_is_passed_is_told_before_time_goes_into_other_shapes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_long(*_: Any) -> None:
+        raise TimeLimit
+
+    monkeypatch.setattr(optional._Shapes, "plain", too_long)
+    found = report(tmp_path, LAYER + MODEL.replace("MASK", "(ids != 0).unsqueeze(-2)"), parents=["Model"])
+    assert [item.get("dims") for item in found["inputs"]] == [["b", "l", 32], ["b", 1, "l"]]
 
 
 def test_of_two_that_a_parent_passes_each_is_told(tmp_path: Path) -> None:

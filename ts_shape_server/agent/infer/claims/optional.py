@@ -31,7 +31,7 @@ MOST_READINGS = 12
 NAMED = 5
 """Sizes of the inputs of which shapes are made."""
 LARGEST = 96
-"""Sizes at which shapes are tried, where the claim has such."""
+"""Of free sizes, at which shapes are tried; features are as wide as they are."""
 SENSELESS = (3, 5, 7, 11, 13)
 """A shape that nothing takes which looks at it."""
 FAR = 301
@@ -76,7 +76,8 @@ def find(
         with time_limit(shares.DEAR_OMITTED.of(max(shares.OMITTED, RUNS * trials.cost_of_good))):
             for item in wanted:
                 shapes = _Shapes(trials, claim, samples, item)
-                taken = shapes.plain(look) or shapes.as_passed(passed)
+                # What is passed takes few runs, and decides where several shapes run.
+                taken = shapes.as_passed(passed) or shapes.plain(look)
                 if taken is not None:
                     found[item.name] = taken
     except TimeLimit:
@@ -90,7 +91,9 @@ def _samples(trials: Trials, claim: Claim) -> list[Sizes]:
     """Sizes that the claim allows and that run: the first with all free ones apart, another one after it."""
     drawn = [*([claim.second] if claim.second is not None else []), *draws.edges(claim), *draws.spread(claim)]
     drawn += [_apart(claim), claim.base]
-    runs = [sizes for sizes in dict.fromkeys(drawn) if max(sizes, default=0) <= LARGEST or sizes == claim.base]
+    free = [member for item in claim.free for member in item.members]
+    largest = {sizes: max((sizes[slot] for slot in free), default=0) for sizes in drawn}
+    runs = [sizes for sizes, size in largest.items() if size <= LARGEST or sizes == claim.base]
     first = next((sizes for sizes in runs if _is_apart(claim, sizes) and trials.good(sizes)), None)
     if first is None:
         return []
