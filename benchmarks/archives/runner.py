@@ -22,8 +22,8 @@ from benchmarks.archives.saving import METHODS
 from ts_shape_server.contract import schema
 from ts_shape_server.contract.report import Report
 from ts_shape_server.probing.service import Inspection, ProbeService
+from ts_shape_server.project import options
 from ts_shape_server.settings import parse
-from ts_shape_server.workspace import options
 
 Record = dict[str, Any]
 """``{"name", "method", "saved", "message", "report", "core_seconds", "calls"}``.

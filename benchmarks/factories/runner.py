@@ -19,8 +19,9 @@ from benchmarks.factories.agreement import disagreement
 from ts_shape_server.contract import schema
 from ts_shape_server.contract.report import Report
 from ts_shape_server.probing.service import ProbeService
+from ts_shape_server.project import options
 from ts_shape_server.settings import parse
-from ts_shape_server.workspace import Workspace, options
+from ts_shape_server.workspace import Workspace
 
 Record = dict[str, Any]
 """``{"name", "documented", "report", "core_seconds", "first"}``; `first`: the class that paid for the import."""

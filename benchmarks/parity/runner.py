@@ -18,8 +18,9 @@ from benchmarks.parity import corpus, records
 from ts_shape_server.contract import schema
 from ts_shape_server.contract.report import Report
 from ts_shape_server.probing.service import ProbeService
+from ts_shape_server.project import options
 from ts_shape_server.settings import parse
-from ts_shape_server.workspace import Workspace, options
+from ts_shape_server.workspace import Workspace
 
 LONG = 8
 """How many classes of a file are asked at once; more would only lengthen what a cut run has to do again."""

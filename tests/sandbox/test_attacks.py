@@ -17,8 +17,8 @@ from attacks import ATTACKS, Attack
 from probing_helpers import Prober
 
 from ts_shape_server.agent.sandbox import policy
+from ts_shape_server.project import options, project_settings
 from ts_shape_server.settings import parse
-from ts_shape_server.workspace import options, project_settings
 
 pytestmark = pytest.mark.skipif(policy.available().tier != policy.FULL, reason="the kernel lacks a layer")
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ts_shape_server.project import project_settings
 from ts_shape_server.settings import KEYS, Settings, from_pyproject, parse, table
-from ts_shape_server.workspace import project_settings
 
 
 def check(layers: list[Any], field: str, value: object, problems: int = 0) -> None:

@@ -20,8 +20,9 @@ from ts_shape_server.contract import wire
 from ts_shape_server.contract.report import Report
 from ts_shape_server.features import words
 from ts_shape_server.probing.service import FileRequest, ProbeService
+from ts_shape_server.project import options, project_settings
 from ts_shape_server.settings import Settings, parse
-from ts_shape_server.workspace import Snapshot, Workspace, options, project_settings
+from ts_shape_server.workspace import Snapshot, Workspace
 
 
 class CommandProblem(Exception):

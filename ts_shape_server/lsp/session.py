@@ -29,8 +29,9 @@ from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.saved import SavedFiles
 from ts_shape_server.lsp.trials import RewriteTrials
 from ts_shape_server.probing.service import FileRequest, ProbeService
+from ts_shape_server.project import options, project_settings
 from ts_shape_server.settings import Settings, parse
-from ts_shape_server.workspace import Snapshot, Workspace, options, project_settings
+from ts_shape_server.workspace import Snapshot, Workspace
 
 log = logging.getLogger(__name__)
 

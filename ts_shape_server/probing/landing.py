@@ -35,12 +35,14 @@ def refusal(order: ExportOrder, root: str = "") -> str | None:
     found = order.checkpoint
     if found is not None and _are_one(found, order.output):
         return f"{order.output} is the checkpoint that is read: choose another name for the export."
-    # Not the methods of paths, which raise for a name that is too long.
-    if found is None or (os.path.isfile(found) and os.access(found, os.R_OK)):  # noqa: PTH113
+    if found is None:
         return None
-    if os.path.isdir(found):  # noqa: PTH112
+    is_file = os.path.isfile(found)  # noqa: PTH113  # the method of paths raises for a name that is too long
+    if is_file and os.access(found, os.R_OK):
+        return None
+    if os.path.isdir(found):  # noqa: PTH112  # as above
         return f"The checkpoint {found} is a folder: name a file in it."
-    return f"The checkpoint {found} {'may not be read by you' if os.path.isfile(found) else 'does not exist'}."  # noqa: PTH113
+    return f"The checkpoint {found} {'may not be read by you' if is_file else 'does not exist'}."
 
 
 def _are_one(first: Path, second: Path) -> bool:

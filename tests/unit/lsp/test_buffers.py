@@ -8,7 +8,8 @@ import pytest
 
 from ts_shape_server.lsp.buffers import Buffers, as_python
 
-BOOK = "file:///work/book.ipynb"
+FOLDER = Path("/", "somewhere")
+BOOK = (FOLDER / "book.ipynb").as_uri()
 
 
 @pytest.mark.parametrize(
@@ -28,10 +29,10 @@ def test_what_is_for_ipython_alone_is_a_comment(text: str, python: str) -> None:
 def test_the_cells_of_a_notebook_are_one_module() -> None:
     buffers = Buffers(tuple)
     assert buffers.notebook(BOOK, [("cell:1", "a\nb"), ("cell:2", "c")]) == (
-        str(Path("/work/book_ipynb.py")),
+        str(FOLDER / "book_ipynb.py"),
         "a\nb\nc\n",
     )
-    path = str(Path("/work/book_ipynb.py"))
+    path = str(FOLDER / "book_ipynb.py")
     assert [buffers.where(path, line, BOOK) for line in (1, 2, 3, 4)] == [
         ("cell:1", 0),
         ("cell:1", 0),
@@ -47,8 +48,8 @@ def test_the_cells_of_a_notebook_are_one_module() -> None:
 
 
 def test_a_buffer_without_a_name_is_a_module_of_the_workspace() -> None:
-    buffers = Buffers(lambda: ("/work",))
-    path = str(Path("/work/untitled_1_unsaved.py"))
+    buffers = Buffers(lambda: (str(FOLDER),))
+    path = str(FOLDER / "untitled_1_unsaved.py")
     assert buffers.path("untitled:Untitled-1") is None
     assert buffers.name("untitled:Untitled-1") == path
     assert buffers.path("untitled:Untitled-1") == path

@@ -38,7 +38,10 @@ async def read(data: bytes, ended: bool = True, seconds: float = 60.0) -> list[A
     if ended:
         stream.feed_eof()
     protocol: Any = Protocol()
-    failed = lambda error, source: protocol.messages.append(type(error).__name__)  # noqa: E731
+
+    def failed(error: Exception, source: Any) -> None:
+        protocol.messages.append(type(error).__name__)
+
     await run_async(threading.Event(), Frames(stream, seconds), protocol, None, failed)
     return list(protocol.messages)
 

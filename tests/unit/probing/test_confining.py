@@ -17,6 +17,7 @@ from ts_shape_server.features.known import Known
 from ts_shape_server.probing.agents import Done
 from ts_shape_server.probing.confining import confined, within_folders
 from ts_shape_server.probing.requests import ClassRequest, FileRequest, Options
+from ts_shape_server.probing.rounds import Round
 from ts_shape_server.probing.service import ProbeService
 from ts_shape_server.settings import Settings
 
@@ -89,8 +90,8 @@ async def test_a_claim_is_confined_before_anything_is_done_with_it(
 ) -> None:
     made, request = service(tmp_path)
 
-    async def lying(job: object, about: object, *rest: object) -> Done:
-        about.claim(ProbeClaim("Net", report=replace(forged("/etc/passwd"), stage="final")))  # type: ignore[attr-defined]
+    async def lying(job: object, about: Round, *rest: object) -> Done:
+        about.claim(ProbeClaim("Net", report=replace(forged("/etc/passwd"), stage="final")))
         return Done("finished", "", 1)
 
     async def found() -> None:

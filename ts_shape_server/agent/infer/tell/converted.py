@@ -7,10 +7,12 @@ converted copy in memory; says nothing in words.
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
+from torch import nn
 
 from ts_shape_server.agent import shares, torch_says
 from ts_shape_server.agent.clock import now
@@ -48,7 +50,7 @@ def runs_after(session: Session, result: search.NotFound, context: Context) -> C
             module = copy.deepcopy(session.real).to(getattr(torch, dtype))
         except Exception:  # what the constructor raises on real memory, and what cannot be copied
             return None
-        other = Session(session.cls, session.namespace, None, None, lambda module=module: module)  # type: ignore[misc]
+        other = Session(session.cls, session.namespace, None, None, functools.partial(_itself, module))
         starts = [_of_dtype(result.inputs, dtype)]
         lines = dict(enumerate(context.source.splitlines(), 1))
         deadline = now() + shares.CONVERTED.of(context.remaining())
@@ -56,6 +58,10 @@ def runs_after(session: Session, result: search.NotFound, context: Context) -> C
         if isinstance(found, search.Found):
             return Converted(CONVERSIONS[dtype], dtype, found.inputs)
     return None
+
+
+def _itself(module: nn.Module) -> nn.Module:
+    return module
 
 
 def _of_dtype(inputs: values.Inputs, dtype: str) -> values.Inputs:
