@@ -16,7 +16,7 @@ from ts_shape_server.agent.sandbox import calls, landlock, linux, policy, seccom
 
 MACHINES = ("x86_64", "aarch64")
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-ALLOW, KILL, EPERM, ENOSYS = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026
+ALLOW, KILL, EPERM, ENOSYS, EOPNOTSUPP = 0x7FFF0000, 0x80000000, 0x00050001, 0x00050026, 0x0005005F
 PID = 4321
 PRCTL = (1, 4, 8, 22, 24, 28, 35, 36, 62)
 FCNTL = (8, 10, 15, 1024, 1026, 1031, 1040)
@@ -45,7 +45,7 @@ def decision(machine: str, number: int, *arguments: int, architecture: int | Non
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_every_call_of_the_tables_is_refused(machine: str) -> None:
-    for table, answer in ((calls.REFUSED, EPERM), (calls.ABSENT, ENOSYS)):
+    for table, answer in ((calls.REFUSED, EPERM), (calls.ABSENT, ENOSYS), (calls.UNSUPPORTED, EOPNOTSUPP)):
         for call in table:
             number = getattr(call, machine)
             if number is not None:
@@ -54,15 +54,17 @@ def test_every_call_of_the_tables_is_refused(machine: str) -> None:
 
 @pytest.mark.parametrize("machine", MACHINES)
 def test_no_number_stands_for_two_calls(machine: str) -> None:
-    rows = [*calls.REFUSED, *calls.ABSENT, *calls.CHECKED]
+    rows = [*calls.REFUSED, *calls.ABSENT, *calls.UNSUPPORTED, *calls.CHECKED]
     named = {(row.name, getattr(row, machine)) for row in rows if getattr(row, machine) is not None}
     assert len({number for _, number in named}) == len({name for name, _ in named}) == len(named)
-    assert not {row.name for row in calls.CHECKED} & {row.name for row in (*calls.REFUSED, *calls.ABSENT)}
-    assert len({row.name for row in (*calls.REFUSED, *calls.ABSENT)}) == len((*calls.REFUSED, *calls.ABSENT))
+    answered = [row.name for row in (*calls.REFUSED, *calls.ABSENT, *calls.UNSUPPORTED)]
+    assert not {row.name for row in calls.CHECKED} & set(answered)
+    assert len(set(answered)) == len(answered)
 
 
 def test_every_row_says_why() -> None:
-    assert all(row.reason for row in (*calls.REFUSED, *calls.ABSENT, *calls.CHECKED))
+    rows = [*calls.REFUSED, *calls.ABSENT, *calls.UNSUPPORTED, *calls.CHECKED]
+    assert all(row.reason for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +79,7 @@ def test_the_numbers_are_those_of_the_kernel(machine: str, headers: list[str]) -
     if text is None:
         pytest.skip("the kernel's headers are not installed")
     known = {name: int(number) for name, number in re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", text)}
-    for row in (*calls.REFUSED, *calls.ABSENT, *calls.CHECKED):
+    for row in (*calls.REFUSED, *calls.ABSENT, *calls.UNSUPPORTED, *calls.CHECKED):
         assert known.get(row.name, getattr(row, machine)) == getattr(row, machine), row.name
 
 

@@ -119,7 +119,6 @@ REFUSED: tuple[Call, ...] = (
     Call("symlinkat", 266, 36, "the server would find a file of someone else in scratch"),
     Call("mknod", 133, None, "pipes and devices, on which the server would wait"),
     Call("mknodat", 259, 33, "pipes and devices, on which the server would wait"),
-    Call("fallocate", 285, 47, "takes the disk in no time; libraries then write"),
     Call("name_to_handle_at", 303, 264, "opens files past their paths"),
     Call("open_by_handle_at", 304, 265, "opens files past their paths"),
     Call("fanotify_init", 300, 262, "watches what others open"),
@@ -214,6 +213,9 @@ ABSENT: tuple[Call, ...] = (
     Call("memfd_create", 319, 279, "a file without a place; libraries then take one in scratch"),
 )
 """These get `ENOSYS`: a library then takes an older way, which the filter can look into, or does without."""
+
+UNSUPPORTED: tuple[Call, ...] = (Call("fallocate", 285, 47, "takes the disk in no time; libraries then write"),)
+"""These get `EOPNOTSUPP`, as on a file system that has them not: the C library has a way of its own for that alone."""
 
 _AF_UNIX = 1
 _CLONE_THREAD, _CLONE_FILES = 0x00010000, 0x00000400

@@ -16,7 +16,7 @@ from ts_shape_server.agent.sandbox.calls import Checked, Test
 
 _PR_SET_SECCOMP, _PR_GET_SECCOMP, _MODE_FILTER = 22, 21, 2
 _ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
-_EPERM, _ENOSYS = 1, 38
+_EPERM, _ENOSYS, _EOPNOTSUPP = 1, 38, 95
 _LOAD, _JUMP_EQUAL, _JUMP_GREATER_EQUAL, _JUMP_ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 _X32 = 0x40000000
@@ -78,7 +78,8 @@ def program(machine: str, pid: int) -> Iterator[bytes]:
         yield _step(_RETURN, _KILL)
     yield _step(_JUMP_GREATER_EQUAL, calls.NEWEST + 1, 0, 1)
     yield _error(_ENOSYS)
-    for table, error in ((calls.REFUSED, _EPERM), (calls.ABSENT, _ENOSYS)):
+    tables = ((calls.REFUSED, _EPERM), (calls.ABSENT, _ENOSYS), (calls.UNSUPPORTED, _EOPNOTSUPP))
+    for table, error in tables:
         for call in table:
             number = getattr(call, machine)
             if number is not None:
