@@ -192,3 +192,10 @@ def test_a_body_that_ends_itself_is_not_interrupted_unless_it_does_not_come_to_t
     with pytest.raises(clock.TimeLimit), clock.time_limit(0.05), clock.ending_itself():
         while True:
             pass
+
+
+def test_an_error_after_a_swallowed_limit_inside_is_no_limit() -> None:
+    with pytest.raises(ValueError, match="of its own"), time_limit(60):
+        with time_limit(0.05):
+            swallow_an_interruption()
+        raise ValueError("of its own")

@@ -358,3 +358,9 @@ class Other(Base):
 def test_code_that_wants_an_accelerator_runs_on_the_cpu(check: Check, body: str) -> None:
     found = check(WORKS.replace("return self.fc(x)", body))
     assert found.get("shape") == [2, 3], found
+
+
+def test_what_a_loop_would_have_set_keeps_its_cause(check: Check) -> None:
+    found = check(HEAD + "for _ in range(2):\n    part = 1 / 0\n    width = 4\n" + NET.replace("4, 3", "width, 3"))
+    assert "name 'width' is not defined" in found["error"]
+    assert "ZeroDivisionError" in found["failed"]["width"]

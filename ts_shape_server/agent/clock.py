@@ -127,6 +127,9 @@ def time_limit(seconds: float) -> Iterator[None]:
     finally:
         _struck_before.pop()
         _due.pop()
+        if _struck_before:
+            # What struck in here has arrived, or the body has swallowed it: an error that follows is no limit.
+            _struck_before[-1] = _struck
 
 
 _struck = 0

@@ -140,7 +140,7 @@ class Execution:
 
     def _note(self, statement: ast.stmt, problem: LoadProblem) -> None:
         self.first = self.first or problem
-        for name in slicing.bound(statement):
+        for name in slicing.bound(statement) | slicing.stored(statement):
             if name not in self.namespace:
                 self.failed.setdefault(name, problem)
 

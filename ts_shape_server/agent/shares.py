@@ -34,6 +34,10 @@ STATEMENTS = Share(1 / 3, most=2.0)
 NAMED_STATEMENT = 0.25
 """A statement that gives a name to what it makes, even when no time is left for those that do not."""
 
+SAVED_MODULE = Share(0.4, least=0.4)
+"""The import of the file in which a saved module is wrapped."""
+SAVED_CLASS = 1.0
+
 EVIDENCE = Share(0.3)
 """All slices of the workspace together: loaders, calls."""
 SLICE = Share(most=3.0)
@@ -87,6 +91,8 @@ OMITTED = 1.0
 DEAR_OMITTED = Share(most=3.0)
 SAMPLES = Share(0.1, most=2.0)
 """Runs at other sizes from which shapes are spelled."""
+LIGHTER = Share(0.15, most=4.0)
+"""Smaller sizes and narrower layers for TorchScript, once the claim has been told."""
 ARGUMENT_NAMES = Share(0.15, most=2.0)
 """Builds with other arguments, for sizes that move with one."""
 CONTRADICTIONS = Share(1 / 6, most=2.0, least=0.1)

@@ -107,6 +107,14 @@ def bound(statement: ast.stmt) -> set[str]:
     return names - {"*"}
 
 
+def stored(statement: ast.stmt) -> set[str]:
+    """The names that a statement would give to the module if it ran to its end, as loops do."""
+    if isinstance(statement, DEFINITIONS):
+        return {statement.name}
+    names = (node for node in ast.walk(statement) if isinstance(node, ast.Name))
+    return {node.id for node in names if isinstance(node.ctx, ast.Store)}
+
+
 def _used(statement: ast.stmt) -> set[str]:
     return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
 

@@ -150,3 +150,24 @@ class Net(nn.Module):
     assert made.status == "ok", made.reason
     assert dict(made.init)["model_type_or_dir"].expression == "'bert-base-uncased'"
     assert dict(made.init)["model_type_or_dir"].source == "guess"
+
+
+def test_what_an_argument_is_compared_with_says_more_than_its_name(prober: Prober, tmp_path: Path) -> None:
+    source = """
+from torch import nn
+from transformers import AutoModel
+
+class Net(nn.Module):
+    def __init__(self, model_type_or_dir):
+        super().__init__()
+        if model_type_or_dir == "gru":
+            self.r = nn.GRU(8, 6, batch_first=True)
+        else:
+            raise ValueError(model_type_or_dir)
+
+    def forward(self, x):
+        return self.r(x)[0]
+"""
+    made = prober.reports(tmp_path, {**TRANSFORMERS, "net.py": source}, "Net", on_report=lambda _: None)["Net"]
+    assert made.status == "ok", made.reason
+    assert dict(made.init)["model_type_or_dir"].expression == "'gru'"

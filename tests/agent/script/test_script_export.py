@@ -160,6 +160,16 @@ PREFIXED = under("module.")
         (lambda path: _of(FITS, path), ""),
         (lambda path: _of(FITS, path, _use_new_zipfile_serialization=False), ""),
         (lambda path: _of({"state_dict": FITS, "epoch": []}, path), "under `state_dict`"),
+        (
+            lambda path: _of(
+                {
+                    "state_dict": {f"model.{name}": shape for name, shape in FITS.items()},
+                    "ema": {f"{part}.{name}": shape for part in ("old", "new") for name, shape in FITS.items()},
+                },
+                path,
+            ),
+            "under `state_dict`",
+        ),
         (lambda path: _of({"model": PREFIXED}, path), "under `model` with `module.` before each name, as `DataPar"),
         (lambda path: _of(PREFIXED, path), "are with `module.` before each name"),
         (lambda path: _of(under("module._orig_mod."), path), "are with `module._orig_mod.` before each name."),

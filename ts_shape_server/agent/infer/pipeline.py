@@ -128,9 +128,10 @@ def _report_solved(
     send(report, "example" if context.stages != ("example",) else "final")
     light = report
     if "symbols" in context.stages:
-        report, light = general.general(report, cls, solved, context)
+        report, lighten = general.general(report, cls, solved, context)
         report = replace(report, mismatches=_mismatches(cls, wrong, report))
         send(report, "final" if last else "symbols")
+        light = lighten()
     return report, light
 
 

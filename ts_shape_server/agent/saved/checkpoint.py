@@ -54,14 +54,17 @@ class Weights:
 def weights(path: str, wanted: Mapping[str, Any]) -> Weights:
     """The weights in the file for a module whose `state_dict` is `wanted`. Raises Unfit."""
     name = f"the checkpoint {os.path.basename(path)}"
-    found = _content(path, name)
-    candidates = list(_state_dicts(found))
+    content = _content(path, name)
+    candidates = list(_state_dicts(content))
     if not candidates:
-        raise Unfit(f"{name} holds no state dict but a {type(found).__name__}: {_SAVE}")
+        raise Unfit(f"{name} holds no state dict but a {type(content).__name__}: {_SAVE}")
     fitting = [item for item in candidates if set(item[0]) == set(wanted)]
-    fitting = fitting or [made for item in candidates if (made := _prefixed(*item, wanted, name)) is not None]
-    if fitting:
-        values, how = fitting[0]
+    # The first that fits is taken, whatever could be made of those that come after it.
+    found = next(iter(fitting), None) or next(
+        filter(None, (_prefixed(*item, wanted, name) for item in candidates)), None
+    )
+    if found is not None:
+        values, how = found
         _check_shapes(values, wanted, name)
         return Weights(values, tuple(_notes(values, wanted, how, name)))
     raise Unfit(_wrong_keys([values for values, _ in candidates], wanted, name))

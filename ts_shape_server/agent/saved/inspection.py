@@ -102,8 +102,8 @@ def _reported(saved: wrapping.Saved, path: str, replayed: bool, deadline: float,
     with open(file, "w", encoding="utf-8") as written:
         written.write(wrapping.source(saved, path, replayed))
     wrapped = FileAsked(file, scratch)
-    loaded = load.load(wrapped, shares.LOADING.of(max(1.0, deadline - clock.now())))
-    found = load.find(loaded, saved.name, wrapped, 1.0)
+    loaded = load.load(wrapped, shares.SAVED_MODULE.of(deadline - clock.now()))
+    found = load.find(loaded, saved.name, wrapped, shares.SAVED_CLASS)
     if isinstance(found, load.LoadProblem):
         raise _NotLoaded(found.message)
     # First what the archive alone says; what an author once gave it is tried where that finds nothing.

@@ -36,9 +36,11 @@ class Tokens:
         self.vocab_size = vocab_size
 
 
-for made in (WordsConfig, Whole, Refusing):
+Tree = dataclasses.make_dataclass("Tree", [("left", "Tree"), ("vocab_size", int), ("right", "Tree")])
+
+for made in (WordsConfig, Whole, Refusing, Tree):
     made.__module__ = __name__
-NAMESPACE: Mapping[str, Any] = {item.__name__: item for item in (WordsConfig, Head, Whole, Refusing, Tokens)}
+NAMESPACE: Mapping[str, Any] = {item.__name__: item for item in (WordsConfig, Head, Whole, Refusing, Tokens, Tree)}
 
 
 def planned(annotation: Any) -> str:
@@ -60,6 +62,10 @@ def planned(annotation: Any) -> str:
 )
 def test_fields_without_default_are_guessed(annotation: Any, expected: str) -> None:
     assert planned(annotation) == expected
+
+
+def test_a_field_of_the_same_class_is_none() -> None:
+    assert planned(Tree) == "Tree(left=None, vocab_size=100, right=None)"
 
 
 @pytest.mark.parametrize(

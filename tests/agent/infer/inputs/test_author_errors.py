@@ -159,3 +159,51 @@ def test_a_single_item_that_slips_through_does_not_hide_a_mismatch(tmp_path: Pat
     found = report(tmp_path, source)
     assert (found["status"], found["reason"]["code"]) == ("failed", "shape-mismatch")
     assert all(word in found["reason"]["message"] for word in ("`f`", "20", "40"))
+
+
+TWO = "self.a = nn.Conv2d(3, 8, 3, padding=1); self.b = nn.Conv2d(8, 5, 3, padding=1)"
+RECURRENT = "self.r = nn.GRU(10, 20, batch_first=True)"
+STATE = "h = torch.zeros(1, x.size(0), 20)"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(
+            net(TWO, "y = self.b(self.a(x)); return x + y if residual else y", "x, residual=True"),
+            id="a flag that leaves the sum out",
+        ),
+        pytest.param(
+            net(TWO, "y = self.b(self.a(x)); return x * alpha + y if alpha > 0 else y", "x, alpha=1.0"), id="a number"
+        ),
+        pytest.param(
+            net(
+                TWO + "; self.flat = nn.Linear(12, 5)",
+                "return self.flat(x) if x.dim() == 2 else x + self.b(self.a(x))",
+            ),
+            id="another number of dims",
+        ),
+        pytest.param(
+            net(
+                "self.r = (nn.GRU if kind == 'GRU' else nn.LSTM)(10, 20, batch_first=True)",
+                STATE + "; return self.r(x, (h, h))[0]",
+                arguments=", kind",
+            ),
+            id="a layer that is a guess",
+        ),
+        pytest.param(
+            net(RECURRENT, STATE + "; return self.r(x, (h, h) if pair else h)[0]", "x, pair=True"), id="a state by flag"
+        ),
+        pytest.param(net(RECURRENT, "return self.r([x, x])[0]"), id="a list that is no state"),
+        pytest.param(
+            net(
+                "self.c = nn.Conv1d(3, 16, 3); self.p = nn.AdaptiveAvgPool1d(4); self.f = nn.Linear(16, 7)",
+                "return self.f(self.p(self.c(x)).transpose(0, 1))",
+            ),
+            id="a single signal",
+        ),
+    ],
+)
+def test_what_runs_in_another_way_is_not_told_as_impossible(tmp_path: Path, source: str) -> None:
+    found = report(tmp_path, source)
+    assert found["status"] != "failed", found["reason"]

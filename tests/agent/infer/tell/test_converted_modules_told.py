@@ -32,3 +32,8 @@ def test_no_message_names_what_stands_in_for_a_package() -> None:
     error = TypeError("can only concatenate str (not 'ts_shape_server.agent.standins.Inert') to str")
     assert "Inert" not in torch_says.one_line(error)
     assert "package that is not installed" in torch_says.one_line(error)
+
+
+def test_a_module_of_two_dtypes_is_not_told_to_be_converted(tmp_path: Path) -> None:
+    source = net("self.a = nn.Linear(8, 8).double(); self.b = nn.Linear(8, 4)", "return self.b(self.a(x))")
+    assert report(tmp_path, source)["reason"]["kind"] != "runs-converted"

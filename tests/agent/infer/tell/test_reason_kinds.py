@@ -63,9 +63,9 @@ def test_a_reason_has_a_kind(tmp_path: Path, source: str, code: str, kind: str, 
     [
         (
             net("self.layer = nn.Linear(width, depth)", "return self.layer(x)", arguments=", width"),
-            "The constructor uses `depth` in line {line}, which is not defined.",
+            "`depth` is used in line {line} and has no value there.",
         ),
-        (net("pass", "return widened(x)"), "`forward` uses `widened` in line {line}, which is not defined."),
+        (net("pass", "return widened(x)"), "`widened` is used in line {line} and has no value there."),
     ],
 )
 def test_a_name_that_is_not_defined_is_told_without_advice(tmp_path: Path, source: str, message: str) -> None:

@@ -43,8 +43,15 @@ def configured(parameter: Any, cls: type, namespace: Mapping[str, Any]) -> tuple
         if isinstance(marked, tuple):
             found = _passed(parameter, cls, marked[0], marked[1], namespace)
             if found is not None:
-                return found, f"{marked[1].get('config_name')}.yaml"
+                return found, _label(*marked)
     return None
+
+
+def _label(function: Any, decorated: Mapping[str, Any]) -> str:
+    """The file that a configuration comes from; the decorator where that is none of its own."""
+    file = str(decorated.get("config_name")).removesuffix(".yaml") + ".yaml"
+    folder = os.path.join(os.path.dirname(function.__code__.co_filename), str(decorated.get("config_path") or ""))
+    return file if os.path.isfile(os.path.join(folder, file)) else "@hydra.main"
 
 
 def _passed(

@@ -6,6 +6,7 @@ in the name (``bert-base-uncased``), at word boundaries. Tokenizers and processo
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import re
@@ -17,6 +18,7 @@ import torch
 
 from ts_shape_server.agent import standins
 from ts_shape_server.agent.ecosystem import SPREAD, Asked, checkpoints
+from ts_shape_server.agent.infer.facts.source import function_tree
 from ts_shape_server.agent.infer.guesses.values import DictGuess, Guess, OneSize, RecordGuess, TensorGuess
 
 _LOADING = frozenset(
@@ -228,7 +230,7 @@ def _known_or_default(name: Any) -> Mapping[str, Any]:
 
 _CHECKPOINT = re.compile(
     r"name_or_(path|dir)$|type_or_dir$|path_or_name$|(^|_)checkpoint(_name)?$|^(pretrained_?)?(model|backbone|encoder|bert)_"
-    r"(name|id|type)$|^pretrained_(model|name|path)$"
+    r"(name|id)$|^pretrained_(model|name|path)$"
 )
 """Parameters that are called as what names a checkpoint is."""
 _EXAMPLE, _EXAMPLE_OF_TWO = "'bert-base-uncased'", "'t5-small'"
@@ -239,15 +241,36 @@ def argument(parameter: Any, cls: type, namespace: Mapping[str, Any]) -> str | N
     says which checkpoint is meant, a well-known one.
     """
     if _CHECKPOINT.search(parameter.name) and parameter.annotation in (parameter.empty, str, "str"):
-        named = [name for name, value in namespace.items() if _is_of_library(value)]
-        two = any("Seq2Seq" in name or name.startswith("T5") for name in named) and "AutoModel" not in named
-        return (_EXAMPLE_OF_TWO if two else _EXAMPLE) if named else None
+        used = _loaded(cls, namespace) or [value for value in namespace.values() if _is_of_library(value)]
+        return (_EXAMPLE_OF_TWO if used and all(map(_has_decoder, used)) else _EXAMPLE) if used else None
     config_class = getattr(cls, "config_class", None)
     if parameter.name not in ("config", "cfg", "configuration") or not inspect.isclass(config_class):
         return None
     own = next((name for name, value in namespace.items() if value is config_class and name.isidentifier()), None)
     module, name = config_class.__module__, config_class.__qualname__
     return f"{own}()" if own else f"__import__({module!r}, fromlist=[{name!r}]).{name}()"
+
+
+def _loaded(cls: type, namespace: Mapping[str, Any]) -> list[Any]:
+    """The classes of models that the constructor loads: ``self.bert = BertModel.from_pretrained(name)``."""
+    tree = function_tree(getattr(cls, "__init__", None))
+    attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)] if tree is not None else []
+    names = [
+        node.value.id for node in attributes if node.attr == "from_pretrained" and isinstance(node.value, ast.Name)
+    ]
+    found = [namespace.get(name) for name in names]
+    return [value for value in found if _is_of_library(value) and "Tokenizer" not in getattr(value, "__name__", "")]
+
+
+def _has_decoder(model: Any) -> bool:
+    """Whether a class of models has an encoder and a decoder, as its configuration says, or its name where it chooses
+    the class itself.
+    """
+    config_class = getattr(model, "config_class", None)
+    try:
+        return bool(config_class().is_encoder_decoder) if config_class is not None else "Seq2Seq" in model.__name__
+    except Exception:
+        return False
 
 
 def _is_of_library(value: Any) -> bool:

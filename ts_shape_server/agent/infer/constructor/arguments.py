@@ -109,7 +109,8 @@ def plan(cls: type, given: Mapping[str, str], profile: Profile, namespace: Mappi
             result[name] = given[name]
         else:
             use = uses.get(name, Use())
-            known = ecosystem.argument(parameter, cls, namespace)
+            # What the constructor compares it with says more than how it is called.
+            known = None if use.strings else ecosystem.argument(parameter, cls, namespace)
             known = known or config_instances.made(parameter, cls, use.attributes, namespace)
             known = known or _config_with_fields(parameter, cls, use.attributes, sizes, namespace)
             result[name] = known or _expression(parameter, use, sizes, namespace)
@@ -118,16 +119,22 @@ def plan(cls: type, given: Mapping[str, str], profile: Profile, namespace: Mappi
 
 
 def _config_with_fields(
-    parameter: inspect.Parameter, cls: type, attributes: set[str], sizes: Sizes, namespace: Mapping[str, Any]
+    parameter: inspect.Parameter,
+    cls: type,
+    attributes: set[str],
+    sizes: Sizes,
+    namespace: Mapping[str, Any],
+    within: frozenset[type] = frozenset(),
 ) -> str | None:
     """An instance of a config class that needs values for some of its fields: those are guessed like arguments."""
 
-    def guess(item: inspect.Parameter) -> str:
+    def guess(item: inspect.Parameter, around: frozenset[type]) -> str:
         nested = config_instances.made(item, cls, set(), namespace)
-        return nested or _config_with_fields(item, cls, set(), sizes, namespace) or _expression(item, Use(), sizes, {})
+        nested = nested or _config_with_fields(item, cls, set(), sizes, namespace, around)
+        return nested or _expression(item, Use(), sizes, {})
 
     start = sizes.taken
-    found = config_instances.with_fields(parameter, cls, attributes, namespace, guess)
+    found = config_instances.with_fields(parameter, cls, attributes, namespace, guess, within)
     if found is None:
         sizes.taken = start
     return found

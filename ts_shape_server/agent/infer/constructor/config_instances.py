@@ -45,18 +45,26 @@ def with_fields(
     cls: type,
     attributes: set[str],
     namespace: Mapping[str, Any],
-    guess: Callable[[inspect.Parameter], str],
+    guess: Callable[[inspect.Parameter, frozenset[type]], str],
+    within: frozenset[type] = frozenset(),
 ) -> str | None:
     """An expression for an instance of a class of records (a dataclass, of attrs, of pydantic) that needs values for
-    some of its fields; None where there is no such class, or it refuses what `guess` has for them.
+    some of its fields; None where there is no such class, or it refuses what `guess` has for them. `within` are the
+    classes whose fields are being guessed: a field that holds one of them again, as those of trees do, is None.
     """
     for kind in _kinds(parameter, cls, attributes, namespace):
         name = portable.by_name(kind, namespace) if _is_record(kind) else None
         if name is None:
             continue
+        around = within | {kind}
+
+        def filled(item: inspect.Parameter, around: frozenset[type] = around) -> str:
+            again = any(other in around for other in _kinds(item, cls, set(), namespace))
+            return "None" if again else guess(item, around)
+
         try:
             needed = [item for item in inspect.signature(kind).parameters.values() if not _may_be_left_out(item)]
-            expression = f"{name}({', '.join(f'{item.name}={guess(item)}' for item in needed)})"
+            expression = f"{name}({', '.join(f'{item.name}={filled(item)}' for item in needed)})"
             value = runs.evaluate(expression, namespace)
         except Exception:
             continue

@@ -288,11 +288,21 @@ def keeps_batch(inputs: Inputs, outcome: Outcome) -> bool:
     return not (output.dim() == 2 and (rows % batch == 0 or rows < batch))
 
 
-def _takes_single_items(session: Session, inputs: Inputs) -> bool:
-    """Whether layers get one item where they take a batch."""
+def _slips_through(session: Session, inputs: Inputs, disagreed: Outcome) -> bool:
+    """Whether a single item runs, where layers refuse a batch of them, only since one of its sizes is by luck the one
+    that was wanted: then the layers do not fit.
+    """
     watched = forms.Forms(session.module)
     session.concrete(inputs, [watched])
-    return watched.single > 0
+    pair = mismatch.of_layer(disagreed.error) if disagreed.error is not None else None
+    if not watched.single or pair is None:
+        return False
+    sizes = values.sizes(inputs)
+    return any(
+        not session.concrete(values.with_sizes(inputs, [size + (slot == at) for at, size in enumerate(sizes)])).ok
+        for slot, size in enumerate(sizes)
+        if size == pair[0]
+    )
 
 
 def first_tensor(value: object) -> torch.Tensor | None:
@@ -325,8 +335,7 @@ def search(
     result = engine.run()
     if result.finds:
         first, *others = result.finds
-        if problem.disagreed is not None and _takes_single_items(session, first.inputs):
-            # A single item slips through where a batch of them does not: the layers do not fit.
+        if problem.disagreed is not None and _slips_through(session, first.inputs, problem.disagreed[1]):
             return NotFound(*problem.disagreed, result.runs, result.exit)
         return Found(first.inputs, first.outcome, tuple(others))
     if result.best is None or problem.best is None:

@@ -43,7 +43,9 @@ def runs_after(session: Session, result: search.NotFound, context: Context) -> C
     error = result.outcome.error
     differing = torch_says.read(error).get("dtypes-differ") if error is not None else None
     names = [name for name in differing.names("dtypes") if name in CONVERSIONS] if differing is not None else []
-    if not names or sum(item.numel() for item in session.module.parameters()) > LARGEST:
+    weights = [item for item in session.module.parameters() if item.is_floating_point()]
+    if not names or {item.dtype for item in weights} != {torch.float32} or sum(map(torch.numel, weights)) > LARGEST:
+        # A module of several dtypes may want them to be one, whichever.
         return None
     for dtype in names:
         try:

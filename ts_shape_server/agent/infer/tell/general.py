@@ -31,9 +31,11 @@ SHORT_SEARCH = 10
 SAMPLES = 4
 
 
-def general(report: Report, cls: type[nn.Module], solved: Solved, context: Context) -> tuple[Report, Report]:
-    """`report` with the general claim: symbols, constraints, and all shapes spelled in them; and the same with a
-    smaller example where runs on the report's own take long.
+def general(
+    report: Report, cls: type[nn.Module], solved: Solved, context: Context
+) -> tuple[Report, Callable[[], Report]]:
+    """`report` with the general claim: symbols, constraints, and all shapes spelled in them; and what gives the same
+    with a smaller example where runs on the report's own take long.
     """
     session, found = solved.session, solved.found
     lines = class_lines(cls)
@@ -83,7 +85,7 @@ def general(report: Report, cls: type[nn.Module], solved: Solved, context: Conte
             symbols["N"] = Symbol()
         result = with_inside(result, cls, _renamed(told, named.outputs, trials.rows_are_batch, names))
     result = _with_symbols(result, symbols)
-    return result, _light(result, solved, trials, claim)
+    return result, functools.partial(_light, result, solved, trials, claim)
 
 
 def _with_symbols(report: Report, symbols: Mapping[str, Symbol]) -> Report:
@@ -114,6 +116,14 @@ def _light(report: Report, solved: Solved, trials: Trials, claim: Claim) -> Repo
     """
     if "script" not in solved.case.context.stages:
         return report
+    try:
+        with time_limit(shares.LIGHTER.of(solved.case.context.remaining())):
+            return _lightened(report, solved, trials, claim)
+    except TimeLimit:
+        return report
+
+
+def _lightened(report: Report, solved: Solved, trials: Trials, claim: Claim) -> Report:
     found = lighter.sizes(trials, claim)
     inputs, first, second = solved.found.inputs, claim.base, claim.second
     if found is not None:

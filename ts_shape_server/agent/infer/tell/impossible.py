@@ -8,6 +8,7 @@ in words.
 
 from __future__ import annotations
 
+import functools
 import traceback
 from dataclasses import dataclass
 from typing import Any
@@ -15,15 +16,26 @@ from typing import Any
 import sympy
 from torch import nn
 
-from ts_shape_server.agent import shares, torch_says
+from ts_shape_server.agent import runs, shares, torch_says
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.guesses.first_tensors import ranked
 from ts_shape_server.agent.infer.inputs import search
 from ts_shape_server.agent.infer.running import expressions, mismatch
 from ts_shape_server.agent.infer.running.session import Outcome, Session
 
 Place = tuple[int, int, int, int]
+OTHER_RANKS = (1, 2, 3, 4, 5)
+_RANK_KINDS = (
+    "rank-wanted",
+    "ranks-differ",
+    "rank-too-high",
+    "more-dims-needed",
+    "fewer-dims-needed",
+    "axis-out-of-range",
+)
+"""What an error says that is about how many dims there are."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +54,7 @@ class Impossible:
 
 def of(session: Session, result: search.NotFound, context: Context) -> Impossible | None:
     """What fails whatever goes in; None where an input may mend it, or where that cannot be told."""
-    if session.real_only or not result.inputs or not values.sizes(result.inputs):
+    if session.real_only or not values.sizes(result.inputs) or not _are_all_tensors(session, result):
         return None
     watched = mismatch.FailingLayer(session.module)
     try:
@@ -57,7 +69,7 @@ def of(session: Session, result: search.NotFound, context: Context) -> Impossibl
                 # It is three-dimensional, so what goes in is a batch: nothing else is open.
                 sizes = state.number("wanted"), state.number("got")
                 return Impossible(layer, *sizes, place, traced.error, state.number("axis"))
-            sides = _never(session, result, traced) if _has_one_form(result) else None
+            sides = _never(session, result, traced) if _has_one_form(session, result) else None
     except TimeLimit:
         return None
     if sides is None:
@@ -70,13 +82,36 @@ def of(session: Session, result: search.NotFound, context: Context) -> Impossibl
 def state_in_a_tuple(session: Session, result: search.NotFound) -> str:
     """The recurrent layer that has one state and gets a tuple, as an LSTM does; empty where that is not what failed."""
     error = result.outcome.error
-    plain = all(isinstance(item.guess, values.TensorGuess) for item in result.inputs)
-    if error is None or not plain or "tensor-needed" not in torch_says.read(error):
+    if error is None or not _are_all_tensors(session, result) or "tensor-needed" not in torch_says.read(error):
         return ""
+    states: dict[int, bool] = {}
+
+    def look(layer: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        state = keywords.get("hx", arguments[1] if len(arguments) > 1 else None)
+        states[id(layer)] = isinstance(state, tuple)
+
+    layers = [item for item in session.module.modules() if isinstance(item, (nn.GRU, nn.RNN))]
+    handles = [item.register_forward_pre_hook(look, with_kwargs=True) for item in layers]
     watched = mismatch.FailingLayer(session.module)
-    session.concrete(result.inputs, [watched])
-    layer = watched.entered[-1] if watched.entered else ""
-    return layer if layer and isinstance(session.module.get_submodule(layer), (nn.GRU, nn.RNN)) else ""
+    try:
+        session.concrete(result.inputs, [watched])
+    finally:
+        for handle in handles:
+            handle.remove()
+    name = watched.entered[-1] if watched.entered else ""
+    return name if name and states.get(id(session.module.get_submodule(name))) else ""
+
+
+def _are_all_tensors(session: Session, result: search.NotFound) -> bool:
+    """Whether tensors are all that goes in, and every parameter gets one: a flag, a number or what may be left out can
+    lead another way.
+    """
+    given = {item.name for item in result.inputs if isinstance(item.guess, values.TensorGuess)}
+    try:
+        names = set(runs.forward_signature(session.cls).parameters)
+    except (TypeError, ValueError):
+        return False
+    return bool(given) and names == given
 
 
 def _line(error: BaseException, path: str) -> int | None:
@@ -84,8 +119,10 @@ def _line(error: BaseException, path: str) -> int | None:
     return next((frame.lineno for frame in frames if frame.filename == path), None)
 
 
-def _has_one_form(result: search.NotFound) -> bool:
-    """Whether the number of dims of each tensor is known: a layer takes that one alone, or `forward` unpacks it."""
+def _has_one_form(session: Session, result: search.NotFound) -> bool:
+    """Whether the number of dims of each tensor is known: a layer takes that one alone, or `forward` unpacks it, and
+    any other number is refused for being another one.
+    """
     wishes = result.outcome.wishes
 
     def known(index: int, tensor: values.TensorGuess) -> bool:
@@ -94,7 +131,20 @@ def _has_one_form(result: search.NotFound) -> bool:
         unpacked = len(tensor.axes) == rank and all(tensor.axes)
         return unpacked or (wish is not None and (wish.later or (wish.rank if wish.firm else None)) == rank)
 
-    return all(known(index, tensor) for index, tensor in enumerate(values.all_tensors(result.inputs)))
+    tensors = values.all_tensors(result.inputs)
+    if not all(known(index, tensor) for index, tensor in enumerate(tensors)):
+        return False
+    for index, tensor in enumerate(tensors):
+        for rank in OTHER_RANKS:
+            if rank == len(tensor.dims):
+                continue
+            error = session.concrete(
+                values.with_tensor(result.inputs, index, functools.partial(ranked, rank=rank))
+            ).error
+            if error is None or not any(kind in torch_says.read(error) for kind in _RANK_KINDS):
+                # It goes another way with so many dims.
+                return False
+    return True
 
 
 def _never(session: Session, result: search.NotFound, traced: Outcome) -> tuple[int | None, int | None] | None:

@@ -4,7 +4,9 @@ help. Decides by kinds and facts, and says it in a sentence for the author.
 
 from __future__ import annotations
 
+import os
 import re
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -77,7 +79,7 @@ def not_built(cls: type, built: building.NotBuilt, context: Context, sources: Ma
         message = f"It cannot be built here: {str(built.error).rstrip('. ')}."
     undefined = _undefined(built.error)
     if undefined:
-        message = f"The constructor uses `{undefined}`{f' in line {line}' if line else ''}, which is not defined."
+        message = _told_undefined(undefined, built.error, context)
     place = mismatch.call_place(context.source, line, "") if line else None
     kind = "arguments-unknown" if comment else "constructor-fails"
     if isinstance(built.error, StandInUsed):
@@ -94,6 +96,17 @@ def _undefined(error: BaseException) -> str:
     """The name that an error says is not defined; empty where it says something else."""
     missing = torch_says.read(error).get("missing-name") if isinstance(error, NameError) else None
     return missing.name("name") if missing is not None and not isinstance(error, UnboundLocalError) else ""
+
+
+def _told_undefined(name: str, error: BaseException, context: Context) -> str:
+    """Where a name that is not defined is used: in a line of the file that is asked about, or in another file."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = ""
+    if frames and frames[-1].filename == context.path:
+        where = f" in line {frames[-1].lineno}"
+    elif frames:
+        where = f" in line {frames[-1].lineno} of {os.path.basename(frames[-1].filename)}"
+    return f"`{name}` is used{where} and has no value there."
 
 
 def _complaints(error: BaseException) -> tuple[ReportedComplaint, ...]:
@@ -130,7 +143,7 @@ def not_found(
     never = impossible.of(session, result, context) if certain else None
     if never is not None:
         return _never_runs(session, never, context)
-    layer = impossible.state_in_a_tuple(session, result)
+    layer = impossible.state_in_a_tuple(session, result) if certain else ""
     if layer:
         return _state_in_a_tuple(session, layer, error, context)
     if isinstance(error, StandInUsed):
@@ -158,7 +171,7 @@ def not_found(
     ).rstrip()
     undefined = _undefined(error)
     if undefined:
-        message = f"`forward` uses `{undefined}`{f' in line {line}' if line else ''}, which is not defined."
+        message = _told_undefined(undefined, error, context)
     comment = "" if is_hopeless(error) else advice.for_inputs(result.inputs, result.outcome.wishes)
     if comment and context.written:
         message += f" Say what goes in, in a comment above the class: {comment}."
@@ -309,7 +322,7 @@ def _mismatch(session: Session, result: search.NotFound, context: Context) -> mi
         return None
     watched = mismatch.FailingLayer(session.module)
     try:
-        with time_limit(shares.SYMBOLIC_RUN.most):
+        with time_limit(shares.SYMBOLIC_RUN.of(context.remaining())):
             outcome = session.symbolic(result.inputs, [watched])
     except TimeLimit:
         return None
@@ -318,7 +331,13 @@ def _mismatch(session: Session, result: search.NotFound, context: Context) -> mi
     found = mismatch.find(outcome.error, watched, context.path, context.source)
     if found is not None and found.multiple_of and not _of_one_form(result):
         return None
-    return found
+    # What turns the dims of one item about may be written for a single one.
+    return None if session.concrete(_single(result.inputs)).ok else found
+
+
+def _single(inputs: values.Inputs) -> values.Inputs:
+    """One item of a batch of inputs."""
+    return values.map_tensors(inputs, lambda _, guess: replace(guess, dims=guess.dims[1:], axes=guess.axes[1:]))
 
 
 def _of_one_form(result: search.NotFound) -> bool:
