@@ -186,3 +186,88 @@ def test_every_input_that_is_known_is_compared(
     )
     assert (found["ok"], found["torchscript"]) == (False, None)
     assert words in found["reason"], found["reason"]
+
+
+CLIPPED = """
+class Clipped(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 1.0
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad.clamp(-5.0, 5.0)
+
+
+class Net(nn.Module):
+    def forward(self, x):
+        return Clipped.apply(x)
+"""
+FINITE = """
+class Root(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        out = x.abs().sqrt()
+        ctx.save_for_backward(x, out)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        x, out = ctx.saved_tensors
+        return (grad * x.sign() / (2 * out)).nan_to_num(0.0)
+
+
+class Net(nn.Module):
+    def forward(self, x):
+        return Root.apply(x)
+"""
+WRITES = """
+class Sign(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.sign()
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad
+
+
+class Net(nn.Module):
+    def forward(self, x):
+        x -= 0.5
+        return Sign.apply(x)
+"""
+LEAVES_TORCH = """
+class Doubled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 2.0
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * 2.0
+
+
+class Net(nn.Module):
+    def forward(self, x):
+        if x.requires_grad:
+            raise RuntimeError("for inference")
+        return Doubled.apply(x)
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "call", "formula", "words"),
+    [
+        (CLIPPED, "Clipped.apply(x)", "x * 1.0", "alters the gradients on the example"),
+        (FINITE, "Root.apply(x)", "x.abs().sqrt()", "not finite in the same places"),
+        (WRITES, "Sign.apply(x)", "x.sign()", "alters the gradients on the example"),
+        (LEAVES_TORCH, "Doubled.apply(x)", "x * 2.0", "cannot be compared"),
+    ],
+    ids=["cut off", "made finite at zero", "of an input that is written to", "that is not to be had"],
+)
+def test_a_gradient_of_its_own_is_not_lost(load: Any, source: str, call: str, formula: str, words: str) -> None:
+    original, _ = load(source)
+    changed, context = load(source.replace(f"return {call}", f"return {formula}"))
+    found = script.trial(original, changed, context)
+    assert (found.ok, words in found.reason) == (False, True), found.reason

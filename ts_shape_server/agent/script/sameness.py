@@ -9,6 +9,7 @@ a comparison that was not made, and `NotCompared` says so.
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ from ts_shape_server.agent.script.session import ScriptSession
 
 ROUNDING = 1e-3
 """Of the largest value of a gradient: two orders of the same sums differ by less, two formulas by more."""
+WEIGHT = 32.0
+"""Of the results: a gradient that is cut off somewhere, or made finite, shows it on large ones."""
 OTHERS = 4
 """So many of the inputs of other types are compared."""
 
@@ -32,7 +35,8 @@ OTHERS = 4
 class _Way:
     """One way to run a class. `must` ways are those on which the original has to run for there to be a comparison.
     `gradients` (with them or without) and `draws` of values: whichever the original runs with first. `other` is the
-    place of an input of another type that the workspace passes. `backward`: what is compared are the gradients.
+    place of an input of another type that the workspace passes. `backward`: what is compared are the gradients, with
+    `zeros` those where every second number of the inputs is zero.
     """
 
     words: str
@@ -43,6 +47,7 @@ class _Way:
     must: bool = False
     other: int | None = None
     backward: bool = False
+    zeros: bool = False
 
 
 class NotCompared(Exception):
@@ -57,7 +62,11 @@ def difference(before: ScriptSession, after: ScriptSession) -> str:
         found = _first_that_runs(before, way)
         if found is None:
             if way.must:
-                raise NotCompared("the original does not run on the example")
+                raise NotCompared(
+                    "the file has a gradient of its own, and those of the class cannot be compared"
+                    if way.backward
+                    else "the original does not run on the example"
+                )
             continue
         expected, gradients, draw = found
         try:
@@ -92,7 +101,16 @@ def _ways(before: ScriptSession) -> Iterator[_Way]:
         yield _Way("another input that the workspace passes", other=place)
     yield _Way("the example in training mode", training=True, gradients=(True, False))
     # A function may have a gradient of its own, which its formula has not.
-    yield _Way("the example in training mode", training=True, gradients=(True,), backward=True)
+    own = _has_gradient_of_its_own(before)
+    yield _Way("the example in training mode", training=True, gradients=(True,), backward=True, must=own)
+    yield _Way("zeros in training mode", training=True, gradients=(True,), backward=True, zeros=True)
+
+
+def _has_gradient_of_its_own(session: ScriptSession) -> bool:
+    """Whether the file of a class defines a function of autograd's own."""
+    space = session.run.namespace
+    kinds = [item for item in space.values() if isinstance(item, type) and issubclass(item, torch.autograd.Function)]
+    return any(item.__module__ == session.run.cls.__module__ for item in kinds)
 
 
 def _observed(session: ScriptSession, way: _Way, gradients: bool, draw: int) -> dict[str, Any]:
@@ -103,7 +121,7 @@ def _observed(session: ScriptSession, way: _Way, gradients: bool, draw: int) -> 
     run = session.run if way.other is None else replace(session.run, example=session.run.others[way.other])
     arguments, keywords = run.arguments(way.second, draw)
     if way.backward:
-        return {"the gradients": _derived(module, arguments, keywords)}
+        return {"the gradients": _derived(module, arguments, keywords, way.zeros)}
     with warnings.catch_warnings(), torch.set_grad_enabled(gradients):
         warnings.simplefilter("ignore")
         result = module(*arguments, **keywords)
@@ -122,12 +140,21 @@ def _difference(expected: Any, actual: Any, where: str) -> str:
     return "" if same_kinds(expected, actual) else f"{where} is of another Python type"
 
 
-def _derived(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
-    """The gradients of the inputs and of the weights by name, for results of different weight; None where there is
-    none. Raises what the module raises on inputs that ask for a gradient.
+def _derived(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any], zeros: bool) -> dict[str, Any]:
+    """The gradients of the inputs and of the weights by name, for results of different weight, with every second number
+    of the inputs at zero if `zeros`; None where there is none. Raises what the module raises on inputs that carry a
+    gradient.
     """
-    inputs = [item.requires_grad_(True) for item in trees.tensors((arguments, keywords)) if item.is_floating_point()]
-    wanted: dict[str, torch.Tensor] = {f"input {number + 1}": item for number, item in enumerate(inputs)}
+    arguments, keywords = copy.deepcopy((arguments, keywords))
+    wanted: dict[str, torch.Tensor] = {}
+    for number, item in enumerate(item for item in trees.tensors((arguments, keywords)) if item.is_floating_point()):
+        if zeros:
+            item.mul_((torch.arange(item.numel()) % 2).view(item.shape).to(item))
+        # The gradient of what is added is that of the input, which is no leaf so: a module may write to it.
+        added = torch.zeros_like(item, requires_grad=True)
+        with torch.enable_grad():
+            item.add_(added)
+        wanted[f"input {number + 1}"] = added
     wanted.update((name, item) for name, item in module.named_parameters() if item.requires_grad)
     with warnings.catch_warnings(), torch.set_grad_enabled(True):
         warnings.simplefilter("ignore")
@@ -135,7 +162,8 @@ def _derived(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, 
         results = [item for item in made if item.requires_grad]
         if not results or not wanted:
             return {}
-        weights = [torch.arange(item.numel(), dtype=torch.float32).cos().view(item.shape).to(item) for item in results]
+        numbers = [torch.arange(item.numel(), dtype=torch.float32).view(item.shape) for item in results]
+        weights = [(WEIGHT * item.cos()).to(result) for item, result in zip(numbers, results)]
         found = torch.autograd.grad(results, list(wanted.values()), weights, allow_unused=True)
         return {name: item.to_dense() if item is not None else None for name, item in zip(wanted, found)}
 
@@ -151,6 +179,8 @@ def _other_gradients(expected: dict[str, Any], actual: dict[str, Any], where: st
             if value is not made:
                 return f"that of `{name}` is {'lost' if made is None else 'new'}"
             continue
+        if not torch.equal(value.isfinite(), made.isfinite()):
+            return f"that of `{name}` is not finite in the same places"
         difference = _largest(value - made)
         if difference > ROUNDING * (_largest(value) + ROUNDING * most):
             return f"that of `{name}` differs by up to {difference:.3g}"
