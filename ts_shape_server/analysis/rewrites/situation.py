@@ -197,6 +197,12 @@ class Situation:
             current = above
         return False
 
+    def reached(self, node: ast.expr) -> bool:
+        """Whether the run evaluated an expression. Where nothing was told of any function, that is open and taken so:
+        a rewrite that a trial has to prove asks, since a trial proves only what ran.
+        """
+        return not self.idle(node) and (not self.state.facts or self.type_of(node) is not None)
+
     def _block_is_idle(self, above: ast.AST, statement: ast.stmt) -> bool:
         for name in ("body", "orelse", "finalbody"):
             block = getattr(above, name, None)
