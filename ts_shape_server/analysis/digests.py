@@ -10,7 +10,8 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 
 from ts_shape_server.analysis.scopes import bound_by
 from ts_shape_server.analysis.syntax import first_line
@@ -52,6 +53,52 @@ class Digests:
             hasher.update(self._read(self._body[number])[0])
         return hasher.hexdigest()
 
+    def around(self, name: str, line: int) -> str:
+        """The digest of the code that uses what a top-level statement at this line binds to a name: of each statement
+        that has the name, or one that such a statement binds, and of what those reach. Of classes, only the statements
+        that have the name itself count, so that one class may change without the others.
+        """
+        own = {number for number, item in enumerate(self._body) if first_line(item) <= line <= (item.end_lineno or 0)}
+        users = self._using(name, own)
+        parts = [self._read(self._body[number]) for number in users]
+        for number in self._users.get(name, ()):
+            if number not in own and isinstance(self._body[number], ast.ClassDef):
+                parts += [read for inner in _simple(self._body[number]) if name in (read := self._read(inner))[1]]
+        code = {part for part, _ in parts}
+        taken, seen = own | users, {each for _, names in parts for each in names}
+        waiting = list(seen)
+        while waiting:
+            for number in self._providers[waiting.pop()]:
+                if number not in taken and not isinstance(self._body[number], ast.ClassDef):
+                    taken.add(number)
+                    part, names = self._read(self._body[number])
+                    code.add(part)
+                    waiting += names - seen
+                    seen |= names
+        return hashlib.sha256(b"\0".join(sorted(code))).hexdigest()
+
+    def _using(self, name: str, own: set[int]) -> set[int]:
+        """The statements, but for `own` and for classes, that have a name or one that another of them binds."""
+        found: set[int] = set()
+        waiting, seen = [name], {name}
+        while waiting:
+            for number in self._users.get(waiting.pop(), ()):
+                if number not in found and number not in own and not isinstance(self._body[number], ast.ClassDef):
+                    found.add(number)
+                    bound = set(bound_by(self._body[number])) - seen
+                    seen |= bound
+                    waiting += bound
+        return found
+
+    @cached_property
+    def _users(self) -> dict[str, list[int]]:
+        """By name of the module, the numbers of the statements that have it."""
+        found: dict[str, list[int]] = {}
+        for number, statement in enumerate(self._body):
+            for name in self._read(statement)[1]:
+                found.setdefault(name, []).append(number)
+        return found
+
     def _read(self, node: ast.stmt) -> tuple[bytes, set[str]]:
         """The code of a statement without comments and blank lines, and the module's names in it."""
         if id(node) not in self._known:
@@ -63,6 +110,13 @@ class Digests:
             names = {name for name in self._providers if name in words and _stands_alone(name, words)}
             self._known[id(node)] = code.encode("utf-8", "surrogatepass"), names
         return self._known[id(node)]
+
+
+def _simple(node: ast.stmt) -> Iterator[ast.stmt]:
+    """The statements in a definition that hold no others."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.stmt) and not hasattr(inner, "body"):
+            yield inner
 
 
 def _says_nothing(text: str) -> bool:

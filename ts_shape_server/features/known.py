@@ -18,7 +18,9 @@ def unparsed(error: tuple[Range, str]) -> str:
 
 @dataclass(frozen=True)
 class Known:
-    """`fresh`: the report was made from the text as it is now. `obstacle`: one sentence on why nothing is probed."""
+    """`fresh`: the report was made from what the text says now of the class. `running`: a probe that may say more is
+    under way. `obstacle`: one sentence on why nothing is probed.
+    """
 
     name: str
     report: Report | None = None
@@ -39,8 +41,8 @@ class Known:
             return self.obstacle or "This class has not been probed yet."
         if not self.fresh:
             if self.running:
-                return "This is of an earlier version of the class; a newer probe is under way."
-            return f"This is of an earlier version of the class. {self.obstacle}".rstrip()
-        if self.running or self.report.stage != "final":
+                return "This is of an earlier version of the code; a newer probe is under way."
+            return f"This is of an earlier version of the code. {self.obstacle}".rstrip()
+        if self.report.stage != "final":
             return "This is a first result; the probe goes on."
         return ""

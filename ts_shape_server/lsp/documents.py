@@ -1,8 +1,9 @@
 """One file as the session knows it: its text and version, what the text says, the reports of its classes, and what is
 drawn of them.
 
-A report is fresh for the version it was made or confirmed for, and as long as the code of its class is the same. What
-is drawn stays until a newer report comes, and moves with the text.
+A report is fresh for the version it was made or confirmed for, and as long as what its file says of its class is the
+same; it is settled once the last probe has confirmed it. What is drawn stays until a newer report comes, and moves with
+the text.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from ts_shape_server.analysis import syntax
+from ts_shape_server.analysis.digests import Digests
 from ts_shape_server.analysis.rewrites import Rewrite
 from ts_shape_server.analysis.shifting import Shift
 from ts_shape_server.analysis.text import SourceText
@@ -27,12 +30,25 @@ from ts_shape_server.workspace import Purposes, Snapshot
 
 
 @dataclass(frozen=True)
+class Code:
+    """What a file says of a class of it: the digest of the class and what it reaches, what its pragmas pin, and the
+    digest of the file's code that uses it.
+    """
+
+    digest: str
+    init: Mapping[str, str]
+    inputs: Mapping[str, str]
+    skip: bool
+    uses: str
+
+
+@dataclass(frozen=True)
 class ReportOfText:
-    """A report with the text that it was made from, and the digest of the class in that text."""
+    """A report with the text that it was made from, and what that says of the class: None where it is not in it."""
 
     report: Report
     text: str
-    digest: str
+    code: Code | None
 
 
 @dataclass
@@ -40,7 +56,8 @@ class Document:
     """`open`: the editor has it and its text is the editor's. `read` tells at once what a text says, `parsed` is the
     last one without a syntax error. `focus` is the class last asked about. `again`: other files have changed since the
     probe that is under way began. `drawn` is by class, `said` are the findings that the text alone gives, `told` the
-    files in which findings were last told. `repaired` are the classes whose fixes are in `fix_all`. `trying` are trials
+    files in which findings were last told. `settled` are the classes of which the probe of the text as it is has said
+    its last word. `repaired` are the classes whose fixes are in `fix_all`. `trying` are trials
     of what a menu may offer, `pending` the offers of the last menu.
     """
 
@@ -73,6 +90,7 @@ class Document:
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
     _source: SourceText | None = None
     _quick: Snapshot | None = None
+    _digests: tuple[str, Digests] | None = None
     _moved: dict[str, tuple[str, Report]] = field(default_factory=dict)
 
     @property
@@ -148,8 +166,7 @@ class Document:
         report = self._as_it_stands(name)
         same = report is not None and self._same_code(name)
         fresh = report is not None and (same or self.confirmed.get(name) == self.edition)
-        done = name in self.settled or (same and report is not None and report.stage == "final")
-        return Known(name, report, fresh, self.working and not done, self.obstacle)
+        return Known(name, report, fresh, self.working and name not in self.settled, self.obstacle)
 
     def _as_it_stands(self, name: str) -> Report | None:
         """The last report of a class with the lines of the text as it is now."""
@@ -162,14 +179,24 @@ class Document:
         return known[1]
 
     def _same_code(self, name: str) -> bool:
-        """Whether the class and what it reaches in this file are as they were when its report was made."""
+        """Whether the class, what it reaches in this file, its pragmas, and the code of the file that uses it are as
+        they were when its report was made. What other classes and files do to it only a probe tells.
+        """
         made = self.made[name]
-        if not made.digest:
-            return False
-        if made.text == self.text:
-            return True
-        every = (*self.quick.modules, *self.quick.classes.classes)
-        return any(item.name == name and item.digest == made.digest for item in every)
+        return made.code is not None and (made.text == self.text or made.code == self._code(name))
+
+    def _code(self, name: str) -> Code | None:
+        """What the text as it is now says of a class."""
+        snapshot = self.quick
+        item = next((each for each in (*snapshot.modules, *snapshot.classes.classes) if each.name == name), None)
+        if item is None:
+            return None
+        if self._digests is None or self._digests[0] != self.text:
+            parsed = syntax.parse(self.source)
+            self._digests = self.text, Digests(parsed.lines, parsed.tree)
+        uses = self._digests[1].around(name.split(".")[0], item.line)
+        pragmas = item.pragmas
+        return Code(item.digest, pragmas.init, pragmas.inputs, pragmas.skip, uses)
 
     def all_known(self) -> Mapping[str, Known]:
         names = {item.name for item in self.current.modules} if self.current is not None else set(self.made)
@@ -188,7 +215,7 @@ class Document:
             # What TorchScript says is asked anew; until then the last answer stays.
             report = replace(report, torchscript=before.torchscript)
         declared = None if self.current is None else self.current.module(name)
-        self.made[name] = ReportOfText(report, self.text, "" if declared is None else declared.digest)
+        self.made[name] = ReportOfText(report, self.text, None if declared is None else self._code(name))
         self._moved.pop(name, None)
         self.confirmed[name] = edition
         if report.stage == "final":

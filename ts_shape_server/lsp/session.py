@@ -241,6 +241,7 @@ class EditorSession:
         """Start looking at this file as it stands; what was under way for it is cancelled."""
         self._cancel(document)
         document.again = False
+        document.settled.clear()
         document.working = self.service is not None or not self.configured.is_set()
         document.obstacle = "" if document.working else UNTRUSTED
         document.task = self.keep(asyncio.ensure_future(self._look(document, document.edition, pause)))
@@ -414,12 +415,12 @@ class EditorSession:
     # ---- answers
 
     async def wait_for(self, document: Document, name: str, seconds: float, final: bool = False) -> None:
-        """Wait for a first report of the class (a final one if `final`), at most so long."""
+        """Wait for a report of the class (if `final`, for the last word on the text as it is), at most so long."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            known = document.known(name)
-            there = known.current is not None and (not final or known.current.stage == "final")
-            if there or not (document.working and name not in document.settled):
+            if name in document.settled or not document.working:
+                return
+            if not final and document.known(name).current is not None:
                 return
             await document.news(left)
 

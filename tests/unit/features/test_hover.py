@@ -70,8 +70,8 @@ ATTRIBUTES = find_classes(SourceText(SOURCE))[0].classes[0]
     [
         (Known("Net", None, running=True), "A probe of this class is under way."),
         (Known("Net", None, obstacle="Trust this workspace."), "Trust this workspace."),
-        (Known("Net", CNN, running=True), "earlier version of the class; a newer probe is under way"),
-        (Known("Net", CNN, obstacle="The agent is gone."), "earlier version of the class. The agent is gone."),
+        (Known("Net", CNN, running=True), "earlier version of the code; a newer probe is under way"),
+        (Known("Net", CNN, obstacle="The agent is gone."), "earlier version of the code. The agent is gone."),
         (Known("Net", replace(CNN, stage="example"), fresh=True), "This is a first result; the probe goes on."),
     ],
 )
