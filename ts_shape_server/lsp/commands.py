@@ -159,11 +159,11 @@ async def repair_class(server: Server, given: Mapping[str, Any]) -> dict[str, An
         if report.torchscript.script.ok:
             return {"ok": True, "message": f"{last} in {file} scripts as it is."}
         tell("Trying what TorchScript would take", None)
-        edit = await menu.repair(server, document, name)
-    if edit is None:
-        raise CommandRefused(f"No change of {last} in {file} was found that scripts and computes the same.")
+        found = await menu.repair(server, document, name)
+    if found.edit is None:
+        raise CommandRefused(found.why)
     label = f"Repair {last} for TorchScript"
-    made = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit, label))
+    made = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(found.edit, label))
     if not made.applied:
         raise CommandRefused(
             f"The editor did not make the change of {file}: {made.failure_reason or 'it says no more'}."

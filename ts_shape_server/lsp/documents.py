@@ -58,7 +58,7 @@ class Document:
     probe that is under way began. `drawn` is by class, `said` are the findings that the text alone gives, `told` the
     files in which findings were last told. `settled` are the classes of which the probe of the text as it is has said
     its last word. `repaired` are the classes whose fixes are in `fix_all`. `trying` are trials
-    of what a menu may offer, `pending` the offers of the last menu.
+    of what a menu may offer, `pending` the offers of menus of this text.
     """
 
     path: str
@@ -83,7 +83,7 @@ class Document:
     fixes: dict[str, tuple[Report, list[Fix]]] = field(default_factory=dict)
     fix_all: Fix | None = None
     repaired: frozenset[str] = frozenset()
-    trying: dict[Rewrite, asyncio.Task[bool]] = field(default_factory=dict)
+    trying: dict[Rewrite, asyncio.Task[bool | None]] = field(default_factory=dict)
     pending: dict[tuple[str, str], Offer] = field(default_factory=dict)
     edition: int = 0
     task: asyncio.Task[None] | None = None
@@ -130,6 +130,7 @@ class Document:
         self.text, self.version = text, version
         self.edition += 1
         self.settled.clear()
+        self.pending.clear()
 
     def move_said(self, path: str, shift: Shift) -> None:
         """An open file was edited: what is said of places in it moves."""
@@ -157,10 +158,23 @@ class Document:
         for task in trials.values():
             task.cancel()
 
+    def is_kept(self, rewrite: Rewrite) -> bool:
+        """Whether a trial has shown that an offer keeps its promise."""
+        return self._verdict(rewrite) is True
+
     def is_refuted(self, rewrite: Rewrite) -> bool:
         """Whether a trial has shown that an offer does not keep its promise."""
+        return self._verdict(rewrite) is False
+
+    def is_to_be_tried(self, rewrite: Rewrite) -> bool:
+        """Whether no trial of an offer is under way, and none has told whether it keeps its promise."""
         task = self.trying.get(rewrite)
-        return task is not None and task.done() and not task.cancelled() and not (task.exception() or task.result())
+        return task is None or (task.done() and self._verdict(rewrite) is None)
+
+    def _verdict(self, rewrite: Rewrite) -> bool | None:
+        task = self.trying.get(rewrite)
+        ended = task is not None and task.done() and not task.cancelled() and task.exception() is None
+        return task.result() if ended and task is not None else None
 
     def known(self, name: str) -> Known:
         report = self._as_it_stands(name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ts_shape_server.features import actions
 from ts_shape_server.features.offers import Offer, offers
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.server import Server
+from ts_shape_server.lsp.session import UNTRUSTED
 
 FIX_ALL = "source.fixAll.tsShape"
 REWRITE = types.CodeActionKind.RefactorRewrite
@@ -112,35 +114,68 @@ async def resolve(server: Server, action: types.CodeAction) -> types.CodeAction:
         return action
     name = str(data.get("class"))
     if data.get("repair"):
-        action.edit = await repair(server, document, name)
+        found = await repair(server, document, name)
     else:
-        action.edit = await _proven_later(server, document, name, str(data.get("change")))
-    if action.edit is None:
-        said = (
-            f"“{action.title}” was tried on {name} and does not hold, so {Path(document.path).name} is left as it is."
-        )
-        server.window_show_message(types.ShowMessageParams(types.MessageType.Info, said))
+        found = await _proven_later(server, document, name, action)
+    action.edit = found.edit
+    if found.edit is None:
+        server.window_show_message(types.ShowMessageParams(types.MessageType.Info, found.why))
     return action
 
 
-async def repair(server: Server, document: Document, name: str) -> types.WorkspaceEdit | None:
-    """The edit that repairs a class, once its trials are done; None if none was found."""
+@dataclass(frozen=True)
+class Change:
+    """An edit that is proven; None with a sentence on why there is none."""
+
+    edit: types.WorkspaceEdit | None = None
+    why: str = ""
+
+
+async def repair(server: Server, document: Document, name: str) -> Change:
+    """The edit that repairs a class, once its trials are done."""
     deadline = time.monotonic() + _RESOLVE_SECONDS
     while document.busy and not document.was_tried(name) and (left := deadline - time.monotonic()) > 0:
         await document.news(left)
+    last, file = name.rsplit(".", 1)[-1], Path(document.path).name
+    if not document.was_tried(name):
+        return Change(None, _untried(server, document, f"A repair of {last}", file))
     fix = actions.repair_of(document.fixes_of(name))
-    return None if fix is None else _edit(server, document, actions.edits_for(fix, document.text))
+    edit = None if fix is None else _edit(server, document, actions.edits_for(fix, document.text))
+    if fix is not None and edit is None:
+        return Change(None, f"{file} has changed since the repair of {last} was tried.")
+    return Change(edit, f"No change of {last} in {file} was found that scripts and computes the same.")
 
 
-async def _proven_later(server: Server, document: Document, name: str, change: str) -> types.WorkspaceEdit | None:
-    text, offer = document.text, document.pending.get((name, change))
-    if offer is None:
-        return None
+async def _proven_later(server: Server, document: Document, name: str, action: types.CodeAction) -> Change:
+    """The edit of an offer of a menu, tried by now, if the text is the one that the menu was made for."""
+    assert isinstance(action.data, dict)
+    edition, file = document.edition, Path(document.path).name
+    changed = Change(None, f"{file} has changed since “{action.title}” was offered: open the menu again.")
+    offer = document.pending.get((name, str(action.data.get("change"))))
+    if offer is None or action.data.get("edition") != edition:
+        return changed
     deadline = time.monotonic() + _RESOLVE_SECONDS
     while document.working and (left := deadline - time.monotonic()) > 0:
         await document.news(left)
     proven = await server.session.proven(document, [offer], max(0.1, deadline - time.monotonic()))
-    return _edit(server, document, offer.rewrite.edits) if proven and document.text == text else None
+    if document.edition != edition:
+        return changed
+    if proven:
+        return Change(_edit(server, document, offer.rewrite.edits))
+    if document.is_refuted(offer.rewrite):
+        return Change(None, f"“{action.title}” was tried on {name} and does not hold, so {file} is left as it is.")
+    return Change(None, _untried(server, document, f"“{action.title}”", file))
+
+
+def _untried(server: Server, document: Document, what: str, file: str) -> str:
+    """Why it is not known whether a change holds."""
+    if server.session.service is None:
+        return f"{what} was not tried, so {file} is left as it is. {UNTRUSTED}"
+    if document.obstacle:
+        return f"{what} was not tried, so {file} is left as it is. {document.obstacle}"
+    if document.busy:
+        return f"{what} is not tried yet: {file} is still being looked at. Choose it again in a moment."
+    return f"{what} could not be tried to its end, so {file} is left as it is."
 
 
 async def tried(server: Server, document: Document, at: Range) -> None:
@@ -201,7 +236,7 @@ async def _offers(server: Server, document: Document, at: Range, later: bool, se
         return []
     if not later or not seconds:
         return [_rewrite(server, document, offer) for offer in proven]
-    document.pending = {(offer.class_name, _change_of(offer)): offer for offer in possible}
+    document.pending.update({(offer.class_name, _change_of(offer)): offer for offer in possible})
     refuted = {offer.rewrite for offer in possible if document.is_refuted(offer.rewrite)}
     return [
         _rewrite(server, document, offer) if offer in proven else _pending(document, offer)
@@ -216,7 +251,8 @@ def _rewrite(server: Server, document: Document, offer: Offer) -> types.CodeActi
 
 
 def _pending(document: Document, offer: Offer) -> types.CodeAction:
-    data = {"uri": document.uri, "class": offer.class_name, "change": _change_of(offer)}
+    change, edition = _change_of(offer), document.edition
+    data = {"uri": document.uri, "class": offer.class_name, "change": change, "edition": edition}
     return types.CodeAction(offer.title, kind=REWRITE, is_preferred=offer.preferred or None, data=data)
 
 

@@ -27,7 +27,7 @@ from ts_shape_server.features.offers import Offer
 from ts_shape_server.lsp.convert import uri_of
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.saved import SavedFiles
-from ts_shape_server.lsp.trials import RewriteTrials
+from ts_shape_server.lsp.trials import RewriteTrials, is_of_agent
 from ts_shape_server.probing.service import FileRequest, ProbeService
 from ts_shape_server.project import options, project_settings
 from ts_shape_server.settings import Settings, parse
@@ -38,9 +38,6 @@ log = logging.getLogger(__name__)
 UNTRUSTED = (
     "This workspace is not trusted, so none of its code is run: trust it in the editor, "
     "or start the server with --trust-workspace."
-)
-_NO_AGENT = frozenset(
-    {"no-interpreter", "no-torch", "old-torch", "old-python", "no-start", "died", "wrong-protocol", "sandbox"}
 )
 _PAUSE_FOR_OTHERS = 0.5
 _MOST_UNOPENED = 32
@@ -360,7 +357,7 @@ class EditorSession:
 
     def _is_obstacle(self, document: Document, report: Report) -> bool:
         """A report that speaks of the agent and not of the class is no report: it stands in the way of all."""
-        if report.reason is None or report.status != "unresolved" or report.reason.code not in _NO_AGENT:
+        if report.reason is None or not is_of_agent(report):
             return False
         document.obstacle = report.reason.message
         document.settled.add(report.name)
@@ -395,7 +392,7 @@ class EditorSession:
         service, snapshot, edition = self.service, document.current, document.edition
         if service is None or snapshot is None or document.working:
             return []
-        new = [offer for offer in possible if offer.rewrite not in document.trying]
+        new = [offer for offer in possible if document.is_to_be_tried(offer.rewrite)]
         if new and seconds:
             request = await asyncio.to_thread(self.workspace.request, snapshot)
             if edition != document.edition:
@@ -404,13 +401,13 @@ class EditorSession:
             for offer in new:
                 report = document.known(offer.class_name).current
                 also = [document.known(name).current for name in offer.also]
-                if report is not None and offer.rewrite not in document.trying:
+                if report is not None and document.is_to_be_tried(offer.rewrite):
                     trying = trials.keeps(offer, report, [item for item in also if item is not None])
                     document.trying[offer.rewrite] = self.keep(asyncio.ensure_future(trying))
         running = [document.trying[offer.rewrite] for offer in possible if offer.rewrite in document.trying]
         if running and seconds:
             await asyncio.wait(running, timeout=seconds)
-        return [offer for offer in possible if _kept(document.trying.get(offer.rewrite))]
+        return [offer for offer in possible if document.is_kept(offer.rewrite)]
 
     # ---- answers
 
@@ -478,11 +475,6 @@ class EditorSession:
 
 def _whole(document: Document, text: str) -> tuple[Shift, ...]:
     return (shift(document.source, SourceText(text)),)
-
-
-def _kept(task: asyncio.Task[bool] | None) -> bool:
-    done = task is not None and task.done() and not task.cancelled() and task.exception() is None
-    return done and task is not None and task.result()
 
 
 def _project_layers(folders: Iterable[str]) -> tuple[list[Mapping[str, Any]], list[str]]:

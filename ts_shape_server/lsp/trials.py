@@ -23,6 +23,14 @@ log = logging.getLogger(__name__)
 
 _REPAIR_SECONDS = 60.0
 """So long is a repair of a class looked for, with the agent kept from nothing that a change of the text asks."""
+_NO_AGENT = frozenset(
+    {"no-interpreter", "no-torch", "old-torch", "old-python", "no-start", "died", "wrong-protocol", "sandbox"}
+)
+
+
+def is_of_agent(report: Report) -> bool:
+    """Whether a report speaks of the agent and not of its class."""
+    return report.status == "unresolved" and report.reason is not None and report.reason.code in _NO_AGENT
 
 
 class RewriteTrials:
@@ -93,19 +101,33 @@ class RewriteTrials:
     async def _harmless(self, changed: str, report: Report, known: Sequence[Report], interface: bool) -> bool:
         return await harmless(self.text, changed, report, known, self.beside, interface)
 
-    async def keeps(self, offer: Offer, report: Report, also: Sequence[Report] = ()) -> bool:
-        """Whether a change does what it promises, for the class and for those that it reaches `also`."""
+    async def keeps(self, offer: Offer, report: Report, also: Sequence[Report] = ()) -> bool | None:
+        """Whether a change does what it promises, for the class and for those that it reaches `also`; None where that
+        could not be tried.
+        """
         changed = SourceText(self.text).apply(offer.rewrite.edits)
         if offer.promise == "annotated":
-            kept = True
-            for item in (report, *also):
-                trial = await self.beside(item, changed)
-                kept = kept and annotated(offer, item, trial.torchscript)
+            kept = await self._annotates(offer, (report, *also), changed)
         else:
-            after = await self.alone(offer.class_name, changed)
-            kept = after is not None and told(offer, report, after)
-        log.debug("%s: %s", offer.title, "proven" if kept else "not so")
+            kept = await self._tells(offer, report, changed)
+        log.debug("%s: %s", offer.title, "not tried" if kept is None else "proven" if kept else "not so")
         return kept
+
+    async def _annotates(self, offer: Offer, reports: Sequence[Report], changed: str) -> bool | None:
+        untried = False
+        for item in reports:
+            trial = await self.beside(item, changed)
+            if not trial.compared and trial.torchscript.script.ok is None:
+                untried = True
+            elif not annotated(offer, item, trial.torchscript):
+                return False
+        return None if untried else True
+
+    async def _tells(self, offer: Offer, report: Report, changed: str) -> bool | None:
+        after = await self.alone(offer.class_name, changed)
+        if after is not None and is_of_agent(after):
+            return None
+        return after is not None and told(offer, report, after)
 
     async def together(
         self, reports: Mapping[str, Report], fixes: Mapping[str, Sequence[actions.Fix]]
