@@ -16,9 +16,10 @@ Agent = TypeVar("Agent")
 
 @dataclass(eq=False)
 class _Waiter(Generic[Agent]):
-    order: tuple[bool, bool, int]
     path: str
     waited_for: bool
+    again: bool
+    number: int
     agent: asyncio.Future[Agent] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
@@ -41,8 +42,7 @@ class Turns(Generic[Agent]):
         """
         if self._free:
             return self._free.popleft()
-        order = (again or path != self.looked_at, not waited_for, next(self._numbers))
-        waiter: _Waiter[Agent] = _Waiter(order, path, waited_for)
+        waiter: _Waiter[Agent] = _Waiter(path, waited_for, again, next(self._numbers))
         self._waiting.append(waiter)
         try:
             return await waiter.agent
@@ -55,14 +55,17 @@ class Turns(Generic[Agent]):
                 self._waiting.remove(waiter)
 
     def give(self, agent: Agent) -> None:
-        """An agent is free: the first in the order gets it."""
+        """An agent is free: the first in the order of this moment gets it."""
         waiting = [waiter for waiter in self._waiting if not waiter.agent.done()]
         if not waiting:
             self._free.append(agent)
             return
-        first = min(waiting, key=lambda item: item.order)
+        first = min(waiting, key=self._order)
         self._waiting.remove(first)
         first.agent.set_result(agent)
+
+    def _order(self, waiter: _Waiter[Agent]) -> tuple[bool, bool, int]:
+        return waiter.again or waiter.path != self.looked_at, not waiter.waited_for, waiter.number
 
     def others_wait(self, path: str) -> bool:
         """Whether somebody waits for what concerns another file, unless it is this one that a person is at."""

@@ -147,6 +147,25 @@ async def test_the_order_of_those_who_wait() -> None:
     assert turns.any_free
 
 
+async def test_the_file_that_a_person_has_moved_to_goes_first() -> None:
+    """Also where it and others began to wait while the person was at another one."""
+    turns: Turns[str] = Turns()
+    turns.looked_at = "left"
+    order: list[str] = []
+
+    async def wait(path: str) -> None:
+        agent = await turns.take(path, True)
+        order.append(path)
+        turns.give(agent)
+
+    tasks = [asyncio.ensure_future(wait(path)) for path in ("other", "left", "moved to")]
+    await asyncio.sleep(0)
+    turns.looked_at = "moved to"
+    turns.give("agent")
+    await asyncio.wait_for(asyncio.gather(*tasks), SECONDS)
+    assert order == ["moved to", "other", "left"]
+
+
 async def test_an_agent_that_comes_with_a_cancellation_is_not_lost() -> None:
     turns: Turns[str] = Turns()
     task = asyncio.ensure_future(turns.take("any", True))
