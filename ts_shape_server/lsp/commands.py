@@ -155,6 +155,7 @@ async def repair_class(server: Server, given: Mapping[str, Any]) -> dict[str, An
     last, file = name.rsplit(".", 1)[-1], Path(document.path).name
     async with server.work(f"Repairing {last}") as tell:
         tell("Waiting for the report", None)
+        server.session.look_for_fixes(document)
         report = await _final(server, document, name)
         if report.torchscript.script.ok:
             return {"ok": True, "message": f"{last} in {file} scripts as it is."}
@@ -270,6 +271,7 @@ async def check_workspace(server: Server) -> dict[str, Any]:
             document = session.document(path)
             if document is None:
                 continue
+            document.checked = True
             await session.settled(document)
             counts["files"] += 1
             counts["classes"] += len(document.all_known())

@@ -55,10 +55,13 @@ class ReportOfText:
 class Document:
     """`open`: the editor has it and its text is the editor's. `read` tells at once what a text says, `parsed` is the
     last one without a syntax error. `focus` is the class last asked about. `again`: other files have changed since the
-    probe that is under way began. `drawn` is by class, `said` are the findings that the text alone gives, `told` the
-    files in which findings were last told. `settled` are the classes of which the probe of the text as it is has said
-    its last word. `repaired` are the classes whose fixes are in `fix_all`. `trying` are trials
-    of what a menu may offer, `pending` the offers of menus of this text.
+    probe that is under way began. `checked`: a check of the workspace came by, and what it found is told until the file
+    changes. `fixes_wanted`: fixes are tried although it is not open.
+
+    `drawn` is by class, `said` are the findings that the text alone gives, `told` the files in which findings were last
+    told. `settled` are the classes of which the probe of the text as it is has said its last word. `repaired` are the
+    classes whose fixes are in `fix_all`. `trying` are trials of what a menu may offer, `pending` the offers of menus of
+    this text.
     """
 
     path: str
@@ -72,6 +75,8 @@ class Document:
     focus: str = ""
     working: bool = False
     again: bool = False
+    checked: bool = False
+    fixes_wanted: bool = False
     purposes: Purposes = field(default_factory=dict)
     made: dict[str, ReportOfText] = field(default_factory=dict)
     drawn: dict[str, Shown] = field(default_factory=dict)
@@ -140,6 +145,10 @@ class Document:
         for name, item in self.drawn.items():
             if any(each.path == path for each in item.findings):
                 self.drawn[name] = replace(item, findings=moved_findings(item.findings, path, shift))
+
+    def findings(self) -> list[Finding]:
+        """What the text and the reports of its classes say, of this file and of others."""
+        return [*self.said, *(item for each in self.drawn.values() for item in each.findings)]
 
     def take_snapshot(self, snapshot: Snapshot, settings: Settings) -> None:
         """What the text says now; what was said of classes that are gone goes, unless the text does not parse."""

@@ -173,23 +173,26 @@ class Server(LanguageServer):
             self.ask(self.workspace_code_lens_refresh_async(None))
 
     def push(self, paths: set[str], unopened: bool = False) -> None:
-        """Publish the findings of these files, for those that the client does not pull itself."""
+        """Publish the findings of these files, for those that the client does not pull itself: of files that are not
+        open what was published before is kept up to date, and taken back when they are opened.
+        """
         convert = self.converter()
         for path in sorted(paths):
-            document = self.session.opened(path)
-            if self.pulls and (document is not None or not unopened):
+            document, uri = self.session.opened(path), self.session.uri(path)
+            if self.pulls and document is None and not unopened and uri not in self._pushed:
                 continue
-            told: dict[str, list[types.Diagnostic]] = {
-                uri: [] for uri in self.buffers.uris(path) or [self.session.uri(path)]
-            }
-            for item in self.session.findings(path):
-                told.setdefault(self.where(path, item.range.line)[0], []).append(convert.diagnostic(item))
+            told: dict[str, list[types.Diagnostic]] = {each: [] for each in self.buffers.uris(path) or [uri]}
+            if not self.pulls or document is None:
+                for item in self.session.findings(path):
+                    told.setdefault(self.where(path, item.range.line)[0], []).append(convert.diagnostic(item))
             version = document.version if document is not None and not self.buffers.uris(path) else None
-            for uri, found in told.items():
-                if found or uri in self._pushed:
-                    self._pushed.add(uri)
-                    params = types.PublishDiagnosticsParams(uri, found, version)
+            for each, found in told.items():
+                if found or each in self._pushed:
+                    self._pushed.add(each)
+                    params = types.PublishDiagnosticsParams(each, found, version)
                     self.text_document_publish_diagnostics(params)
+                if not found:
+                    self._pushed.discard(each)
 
     def ask(self, question: Any) -> None:
         """Send a request whose answer changes nothing; a client that refuses or never answers is no error."""

@@ -7,6 +7,7 @@ change cancels it, and with it the child process. Knows no LSP type: the server 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -60,6 +61,14 @@ class Status:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What a check of the workspace found in a file that is no longer looked at, and the text that it is true of."""
+
+    text: str
+    findings: tuple[Finding, ...]
+
+
 class EditorSession:
     """Not started until `configure` has said which folders, whether they are trusted, and the settings."""
 
@@ -78,6 +87,7 @@ class EditorSession:
         self.service: ProbeService | None = None
         self._on_change, self._on_status, self._on_warning = on_change, on_status, on_warning
         self._documents: dict[str, Document] = {}
+        self._checked: dict[str, Checked] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._found: asyncio.Task[None] | None = None
         self._others: asyncio.Task[None] | None = None
@@ -162,6 +172,7 @@ class EditorSession:
             known.open, known.uri = True, uri
             self._change(known, text, version, _whole(known, text))
         else:
+            self._withdraw(path)
             known = self._documents[path] = Document(path, uri, text, self._quick, version)
         self.refresh(known, pause=False)
         return known
@@ -186,10 +197,15 @@ class EditorSession:
         return self.workspace.quick(path, text)
 
     def close(self, path: str) -> None:
-        document = self._documents.pop(path, None)
+        document = self._documents.get(path)
         if document is not None:
-            self._cancel(document)
-            self._on_change({path, *document.told})
+            self._forget(document)
+
+    def _forget(self, document: Document) -> None:
+        """Look at a file no more, and take back what was said of it and because of it."""
+        del self._documents[document.path]
+        self._cancel(document)
+        self._on_change({document.path, *document.told})
 
     def opened(self, path: str) -> Document | None:
         document = self._documents.get(path)
@@ -204,6 +220,7 @@ class EditorSession:
         if text is None:
             return None
         if known is None:
+            self._withdraw(path)
             known = self._documents[path] = Document(path, uri_of(path), text, self._quick, open=False)
             self._forget_unopened()
         else:
@@ -214,8 +231,21 @@ class EditorSession:
     def _forget_unopened(self) -> None:
         unopened = [item for item in self._documents.values() if not item.open]
         for item in unopened[:-_MOST_UNOPENED]:
-            self._cancel(item)
-            del self._documents[item.path]
+            if item.checked:
+                self._checked[item.path] = Checked(item.text, tuple(item.findings()))
+            self._forget(item)
+
+    def _withdraw(self, path: str) -> None:
+        """What a check of the workspace said of a file is no longer true, or is going to be asked anew."""
+        left = self._checked.pop(path, None)
+        if left is not None:
+            self._on_change({path, *(item.path for item in left.findings)})
+
+    def look_for_fixes(self, document: Document) -> None:
+        """Try the fixes of a file that is not open too."""
+        if not document.open and not document.fixes_wanted:
+            document.fixes_wanted = True
+            self.refresh(document, pause=False)
 
     def source(self, path: str) -> SourceText:
         document = self._documents.get(path)
@@ -251,21 +281,35 @@ class EditorSession:
         async def look() -> None:
             await asyncio.sleep(_PAUSE_FOR_OTHERS)
             await asyncio.to_thread(self.workspace.reread)
-            self.look_at_others(changed.path)
+            await self._look_at_others(changed.path)
 
         self._others = self.keep(asyncio.ensure_future(look()))
 
     async def disk_changed(self, path: str = "") -> None:
         """Files were saved, `path` among them: what was read from the disk is read again."""
         await asyncio.to_thread(self.workspace.forget)
-        self.look_at_others(path)
+        await self._look_at_others(path)
 
-    def look_at_others(self, path: str) -> None:
-        """A file was saved or changed: every other one that is looked at may depend on it, or be called in it."""
+    async def _look_at_others(self, path: str) -> None:
+        """A file was saved or changed: every other one that is looked at may depend on it, or be called in it. Those
+        that are not open are read again.
+        """
+        unopened = [item.path for item in self._documents.values() if not item.open]
+        places = [*unopened, *self._checked]
+        texts = await asyncio.to_thread(lambda: {place: self.workspace.text(place) for place in places})
+        for place, left in list(self._checked.items()):
+            if place in texts and texts[place] != left.text:
+                self._withdraw(place)
         for document in list(self._documents.values()):
             if document.path == path:
                 continue
-            if document.working:
+            text = document.text if document.open else texts.get(document.path, document.text)
+            if text is None:
+                self._forget(document)
+            elif text != document.text:
+                self._change(document, text, 0, _whole(document, text))
+                self.refresh(document, pause=False)
+            elif document.working:
                 document.again = True
             else:
                 self.refresh(document, pause=False)
@@ -353,7 +397,8 @@ class EditorSession:
         document.working = False
         document.wake()
         self._told(document)
-        await self._try_fixes(service, request, document, edition)
+        if document.open or document.fixes_wanted:
+            await self._try_fixes(service, request, document, edition)
 
     def _is_obstacle(self, document: Document, report: Report) -> bool:
         """A report that speaks of the agent and not of the class is no report: it stands in the way of all."""
@@ -428,10 +473,9 @@ class EditorSession:
 
     def findings(self, path: str) -> list[Finding]:
         """What is to say about this file, also what the reports of other files say about it."""
-        found: list[Finding] = []
-        for document in list(self._documents.values()):
-            found.extend(item for item in document.said if item.path == path)
-            found.extend(item for each in document.drawn.values() for item in each.findings if item.path == path)
+        looked_at = (item.findings() for item in self._documents.values())
+        checked = (item.findings for item in self._checked.values())
+        found = [item for each in itertools.chain(looked_at, checked) for item in each if item.path == path]
         return sorted(once(found), key=lambda item: (item.range.line, item.range.column, item.code))
 
     def concerned(self, document: Document) -> set[str]:

@@ -9,8 +9,10 @@ from typing import Any, ClassVar
 
 import pytest
 
+from ts_shape_server.contract.places import Location, Range
 from ts_shape_server.contract.report import Failure, Report, without_report
 from ts_shape_server.lsp import session as session_module
+from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.session import UNTRUSTED, EditorSession
 from ts_shape_server.probing.service import FileRequest
 
@@ -200,3 +202,97 @@ async def test_a_file_that_does_not_parse_is_not_probed(watched: Watched, tmp_pa
     watched.session.change(document.path, TEXT, 3)
     await until(lambda: document.known("Net").current)
     assert document.obstacle == ""
+
+
+def written(folder: Path, name: str, text: str = TEXT) -> str:
+    (folder / name).write_text(text, encoding="utf-8")
+    return str(folder / name)
+
+
+async def looked_at(watched: Watched, path: str) -> Document:
+    """A file that is not open, once it has its reports."""
+    document = watched.session.document(path)
+    assert document is not None
+    await until(lambda: not document.busy and document.known("Net").current)
+    return document
+
+
+def mismatching(path: str, name: str) -> Report:
+    """The report of a class; a call of that of one file does not fit, in another file."""
+    if not path.endswith("first.py"):
+        return Report(path, name, 4, "ok", stage="final")
+    place = Location(str(Path(path).with_name("train.py")), Range(1, 0, 1, 5))
+    failure = Failure("call-mismatch", "It does not fit.", place)
+    return Report(path, name, 4, "ok", mismatches=(failure,), stage="final")
+
+
+async def test_a_file_that_is_not_open_is_read_again_when_the_disk_has_changed(
+    watched: Watched, tmp_path: Path
+) -> None:
+    service = await opened(watched, tmp_path)
+    service.gate.set()
+    document = await looked_at(watched, written(tmp_path, "model.py"))
+    newer = TEXT.replace("return x", "return x.neg().abs()")
+    written(tmp_path, "model.py", newer)
+    await watched.session.disk_changed()
+    assert document.text == newer
+    await until(lambda: service.asked[-1] == newer or newer in service.asked)
+    (tmp_path / "model.py").unlink()
+    watched.changes.clear()
+    await watched.session.disk_changed()
+    assert {document.path} in watched.changes
+    assert document.path not in watched.session._documents
+
+
+async def test_what_was_found_because_of_a_file_goes_when_that_is_forgotten(watched: Watched, tmp_path: Path) -> None:
+    service = await opened(watched, tmp_path)
+    service.answer = mismatching
+    service.gate.set()
+    first = await looked_at(watched, written(tmp_path, "first.py"))
+    train = str(tmp_path / "train.py")
+    await until(lambda: watched.session.findings(train))
+    assert first.told == {first.path, train}
+    watched.changes.clear()
+    for number in range(session_module._MOST_UNOPENED):
+        watched.session.document(written(tmp_path, f"more{number}.py"))
+    assert {first.path, train} in watched.changes
+    assert watched.session.findings(train) == []
+
+
+async def test_what_a_check_of_the_workspace_found_stays_until_the_file_changes(
+    watched: Watched, tmp_path: Path
+) -> None:
+    service = await opened(watched, tmp_path)
+    service.answer = mismatching
+    service.gate.set()
+    first = await looked_at(watched, written(tmp_path, "first.py"))
+    first.checked = True
+    train = str(tmp_path / "train.py")
+    await until(lambda: watched.session.findings(train))
+    for number in range(session_module._MOST_UNOPENED):
+        watched.session.document(written(tmp_path, f"more{number}.py"))
+    assert first.path not in watched.session._documents
+    await watched.session.disk_changed()
+    assert len(watched.session.findings(train)) == 1
+    written(tmp_path, "first.py", TEXT + "MORE = 1\n")
+    await watched.session.disk_changed()
+    assert watched.session.findings(train) == []
+    assert {first.path, train} in watched.changes
+
+
+async def test_fixes_are_tried_for_files_that_are_open_or_to_be_repaired(
+    watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    async def fixes(self: EditorSession, service: object, request: object, document: Document, edition: int) -> None:
+        tried.append(Path(document.path).name)
+
+    monkeypatch.setattr(EditorSession, "_try_fixes", fixes)
+    service = await opened(watched, tmp_path)
+    service.gate.set()
+    await until(lambda: tried == ["net.py"])
+    document = await looked_at(watched, written(tmp_path, "model.py"))
+    assert tried == ["net.py"]
+    watched.session.look_for_fixes(document)
+    await until(lambda: tried == ["net.py", "model.py"])
