@@ -55,7 +55,17 @@ def documented() -> str:
     return changed
 
 
-@pytest.mark.skipif(NEOVIM is None, reason="there is no Neovim")
+def version() -> tuple[int, ...]:
+    """Major and minor of the Neovim that is here; (0, 0) where there is none."""
+    if NEOVIM is None:
+        return 0, 0
+    told = subprocess.run([NEOVIM, "--version"], capture_output=True, text=True, timeout=60, check=True).stdout
+    found = re.match(r"NVIM v(\d+)\.(\d+)", told)
+    assert found is not None, told
+    return int(found[1]), int(found[2])
+
+
+@pytest.mark.skipif(version() < (0, 11), reason="there is no Neovim 0.11 or newer")
 def test_the_documented_configuration_serves_neovim(tmp_path: Path) -> None:
     assert NEOVIM is not None
     work, out = tmp_path / "work", tmp_path / "found.json"
