@@ -11,6 +11,7 @@ import io
 import itertools
 import os
 import re
+import stat
 import threading
 import time
 import tokenize
@@ -137,13 +138,15 @@ class Workspace:
 
     def root_of(self, path: str) -> str:
         """The innermost folder of the workspace around a file or folder; else the nearest that looks like a project,
-        itself included; else the folder alone.
+        itself included and nothing that all users share; else the folder alone.
         """
         around = [folder for folder in self.folders if Path(path).is_relative_to(folder)]
         if around:
             return max(around, key=len)
         own = Path(path) if Path(path).is_dir() else Path(path).parent
         for folder in (own, *own.parents):
+            if _is_shared(folder):
+                break
             if any((folder / mark).exists() for mark in _ROOT_MARKS):
                 return str(folder)
         return str(own)
@@ -329,6 +332,15 @@ class Workspace:
             others.sort(key=lambda path: (not os.path.basename(path).lower().startswith("readme"), path))  # noqa: PTH119
             known = self._listings[root] = (time.monotonic(), sources, others[:_MOST_DOCUMENTS])
         return known[1], known[2]
+
+
+def _is_shared(folder: Path) -> bool:
+    """Whether anybody may put files into a folder, like the one for temporary files."""
+    try:
+        mode = folder.stat().st_mode
+    except OSError:
+        return False
+    return bool(mode & stat.S_ISVTX and mode & stat.S_IWOTH)
 
 
 def _walked(root: str) -> Iterator[str]:

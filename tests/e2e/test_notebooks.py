@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,15 @@ async def asked(session: Editor, uri: str) -> tuple[list[Any], list[Any]]:
     return list(hints or []), list(lenses or [])
 
 
+def led(page: str) -> set[tuple[str | None, int]]:
+    """Where the lines on the page of a report lead."""
+    data = re.search(r'<script type="application/json" id="reports">(.*?)</script>', page, re.DOTALL)
+    assert data is not None
+    (report,) = json.loads(data[1])
+    items = [report, *report["layers"], *report["flow"]["nodes"], *report["script"]["failures"]]
+    return {(item["uri"], item["line"]) for item in items if item["line"] is not None}
+
+
 async def test_the_cells_of_a_notebook_are_told_as_one_module(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
     async with editor(tmp_path / "work", tmp_path / "cache") as session:
@@ -79,6 +90,8 @@ async def test_the_cells_of_a_notebook_are_told_as_one_module(tmp_path: Path) ->
             assert isinstance(change, types.TextDocumentEdit)
             assert change.text_document.uri == second
             assert {edit.range.start.line for edit in change.edits} <= {6, 7, 8}
+        answer = await session.command("tsShape.showReport", {"uri": second, "class": "Indexed"})
+        assert led(answer["html"]) == {(second, line) for line in (1, 6, 8, 9)}
         book.rewrite(0, IMPORTS + "\n\nWIDTH = 5", 2)
         book.rewrite(1, NET.replace("3, 3", "WIDTH, WIDTH"), 3)
         await session.hover_until(second, 0, 8, "Indexed(x: Tensor (B, 5) float32)")
@@ -92,3 +105,5 @@ async def test_a_buffer_without_a_name_is_told_like_a_file(tmp_path: Path) -> No
         session.client.text_document_did_open(types.DidOpenTextDocumentParams(item))
         assert "Indexed(x: Tensor (B, 3) float32)" in await session.hover_until(uri, 2, 8, "script ✗")
         await session.until(lambda: "script-error" in session.codes(uri))
+        answer = await session.command("tsShape.showReport", {"uri": uri, "class": "Indexed"})
+        assert {place[0] for place in led(answer["html"])} == {uri}

@@ -161,6 +161,15 @@ def test_the_folder_named_is_the_root_or_the_repository_around_it(tmp_path: Path
     assert root_of(str(alone)) == root_of(str(alone / "net.py")) == str(alone)
 
 
+def test_what_lies_in_a_folder_of_all_users_makes_no_project_of_that(tmp_path: Path) -> None:
+    shared, own = tmp_path / "shared", tmp_path / "shared" / "own"
+    own.mkdir(parents=True)
+    (shared / "pyproject.toml").touch()
+    assert Workspace(()).root_of(str(own / "net.py")) == str(shared)
+    shared.chmod(0o1777)
+    assert Workspace(()).root_of(str(own / "net.py")) == str(own)
+
+
 def test_environments_and_hidden_folders_are_not_searched(tmp_path: Path) -> None:
     for name in ("a.py", "pack/b.py", ".hidden/c.py", "venv/d.py", "mine/pyvenv.cfg", "mine/e.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -4,33 +4,42 @@ try. The one source of the page in an editor and of ``show --html``; how it is d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ts_shape_server.analysis.dataflow import Flow, Node, flow
 from ts_shape_server.contract.dims import Dim
-from ts_shape_server.contract.report import Failure, Layer, Report, ValueSpec, Visit
+from ts_shape_server.contract.report import Failure, Layer, Report, ScriptAttempt, ValueSpec, Visit
 from ts_shape_server.features import words
 from ts_shape_server.features.known import Known
 from ts_shape_server.workspace import Snapshot
 
 Json = dict[str, Any]
+Where = Callable[[str, int], "tuple[str, int] | None"]
+"""Gives the URI of the document that has a line of a path, and which line it is there; None where there is none."""
 _MOST_LAYERS = 2000
 
 
-def picture(known: Known, snapshot: Snapshot) -> Json:
-    """Everything that the page shows of one class."""
-    report = known.report
+def in_no_document(path: str, line: int) -> None:
+    """For a page that cannot lead anywhere: it is read without an editor."""
+    return
+
+
+def picture(known: Known, snapshot: Snapshot, where: Where = in_no_document) -> Json:
+    """Everything that the page shows of one class. What is told with a line leads to where that is."""
+    report, own = known.report, snapshot.path
     made: Json = {"name": known.name, "path": snapshot.path, "note": known.note(), "status": "unknown"}
     if report is None:
         return made
     ok = report.status == "ok"
+    seen = flow(snapshot.classes.tree, known.name) if ok else Flow()
     return {
         **made,
         "status": report.status,
-        "line": report.line,
+        **_place(where, own, report.line),
         "signature": words.signature(report) if ok else "",
-        "reason": None if report.reason is None else _failure(report.reason),
+        "reason": None if report.reason is None else _failure(where, own, report.reason),
         "parameters": words.many(report.parameters, "parameter") if report.parameters < 1000 else _counted(report),
         "inputs": [_input(item.name, item.value, item.optional) for item in report.inputs],
         "outputs": [_value(item) for item in report.outputs],
@@ -40,11 +49,11 @@ def picture(known: Known, snapshot: Snapshot) -> Json:
         },
         "constraints": list(report.constraints),
         "example": _example_sizes(report),
-        "flow": _flow(report, flow(snapshot.classes.tree, known.name)) if ok else {"nodes": [], "edges": []},
-        "layers": [_layer(item) for item in report.layers[:_MOST_LAYERS]],
-        "script": _attempt(report.torchscript.script.ok, report.torchscript.script.failures),
-        "trace": _attempt(report.torchscript.trace.ok, report.torchscript.trace.failures),
-        "mismatches": [_failure(item) for item in report.mismatches],
+        "flow": _flow(where, report, own, seen),
+        "layers": [_layer(where, own, item) for item in report.layers[:_MOST_LAYERS]],
+        "script": _attempt(where, own, report.torchscript.script),
+        "trace": _attempt(where, own, report.torchscript.trace),
+        "mismatches": [_failure(where, own, item) for item in report.mismatches],
         "evidence": _evidence(report),
     }
 
@@ -74,25 +83,34 @@ def _input(name: str, spec: ValueSpec, optional: bool) -> Json:
     return {"name": name, "optional": optional, **_value(spec)}
 
 
-def _layer(item: Layer) -> Json:
+def _place(where: Where, path: str, line: int | None) -> Json:
+    """The line as a reader counts it, and the URI of the document that it is in, if one can be opened."""
+    place = None if line is None else where(path, line)
+    return {"line": line, "uri": None} if place is None else {"line": place[1], "uri": place[0]}
+
+
+def _layer(where: Where, path: str, item: Layer) -> Json:
     return {
         "name": item.name,
         "type": item.type,
-        "line": item.line,
+        **_place(where, path, item.line),
         "inputs": [list(dims) for dims in item.inputs],
         "outputs": [list(dims) for dims in item.outputs],
         "parameters": item.parameters,
     }
 
 
-def _failure(item: Failure) -> Json:
-    line = None if item.location is None else item.location.range.line
-    path = None if item.location is None else item.location.path
-    return {"code": item.code, "message": item.message, "line": line, "path": path}
+def _failure(where: Where, path: str, item: Failure) -> Json:
+    told: Json = {"code": item.code, "message": item.message, "file": ""}
+    if item.location is None:
+        return {**told, "line": None, "uri": None}
+    there = item.location.path
+    place = _place(where, there, item.location.range.line)
+    return {**told, **place, "file": "" if there == path else Path(there).name}
 
 
-def _attempt(ok: bool | None, failures: Iterable[Failure]) -> Json:
-    return {"ok": ok, "failures": [_failure(item) for item in failures]}
+def _attempt(where: Where, path: str, item: ScriptAttempt) -> Json:
+    return {"ok": item.ok, "failures": [_failure(where, path, failure) for failure in item.failures]}
 
 
 def _evidence(report: Report) -> list[str]:
@@ -107,9 +125,9 @@ def _evidence(report: Report) -> list[str]:
     return [*lines, *report.notes]
 
 
-def _flow(report: Report, found: Flow) -> Json:
+def _flow(where: Where, report: Report, path: str, found: Flow) -> Json:
     layers = {item.name: item for item in report.layers}
-    nodes = [_node(report, layers, item) for item in found.nodes]
+    nodes = [{**_node(report, layers, item), **_place(where, path, item.first_line)} for item in found.nodes]
     edges = [{"source": edge.source, "target": edge.target, "back": edge.back} for edge in found.edges]
     return {"nodes": nodes, "edges": edges}
 
@@ -121,7 +139,6 @@ def _node(report: Report, layers: Mapping[str, Layer], node: Node) -> Json:
         "id": node.number,
         "kind": node.kind,
         "name": node.name,
-        "line": node.first_line,
         "loop": node.loop,
         "type": "",
         "times": 1,

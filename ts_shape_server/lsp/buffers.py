@@ -7,6 +7,7 @@ IPython are comments there.
 
 from __future__ import annotations
 
+import itertools
 import re
 import tempfile
 from collections.abc import Callable, Sequence
@@ -38,6 +39,7 @@ class Buffers:
 
     def __init__(self, folders: Callable[[], Sequence[str]]) -> None:
         self._folders = folders
+        self._own: tempfile.TemporaryDirectory[str] | None = None
         self._cells: dict[str, tuple[Cell, ...]] = {}
         self._paths: dict[str, str] = {}
 
@@ -64,18 +66,37 @@ class Buffers:
         """The path for a buffer that was opened, which may have no file."""
         if not uri.startswith("untitled:"):
             return self.path(uri)
-        folders = self._folders()
-        folder = Path(folders[0] if folders else tempfile.gettempdir())
-        name = _NO_NAME.sub("_", uri.partition(":")[2].rsplit("/", 1)[-1].removesuffix(".py")).strip("_").lower()
-        self._paths[uri] = str(folder / f"{name or 'untitled'}_unsaved.py")
+        if uri not in self._paths:
+            name = _NO_NAME.sub("_", uri.partition(":")[2].rsplit("/", 1)[-1].removesuffix(".py")).strip("_").lower()
+            self._paths[uri] = self._free(self._folder(), f"{name or 'untitled'}_unsaved")
         return self._paths[uri]
+
+    def _folder(self) -> Path:
+        """Where buffers without a file are thought to be: in the workspace, else in a folder where nothing else is."""
+        folders = self._folders()
+        if folders:
+            return Path(folders[0])
+        if self._own is None:
+            self._own = tempfile.TemporaryDirectory(prefix="ts-shape-unsaved-")
+        return Path(self._own.name)
+
+    def close(self) -> None:
+        """Remove the folder, if there was one."""
+        if self._own is not None:
+            self._own.cleanup()
+
+    def _free(self, folder: Path, stem: str) -> str:
+        """A path of a Python file that neither exists nor is another buffer's."""
+        names = itertools.chain([stem], (f"{stem}_{number}" for number in itertools.count(2)))
+        paths = (folder / f"{name}.py" for name in names)
+        taken = set(self._paths.values())
+        return next(str(path) for path in paths if str(path) not in taken and not path.exists())
 
     def notebook(self, uri: str, cells: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
         """The path and the text of a notebook with these cells of code, each with its URI."""
-        file = path_of(uri) or self.name(uri)
-        if file is None:
+        path = self._paths.get(uri) or self._module_of(uri)
+        if path is None:
             return None
-        path = str(Path(file).with_name(f"{Path(file).stem}_{Path(file).suffix.strip('.') or 'notebook'}.py"))
         texts, found, line = [], [], 0
         for cell, text in cells:
             python = as_python(text)
@@ -87,6 +108,13 @@ class Buffers:
         self._cells[path] = tuple(found)
         self._paths.update({uri: path, **{item.uri: path for item in found}})
         return path, "\n".join([*texts, ""])
+
+    def _module_of(self, uri: str) -> str | None:
+        """The path for the cells of a notebook that was opened."""
+        file = path_of(uri)
+        if file is None:
+            return self.name(uri)
+        return self._free(Path(file).parent, f"{Path(file).stem}_{Path(file).suffix.strip('.') or 'notebook'}")
 
     def forget(self, path: str) -> None:
         """A notebook or a buffer was closed, or has other cells."""

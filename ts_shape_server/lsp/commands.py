@@ -251,7 +251,7 @@ async def show_report(server: Server, given: Mapping[str, Any]) -> dict[str, Any
     document, name = await _subject(server, given)
     await server.session.wait_for(document, name, server.session.settings.hover_wait_ms / 1000)
     known = document.known(name)
-    drawn = html_page([picture(known, document.quick)], f"{name} in {Path(document.path).name}")
+    drawn = html_page([picture(known, document.quick, server.document_of)], f"{name} in {Path(document.path).name}")
     return {"ok": True, "class": name, "html": drawn, "markdown": page(known), "message": ""}
 
 

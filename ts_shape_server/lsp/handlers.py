@@ -26,7 +26,7 @@ from ts_shape_server.features import hover, lenses
 from ts_shape_server.features.known import Known, unparsed
 from ts_shape_server.features.plain_text import as_text
 from ts_shape_server.lsp import menu
-from ts_shape_server.lsp.convert import SOURCE, Converter, is_path, path_of
+from ts_shape_server.lsp.convert import SOURCE, Converter
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.server import Server
 from ts_shape_server.settings import parse
@@ -73,14 +73,10 @@ def _register_life(server: Server) -> None:
         _warm(server)
 
     async def configure() -> None:
-        folders = [path for uri in server.workspace.folders if (path := path_of(uri)) is not None]
-        root = server.workspace.root_path
-        if not folders and root and is_path(root):
-            folders = [root]
         layers: list[Mapping[str, Any]] = [server.flags, sent["settings"]]
         if server.can("workspace", "configuration"):
             layers.append(await _configuration(server))
-        await server.session.configure(tuple(folders), sent["trusted"], layers)
+        await server.session.configure(server.folders(), sent["trusted"], layers)
 
     @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def did_change_configuration(params: types.DidChangeConfigurationParams) -> None:

@@ -10,6 +10,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import cattrs
@@ -22,7 +23,7 @@ from ts_shape_server import __version__
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.deadline import within
 from ts_shape_server.lsp.buffers import Buffers
-from ts_shape_server.lsp.convert import Converter
+from ts_shape_server.lsp.convert import Converter, is_path, path_of
 from ts_shape_server.lsp.session import EditorSession, Status
 
 log = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ class Server(LanguageServer):
             notebook_document_sync=NOTEBOOKS,
         )
         self.session = EditorSession(self._changed, self._status, self._warn)
-        self.buffers = Buffers(lambda: self.session.folders)
+        self.buffers = Buffers(self.folders)
         self.trust_workspace = trust_workspace
         self.flags = {key: value for key, value in (flags or {}).items() if value is not None}
         self.exit_code = 1
@@ -109,6 +110,12 @@ class Server(LanguageServer):
         self._left = asyncio.Event()
         self._pushed: set[str] = set()
         self._told: Status | None = None
+
+    def folders(self) -> tuple[str, ...]:
+        """Those that the client has open."""
+        folders = [path for uri in self.workspace.folders if (path := path_of(uri)) is not None]
+        root = self.workspace.root_path
+        return (root,) if not folders and root and is_path(root) else tuple(folders)
 
     async def leaving(self) -> None:
         await self._left.wait()
@@ -134,6 +141,15 @@ class Server(LanguageServer):
 
     def where(self, path: str, line: int) -> tuple[str, int]:
         return self.buffers.where(path, line, self.session.uri(path))
+
+    def document_of(self, path: str, line: int) -> tuple[str, int] | None:
+        """The URI under which the client can open what has a line of a path, and which line it is there, counted from
+        1: a cell of a notebook, a buffer that is open, or a file; None where there is none.
+        """
+        uri, before = self.where(path, line)
+        cells = self.buffers.uris(path)
+        there = uri in cells if cells else self.session.opened(path) is not None or Path(path).is_file()
+        return (uri, line - before) if there else None
 
     def source(self, path: str) -> SourceText:
         return self.session.source(path)

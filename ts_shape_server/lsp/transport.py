@@ -123,6 +123,7 @@ def _run(server: Server, talk: Callable[[], Awaitable[None]]) -> int:
             await within(server.session.stop(), STOP_SECONDS)
         except asyncio.TimeoutError:
             log.warning("an agent did not stop within %.0f s", STOP_SECONDS)
+        server.buffers.close()
         return server.exit_code
 
     # Not `asyncio.run`: it would wait for threads that read the input or ask jedi.

@@ -12,12 +12,17 @@ export interface Input extends Value {
   readonly optional: boolean;
 }
 
-export interface FlowNode {
+/** A line as a reader counts it, and the document that it is in, if one can be opened. */
+export interface Place {
+  readonly line: number | null;
+  readonly uri: string | null;
+}
+
+export interface FlowNode extends Place {
   readonly id: number;
   readonly kind: "input" | "layer" | "function" | "operator" | "output";
   readonly name: string;
   readonly type: string;
-  readonly line: number;
   readonly loop: number;
   readonly times: number;
   readonly parameters: number;
@@ -31,20 +36,19 @@ export interface FlowEdge {
   readonly back: boolean;
 }
 
-export interface Layer {
+export interface Layer extends Place {
   readonly name: string;
   readonly type: string;
-  readonly line: number | null;
   readonly inputs: readonly (readonly Dim[])[];
   readonly outputs: readonly (readonly Dim[])[];
   readonly parameters: number;
 }
 
-export interface Failure {
+/** `file` is the name of the file where that is another one than the class is in. */
+export interface Failure extends Place {
   readonly code: string;
   readonly message: string;
-  readonly line: number | null;
-  readonly path: string | null;
+  readonly file: string;
 }
 
 export interface Attempt {
@@ -57,7 +61,8 @@ export interface Contents {
   readonly path: string;
   readonly note: string;
   readonly status: string;
-  readonly line?: number;
+  readonly line?: number | null;
+  readonly uri?: string | null;
   readonly signature?: string;
   readonly reason?: Failure | null;
   readonly parameters?: string;

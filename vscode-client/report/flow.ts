@@ -98,7 +98,7 @@ function drawn(
     }
   }
   for (const node of byId.values()) {
-    picture.append(nodeBox(node, graph.node(String(node.id)) as unknown as Box, contents));
+    picture.append(nodeBox(node, graph.node(String(node.id)) as unknown as Box));
   }
   return picture;
 }
@@ -120,8 +120,8 @@ function loopBox(box: Box): SVGElement[] {
   ];
 }
 
-function nodeBox(node: FlowNode, box: Box, contents: Contents): SVGElement {
-  const made = drawing("g", { class: `node ${node.kind}${node.ran ? "" : " unseen"}`, "data-line": node.line });
+function nodeBox(node: FlowNode, box: Box): SVGElement {
+  const made = drawing("g", { class: `node ${node.kind}${node.ran ? "" : " unseen"}` });
   const round = node.kind === "operator" || node.kind === "input" || node.kind === "output";
   made.append(
     drawing("rect", {
@@ -141,7 +141,7 @@ function nodeBox(node: FlowNode, box: Box, contents: Contents): SVGElement {
   const unseen = node.ran ? "" : "; the run did not come here";
   made.append(drawing("title", {}, `${node.name}${node.type === "" ? "" : `: ${node.type}`}, line ${node.line}${unseen}`));
   made.setAttribute("aria-label", `${title(node)}, ${node.type || node.kind}, line ${node.line}${unseen}`);
-  leadTo(made, contents.path, node.line);
+  leadTo(made, node);
   return made;
 }
 

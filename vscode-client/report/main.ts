@@ -24,9 +24,7 @@ class Report {
   element(): HTMLElement {
     const contents = this.contents;
     const name = element("h1", {}, contents.name);
-    if (contents.line !== undefined) {
-      leadTo(name, contents.path, contents.line);
-    }
+    leadTo(name, { uri: contents.uri ?? null, line: contents.line ?? null });
     const made = element("article", {}, name);
     if (contents.note !== "") {
       made.append(element("p", { class: "note" }, contents.note));
@@ -128,11 +126,9 @@ class Report {
   }
 
   private failure(item: Failure): HTMLElement {
-    const line = item.line === null ? "" : ` (line ${item.line})`;
+    const line = item.line === null ? "" : ` (${item.file === "" ? "" : `${item.file}, `}line ${item.line})`;
     const made = element("li", {}, element("span", { class: "code" }, item.code), " ", ...prose(item.message), line);
-    if (item.line !== null) {
-      leadTo(made, item.path ?? this.contents.path, item.line);
-    }
+    leadTo(made, item);
     return made;
   }
 

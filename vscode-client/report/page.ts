@@ -1,5 +1,7 @@
 // Small helpers for the page: elements, and the way to a line of the source.
 
+import type { Place } from "./contents";
+
 declare function acquireVsCodeApi(): { postMessage(message: unknown): void };
 
 const editor = typeof acquireVsCodeApi === "function" ? acquireVsCodeApi() : undefined;
@@ -30,15 +32,15 @@ export function drawing(name: string, attributes: Readonly<Record<string, string
 /** Whether a click can lead to the source: only an editor can open it. */
 export const leads = editor !== undefined;
 
-/** Have an element lead to a line of the source, by a click or with the keyboard. */
-export function leadTo(made: Element, path: string, line: number): void {
-  if (editor === undefined) {
+/** Have an element lead to a line of the source, by a click or with the keyboard; where there is none it stays text. */
+export function leadTo(made: Element, { uri, line }: Partial<Place>): void {
+  if (editor === undefined || typeof uri !== "string" || typeof line !== "number") {
     return;
   }
   made.setAttribute("tabindex", "0");
   made.setAttribute("role", "link");
   made.classList.add("leads");
-  const go = () => editor.postMessage({ path, line });
+  const go = () => editor.postMessage({ uri, line });
   made.addEventListener("click", go);
   made.addEventListener("keydown", (event) => {
     const key = (event as KeyboardEvent).key;

@@ -59,8 +59,8 @@ export function layerTree(contents: Contents, sizes: Sizes | undefined, counted:
   const row = (branch: Branch): HTMLElement => {
     const last = branch.name.slice(branch.name.lastIndexOf(".") + 1);
     const name = element("span", { class: "layer" }, last, element("span", { class: "type" }, branch.layer?.type ?? ""));
-    if (branch.layer !== undefined && branch.layer.line !== null) {
-      leadTo(name, contents.path, branch.layer.line);
+    if (branch.layer !== undefined) {
+      leadTo(name, branch.layer);
     }
     const flow = branch.layer === undefined ? "" : shapes(branch.layer, sizes);
     return element(

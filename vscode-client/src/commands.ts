@@ -147,12 +147,19 @@ class Pictures {
   }
 
   private static async go(message: unknown): Promise<void> {
-    const { path: file, line } = (message ?? {}) as { path?: unknown; line?: unknown };
-    if (typeof file !== "string" || typeof line !== "number") {
+    const { uri, line } = (message ?? {}) as { uri?: unknown; line?: unknown };
+    if (typeof uri !== "string" || typeof line !== "number") {
       return;
     }
-    const place = new vscode.Range(line - 1, 0, line - 1, 0);
-    await vscode.window.showTextDocument(vscode.Uri.file(file), { selection: place, viewColumn: vscode.ViewColumn.One });
+    // The editor's own command knows cells of notebooks and buffers without a name, too.
+    const selection = new vscode.Range(line - 1, 0, line - 1, 0);
+    const place = vscode.Uri.parse(uri);
+    try {
+      await vscode.commands.executeCommand("vscode.open", place, { selection, viewColumn: vscode.ViewColumn.One });
+    } catch (error) {
+      const name = path.basename(place.path);
+      await vscode.window.showErrorMessage(`${name} could not be opened at line ${line}: ${String(error)}`);
+    }
   }
 }
 

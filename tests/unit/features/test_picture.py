@@ -9,7 +9,8 @@ from typing import Any
 
 from sample_reports import CNN, FAILED, tensor
 
-from ts_shape_server.contract.report import Layer, Variable, Visit
+from ts_shape_server.contract.places import Location, Range
+from ts_shape_server.contract.report import Failure, Layer, ScriptAttempt, TorchScript, Variable, Visit
 from ts_shape_server.features.html_page import html_page
 from ts_shape_server.features.known import Known
 from ts_shape_server.features.picture import picture
@@ -78,6 +79,26 @@ def test_a_class_that_does_not_run_has_its_reason_and_no_flow() -> None:
     assert found["reason"]["message"] == "`self.conv2` takes 32 channels, 16 arrive"
     assert found["flow"]["nodes"] == []
     assert drawn(None)["status"] == "unknown"
+
+
+def test_a_line_leads_to_the_document_that_has_it_or_nowhere() -> None:
+    """The lines of a notebook's module are those of its cells; some are of no cell, and some files cannot be opened."""
+    elsewhere = Failure("call-mismatch", "It does not fit.", Location("/project/train.py", Range(3, 0, 3, 4)))
+    nowhere = Failure("script-error", "It does not script.", Location("/project/net.py", Range(11, 0, 11, 4)))
+    report = replace(REPORT, mismatches=(elsewhere,), torchscript=TorchScript(ScriptAttempt(False, (nowhere,))))
+
+    def where(path: str, line: int) -> tuple[str, int] | None:
+        return (f"cell:{path}", line - 4) if path == "/project/net.py" and line < 11 else None
+
+    snapshot = Workspace(()).quick("/project/net.py", TEXT)
+    found = picture(Known("SimpleCNN", report, fresh=True), snapshot, where)
+    assert (found["uri"], found["line"]) == ("cell:/project/net.py", report.line - 4)
+    conv = found["layers"][0]
+    assert (conv["uri"], conv["line"]) == ("cell:/project/net.py", 3)
+    node = next(item for item in found["flow"]["nodes"] if item["name"] == "conv")
+    assert (node["uri"], node["line"]) == ("cell:/project/net.py", 3)
+    assert [(item["uri"], item["line"], item["file"]) for item in found["mismatches"]] == [(None, 3, "train.py")]
+    assert [(item["uri"], item["line"], item["file"]) for item in found["script"]["failures"]] == [(None, 11, "")]
 
 
 def test_nothing_of_a_report_becomes_markup() -> None:

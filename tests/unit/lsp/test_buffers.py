@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,37 @@ def test_a_buffer_without_a_name_is_a_module_of_the_workspace() -> None:
     assert buffers.name("untitled:Untitled-1") == path
     assert buffers.path("untitled:Untitled-1") == path
     assert buffers.name("vscode-remote:/x.py") is None
+
+
+def test_buffers_with_names_that_are_almost_the_same_are_different_modules(tmp_path: Path) -> None:
+    buffers = Buffers(lambda: (str(tmp_path),))
+    uris = ["untitled:Untitled-1", "untitled:Untitled_1", "untitled:/one/net.py", "untitled:/other/net.py"]
+    paths = [buffers.name(uri) for uri in uris]
+    assert len(set(paths)) == len(uris)
+    assert [buffers.path(uri) for uri in uris] == paths
+    assert [buffers.name(uri) for uri in uris] == paths
+    buffers.forget(paths[0] or "")
+    assert [buffers.path(uri) for uri in uris] == [None, *paths[1:]]
+
+
+def test_a_file_of_that_name_is_not_taken_for_a_buffer_or_a_notebook(tmp_path: Path) -> None:
+    (tmp_path / "untitled_1_unsaved.py").touch()
+    (tmp_path / "book_ipynb.py").touch()
+    buffers = Buffers(lambda: (str(tmp_path),))
+    assert buffers.name("untitled:Untitled-1") == str(tmp_path / "untitled_1_unsaved_2.py")
+    book = (tmp_path / "book.ipynb").as_uri()
+    made = buffers.notebook(book, [("cell:1", "a")])
+    assert made is not None and made[0] == str(tmp_path / "book_ipynb_2.py")
+    assert buffers.notebook(book, [("cell:1", "b")]) == (made[0], "b\n")
+
+
+def test_a_buffer_without_a_workspace_is_alone_in_its_folder() -> None:
+    buffers = Buffers(tuple)
+    first, second = (Path(buffers.name(f"untitled:Untitled-{number}") or "") for number in (1, 2))
+    assert first.parent == second.parent and list(first.parent.iterdir()) == []
+    assert first.parent != Path(tempfile.gettempdir())
+    made = buffers.notebook("untitled:Untitled-3.ipynb", [("cell:1", "a")])
+    assert made is not None and Path(made[0]).parent == first.parent
+    assert buffers.path("cell:1") == buffers.path("untitled:Untitled-3.ipynb") == made[0]
+    buffers.close()
+    assert not first.parent.exists()
