@@ -113,7 +113,7 @@ def test_each_file_that_cannot_be_repaired_gets_a_sentence_and_the_rest_is_done(
     done = fix(tmp_path, "broken.py", "child.py", "needs.py", "times.py", "--write")
     assert done.code == 2
     told = done.told.splitlines()
-    assert any(line.startswith("broken.py is no Python (line 1: ") for line in told), told
+    assert any(line.startswith("broken.py has a syntax error in line 1: ") for line in told), told
     assert any(line.startswith("Child still fails (times.py, line 11): `n` is taken for a Tensor") for line in told), (
         told
     )
@@ -132,7 +132,7 @@ def test_json_tells_what_was_fixed_what_is_left_and_the_edits(tmp_path: Path) ->
     )
     shown = fix(tmp_path, "broken.py", "child.py", "needs.py", "times.py", "--json")
     assert shown.code == 2
-    assert [line.split(" (")[0] for line in shown.told.splitlines()] == ["broken.py is no Python"]
+    assert [line.split(" in line")[0] for line in shown.told.splitlines()] == ["broken.py has a syntax error"]
     child, needs, times = (json.loads(line) for line in shown.output.splitlines())
     assert (child["edits"], needs["edits"]) == ([], [])
     (own,) = child["classes"]
@@ -160,7 +160,7 @@ def test_json_tells_what_was_fixed_what_is_left_and_the_edits(tmp_path: Path) ->
 def test_what_names_no_module_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty.py").write_text("x = 1\n")
     done = fix(tmp_path, "empty.py")
-    assert (done.code, done.told) == (2, "There is no nn.Module in what was named.\n")
+    assert (done.code, done.told) == (2, "There is no nn.Module in empty.py.\n")
     done = fix(tmp_path, "empty.py:Net")
     assert (done.code, done.told) == (2, "There is no nn.Module Net in empty.py.\n")
 
@@ -195,4 +195,4 @@ def test_a_file_that_does_not_parse_is_told_with_its_line(tmp_path: Path, argume
     (tmp_path / "broken.py").write_text("import torch\nclass Net(:\n")
     done = command(tmp_path, *arguments)
     assert done.code == 2
-    assert done.told.startswith("broken.py is no Python (line 2: ")
+    assert done.told.startswith("broken.py has a syntax error in line 2: ")

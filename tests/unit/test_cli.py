@@ -117,6 +117,11 @@ def test_a_target_is_a_file_with_or_without_a_class(tmp_path: Path) -> None:
     [
         (["show", "nowhere.py"], "There is no file nowhere.py.\n"),
         (["check", "nowhere"], "There is no file or folder nowhere.\n"),
+        (["show", "."], ". is a folder: name a file of it, or FILE:CLASS. `check .` goes through all of it.\n"),
+        (
+            ["check", f"{__file__}:Net"],
+            f"`check` takes files and folders, not {__file__}:Net: for one class there is `show {__file__}:Net`.\n",
+        ),
         (["export", "nowhere.py:Net", "-o", "out.pt"], "There is no file nowhere.py.\n"),
     ],
 )

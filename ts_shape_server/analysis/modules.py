@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ts_shape_server.analysis import pragmas, syntax
 from ts_shape_server.analysis.digests import Digests
@@ -374,9 +374,19 @@ def _class(source: SourceText, definition: _Definition, names: _Paths, digests: 
         forward=by_name.get("forward"),
         methods=methods,
         layers=tuple(layer for item in members if item.name == "__init__" for layer in _layers(source, item)),
-        pragmas=pragmas.read(source, lines),
+        pragmas=_pragmas(source, node, lines, by_name.get("forward")),
         digest=digests.of(definition.function or node),
     )
+
+
+def _pragmas(source: SourceText, node: ast.ClassDef, lines: set[int], forward: Signature | None) -> Pragmas:
+    """What the comments over a class and its `forward` say, and which of those inside of it nothing reads."""
+    names = None if forward is None else frozenset(item.name for item in forward.parameters)
+    found = pragmas.read(source, lines, names)
+    inner = [item for item in ast.walk(node) if isinstance(item, (ast.ClassDef, *FUNCTIONS))]
+    heads = [item for item in inner if isinstance(item, ast.ClassDef) or item.name == "forward"]
+    read = lines.union(line for item in heads for line in (item.lineno, first_line(item)))
+    return replace(found, problems=(*found.problems, *pragmas.misplaced(source, read, source.range_of(node))))
 
 
 def _members(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:

@@ -7,7 +7,9 @@ its place, never an error. Pure.
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +20,16 @@ from ts_shape_server.contract.places import Range
 _PRAGMA = re.compile(r"#\s*ts-shape:\s*(.*?)\s*$")
 _IGNORE = re.compile(r"ignore(?:\[([\w\s,-]*)\])?$")
 _INPUT = re.compile(r"(\*{0,2}\w+)\s*=\s*(.+)$")
+_TYPED = re.compile(r"(?<=[)\]])\s*([A-Za-z_]\w*)")
+_DTYPES = frozenset(
+    (
+        *("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "short", "int", "long"),
+        *("float16", "bfloat16", "float32", "float64", "half", "float", "double"),
+        *("complex32", "complex64", "complex128", "chalf", "cfloat", "cdouble"),
+    )
+)
+_BRACKETS = {"(": ")", "[": "]", "{": "}"}
+_SHAPE = "`x=(B, 3, 28, 28)` or `x=(B, L) int64`"
 
 
 @dataclass(frozen=True)
@@ -31,8 +43,11 @@ class Pragmas:
     problems: tuple[tuple[Range, str], ...] = ()
 
 
-def read(source: SourceText, lines: Iterable[int]) -> Pragmas:
-    """The pragmas in the comment lines directly above each of `lines`, and at the end of those lines themselves."""
+def read(source: SourceText, lines: Iterable[int], parameters: frozenset[str] | None = None) -> Pragmas:
+    """The pragmas in the comment lines directly above each of `lines`, and at the end of those lines themselves.
+
+    `parameters` are those that `forward` has; None where that is not known.
+    """
     if "ts-shape" not in source.text:
         return Pragmas()
     init: dict[str, str] = {}
@@ -61,12 +76,67 @@ def read(source: SourceText, lines: Iterable[int]) -> Pragmas:
             else:
                 init.update(keywords)
         elif given is not None:
-            inputs[given.group(1)] = given.group(2)
+            name, text = given.group(1), given.group(2)
+            inputs[name] = text
+            wrong = _unreadable(text)
+            if parameters is not None and name.lstrip("*") not in parameters:
+                there = ", ".join(f"`{item}`" for item in sorted(parameters)) or "none"
+                wrong = f"`forward` has no parameter `{name}`; it has {there}."
+            if wrong is not None:
+                problems.append((place, wrong))
         else:
             problems.append(
                 (place, "This pragma is not known: use `init(...)`, `x=(B, 3, 28, 28)`, `ignore[...]` or `skip`.")
             )
     return Pragmas(init, inputs, frozenset(ignore), skip, tuple(problems))
+
+
+def misplaced(source: SourceText, lines: Iterable[int], within: Range) -> list[tuple[Range, str]]:
+    """The pragmas `within` a class that stand neither over it nor over its `forward`, where `lines` begin."""
+    if "ts-shape" not in source.text:
+        return []
+    known = set(_comment_lines(source, lines))
+    text = "\n".join(source.line(number) for number in range(within.line, within.end_line + 1))
+    found: list[tuple[Range, str]] = []
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            number = within.line + token.start[0] - 1
+            if token.type == tokenize.COMMENT and number not in known and _PRAGMA.search(token.string):
+                place = Range(number, token.start[1], number, token.end[1])
+                found.append(
+                    (place, "Nothing reads this comment here: put it on the line before the class or `forward`.")
+                )
+    except (tokenize.TokenError, SyntaxError):
+        pass
+    return found
+
+
+def _unreadable(text: str) -> str | None:
+    """Why the text of an input is neither a shape nor a literal; None where it may be one."""
+    unknown = next(
+        (word for word in _TYPED.findall(text) if word not in _DTYPES and not word.startswith("float8")), None
+    )
+    if unknown is not None:
+        return f"`{unknown}` is no dtype of torch: write {_SHAPE}."
+    plain = _TYPED.sub("", text).strip()
+    if plain[:1] in _BRACKETS:
+        readable = _balanced(plain)
+    else:
+        readable = isinstance(syntax.expression(plain), (ast.Constant, ast.UnaryOp))
+    return None if readable else f"`{text}` is neither a shape nor a value: write {_SHAPE}."
+
+
+def _balanced(text: str) -> bool:
+    """Whether the bracket that a text begins with ends it, and those in between are paired."""
+    awaited: list[str] = []
+    for position, sign in enumerate(text):
+        if sign in _BRACKETS:
+            awaited.append(_BRACKETS[sign])
+        elif sign in _BRACKETS.values() and (not awaited or awaited.pop() != sign):
+            return False
+        if not awaited:
+            return position == len(text) - 1
+    return False
 
 
 def _comment_lines(source: SourceText, lines: Iterable[int]) -> list[int]:

@@ -25,6 +25,7 @@ from ts_shape_server.cli.runs import (
     cores,
     must_have,
     must_parse,
+    no_module,
     python_files,
     target,
     tell,
@@ -131,7 +132,7 @@ async def show(options: argparse.Namespace, flags: Flags) -> int:
                 else:
                     tables.show(report, out)
     if not shown:
-        raise CommandProblem("There is no nn.Module in what was named.")
+        raise no_module(targets)
     if options.html:
         _write_page(Path(options.html), html_page(pictures, ", ".join(str(item["name"]) for item in pictures[:4])))
     return 0

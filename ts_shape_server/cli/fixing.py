@@ -25,7 +25,17 @@ from ts_shape_server import reading
 from ts_shape_server.analysis.rewrites import LEAVES, SIGNATURE
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.cli.formats import shown_path
-from ts_shape_server.cli.runs import CommandProblem, Probed, Runner, Target, must_have, must_parse, target, tell
+from ts_shape_server.cli.runs import (
+    CommandProblem,
+    Probed,
+    Runner,
+    Target,
+    must_have,
+    must_parse,
+    no_module,
+    target,
+    tell,
+)
 from ts_shape_server.contract import schema, wire
 from ts_shape_server.contract.report import SCHEMA, Failure, Report
 from ts_shape_server.features import words
@@ -106,7 +116,7 @@ async def fix(options: argparse.Namespace, flags: Mapping[str, Any]) -> int:
     if failed:
         return 2
     if not found:
-        raise CommandProblem("There is no nn.Module in what was named.")
+        raise no_module(targets)
     if left and not options.json:
         tell(f"{words.many(left, 'class', 'classes')} still {'does' if left == 1 else 'do'} not script.")
     return 1 if left else 0

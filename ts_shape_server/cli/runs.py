@@ -61,22 +61,32 @@ def target(text: str) -> Target:
     if not path.is_file() and ":" in text:
         left, _, right = text.rpartition(":")
         path, name = Path(left), right
+    if path.is_dir():
+        raise CommandProblem(
+            f"{text} is a folder: name a file of it, or FILE:CLASS. `check {text}` goes through all of it."
+        )
     if not path.is_file():
         raise CommandProblem(f"There is no file {path}.")
     return Target(str(path.resolve()), name)
 
 
 def must_parse(item: Target, snapshot: Snapshot) -> None:
-    """CommandProblem for a file that is no Python, with the line that ends the reading."""
+    """CommandProblem for a file that cannot be read as Python, with the line of its first syntax error."""
     if snapshot.classes.syntax_error is not None:
         where, what = snapshot.classes.syntax_error
-        raise CommandProblem(f"{shown_path(item.path)} is no Python (line {where.line}: {what}).")
+        raise CommandProblem(f"{shown_path(item.path)} has a syntax error in line {where.line}: {what.rstrip('.')}.")
 
 
 def must_have(item: Target, names: list[str]) -> None:
     if item.class_name is not None and item.class_name not in names:
         there = f"; it has {words.listed(names)}" if names else ""
         raise CommandProblem(f"There is no nn.Module {item.class_name} in {shown_path(item.path)}{there}.")
+
+
+def no_module(targets: Sequence[Target]) -> CommandProblem:
+    """That none of the files has a class to report on."""
+    names = list(dict.fromkeys(shown_path(item.path) for item in targets))
+    return CommandProblem(f"There is no nn.Module in {words.listed(names)}.")
 
 
 def python_files(paths: Sequence[str]) -> list[str]:
@@ -90,10 +100,18 @@ def python_files(paths: Sequence[str]) -> list[str]:
         elif path.is_file():
             found.append(str(path))
         else:
-            raise CommandProblem(f"There is no file or folder {text}.")
+            raise CommandProblem(_not_there(text))
     if not found:
-        raise CommandProblem("There are no Python files there.")
+        raise CommandProblem(f"There are no Python files in {' and '.join(paths)}.")
     return list(dict.fromkeys(found))
+
+
+def _not_there(text: str) -> str:
+    """Why nothing of this name can be checked: it does not exist, or it names a class."""
+    left, colon, _ = text.rpartition(":")
+    if colon and Path(left).is_file():
+        return f"`check` takes files and folders, not {text}: for one class there is `show {text}`."
+    return f"There is no file or folder {text}."
 
 
 class Runner:

@@ -126,7 +126,7 @@ def about_syntax(path: str, error: tuple[Range, str] | None) -> list[Finding]:
     """The hint that a file which does not parse gets: none of its classes can be probed."""
     if error is None:
         return []
-    message = f"Nothing here can be probed: {error[1]}"
+    message = f"No class of this file can be run: {error[1]}"
     return [Finding(path, error[0], "probe-failed", SEVERITIES["probe-failed"], message, "")]
 
 

@@ -104,7 +104,8 @@ def _expanded(setting: str, folders: Sequence[str]) -> str:
     path = os.path.expandvars(str(Path(setting).expanduser()))
     for folder in folders:
         path = path.replace("${workspaceFolder}", folder)
-    if os.sep not in path and not Path(path).is_dir():
+    # "./python" is a file of the current folder: `Path` has taken its first part away.
+    if os.sep not in path and os.sep not in setting and not Path(path).is_dir():
         return shutil.which(path) or path
     # The workspace's folder first, as an editor means it; then the current one, as a shell does.
     places = [Path(folder, path) for folder in (*folders, ".")]
@@ -117,7 +118,8 @@ def _expanded(setting: str, folders: Sequence[str]) -> str:
 
 def _of_environment(folder: Path, source: str) -> Iterator[_Candidate]:
     for place in (folder / "bin" / "python", folder / "Scripts" / "python.exe"):
-        if place.is_file():
+        # A link that leads nowhere is tried too, so that a broken environment is told.
+        if place.is_file() or place.is_symlink():
             yield _Candidate(str(place), source)
 
 
@@ -138,9 +140,11 @@ async def find(
             path = answer.executable or candidate.path
             return Interpreter(path, answer.python, answer.torch, candidate.source, answer.site)
     listed = "; ".join(tried)
-    advice = "Install torch in one of them, or set `interpreter` to a Python that has it."
+    advice = "Install torch in one of them, or name a Python that has it (setting `interpreter`, or --interpreter)."
     if setting:
-        advice = "Set `interpreter` to a Python that has torch."
+        advice = (
+            "Name a Python that has torch: in the setting `interpreter`, or with --interpreter on the command line."
+        )
     return NoInterpreter("no-torch", f"No Python with torch was found. Tried {listed}. {advice}")
 
 
@@ -160,7 +164,7 @@ async def ask(path: str, environment: Mapping[str, str]) -> Answer | str:
             cwd=Path(sys.executable).anchor or os.sep,
         )
     except (OSError, ValueError) as error:
-        return (error.strerror if isinstance(error, OSError) else None) or str(error)
+        return _not_started(Path(path), error)
     try:
         output, _ = await within(process.communicate(), SECONDS)
     except asyncio.TimeoutError:
@@ -177,6 +181,17 @@ async def ask(path: str, environment: Mapping[str, str]) -> Answer | str:
     if tuple(version) < MINIMUM_PYTHON:
         return f"is Python {'.'.join(map(str, version))}, and 3.9 or later is needed"
     return Answer(".".join(map(str, version)), torch, executable, site)
+
+
+def _not_started(path: Path, error: Exception) -> str:
+    """Why a path cannot be run, for the one who wrote it down."""
+    if path.is_symlink() and not path.exists():
+        return f"is a link to {path.readlink()}, which is not there: make the environment anew"
+    if not path.exists():
+        return "is not there"
+    if path.is_dir():
+        return "is a folder, and no environment: it has no bin/python"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _version(text: str) -> tuple[int, ...]:

@@ -188,7 +188,7 @@ def test_pragmas_are_read_above_the_class_and_above_forward() -> None:
     text = (
         "from torch import nn\n# ts-shape: init(dim=32, act=nn.ReLU)\n# ts-shape: x=(B, 3, 28, 28)\n"
         "# ts-shape: mask=[(L, ) int64, ...]\n@decorated\nclass A(nn.Module):  # ts-shape: ignore\n"
-        "    # ts-shape: ignore[script-error, call-mismatch]\n    @decorated\n    def forward(self, x): return x\n"
+        "    # ts-shape: ignore[script-error, call-mismatch]\n    @decorated\n    def forward(self, x, mask): pass\n"
         "# ts-shape: skip\nclass B(nn.Module): pass\n"
     )
     found = modules(text)
@@ -209,6 +209,45 @@ def test_a_pragma_that_cannot_be_read_is_a_problem_with_its_place(pragma: str, w
     assert words in message
     assert problems == (f"line 2: {message}",)
     assert source.slice(place) == source.line(2)
+
+
+@pytest.mark.parametrize(
+    ("pragma", "words"),
+    [
+        ("y=(B, 10)", "`forward` has no parameter `y`; it has `mask`, `x`."),
+        ("x=(B, 10", "`(B, 10` is neither a shape nor a value"),
+        ("x=(B, 10)]", "`(B, 10)]` is neither a shape nor a value"),
+        ("x=batch of images", "`batch of images` is neither a shape nor a value"),
+        ("x=(B, 10) float99", "`float99` is no dtype of torch"),
+        ("x=(B, 10) int64", None),
+        ("x=(B, *, 10) float8_e5m2", None),
+        ("x=[(L,) int64, ...]", None),
+        ("x={'image': (B, 3, H // 2, W), 'ids': (B, L) long}", None),
+        ("mask=None", None),
+        ("x=-1.5", None),
+        ("x='mean'", None),
+    ],
+)
+def test_an_input_that_cannot_be_meant_is_a_problem(pragma: str, words: str | None) -> None:
+    head = f"{TORCH}# ts-shape: {pragma}\nclass B(nn.Module):\n"
+    classes, _ = find_classes(SourceText(f"{head}    def forward(self, x, mask=None): return x\n"))
+    problems = [message for _, message in classes.classes[0].pragmas.problems]
+    assert [message[: len(words or "")] for message in problems] == ([] if words is None else [words])
+
+
+@pytest.mark.parametrize(
+    ("body", "line"),
+    [
+        ("    # ts-shape: x=(B, 3)\n    dim = 3\n    def forward(self, x): return x\n", 3),
+        ("    def forward(self, x):\n        # ts-shape: x=(B, 3)\n        return x\n", 4),
+        ("    '''\n    # ts-shape: 1\n    '''\n    # ts-shape: x=(B, 3)\n    def forward(self, x): pass\n", None),
+        ("    class C(nn.Module):\n        # ts-shape: x=(B, 3)\n        def forward(self, x): pass\n", None),
+    ],
+)
+def test_a_pragma_inside_of_a_class_that_nothing_reads_is_told(body: str, line: int | None) -> None:
+    classes, _ = find_classes(SourceText(f"{TORCH}class B(nn.Module):\n{body}"))
+    problems = [problem for item in classes.classes for problem in item.pragmas.problems]
+    assert [place.line for place, _ in problems] == ([] if line is None else [line])
 
 
 @pytest.mark.parametrize(

@@ -79,13 +79,38 @@ async def test_what_is_wrong_with_a_candidate_is_told(
     found = await find(path, [], {"PATH": "/usr/bin:/bin"})
     assert isinstance(found, NoInterpreter)
     assert words in found.message
-    assert "Set `interpreter`" in found.message
+    assert "the setting `interpreter`" in found.message
 
 
-async def test_a_path_that_leads_nowhere_is_told(tmp_path: Path) -> None:
-    found = await find(str(tmp_path / "gone"), [], {})
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("gone", "gone (setting): is not there"),
+        ("linked", "linked (setting): is a link to /no/such/python, which is not there: make the environment anew"),
+        ("empty", "empty (setting): is a folder, and no environment"),
+        ("environment", "bin/python (setting): is a link to /no/such/python, which is not there"),
+        ("text", "text (setting): Permission denied"),
+    ],
+)
+async def test_a_path_that_leads_nowhere_is_told(tmp_path: Path, setting: str, words: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "environment/bin").mkdir(parents=True)
+    for link in ("linked", "environment/bin/python"):
+        (tmp_path / link).symlink_to("/no/such/python")
+    (tmp_path / "text").write_text("print(1)")
+    found = await find(str(tmp_path / setting), [], {})
     assert isinstance(found, NoInterpreter)
-    assert "No such file" in found.message
+    assert words in found.message
+
+
+async def test_a_file_of_the_current_folder_is_named_as_a_shell_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = answering(tmp_path / "python-here")
+    monkeypatch.chdir(tmp_path)
+    found = await find("./python-here", [], {})
+    assert isinstance(found, Interpreter)
+    assert found.path == path
 
 
 async def test_this_interpreter_answers_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

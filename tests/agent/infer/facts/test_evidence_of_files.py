@@ -158,6 +158,10 @@ def with_words(words: str, body: str = "self.c = nn.Conv2d(1, 4, 3)", parameter:
     )
 
 
+OTHER = "# ts-shape: x=(B, 1, H, W)\nclass Other(nn.Module):\n    pass\n\n"
+"""A class above that pins a parameter of the same name."""
+
+
 @pytest.mark.parametrize(
     ("net", "use", "path", "line", "words"),
     [
@@ -175,6 +179,13 @@ def with_words(words: str, body: str = "self.c = nn.Conv2d(1, 4, 3)", parameter:
             "",
             "net",
             4,
+            ["pragma", "(B, 3, H, W)", "(B, 1, H, W)"],
+        ),
+        (
+            with_words("").replace("class Net", f"{OTHER}# ts-shape: x=(B, 3, H, W)\nclass Net"),
+            "",
+            "net",
+            8,
             ["pragma", "(B, 3, H, W)", "(B, 1, H, W)"],
         ),
         (LINEAR, "m = Net(10)\nm(torch.rand(3, 7))\n", "train", 6, ["(3, 7)", "(B, 10)", "10, and is 7"]),

@@ -73,6 +73,12 @@ def test_a_name_that_is_not_defined_is_told_without_advice(tmp_path: Path, sourc
     assert told["message"] == message.format(line=told["location"]["range"]["line"])
 
 
+def test_a_name_that_only_a_comment_uses_is_told_without_a_line(tmp_path: Path) -> None:
+    source = net("self.layer = nn.Linear(width, 3)", "return self.layer(x)", arguments=", width")
+    told = report(tmp_path, source, init={"width": "nowhere"})["reason"]
+    assert told["message"] == "`nowhere` has no value where it is used."
+
+
 def test_a_list_that_is_called_is_told_with_what_to_do(tmp_path: Path) -> None:
     source = net("self.parts = nn.ModuleList([nn.Linear(3, 3), nn.ReLU()])", "return self.parts(x + 1)")
     assert report(tmp_path, source)["reason"]["message"] == (

@@ -15,6 +15,7 @@ from ts_shape_server.agent import shares, torch_says
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import solve
+from ts_shape_server.agent.infer.facts import source
 from ts_shape_server.agent.infer.facts.evidence import Drawn, Refused
 from ts_shape_server.agent.infer.guesses import shape_text, values
 from ts_shape_server.agent.infer.inputs import points
@@ -64,7 +65,7 @@ def _of_find(solved: Solved) -> tuple[Contradiction, ...]:
     try:
         with time_limit(shares.CONTRADICTIONS.of(case.context.remaining())):
             every += _of_calls(solved)
-            every += _of_words(solved.session, solved.found.inputs, case.said, case.context)
+            every += _of_words(solved.session, solved.found.inputs, case.said, case.context, _lines(case.cls))
     except TimeLimit:
         pass
     return tuple(every[:MAXIMUM])
@@ -136,7 +137,9 @@ def _subject(drawn: Drawn) -> str:
     return "the items of this loader are" if drawn.kind == "loader" else "what is passed here is"
 
 
-def _of_words(session: Session, found: values.Inputs, said: Said, context: Context) -> Iterator[Contradiction]:
+def _of_words(
+    session: Session, found: values.Inputs, said: Said, context: Context, lines: range
+) -> Iterator[Contradiction]:
     """Written shapes, and pragmas, that the module refuses."""
     for position, item in enumerate(found):
         written, pinned = said.written.get(item.name), said.shapes.get(item.name)
@@ -149,7 +152,7 @@ def _of_words(session: Session, found: values.Inputs, said: Said, context: Conte
             continue
         spelled = shape_text.spelled(shape)
         if pinned is not None:
-            path, line, code = context.path, _pragma_line(context.source, item.name), "bad-pragma"
+            path, line, code = context.path, _pragma_line(context.source, item.name, lines), "bad-pragma"
             text = f"the pragma says that `{item.name}` is {spelled}"
         else:
             assert written is not None
@@ -157,6 +160,15 @@ def _of_words(session: Session, found: values.Inputs, said: Said, context: Conte
             text = f"the {written.source} says that `{item.name}` is {spelled}"
         place = _line_place(path, line, context)
         yield Contradiction(text, path, place, found, error, code=code, parameter=item.name, given=spelled)
+
+
+def _lines(cls: type) -> range:
+    """The lines of a class, all of them where its source is not known."""
+    try:
+        lines, start = source.class_lines(cls)
+    except (OSError, TypeError):
+        return range(1, 1_000_000)
+    return range(start, start + len(lines))
 
 
 def _one(guess: values.Guess) -> values.TensorGuess | None:
@@ -300,7 +312,9 @@ def _line_place(path: str, line: int, context: Context | None) -> Place | None:
     return line, len(text) - len(text.lstrip()), line, len(text.rstrip())
 
 
-def _pragma_line(source: str, name: str) -> int:
-    """The line of the comment that pins a parameter, 1 if it is not to be found."""
+def _pragma_line(text: str, name: str, lines: range) -> int:
+    """The line of the comment that pins a parameter of the class at these lines, 1 if it is not to be found."""
     pattern = re.compile(rf"#\s*ts-shape:\s*\*{{0,2}}{re.escape(name)}\s*=")
-    return next((number for number, text in enumerate(source.splitlines(), 1) if pattern.search(text)), 1)
+    found = [number for number, line in enumerate(text.splitlines(), 1) if pattern.search(line)]
+    above = [number for number in found if number < lines.start]
+    return next((number for number in found if number in lines), above[-1] if above else 1)

@@ -101,10 +101,11 @@ def _undefined(error: BaseException) -> str:
 def _told_undefined(name: str, error: BaseException, context: Context) -> str:
     """Where a name that is not defined is used: in a line of the file that is asked about, or in another file."""
     frames = traceback.extract_tb(error.__traceback__)
-    where = ""
-    if frames and frames[-1].filename == context.path:
-        where = f" in line {frames[-1].lineno}"
-    elif frames:
+    if not frames or frames[-1].filename.startswith("<"):
+        # What a comment gives to the constructor stands in no file.
+        return f"`{name}` has no value where it is used."
+    where = f" in line {frames[-1].lineno}"
+    if frames[-1].filename != context.path:
         where = f" in line {frames[-1].lineno} of {os.path.basename(frames[-1].filename)}"
     return f"`{name}` is used{where} and has no value there."
 
