@@ -265,6 +265,12 @@ def test_a_member_of_a_package_is_imported_as_one(check: Check) -> None:
     ]  # fmt: skip
 
 
+def test_a_file_in_a_folder_that_is_no_package_is_run_once(check: Check) -> None:
+    files = {"parts/net.py": WORKS, "whole.py": "from parts.net import Net\n"}
+    found = check(files, path="parts/net.py", value="__import__('whole').Net is Net")
+    assert found["value"] is True
+
+
 def test_a_package_that_fails_to_initialise_does_not_cost_its_modules(check: Check) -> None:
     files = {
         "pkg/__init__.py": "import sys\nsys.exit('run setup first')\nfrom .net import Net\n",

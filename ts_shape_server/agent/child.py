@@ -197,7 +197,7 @@ def _report(job: ReportJob, sender: Sender, seconds: float) -> None:
             failed: Any = cls.loaded.failed,
             watch: clock.Stopwatch = watch,
         ) -> None:
-            depends = tuple(load.depends(file)) if report.stage == "final" else ()
+            depends = (*load.depends(file), *infer.consulted()) if report.stage == "final" else ()
             reason = _with_cause(report.reason, failed)
             notes = (*report.notes, *checkpoints.notes())
             report = replace(report, stubbed=tuple(load.stubbed()), notes=notes, reason=reason, core_ms=watch.core_ms)

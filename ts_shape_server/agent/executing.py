@@ -39,7 +39,10 @@ class ImportBudget:
 
 @dataclass
 class Execution:
-    """One file being run in its namespace. `first` is the first problem, `failed` the problem of each missing name."""
+    """One file being run in its namespace. `first` is the first problem, `failed` the problem of each missing name.
+
+    `complete` once all of the file has run and nothing went wrong.
+    """
 
     path: str
     text: str
@@ -49,6 +52,7 @@ class Execution:
     budget: ImportBudget
     first: LoadProblem | None = None
     failed: dict[str, LoadProblem] = field(default_factory=dict)
+    complete: bool = False
 
     def run(self, statements: Iterable[ast.stmt]) -> None:
         """Raises `TimeLimit` once the deadline of the load has passed, and nothing that the user's code raises."""
@@ -56,6 +60,7 @@ class Execution:
         for statement in statements:
             if not slicing.is_main_guard(statement):
                 self._one(statement, flags)
+        self.complete = statements is self.tree.body and self.first is None
 
     def _one(self, statement: ast.stmt, flags: int) -> None:
         defines = slicing.only_defines(statement)

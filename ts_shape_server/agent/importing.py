@@ -28,6 +28,8 @@ from ts_shape_server.agent.executing import Execution, ImportBudget
 
 LATE_SECONDS = 5.0
 """For a file that is imported only while a class is being run."""
+_OWN = ("__name__", "__package__", "__spec__", "__loader__", "__path__")
+"""What a module knows of itself."""
 _ACCELERATOR = re.compile(r"\b(cuda|mps|xpu)\b")
 
 
@@ -72,8 +74,17 @@ class Files:
             return importlib.util.decode_source(file.read())
 
     def execute(self, path: str, module: types.ModuleType) -> Execution:
-        """Run a file of the user's in `module`. Raises SyntaxError, OSError, and TimeLimit."""
+        """Run a file of the user's in `module`. Raises SyntaxError, OSError, and TimeLimit.
+
+        A file that was run before under another name, as one in folders that are no packages is, gives what it gave
+        then: a class that two files know is one class.
+        """
         text = self.text(path)
+        known = self.executions.get(path)
+        if known is not None and known.complete and known.text == text and known.namespace is not module.__dict__:
+            own = {name: module.__dict__[name] for name in _OWN if name in module.__dict__}
+            module.__dict__.update({**known.namespace, **own})
+            return known
         return self.execute_tree(path, module, ast.parse(text), text)
 
     def execute_tree(

@@ -151,7 +151,8 @@ def _run(path: str, tree: ast.Module, source: str) -> Loaded:
         _import_parents(name, path)
         known = sys.modules.get(name)
         execution = _files.executions.get(path)
-        if known is None or execution is None or known.__dict__ is not execution.namespace or execution.text != source:
+        same = known is not None and execution is not None and known.__dict__ is execution.namespace
+        if execution is None or execution.text != source or not (same or execution.complete):
             module = importing.new_module(name, path)
             namespace = module.__dict__
             execution = _files.execute_tree(path, module, tree, source)

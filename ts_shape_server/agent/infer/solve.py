@@ -22,7 +22,7 @@ from ts_shape_server.agent.infer.constructor import moves as argument_moves
 from ts_shape_server.agent.infer.constructor.building import State
 from ts_shape_server.agent.infer.constructor.moves.move import Refusal
 from ts_shape_server.agent.infer.engine import Budget, Proposal, Ran, Search, Trail
-from ts_shape_server.agent.infer.facts import documented, evidence, factories, files, pragmas, uses
+from ts_shape_server.agent.infer.facts import config_files, documented, evidence, factories, files, pragmas, uses
 from ts_shape_server.agent.infer.facts.body import Hint
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.inputs import choice, confirming, points, search, splits
@@ -128,7 +128,8 @@ def gather(
         planned = arguments.plan(cls, init, arguments.PROFILES[0], context.namespace)
         return instances.build(cls, planned, context.namespace, warm()).module
 
-    init = given.choose(asked.pragmas.init, drawn, build)
+    written = config_files.find(cls, context) if uses.parameters(cls) else []
+    init = given.choose(asked.pragmas.init, [*drawn, *written], build)
     if not init.init and uses.required(cls):
         made = factories.find(cls, context)
         if made is not None:

@@ -20,7 +20,7 @@ from ts_shape_server.agent.infer.facts.evidence import Drawn
 
 _REFUSALS = (TypeError, ValueError, AssertionError)
 """What a constructor raises about its arguments; a missing file or package is no fault of the call."""
-MAXIMUM = 4
+MAXIMUM = 8
 """Different sets of arguments that are tried."""
 
 
