@@ -24,6 +24,7 @@ from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.running import shots
 from ts_shape_server.agent.infer.running.memory import parameter_counts
 from ts_shape_server.agent.infer.tell import contradictions, general, reasons, specs
+from ts_shape_server.agent.infer.tell.init import init_of
 from ts_shape_server.contract.asked import ClassAsked, ParentAsked
 from ts_shape_server.contract.report import Failure, Report, SearchEffort, failure
 
@@ -112,7 +113,7 @@ def _report_solved(
     report = replace(
         blank,
         status="ok",
-        init=reasons.init_of(solved.plan, solved.sources, context.namespace),
+        init=init_of(solved.plan, solved.sources, context.namespace),
         inputs=specs.input_specs(found.inputs, solved.omitted, lambda slot: values.sizes(found.inputs)[slot]),
         example=specs.example(found.inputs),
         others=tuple(specs.example(inputs) for inputs in solved.others),

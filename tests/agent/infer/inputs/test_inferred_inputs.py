@@ -14,7 +14,7 @@ from inference_helpers import HEADER, check, dims_of, net, report
 
 from ts_shape_server.agent.infer import solve
 from ts_shape_server.agent.infer.running import instances, symbolic
-from ts_shape_server.agent.infer.tell import reasons
+from ts_shape_server.agent.infer.tell import init
 
 
 @pytest.mark.parametrize(
@@ -286,8 +286,8 @@ def test_a_config_grows_the_attributes_that_are_read(tmp_path: Path) -> None:
     ],
 )
 def test_an_expression_holds_in_a_file_that_imports_nothing(expression: str, expected: str) -> None:
-    assert repr(eval(reasons.standing_alone(expression, {}), {})) == expected
-    assert reasons.standing_alone(expression, {"nn": None, "torch": None}) == expression
+    assert repr(eval(init.standing_alone(expression, {}), {})) == expected
+    assert init.standing_alone(expression, {"nn": None, "torch": None}) == expression
 
 
 def test_an_index_that_is_moved_on_the_way_stays_inside_its_table_for_all_values_not_only_for_lucky_ones(

@@ -21,7 +21,8 @@ from ts_shape_server.agent.infer.inputs import confirming, search
 from ts_shape_server.agent.infer.running import expressions, shots, symbolic
 from ts_shape_server.agent.infer.running.pace import Pace
 from ts_shape_server.agent.infer.solve import Solved
-from ts_shape_server.agent.infer.tell import argument_names, inside, naming, omitted, reasons, specs
+from ts_shape_server.agent.infer.tell import argument_names, inside, naming, omitted, specs
+from ts_shape_server.agent.infer.tell.init import init_of
 from ts_shape_server.agent.infer.tell.spelling import UNKNOWN, Spelling
 from ts_shape_server.contract import dims
 from ts_shape_server.contract.report import Report, Symbol, ValueSpec
@@ -136,7 +137,7 @@ def _lightened(report: Report, solved: Solved, trials: Trials, claim: Claim) -> 
     smaller = lighter_layers.arguments(solved.session, solved.plan, runs, context.root, context.path)
     if smaller is None:
         return report
-    return replace(report, init=reasons.init_of(smaller, solved.sources, context.namespace))
+    return replace(report, init=init_of(smaller, solved.sources, context.namespace))
 
 
 def _shortly(solved: Solved, context: Context, inputs: values.Inputs) -> search.Found | search.NotFound:

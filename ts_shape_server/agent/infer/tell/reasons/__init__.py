@@ -1,0 +1,51 @@
+"""Why nothing was found, as the contract's `reason`: one file for each reason, asked in the order of `ORDER`.
+
+A reason decides by kinds and facts, never by the text of an error, and says it in a sentence for the author. The first
+that holds is told: what no input mends comes before what one might. Knows nothing of TorchScript.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ts_shape_server.agent.infer.constructor import building
+from ts_shape_server.agent.infer.solve import Case, Missed
+from ts_shape_server.agent.infer.tell.init import init_of
+from ts_shape_server.agent.infer.tell.reasons import (
+    called_without_forward,
+    constructor_fails,
+    every_attempt_failed,
+    fixed_sizes_disagree,
+    name_undefined,
+    no_sizes_fit,
+    package_missing,
+    run_too_slow,
+    runs_converted,
+    state_in_a_tuple,
+)
+from ts_shape_server.agent.infer.tell.reasons.unsolved import Unfound, Unsolved
+
+ORDER: tuple[Callable[[Unfound], Unsolved | None], ...] = (
+    fixed_sizes_disagree.reason,
+    no_sizes_fit.reason,
+    state_in_a_tuple.reason,
+    package_missing.reason,
+    run_too_slow.reason,
+    runs_converted.reason,
+    called_without_forward.reason,
+    name_undefined.reason,
+)
+
+
+def of(case: Case, best: Missed | building.NotBuilt) -> Unsolved:
+    """Why nothing was found, of the attempt that came furthest."""
+    if isinstance(best, building.NotBuilt):
+        return constructor_fails.reason(case.cls, best, case.context, case.init.sources)
+    plan = best.built.plan
+    sources = {name: case.init.sources.get(name, "guess") for name in plan}
+    passed = tuple(tuple(item.inputs.values()) for item in case.drawn if item.certain and item.inputs)
+    unfound = Unfound(best.built.session, best.result, case.context, passed, "guess" not in sources.values())
+    told = next((told for reason in ORDER if (told := reason(unfound)) is not None), None)
+    told = told or every_attempt_failed.reason(unfound)
+    return replace(told, init=init_of(plan, sources, case.context.namespace))

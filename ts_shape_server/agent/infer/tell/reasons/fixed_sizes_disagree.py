@@ -1,0 +1,110 @@
+"""A layer takes a size that what is before it never gives, or refuses what the workspace passes it.
+
+``nn.Linear(5, 2)`` after ``nn.Linear(8, 6)``: 6 features arrive whatever goes in. Where the sizes are those of an input
+that the workspace passes, that input is told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ts_shape_server.agent import shares
+from ts_shape_server.agent.clock import TimeLimit, time_limit
+from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.running import mismatch
+from ts_shape_server.agent.infer.tell.reasons.one_form import has_one_form
+from ts_shape_server.agent.infer.tell.reasons.unsolved import Unfound, Unsolved, layer_places, shape, unsolved
+from ts_shape_server.contract.report import Fact
+
+MOST_PASSED = 3
+"""So many of the inputs that are passed are tried."""
+
+
+@dataclass(frozen=True)
+class _Passed:
+    """An input that is passed, and the layer that refuses it."""
+
+    inputs: values.Inputs
+    wrong: mismatch.Mismatch
+    error: BaseException
+
+
+def reason(unfound: Unfound) -> Unsolved | None:
+    passed = _passed(unfound)
+    wrong = _mismatch(unfound)
+    error = unfound.error
+    if wrong is None and passed is not None:
+        wrong, error = passed.wrong, passed.error
+    if wrong is None:
+        return None
+    message = _told(wrong, passed)
+    if passed is not None and wrong.multiple_of:
+        wrong = passed.wrong
+    facts: dict[str, Fact] = {"layer": wrong.layer, "wanted": wrong.wanted, "got": wrong.got}
+    told = unsolved(
+        unfound.context,
+        error,
+        "shape-mismatch",
+        "passed-sizes-refused" if passed is not None else "fixed-sizes-disagree",
+        message,
+        status="failed",
+        place=wrong.place,
+        facts=facts,
+        related=layer_places(unfound, wrong.layer, wrong.producer),
+    )
+    return replace(told, reason=replace(told.reason, sizes=wrong.sizes()))
+
+
+def _passed(unfound: Unfound) -> _Passed | None:
+    """Of what is certainly passed the first that a layer refuses."""
+    session, context = unfound.session, unfound.context
+    for inputs in () if session.real_only else unfound.passed[:MOST_PASSED]:
+        watched = mismatch.FailingLayer(session.module)
+        error = session.concrete(inputs, [watched]).error
+        wrong = None if error is None else mismatch.given(error, watched, context.path, context.source)
+        if error is not None and wrong is not None:
+            return _Passed(inputs, wrong, error)
+    return None
+
+
+def _mismatch(unfound: Unfound) -> mismatch.Mismatch | None:
+    """Sizes that disagree whatever goes in, as a symbolic run shows."""
+    session, result, context = unfound.session, unfound.result, unfound.context
+    if session.real_only or not result.inputs or not values.sizes(result.inputs):
+        return None
+    error = result.outcome.error
+    if error is None or mismatch.sizes_that_disagree(error) is None:
+        return None
+    watched = mismatch.FailingLayer(session.module)
+    try:
+        with time_limit(shares.SYMBOLIC_RUN.of(context.remaining())):
+            outcome = session.symbolic(result.inputs, [watched])
+    except TimeLimit:
+        return None
+    if outcome.error is None:
+        return None
+    found = mismatch.find(outcome.error, watched, context.path, context.source)
+    if found is not None and found.multiple_of and not has_one_form(unfound):
+        return None
+    # What turns the dims of one item about may be written for a single one.
+    return None if session.concrete(_single(result.inputs)).ok else found
+
+
+def _single(inputs: values.Inputs) -> values.Inputs:
+    """One item of a batch of inputs."""
+    return values.map_tensors(inputs, lambda _, guess: replace(guess, dims=guess.dims[1:], axes=guess.axes[1:]))
+
+
+def _told(wrong: mismatch.Mismatch, passed: _Passed | None) -> str:
+    """What the layer takes and what it gets, with the inputs that are passed if there are any."""
+    layer = f"`{wrong.layer}`" if wrong.layer else "this call"
+    takes = f"{layer} takes {wrong.wanted} features or channels"
+    shapes = ", ".join(map(shape, values.all_tensors(passed.inputs))) if passed is not None else ""
+    seen = f"with {shapes} it gets {passed.wrong.got}" if passed is not None and shapes else ""
+    if wrong.multiple_of:
+        always = f"what arrives is a multiple of {wrong.multiple_of} whatever goes in: no input can make it run"
+        return f"{takes}, but {always}" + (f"; {seen}." if seen else ".")
+    if seen:
+        return f"{takes}, but {seen}."
+    producer = f"`{wrong.producer}` gives" if wrong.producer else "what arrives has"
+    return f"{takes}, but {producer} {wrong.got}: no input can make it run."
