@@ -10,7 +10,9 @@ import functools
 import re
 from types import MappingProxyType
 
-from ts_shape_server.agent.torch_says.compiler_rows import MENTIONS, REFUSALS, readable
+from ts_shape_server.agent.torch_says.compiler_mentions import MENTIONS
+from ts_shape_server.agent.torch_says.compiler_reading import readable
+from ts_shape_server.agent.torch_says.compiler_rows import REFUSALS
 from ts_shape_server.agent.torch_says.rows import Complaint
 
 REMEMBERED = 1024
@@ -85,3 +87,8 @@ def called_forward(text: str) -> str:
 def first_line_says(text: str, kind: str) -> bool:
     """Whether the first line of an error says something of a kind."""
     return complaint(text.split("\n")[0], kind) is not None
+
+
+for _known in (*REFUSALS, *MENTIONS):
+    if not _known.said or any(_known.pattern.search(_text) is None for _text in _known.said):
+        raise ValueError(f"a row of {_known.kind} finds none of its messages: {_known.pattern.pattern}")
