@@ -66,9 +66,10 @@ def _sum(group: Sequence[Finding]) -> Finding:
     """One finding for several of a class: how many of each code, in which lines, and what the gravest says."""
     told = min(group, key=lambda item: (item.severity != "warning", item.code != "script-error"))
     counts = Counter(item.code for item in group)
-    lines = words.listed(list(dict.fromkeys(str(item.range.line) for item in group)))
+    lines = list(dict.fromkeys(str(item.range.line) for item in group))
+    where = f"line{'' if len(lines) == 1 else 's'} {words.listed(lines)}"
     many = ", ".join(f"{number} {code}" for code, number in counts.items())
-    message = f"{told.class_name}: {many} in lines {lines}; {told.message}"
+    message = f"{told.class_name}: {many} in {where}; {told.message}"
     return replace(told, message=message, related=())
 
 

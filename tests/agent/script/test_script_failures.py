@@ -119,6 +119,19 @@ class Net(nn.Module):
         #                   ^^^^^^^^^^ keyword-only
         return self.helper(x, x)
 """
+SPREAD = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x, **options):
+        #                  ^^^^^^^ name what arrives as parameters
+        y = self.fc(x, **options) * 2
+        #                ^^^^^^^ name the arguments
+        return self.fc(x, **options) + y
+        #                   ^^^^^^^ name the arguments
+"""
 BRANCHES = """
 class Net(nn.Module):
     def forward(self, x):
@@ -145,7 +158,7 @@ class Net(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "source", [NUMPY, KEYS, UNTYPED, LIST, PARTS, STATEMENTS, VARIADIC, BRANCHES, ATTRIBUTES], ids=range(9)
+    "source", [NUMPY, KEYS, UNTYPED, LIST, PARTS, STATEMENTS, VARIADIC, SPREAD, BRANCHES, ATTRIBUTES], ids=range(10)
 )
 def test_every_refusal_is_found_where_it_is(load: Any, source: str) -> None:
     check(load, source)

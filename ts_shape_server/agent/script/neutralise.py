@@ -42,6 +42,7 @@ def candidates(problem: CompilerProblem, search: RefusalSearch) -> Iterator[Neut
     if problem.library is not None and not search.users(function.path):
         yield _without_library(search, problem.library)
     yield from _signature(problem, search, function)
+    yield from _expansion(problem, search, function)
     yield from _annotation(problem, search, function)
     typed = not words.independent(problem)
     if typed:
@@ -76,6 +77,19 @@ def _signature(problem: CompilerProblem, search: RefusalSearch, function: Parsed
         seen = search.seen_of(function)
         kinds = seen.parameters if seen is not None else {}
         yield Neutralisation(function, (edits.plain_signature(search.sources, kinds),))
+
+
+def _expansion(problem: CompilerProblem, search: RefusalSearch, function: ParsedFunction) -> Iterator[Neutralisation]:
+    """A call with ``**``: another value behind the stars would be refused again, so the whole call gives way."""
+    if not problem.refused("keyword-expansion") or problem.node is None:
+        return
+    for call in ast.walk(function.tree):
+        if isinstance(call, ast.Call):
+            spread = [item.value for item in call.keywords if item.arg is None]
+            if problem.node is call or any(_within(problem.node, item) for item in spread):
+                kind = search.type_of(function, call)
+                if kind is not None and kind.representable:
+                    yield from _values(search, function, call, kind)
 
 
 def _annotation(problem: CompilerProblem, search: RefusalSearch, function: ParsedFunction) -> Iterator[Neutralisation]:
