@@ -66,13 +66,15 @@ def taken(tree: ast.FunctionDef) -> list[ast.arg]:
 
 
 def only_raises(function: Any) -> bool:
-    """Whether a method does nothing but raise `NotImplementedError`: it is there to be overridden."""
+    """Whether a method does nothing but raise `NotImplementedError`, or by a slip of the pen `NotImplemented`: it is
+    there to be overridden.
+    """
     tree = function_tree(function)
     body = [] if tree is None else [item for item in tree.body if not _is_text(item)]
     if len(body) != 1 or not isinstance(body[0], ast.Raise):
         return False
     raised = body[0].exc.func if isinstance(body[0].exc, ast.Call) else body[0].exc
-    return isinstance(raised, ast.Name) and raised.id == "NotImplementedError"
+    return isinstance(raised, ast.Name) and raised.id in ("NotImplementedError", "NotImplemented")
 
 
 def _is_text(statement: ast.stmt) -> bool:
