@@ -323,6 +323,17 @@ class Net(nn.Module):
     def forward(self, x):
         return x + torch.from_numpy(x.detach().numpy())
 """
+NUMBER_BESIDE = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.eps = 0.1
+
+    def forward(self, x):
+        if x.sum() > float(self.eps):
+            x = x * 2
+        return x
+"""
 BOTH = [
     ("value-decides-branch", "x.sum() > 0"),
     ("value-as-number", "int(x.argmax().item())"),
@@ -333,8 +344,12 @@ BOTH = [
 
 @pytest.mark.parametrize(
     ("source", "kind", "code", "others"),
-    [(VALUES_DECIDE, *BOTH[0], 3), (LEAVES, "leaves-torch", "x.detach().numpy()", 0)],
-    ids=["values decide", "numpy"],
+    [
+        (VALUES_DECIDE, *BOTH[0], 3),
+        (LEAVES, "leaves-torch", "x.detach().numpy()", 0),
+        (NUMBER_BESIDE, "value-decides-branch", "x.sum() > float(self.eps)", 0),
+    ],
+    ids=["values decide", "numpy", "a number beside"],
 )
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_each_place_at_which_a_program_is_refused_is_told(

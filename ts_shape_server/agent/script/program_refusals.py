@@ -69,8 +69,9 @@ class _Met:
 def refusals(session: ScriptSession, error: Exception, dims: Any) -> tuple[Failure, ...]:
     """The refusals of a module that `torch.export` failed over with `error`; nothing if no place of it is known."""
     found: dict[tuple[str, Location], Failure] = {}
+    plain = _plain_attributes(session)
     for met in [*_of_traceback(session, error), *_of_draft(session, dims)][:MOST]:
-        failure = _told(met)
+        failure = _told(met, plain)
         if failure.location is not None:
             found.setdefault((failure.kind, failure.location), failure)
     return tuple(sorted(found.values(), key=lambda item: item.location.range.line if item.location is not None else 0))
@@ -111,10 +112,20 @@ def _interned() -> dict[int, str]:
     return {number: name for name, number in table.items()}
 
 
-def _told(met: _Met) -> Failure:
+def _plain_attributes(session: ScriptSession) -> frozenset[str]:
+    """The attributes that are numbers and texts of Python's in all modules that have them."""
+    plain: set[str] = set()
+    others: set[str] = set()
+    for module in session.pristine.modules():
+        for name, value in {**vars(module), **module._parameters, **module._buffers}.items():
+            (plain if isinstance(value, (bool, int, float, str)) else others).add(name)
+    return frozenset(plain - others)
+
+
+def _told(met: _Met, plain: frozenset[str]) -> Failure:
     kind, node = exporter.refusal(met.text), None
     if kind == "value-decides":
-        kind, node = _decided(met)
+        kind, node = _decided(met, plain)
     elif kind == "leaves-torch":
         node = _call_of(met, "numpy")
     place = _place(met, node)
@@ -124,30 +135,40 @@ def _told(met: _Met) -> Failure:
     return finding("export-error", kind, message, locate.location(place), met.text, facts={"code": code})
 
 
-def _decided(met: _Met) -> tuple[str, ast.expr | None]:
-    """What a value decides at a line: a branch, a loop, a check, a number of Python's; else a size."""
+def _decided(met: _Met, plain: frozenset[str]) -> tuple[str, ast.expr | None]:
+    """What a value decides at a line: a branch, a loop, a check, a number of Python's; else a size. `plain` are the
+    attributes that are numbers already.
+    """
     nodes = list(_nodes_at(met))
     for node in nodes:
         if isinstance(node, ast.Assert) and _covers(node.test, met.line):
             return "value-asserted", node.test
         if isinstance(node, ast.While) and _covers(node.test, met.line):
             return "value-decides-loop", node.test
+    tests = [node for node in nodes if isinstance(node, (ast.If, ast.IfExp)) and _covers(node.test, met.line)]
+    tested = {inner for node in tests for inner in ast.walk(node.test)}
     for node in nodes:
-        if isinstance(node, ast.Call) and _takes_number(node):
+        # In a test beside other things, a name may be a number as well.
+        if isinstance(node, ast.Call) and _takes_number(node, plain, sure=node in tested):
             return "value-as-number", node
-    for node in nodes:
-        if isinstance(node, (ast.If, ast.IfExp)) and _covers(node.test, met.line):
-            sized = any(
-                isinstance(item, ast.Attribute) and item.attr in ("shape", "size") for item in ast.walk(node.test)
-            )
-            return "value-decides-size" if sized else "value-decides-branch", node.test
+    for node in tests:
+        sized = any(isinstance(item, ast.Attribute) and item.attr in ("shape", "size") for item in ast.walk(node.test))
+        return "value-decides-size" if sized else "value-decides-branch", node.test
     return "value-decides-size", None
 
 
-def _takes_number(node: ast.Call) -> bool:
-    if isinstance(node.func, ast.Name):
-        return node.func.id in _NUMBERS and len(node.args) == 1
-    return isinstance(node.func, ast.Attribute) and node.func.attr in _READS
+def _takes_number(node: ast.Call, plain: frozenset[str], sure: bool) -> bool:
+    """``x.item()``, ``float(x.sum())``, and ``float(x)`` unless it has to be `sure`; not ``float(self.eps)`` of an
+    attribute that is a number already.
+    """
+    if not isinstance(node.func, ast.Name):
+        return isinstance(node.func, ast.Attribute) and node.func.attr in _READS
+    if node.func.id not in _NUMBERS or len(node.args) != 1:
+        return False
+    (taken,) = node.args
+    if isinstance(taken, ast.Attribute) and taken.attr in plain:
+        return False
+    return not isinstance(taken, ast.Constant) and not (sure and isinstance(taken, ast.Name))
 
 
 def _call_of(met: _Met, method: str) -> ast.expr | None:
