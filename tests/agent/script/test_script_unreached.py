@@ -33,6 +33,58 @@ CASES = {
         """,
         "x = Round.apply(x)",
     ),
+    "a None that no run passed on": (
+        """
+        def scaled(x, by: float = 1.0):
+            return x * by
+
+
+        class Net(nn.Module):
+            def __init__(self, depth: int = 1, by=None):
+                super().__init__()
+                self.depth = depth
+                self.by = by
+
+            def forward(self, x):
+                if self.depth > 1:
+                    x = scaled(x, self.by)
+                return x
+        """,
+        "self.by = by\n",
+    ),
+    "a power of what no run showed to be an int": (
+        """
+        class Net(nn.Module):
+            def __init__(self, factor: int = 2, penalty: float = 0.0):
+                super().__init__()
+                self.factor = factor
+                self.penalty = penalty
+
+            def forward(self, x):
+                b, c = x.size()
+                c = c * self.factor**2
+                y = x.repeat(1, 4).view(b, c)
+                if self.penalty > 0:
+                    y = y + self.penalty**2
+                return y
+        """,
+        "self.penalty**2",
+    ),
+    "an array that no run made": (
+        """
+        class Net(nn.Module):
+            def __init__(self, keep: int = 0):
+                super().__init__()
+                self.keep = keep
+
+            def forward(self, x):
+                s = x.detach().numpy()
+                if self.keep > 0:
+                    s = np.round(np.mean(s, axis=0))
+                return torch.from_numpy(np.max(s, axis=-1))
+        """,
+        "np.mean(s, axis=0)",
+    ),
 }
 
 

@@ -2,7 +2,7 @@
 
 Why: ``DropPath(None)`` drops nothing, and passes its None on to a function that takes a float. Python gets by with it
 where the function asks for the mode first; TorchScript compiles the call. A trial shows that None and 0.0 are the same
-wherever None runs.
+where None arrived in a run. Nothing is done where none did, nor where the function is of another file or asks for None.
 
 Refused: argument-type expected=float got=None
 Input: x=[2, 3]
@@ -65,6 +65,24 @@ Left alone:
     from torch import nn
 
 
+    def scaled(x, by: float = 0.0, training: bool = False):
+        if not training:
+            return x
+        return x if by is None else x * by
+
+
+    class Net(nn.Module):
+        def __init__(self, by=None):
+            super().__init__()
+            self.by = by
+
+        def forward(self, x):
+            return scaled(x, self.by, self.training)
+
+Left alone:
+    from torch import nn
+
+
     def scaled(x, by: float = 0.0):
         return x if by is None else x * by
 
@@ -101,10 +119,45 @@ def as_zero(situation: Situation, place: Place) -> Iterator[Rewrite]:
         if not own or not isinstance(node, ast.Attribute) or not isinstance(call, (ast.Call, ast.keyword)):
             continue
         made = _set_to_parameter(situation, place.owner, node.attr)
-        if made is None or _is_asked_for_none(place.owner, node.attr):
+        if made is None or not situation.had(node, "None") or _is_asked_for_none(place.owner, node.attr):
+            continue
+        if not _takes_a_number(situation, node):
             continue
         edit = situation.replace(made, f"0.0 if {made.id} is None else {made.id}")
         yield Rewrite("none-as-zero", f"Take a `{node.attr}` of None in `__init__` as 0.0", (edit,))
+
+
+def _takes_a_number(situation: Situation, passed: ast.expr) -> bool:
+    """Whether the function of this file that something is passed to never tells None from a number."""
+    keyword = situation.parents[passed]
+    call = situation.parents.get(keyword) if isinstance(keyword, ast.keyword) else keyword
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+        return False
+    found = [item for item in situation.tree.body if isinstance(item, ast.FunctionDef) and item.name == call.func.id]
+    if len(found) != 1:
+        return False
+    arguments = found[0].args
+    plain = [item.arg for item in (*arguments.posonlyargs, *arguments.args)]
+    if isinstance(keyword, ast.keyword):
+        name = keyword.arg or ""
+    else:
+        place = call.args.index(passed) if passed in call.args else len(plain)
+        name = plain[place] if place < len(plain) else ""
+    return bool(name) and not any(_asks_for_none(node, name) for node in ast.walk(found[0]))
+
+
+def _asks_for_none(node: ast.AST, name: str) -> bool:
+    """``share is None``, ``if share``, ``not share``, ``share or 0.0``."""
+    asked: list[ast.expr] = []
+    if isinstance(node, ast.Compare) and any(isinstance(item, (ast.Is, ast.IsNot)) for item in node.ops):
+        asked = [node.left, *node.comparators]
+    elif isinstance(node, (ast.If, ast.IfExp, ast.While)):
+        asked = [node.test]
+    elif isinstance(node, ast.BoolOp):
+        asked = node.values
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        asked = [node.operand]
+    return any(isinstance(item, ast.Name) and item.id == name for item in asked)
 
 
 def settles(situation: Situation, item: Annotation) -> bool:

@@ -2,7 +2,8 @@
 
 Why: TorchScript has no numpy. A tensor that leaves by ``.numpy()`` and comes back by ``torch.from_numpy`` never needed
 it, where each function in between has one of torch's that does the same. Whether it does, to the dtype, is for a trial
-to say. An array that is returned, or met by anything not known here, stays numpy's.
+to say, so nothing is done where a part of it did not run. What numpy copies is copied (``torch.tensor``, ``flatten``).
+An array that is returned, or met by anything not known here, stays numpy's.
 
 Refused: callable-unsupported
 Input: x=[2, 3]
@@ -31,6 +32,38 @@ After:
             best = torch.argmax(scores, dim=1)
             kept = torch.clip(scores, 0.2, 0.8).to(torch.float32)
             return best, kept.sum(dim=-1).to(x.device)
+
+Before:
+    import torch
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("last", torch.zeros(2, 3))
+
+        def forward(self, x):
+            self.last = torch.tensor(x.detach().cpu().numpy())
+            flat = x.detach().numpy().flatten()
+            same = x.detach().numpy().astype("float32")
+            return torch.from_numpy(flat), torch.from_numpy(same), torch.from_numpy(x.detach().numpy())
+
+After:
+    import torch
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("last", torch.zeros(2, 3))
+
+        def forward(self, x):
+            self.last = x.detach().cpu().clone()
+            flat = x.detach().reshape(-1).clone()
+            same = x.detach().to(torch.float32, copy=True)
+            return flat, same, x.detach()
 
 Left alone:
     import numpy as np
@@ -78,7 +111,7 @@ _FUNCTIONS = {
 }
 """Functions of numpy that torch has with the same arguments but `axis`, by torch's names."""
 _METHODS = {
-    **{name: name for name in ("argmax", "argmin", "sum", "mean", "prod", "cumsum", "reshape", "flatten", "clip")},
+    **{name: name for name in ("argmax", "argmin", "sum", "mean", "prod", "cumsum", "reshape", "clip")},
     "copy": "clone",
     "max": "amax",
     "min": "amin",
@@ -157,6 +190,8 @@ class _Function:
                 self._check_stores(node)
             elif isinstance(node, ast.expr) and self.is_array(node):
                 self._check_use(node)
+                if self.situation.idle(node):
+                    raise _Unknown
                 if isinstance(node, ast.Call):
                     edits += self._call(node)
             elif isinstance(node, ast.Call) and self.situation.path_of(node.func) in _BACK:
@@ -171,8 +206,9 @@ class _Function:
         elsewhere = {
             node.id for node in ast.walk(self.situation.tree) if isinstance(node, ast.Name) and node not in inside
         }
+        here = {node.id for node in self.nodes if isinstance(node, ast.Name)}
         names = {name for name, path in self.situation.classes.imports.items() if path.split(".")[0] == "numpy"}
-        return names - elsewhere
+        return names & here - elsewhere
 
     def _check_stores(self, node: ast.expr) -> None:
         above = self.situation.parents.get(node)
@@ -222,6 +258,9 @@ class _Function:
             yield from self._axes(node)
         elif isinstance(node.func, ast.Attribute) and node.func.attr == "astype":
             yield from self._dtype(node)
+        elif isinstance(node.func, ast.Attribute) and node.func.attr == "flatten" and not (node.args or node.keywords):
+            copied = "" if self._is_new(node.func.value) else ".clone()"
+            yield TextEdit(self._between(node.func.value, node), f".reshape(-1){copied}")
         elif isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS:
             name = _METHODS[node.func.attr]
             start, end = self.situation.range_of(node.func.value), self.situation.range_of(node.func)
@@ -251,7 +290,8 @@ class _Function:
         name = str(given.value) if isinstance(given, ast.Constant) else name
         if name not in _DTYPES:
             raise _Unknown
-        yield TextEdit(self._between(node.func.value, node), f".to({self.torch}.{name})")
+        copied = "" if self._is_new(node.func.value) else ", copy=True"
+        yield TextEdit(self._between(node.func.value, node), f".to({self.torch}.{name}{copied})")
 
     def _taken_back(self, node: ast.Call) -> Iterator[TextEdit]:
         """``torch.from_numpy(a)`` as `a`, and ``torch.tensor(a, dtype=…)`` as ``a.to(dtype=…)``."""
@@ -262,12 +302,25 @@ class _Function:
         (given,) = node.args
         options = ", ".join(self.situation.text(item) for item in node.keywords)
         atom = isinstance(given, (ast.Name, ast.Call, ast.Attribute, ast.Subscript))
-        copies = self.situation.path_of(node.func) == "torch.tensor" and isinstance(given, (ast.Name, ast.Subscript))
+        copies = self.situation.path_of(node.func) == "torch.tensor" and not self._is_new(given)
         start, inner, end = (self.situation.range_of(item) for item in (node, given, node))
         yield TextEdit(Range(start.line, start.column, inner.line, inner.column), "" if atom else "(")
         after = "" if atom else ")"
-        after += f".to({options})" if options else ".clone()" if copies else ""
+        if options:
+            after += f".to({options}{', copy=True' if copies else ''})"
+        elif copies:
+            after += ".clone()"
         yield TextEdit(Range(inner.end_line, inner.end_column, end.end_line, end.end_column), after)
+
+    def _is_new(self, node: ast.expr) -> bool:
+        """Whether an array is one that nothing else holds: it is computed, and no view."""
+        if not isinstance(node, ast.Call):
+            return isinstance(node, (ast.BinOp, ast.UnaryOp, ast.Compare))
+        if self.situation.path_of(node.func).startswith("numpy."):
+            return self.situation.path_of(node.func) != "numpy.expand_dims"
+        if node in self.leaves or not isinstance(node.func, ast.Attribute):
+            return False
+        return node.func.attr != "reshape" or self._is_new(node.func.value)
 
     def _between(self, inner: ast.expr, whole: ast.expr) -> Range:
         start, end = self.situation.range_of(inner), self.situation.range_of(whole)

@@ -203,6 +203,12 @@ class Situation:
         """
         return not self.idle(node) and (not self.state.facts or self.type_of(node) is not None)
 
+    def had(self, node: ast.expr, kind: str) -> bool:
+        """Whether an expression ran, with values of this type and no other; as `reached`, taken so where nothing was
+        told.
+        """
+        return not self.idle(node) and (not self.state.facts or self.type_of(node) == kind)
+
     def _block_is_idle(self, above: ast.AST, statement: ast.stmt) -> bool:
         for name in ("body", "orelse", "finalbody"):
             block = getattr(above, name, None)
@@ -357,6 +363,19 @@ class Situation:
             new = [item for item in classes if item.name in bases[node] or node.name in bases[item]]
             found += [item for item in new if item not in found]
         return found
+
+    def attributes_of(self, owner: ast.ClassDef, name: str) -> Iterator[ast.Attribute]:
+        """Each place of the file that stores or reads an attribute of this name, but for `self` of classes that have
+        nothing to do with the owner.
+        """
+        related = set(self._related(owner))
+        for node in ast.walk(self.tree):
+            if not isinstance(node, ast.Attribute) or node.attr != name:
+                continue
+            function = self.function_of(node) if ast.unparse(node.value) == "self" else None
+            of_class = self.owner(function) if function is not None else None
+            if of_class is None or of_class in related:
+                yield node
 
     def means(self, node: ast.AST, *paths: str) -> bool:
         """Whether a dotted name is one of these members of imported modules, however it is imported."""

@@ -82,6 +82,34 @@ After:
             b, c, h, w = x.size()
             c = c * (self.factor * self.factor)
             return x.view(b, c, h // 2, -1)
+
+Input: x=[2, 3]
+
+Before:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self, factor=2):
+            super().__init__()
+            self.factor = factor
+
+        def forward(self, x):
+            low = -self.factor**2
+            return x.view(2, low + 7)
+
+After:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self, factor=2):
+            super().__init__()
+            self.factor = factor
+
+        def forward(self, x):
+            low = -(self.factor * self.factor)
+            return x.view(2, low + 7)
 """
 
 from __future__ import annotations
@@ -117,7 +145,7 @@ def starred_targets(situation: Situation, place: Place) -> Iterator[Rewrite]:
             if _is_read(place, item.value.id):
                 after = count - number - 1
                 names.append(item.value.id)
-                values.append(f"list({text}.shape[{number}:{-after if after else ''}])")
+                values.append(f"list({text}.shape[{number or ''}:{-after if after else ''}])")
             continue
         if not isinstance(item, ast.Name):
             return
@@ -154,10 +182,10 @@ def products(situation: Situation, place: Place) -> Iterator[Rewrite]:
         base = node.left
         if not isinstance(power, int) or power not in _PRODUCTS or not isinstance(base, (ast.Name, ast.Attribute)):
             continue
-        if situation.type_of(base) not in ("int", None) or (situation.type_of(node) or "int") != "int":
+        if not situation.had(base, "int") or not situation.had(node, "int"):
             continue
         above = situation.parents.get(node)
         text = " * ".join([situation.text(base)] * power)
-        edits.append(situation.replace(node, f"({text})" if isinstance(above, ast.BinOp) else text))
+        edits.append(situation.replace(node, f"({text})" if isinstance(above, (ast.BinOp, ast.UnaryOp)) else text))
     if edits:
         yield Rewrite("power-as-product", "Write powers of whole numbers as products", tuple(edits))
