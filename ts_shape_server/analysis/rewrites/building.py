@@ -171,7 +171,9 @@ def first_parameter(situation: Situation, place: Place) -> Iterator[Rewrite]:
     initialiser = situation.method(owner, "__init__") if owner is not None else None
     if not isinstance(initialiser, ast.FunctionDef):
         return
-    calls = [node for node in ast.walk(place.function) if _asks_for_first(node)]
+    # In a `try` somebody says what is done where there is none.
+    tried = {inner for node in ast.walk(place.function) if isinstance(node, ast.Try) for inner in ast.walk(node)}
+    calls = [node for node in ast.walk(place.function) if _asks_for_first(node) and node not in tried]
     name = _first_of(situation, initialiser) if calls else None
     if name is not None:
         edits = tuple(situation.replace(node, name) for node in calls)
@@ -187,10 +189,14 @@ def first_parameter_of(situation: Situation, owner: ast.ClassDef | None, node: a
 
 
 def is_parameter(situation: Situation, owner: ast.ClassDef | None, node: ast.expr) -> bool:
-    """Whether the constructor always sets an attribute to a parameter, or to a layer of torch's that has it."""
+    """Whether the constructor always sets an attribute to a parameter, or to a layer of torch's that has it, and
+    nothing in the file sets it to anything else.
+    """
     initialiser = situation.method(owner, "__init__") if owner is not None else None
     for statement in initialiser.body if initialiser is not None else ():
         if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Call):
+            continue
+        if not all(_is_set_once(situation, target) for target in statement.targets):
             continue
         made = [ast.unparse(target) for target in statement.targets]
         if situation.means(statement.value.func, "torch.nn.Parameter"):
@@ -200,6 +206,20 @@ def is_parameter(situation: Situation, owner: ast.ClassDef | None, node: ast.exp
         if inner is not None and ast.unparse(node) in [name + inner for name in made]:
             return True
     return False
+
+
+def _is_set_once(situation: Situation, target: ast.expr) -> bool:
+    """Whether a statement is the only one of the file that sets this attribute of its class. A name that is computed
+    (``setattr``) may be any.
+    """
+    function = situation.function_of(target)
+    owner = situation.owner(function) if function is not None else None
+    if not isinstance(target, ast.Attribute) or owner is None:
+        return False
+    if any(isinstance(node, ast.Name) and node.id in ("setattr", "delattr") for node in ast.walk(situation.tree)):
+        return False
+    places = situation.attributes_of(owner, target.attr)
+    return all(node is target or isinstance(node.ctx, ast.Load) for node in places)
 
 
 def _asks_for_first(node: ast.AST) -> bool:
@@ -223,9 +243,9 @@ def _first_of(situation: Situation, initialiser: ast.FunctionDef, depth: int = 4
         if not isinstance(value, ast.Call):
             continue
         if situation.means(value.func, "torch.nn.Parameter"):
-            return f"self.{target.attr}"
+            return f"self.{target.attr}" if _is_set_once(situation, target) else None
         inner = _first_in(situation, value, depth) if found is None else None
-        if inner == "":
+        if inner == "" or (inner is not None and not _is_set_once(situation, target)):
             return None
         found = f"self.{target.attr}{inner}" if inner is not None else found
     return found
@@ -263,6 +283,9 @@ def _first_in(situation: Situation, call: ast.Call, depth: int = 4) -> str | Non
         return None
     if _NONE_OF_THEM.fullmatch(last):
         return None
+    if "Norm" in last and (len(call.args) > 1 or any(item.arg not in ("eps", "momentum") for item in call.keywords)):
+        # It may be one without weights.
+        return ""
     return next((f".{name}" for pattern, name in _FIRST_WEIGHT.items() if re.fullmatch(pattern, last)), "")
 
 

@@ -1,7 +1,8 @@
 """A `try` around what never fails for a Tensor.
 
-Why: TorchScript has no `try`. What asks a Tensor for its device, its dtype or its shape, or a class for its first
-parameter where the constructor shows that it has one, cannot raise: the statement alone means the same.
+Why: TorchScript has no `try`. What asks a Tensor for its device, its dtype or its shape cannot raise: the statement
+alone means the same. Something is a Tensor where its annotation says so, or where the constructor always makes it and
+nothing in the file sets it to anything else; what one run saw does not say what other calls pass.
 
 Refused: try-block
 Input: x=[2, 3]
@@ -75,6 +76,73 @@ After:
             return self.fc(x) + torch.arange(3, device=self.place())
 
 Left alone:
+    import torch
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(3, 3)
+
+        def place(self):
+            try:
+                return self.fc.weight.device
+            except AttributeError:
+                # once quantized it has none
+                return torch.device("cpu")
+
+        def forward(self, x):
+            return self.fc(x) + torch.arange(3, device=self.place())
+
+Left alone:
+    import torch
+
+
+    def device_of(x):
+        try:
+            return x.device
+        except AttributeError:
+            return torch.device("cpu")
+
+Left alone:
+    import torch
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(3, 3)
+
+        def fuse(self):
+            self.fc = nn.Identity()
+
+        def forward(self, x):
+            try:
+                device = self.fc.weight.device
+            except AttributeError:
+                device = torch.device("cpu")
+            return self.fc(x) + torch.arange(3, device=device)
+
+Left alone:
+    import torch
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self, plain=False):
+            super().__init__()
+            self.norm = nn.LayerNorm(3, elementwise_affine=not plain)
+
+        def forward(self, x):
+            try:
+                dtype = self.norm.weight.dtype
+            except AttributeError:
+                dtype = torch.float32
+            return self.norm(x).to(dtype)
+
+Left alone:
     from torch import nn
 
 
@@ -108,7 +176,8 @@ from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.building import first_parameter_of, is_parameter
 from ts_shape_server.analysis.rewrites.extraction import has_long_strings
-from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation
+from ts_shape_server.analysis.rewrites.situation import Definition, Place, Rewrite, Situation
+from ts_shape_server.analysis.scopes import bound_by
 from ts_shape_server.contract.places import Range, TextEdit
 
 _EVERY_TENSOR_HAS = ("device", "dtype", "shape", "ndim", "is_cuda", "requires_grad", "layout")
@@ -126,7 +195,7 @@ def needless(situation: Situation, place: Place) -> Iterator[Rewrite]:
     value = inner.value
     if not isinstance(value, ast.Attribute) or value.attr not in _EVERY_TENSOR_HAS:
         return
-    if not _is_tensor(situation, place, value.value):
+    if not _is_tensor(situation, place, value.value) or _says_why(situation, statement):
         return
     edits = _without_try(situation, statement, inner)
     if edits is not None:
@@ -135,12 +204,28 @@ def needless(situation: Situation, place: Place) -> Iterator[Rewrite]:
 
 
 def _is_tensor(situation: Situation, place: Place, node: ast.expr) -> bool:
-    """Whether an expression is a Tensor: in the run, or as the constructor shows."""
+    """Whether an expression is always a Tensor: by its annotation, or as the constructor shows."""
     if isinstance(node, ast.Call):
         return first_parameter_of(situation, place.owner, node) is not None
     if isinstance(node, ast.Name):
-        return situation.type_of(node) == "Tensor"
+        return _is_annotated(situation, place.function, node.id)
     return is_parameter(situation, place.owner, node)
+
+
+def _says_why(situation: Situation, statement: ast.Try) -> bool:
+    """Whether a comment stands in the handlers: somebody met what they are for."""
+    first, last = statement.handlers[0].lineno, statement.end_lineno or statement.lineno
+    return any("#" in situation.source.line(number) for number in range(first, last + 1))
+
+
+def _is_annotated(situation: Situation, function: Definition, name: str) -> bool:
+    """Whether a name is a parameter that is annotated as a Tensor, and nothing else in the function."""
+    arguments = function.args
+    given = [item for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs) if item.arg == name]
+    annotation = given[0].annotation if given else None
+    if annotation is None or not situation.means(annotation, "torch.Tensor"):
+        return False
+    return all(name not in bound_by(statement) for statement in function.body)
 
 
 def _without_try(situation: Situation, statement: ast.Try, inner: ast.stmt) -> tuple[TextEdit, ...] | None:
