@@ -63,6 +63,36 @@ After:
             return out
 
 Left alone:
+    from typing import Dict, Union
+
+    import torch
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            out: Dict[str, Union[int, torch.Tensor]] = {"stride": 4, "features": x * 2.0}
+            if x.dim() > 2:
+                out.update({"features": torch.zeros_like(x)})
+            out["pooled"] = out["features"].mean(dim=1)
+            return out
+
+Left alone:
+    from typing import Dict, Union
+
+    import torch
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            out: Dict[str, Union[int, torch.Tensor]] = {"stride": 4, "features": x * 2.0}
+            if x.dim() > 2:
+                out = {"stride": 8, "features": torch.zeros_like(x)}
+            out["pooled"] = out["features"].mean(dim=1)
+            return out
+
+Left alone:
     from torch import nn
 
 
@@ -203,8 +233,9 @@ def _named_value(
     display = made.value
     assert isinstance(display, ast.Dict)
     placed: tuple[ast.stmt, ast.expr] | None = None
+    plain = len({item.value for item in display.keys if isinstance(item, ast.Constant)}) == len(display.keys)
     for item, value in zip(display.keys, display.values, strict=True):
-        if isinstance(item, ast.Constant) and item.value == key and not stores:
+        if isinstance(item, ast.Constant) and item.value == key and not stores and plain:
             placed = made, value
         if placed is not None or not isinstance(value, (ast.Name, ast.Constant, ast.Attribute)):
             break
@@ -220,9 +251,36 @@ def _named_value(
     used = [node for node in reads if isinstance(node.ctx, ast.Load)]
     if any(node.lineno <= (statement.end_lineno or 0) for node in used):
         return None
+    if not _is_only_indexed(situation, function, made, name, used):
+        return None
     local = situation.free_name(key, function)
     edits = [situation.before(statement, f"{local} = {situation.text(value)}"), situation.replace(value, local)]
     return (*edits, *(situation.replace(node, local) for node in used))
+
+
+def _is_only_indexed(
+    situation: Situation,
+    function: Definition,
+    made: ast.Assign | ast.AnnAssign,
+    name: str,
+    used: list[ast.Subscript],
+) -> bool:
+    """Whether a dict is made once, and indexed with literal texts only up to the statement that reads it last: what is
+    done with the whole dict (``out.update(…)``) may change any key.
+    """
+    if any(situation.function_of(node) is not function for node in used):
+        return False
+    last = max(number for number, top in enumerate(function.body) for node in ast.walk(top) if node in used)
+    for number, top in enumerate(function.body):
+        for node in ast.walk(top):
+            if not isinstance(node, ast.Name) or node.id != name:
+                continue
+            if node in (made.target if isinstance(made, ast.AnnAssign) else made.targets[0],):
+                continue
+            indexed = _key(situation.parents.get(node), name)
+            if not isinstance(node.ctx, ast.Load) or not (indexed or number > last):
+                return False
+    return True
 
 
 def _key(node: ast.AST | None, name: str) -> str:
@@ -257,7 +315,8 @@ def _held(situation: Situation, function: Definition, name: str, keys: set[str])
     asked = {_key(node, name) for node in tests}
     for key in keys:
         kind = kinds.get(key, "Tensor")
-        kinds[key] = union_of([kind if kind != "None" else "Tensor", "None"] if key in asked else [kind]) or ""
+        absent = key in asked or kind == "None"
+        kinds[key] = union_of([kind if kind != "None" else "Tensor", "None"] if absent else [kind]) or ""
     wanted = union_of(kinds.values()) if all(kinds.values()) else None
     if wanted is None:
         return None
