@@ -181,6 +181,41 @@ After:
                     x = layer(x)
             return x
 
+Before:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self, depth=3, extra=False):
+            super().__init__()
+            self.depth = depth
+            self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(depth)])
+            if extra:
+                self.layers += [nn.Linear(3, 1)]
+
+        def forward(self, x):
+            for i in range(self.depth):
+                x = self.layers[i](x)
+            return x
+
+After:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self, depth=3, extra=False):
+            super().__init__()
+            self.depth = depth
+            self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(depth)])
+            if extra:
+                self.layers += [nn.Linear(3, 1)]
+
+        def forward(self, x):
+            for i, layer in enumerate(self.layers):
+                if i < self.depth:
+                    x = layer(x)
+            return x
+
 Left alone:
     from torch import nn
 
@@ -384,14 +419,17 @@ def _is_as_long(situation: Situation, place: Place, text: str, end: str) -> bool
         for node in ast.walk(inside)
         if isinstance(node, ast.Assign) and [situation.text(item) for item in node.targets] == [text]
     ]
-    grown = [
-        node
-        for node in ast.walk(situation.tree)
-        if isinstance(node, ast.Attribute)
-        and node.attr in ("append", "extend", "insert")
-        and situation.text(node.value) == text
-    ]
-    if len(made) != 1 or not isinstance(made[0], ast.Call) or len(made[0].args) > 1 or made[0].keywords:
+    changed = _changed(situation, place.owner, text)
+    if changed is None:
+        return False
+    grown = [node for node in changed if node.attr == "append"]
+    if (
+        len(grown) != len(changed)
+        or len(made) != 1
+        or not isinstance(made[0], ast.Call)
+        or len(made[0].args) > 1
+        or made[0].keywords
+    ):
         return False
     ends = {f"range({item})" for item in (end, _given(situation, inside, end)) if item}
     if not made[0].args:
@@ -401,6 +439,37 @@ def _is_as_long(situation: Situation, place: Place, text: str, end: str) -> bool
         return False
     only = listed.generators[0]
     return not only.ifs and situation.text(only.iter) in ends
+
+
+def _changed(situation: Situation, owner: ast.ClassDef | None, text: str) -> list[ast.Attribute] | None:
+    """What is called of a list anywhere in the file (``self.layers.append``), but for calls of the whole; None where
+    it is used in a way that may change how long it is, or that hands it on to what may.
+    """
+    name = text.rpartition(".")[2]
+    nodes: list[ast.Attribute | ast.Name] = []
+    if owner is not None and name != text:
+        nodes += situation.attributes_of(owner, name)
+    else:
+        nodes += [node for node in ast.walk(situation.tree) if isinstance(node, ast.Name) and node.id == name]
+    found: list[ast.Attribute] = []
+    for node in nodes:
+        above = situation.parents.get(node)
+        if isinstance(above, ast.Attribute):
+            found.append(above)
+        elif not _only_reads(node, above):
+            return None
+    return found
+
+
+def _only_reads(node: ast.Attribute | ast.Name, above: ast.AST | None) -> bool:
+    """Whether a list is made, indexed, gone through, asked for its length or called by what stands around it."""
+    if isinstance(node.ctx, ast.Store):
+        return isinstance(above, ast.Assign)
+    if isinstance(above, ast.Subscript):
+        return above.value is node and isinstance(above.ctx, ast.Load)
+    if isinstance(above, ast.Call):
+        return node is above.func or ast.unparse(above.func) in ("len", "enumerate", "zip", "reversed", "iter")
+    return isinstance(above, (ast.For, ast.comprehension)) and above.iter is node
 
 
 def _given(situation: Situation, inside: ast.AST, end: str) -> str:
