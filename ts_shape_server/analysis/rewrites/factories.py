@@ -1,8 +1,10 @@
 """Lambdas and partial functions that a factory, a dict or a choice gives to an attribute.
 
-Why: TorchScript takes a named function as an attribute, and a module, but no lambda and no partial function. A partial
-function of torch's that is a layer becomes that layer (it has no weights, so that checkpoints load as before), a lambda
-that takes nothing from around it a function with a name.
+Why: TorchScript takes a named function as an attribute, and a module, but no lambda and no partial function. Where a
+factory makes one at each call, a partial function of torch's that is a layer becomes that layer (it has no weights, so
+that checkpoints load as before). One that the file makes once stays a function, as a module would be shared by all that
+take it; so does one in a file that lists the children of modules. A function gets a name if it takes nothing from
+around it.
 
 Refused: attribute-unsupported attribute=act
 Input: x=[2, 3]
@@ -102,6 +104,72 @@ After:
         def forward(self, x):
             return self.act(x)
 
+Before:
+    from functools import partial, reduce
+
+    import torch.nn.functional as F
+    from torch import nn
+
+    ACTIVATIONS = {"leaky": partial(F.leaky_relu, negative_slope=0.3), "same": lambda x: x}
+
+
+    class Net(nn.Module):
+        def __init__(self, name="leaky"):
+            super().__init__()
+            self.act = ACTIVATIONS[name]
+
+        def forward(self, x):
+            return self.act(x)
+
+After:
+    from functools import reduce
+
+    import torch.nn.functional as F
+    from torch import nn
+
+
+    def leaky(x):
+        return F.leaky_relu(x, negative_slope=0.3)
+
+
+    def same(x):
+        return x
+
+
+    ACTIVATIONS = {"leaky": leaky, "same": same}
+
+
+    class Net(nn.Module):
+        def __init__(self, name="leaky"):
+            super().__init__()
+            self.act = ACTIVATIONS[name]
+
+        def forward(self, x):
+            return self.act(x)
+
+Left alone:
+    from functools import partial
+
+    import torch.nn.functional as F
+    from torch import nn
+
+
+    def activation(slope):
+        return partial(F.leaky_relu, negative_slope=slope)
+
+
+    class Net(nn.Module):
+        def __init__(self, slope=0.1):
+            super().__init__()
+            self.fc = nn.Linear(3, 3)
+            self.act = activation(slope)
+
+        def weights(self):
+            return [item.weight for item in self.children()]
+
+        def forward(self, x):
+            return self.act(self.fc(x))
+
 Left alone:
     from torch import nn
 
@@ -195,14 +263,13 @@ class _Replacements:
         node = value.node
         self.replaced.append(node)
         layer = _layer(self.situation, node)
-        if layer:
+        if layer and self.situation.function_of(node) is not None and not _lists_children(self.situation):
             self.layers = True
             self.edits.append(self.situation.replace(node, f"{self._nn()}.{layer}"))
             return True
-        if not isinstance(node, ast.Lambda) or not _takes_nothing(self.situation, node):
-            return False
+        written = _as_function(self.situation, node)
         top = self._top(node)
-        if top is None or node.lineno != node.end_lineno:
+        if written is None or top is None or node.lineno != node.end_lineno:
             return False
         wanted = re.sub(r"\W+", "_", value.name).strip("_").lower()
         known = wanted.isidentifier() and value.name != self.attribute
@@ -210,8 +277,8 @@ class _Replacements:
         if name in self.names or hasattr(builtins, name):
             name = self.situation.free_name(f"{self.attribute}_{len(self.names) + 1}")
         self.names.add(name)
-        body = f"def {name}({ast.unparse(node.args)}):\n    return {self.situation.text(node.body)}"
-        self.above.setdefault(top, []).append(body)
+        parameters, result = written
+        self.above.setdefault(top, []).append(f"def {name}({parameters}):\n    return {result}")
         self.edits.append(self.situation.replace(node, name))
         return True
 
@@ -237,9 +304,11 @@ class _Replacements:
         if self.layers:
             yield from self.situation.import_of("torch.nn")[1]
         inside = {node for item in self.replaced for node in ast.walk(item)}
-        used = {item.id for item in ast.walk(self.situation.tree) if isinstance(item, ast.Name) and item not in inside}
+        names = [item for item in ast.walk(self.situation.tree) if isinstance(item, ast.Name)]
+        used = {item.id for item in names if item not in inside}
+        replaced = {item.id for item in names if item in inside}
         known = self.situation.classes.imports.items()
-        gone = {name for name, path in known if path.split(".")[0] == "functools" and name not in used}
+        gone = {name for name, path in known if path.split(".")[0] == "functools" and name in replaced - used}
         yield from without_import(self.situation.source, self.situation.tree, gone, with_group=True)
 
 
@@ -345,18 +414,40 @@ def _layer(situation: Situation, node: ast.expr) -> str:
     return f"{known[0]}({', '.join(passed)})"
 
 
-def _takes_nothing(situation: Situation, node: ast.Lambda) -> bool:
-    """Whether a lambda reads only its parameters and names of the file."""
-    arguments = node.args
-    if arguments.vararg or arguments.kwarg or arguments.kwonlyargs or arguments.defaults or arguments.posonlyargs:
-        return False
-    own = {item.arg for item in arguments.args}
-    read = {item.id for item in ast.walk(node.body) if isinstance(item, ast.Name)} - own
+def _as_function(situation: Situation, node: ast.expr) -> tuple[str, str] | None:
+    """The parameters and the result of a function that is this lambda or partial function of torch's; None if that
+    takes something from around it.
+    """
+    if isinstance(node, ast.Lambda):
+        own = {item.arg for item in node.args.args}
+        if len(own) != len(list(ast.walk(node.args))) - 1 or not _takes_nothing(situation, node.body, own):
+            return None
+        return ast.unparse(node.args), situation.text(node.body)
+    if not isinstance(node, ast.Call) or not _layer(situation, node) or not _takes_nothing(situation, node, set()):
+        return None
+    given = [situation.text(item) for item in node.keywords]
+    return "x", f"{situation.text(node.args[0])}({', '.join(['x', *given])})"
+
+
+def _lists_children(situation: Situation) -> bool:
+    """Whether a file goes through the children of modules, or asks whether something is a module at all."""
+    for node in ast.walk(situation.tree):
+        if isinstance(node, ast.Attribute) and node.attr in ("children", "named_children", "_modules"):
+            return True
+        asks = isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance"
+        if asks and any(situation.means(item, "torch.nn.Module") for item in ast.walk(node)):
+            return True
+    return False
+
+
+def _takes_nothing(situation: Situation, node: ast.expr, own: set[str]) -> bool:
+    """Whether an expression reads only these names and names of the file."""
+    read = {item.id for item in ast.walk(node) if isinstance(item, ast.Name)} - own
     current: ast.AST | None = situation.parents.get(node)
     around: set[str] = set()
     while current is not None:
-        if isinstance(current, FUNCTIONS):
-            around |= {item.arg for item in ast.walk(current.args) if isinstance(item, ast.arg)}
+        if isinstance(current, (*FUNCTIONS, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+            around |= {item.arg for item in ast.walk(current) if isinstance(item, ast.arg)}
             around |= {
                 item.id
                 for item in ast.walk(current)
