@@ -62,6 +62,34 @@ After:
         def forward(self, x):
             return torch.cat([self.q(x), self.k(x)], dim=-1)
 
+Before:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.q = nn.Linear(3, 3)
+            self.k = nn.Linear(3, 3)
+
+        def forward(self, x):
+            q, k = map(lambda layer: layer(x), (self.q, self.k))
+            return q, tuple(layer(k).sum((1,)) for layer in (self.q, self.k))
+
+After:
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.q = nn.Linear(3, 3)
+            self.k = nn.Linear(3, 3)
+
+        def forward(self, x):
+            q, k = self.q(x), self.k(x)
+            return q, (self.q(k).sum((1,)), self.k(k).sum((1,)))
+
 Left alone:
     import torch
     from torch import nn
@@ -97,8 +125,9 @@ def called_in_turn(situation: Situation, place: Place) -> Iterator[Rewrite]:
         elif isinstance(node, ast.ListComp):
             edits.append(situation.replace(node, f"[{', '.join(texts)}]"))
         elif taken and isinstance(above, ast.Call) and isinstance(above.func, ast.Name) and len(above.args) == 1:
-            closed = f"[{', '.join(texts)}]" if above.func.id == "list" else f"({', '.join(texts)},)"
-            edits.append(situation.replace(above, closed.replace(",)", ")") if len(texts) > 1 else closed))
+            inside = ", ".join(texts)
+            one = "," if len(texts) == 1 else ""
+            edits.append(situation.replace(above, f"[{inside}]" if above.func.id == "list" else f"({inside}{one})"))
     if edits:
         yield Rewrite("modules-in-turn", "Write out the calls of the modules that are listed", tuple(edits))
 
