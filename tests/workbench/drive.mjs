@@ -109,6 +109,34 @@ async function hover(word, expected) {
   });
 }
 
+/** The frame of the report's page once it tells of something; the code beside it has the same words. */
+async function reportOf(words) {
+  return eventually(`the report's page with ${words}`, async () => {
+    for (const frame of page.frames()) {
+      const text = await frame.locator("article").innerText({ timeout: 2_000 }).catch(() => "");
+      if (words.test(text)) {
+        return frame;
+      }
+    }
+    return null;
+  });
+}
+
+/** The line of code that the cursor stands in after a click on what the drawn flow calls `name`. */
+async function ledTo(frame, name, expected) {
+  await frame.locator("g.node", { hasText: name }).first().dispatchEvent("click");
+  return eventually(`the cursor in a line that matches ${expected}`, async () => {
+    const line = await page.evaluate(() => {
+      const editor = document.querySelector(".monaco-editor.focused");
+      const cursor = editor?.querySelector(".cursor")?.getBoundingClientRect();
+      const lines = [...(editor?.querySelectorAll(".view-lines .view-line") ?? [])];
+      const found = lines.find((each) => Math.abs(each.getBoundingClientRect().top - cursor?.top) < 4);
+      return found?.innerText.replaceAll("\u00a0", " ");
+    });
+    return line !== undefined && expected.test(line) ? line : null;
+  });
+}
+
 const scenes = {
   async untrusted() {
     await page.goto(given.url);
@@ -149,22 +177,27 @@ const scenes = {
   async report() {
     await page.locator(".codelens-decoration a").first().click();
     await page.locator(".tab.active", { hasText: "SimpleCNN" }).waitFor();
-    const shown = await eventually("the report's page", async () => {
-      for (const frame of page.frames()) {
-        const text = await frame.locator("body").innerText({ timeout: 2_000 }).catch(() => "");
-        if (/MaxPool2d/.test(text)) {
-          return text;
-        }
-      }
-      return null;
-    });
+    const frame = await reportOf(/MaxPool2d/);
+    const shown = await frame.locator("article").innerText();
     // Scrolling a little has a page painted that was laid out before it was in sight.
     await page.mouse.move(900, 300, { steps: 4 });
     await page.mouse.wheel(0, 10);
     await sleep(1_500);
     await picture("report");
+    const led = await ledTo(frame, "fc", /return self\.fc/);
     await command("View: Close All Editors");
-    return shown;
+    return { shown, led };
+  },
+  async notebook() {
+    await page.locator(".explorer-folders-view .monaco-list-row", { hasText: "cells.ipynb" }).dblclick();
+    await page.locator(".tab.active", { hasText: "cells.ipynb" }).waitFor();
+    await eventually("a lens in a cell", async () => (await texts(".codelens-decoration")).find((text) => /B, 7/.test(text)));
+    await page.locator(".codelens-decoration a").first().click();
+    const frame = await reportOf(/Linear/);
+    const led = await ledTo(frame, "inner", /self\.inner\(x\)/);
+    await picture("notebook");
+    await command("View: Close All Editors");
+    return led;
   },
   async refusal() {
     await openFile("two_inputs.py");

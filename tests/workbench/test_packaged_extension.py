@@ -45,8 +45,16 @@ def test_a_lens_shows_input_and_output_and_offers_the_export(seen: Mapping[str, 
 
 
 def test_the_lens_opens_the_report_as_a_page(seen: Mapping[str, Any]) -> None:
-    page = shown(seen, "report")
+    page = shown(seen, "report")["shown"]
     assert all(layer in page for layer in ("Conv2d", "ReLU", "MaxPool2d", "Linear"))
+
+
+def test_a_click_in_the_report_leads_to_the_line(seen: Mapping[str, Any]) -> None:
+    assert shown(seen, "report")["led"].strip() == "return self.fc(x)"
+
+
+def test_a_click_in_the_report_of_a_notebook_leads_to_its_cell(seen: Mapping[str, Any]) -> None:
+    assert "self.inner(x)" in shown(seen, "notebook")
 
 
 def test_what_torchscript_refuses_is_underlined_and_explained(seen: Mapping[str, Any]) -> None:

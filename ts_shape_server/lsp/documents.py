@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 
 from ts_shape_server.analysis import syntax
 from ts_shape_server.analysis.digests import Digests
+from ts_shape_server.analysis.modules import ModuleClass
 from ts_shape_server.analysis.rewrites import Rewrite
 from ts_shape_server.analysis.shifting import Shift
 from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.contract.places import Range
 from ts_shape_server.contract.report import Report
 from ts_shape_server.deadline import within
 from ts_shape_server.features.actions import Fix
@@ -54,9 +56,9 @@ class ReportOfText:
 @dataclass
 class Document:
     """`open`: the editor has it and its text is the editor's. `read` tells at once what a text says, `parsed` is the
-    last one without a syntax error. `focus` is the class last asked about. `again`: other files have changed since the
-    probe that is under way began. `checked`: a check of the workspace came by, and what it found is told until the file
-    changes. `fixes_wanted`: fixes are tried although it is not open.
+    last one without a syntax error. `focus` is the class last asked about, `shown` the lines on the screen. `again`:
+    other files have changed since the probe that is under way began. `checked`: a check of the workspace came by, and
+    what it found is told until the file changes. `fixes_wanted`: fixes are tried although it is not open.
 
     `drawn` is by class, `said` are the findings that the text alone gives, `told` the files in which findings were last
     told. `settled` are the classes of which the probe of the text as it is has said its last word. `repaired` are the
@@ -73,6 +75,7 @@ class Document:
     snapshot: Snapshot | None = None
     obstacle: str = ""
     focus: str = ""
+    shown: Range | None = None
     working: bool = False
     again: bool = False
     checked: bool = False
@@ -113,6 +116,20 @@ class Document:
     def current(self) -> Snapshot | None:
         """What is known of the text, if it is of the text as it stands."""
         return self.snapshot if self.snapshot is not None and self.snapshot.source.text == self.text else None
+
+    def tiers(self) -> tuple[frozenset[str], ...]:
+        """The classes in the order in which a person wants to hear of them: the one that they are at, those on the
+        screen, the others.
+        """
+        shown, modules = self.shown, () if self.current is None else self.current.modules
+        seen = [item.name for item in modules if shown is not None and _overlap(item, shown)]
+        return frozenset({self.focus}), frozenset(seen)
+
+    def is_at(self, line: int) -> None:
+        """A person is in this line."""
+        around = [item for item in self.quick.modules if item.name_range.line <= line <= item.body.end_line]
+        if around:
+            self.focus = max(around, key=lambda item: item.name_range.line).name
 
     def places(self) -> list[ClassPlace]:
         """Where the classes of the text stand, with what the workspace used them for when it was last asked."""
@@ -286,6 +303,10 @@ class Document:
         except asyncio.TimeoutError:
             return False
         return True
+
+
+def _overlap(item: ModuleClass, lines: Range) -> bool:
+    return item.name_range.line <= lines.end_line and lines.line <= item.body.end_line
 
 
 def _asked(report: Report) -> list[str]:

@@ -243,12 +243,15 @@ def _register_answers(server: Server) -> None:
 
     @server.feature(types.TEXT_DOCUMENT_INLAY_HINT)
     async def on_hints(params: types.InlayHintParams) -> list[types.InlayHint]:
-        document = _document(server, params.text_document.uri)
-        if document is None or session.settings.inlay_hints == "off":
-            return []
         uri = params.text_document.uri
+        document = _document(server, uri)
+        if document is None:
+            return []
         convert, source, cell = server.converter(uri), document.source, server.buffers.cell(uri)
-        shown = convert.lines(source, params.range)
+        # An editor asks for what is on its screen.
+        document.shown = shown = convert.lines(source, params.range)
+        if session.settings.inlay_hints == "off":
+            return []
         found = [hint for item in document.drawn.values() for hint in item.hints]
         inside = [hint for hint in found if cell is None or cell.holds(hint.line)]
         return [convert.hint(source, hint) for hint in inside if shown.line <= hint.line <= shown.end_line]
@@ -271,6 +274,9 @@ def _register_answers(server: Server) -> None:
         document = _document(server, params.text_document.uri)
         if document is None:
             return []
+        # An editor asks where the cursor comes to rest.
+        session.look_at(document.path)
+        document.is_at(server.converter(params.text_document.uri).place(document.source, params.range.start)[0])
         return await menu.code_actions(server, document, params)
 
     @server.feature(types.CODE_ACTION_RESOLVE)

@@ -377,7 +377,6 @@ class EditorSession:
     async def _probe(self, service: ProbeService, document: Document, edition: int) -> None:
         assert document.snapshot is not None
         names = [item.name for item in document.snapshot.modules]
-        names.sort(key=lambda name: name != document.focus)
         request = await asyncio.to_thread(self.workspace.request, document.snapshot, names)
         document.purposes = await asyncio.to_thread(self.workspace.purposes, document.snapshot)
         began = time.monotonic()
@@ -389,7 +388,7 @@ class EditorSession:
             if document.take(report, edition, self.settings) and document.drawn.get(report.name) != before:
                 self._told(document)
 
-        reports = await service.reports(request, received)
+        reports = await service.reports(request, received, document.tiers)
         log.info("%s: %d classes in %.0f ms", document.path, len(reports), 1000 * (time.monotonic() - began))
         for report in reports:
             if not self._is_obstacle(document, report):

@@ -6,9 +6,11 @@ gets another chance too: on a slice of the file.
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from ts_shape_server.contract.jobs import ProbeClaim
 from ts_shape_server.contract.report import Failure, Report, Status, without_report
@@ -36,6 +38,15 @@ def sentence(done: Done) -> tuple[Status, str]:
     return status, text.format(detail=done.detail or "no reason was given")
 
 
+Tiers = Sequence[Collection[str]]
+"""Names of classes that go first, then of those that go second, and so on; all others go last."""
+
+
+def tier_of(name: str, tiers: Tiers) -> int:
+    """The first of the tiers that a class is in; how many there are for one that is in none."""
+    return next((number for number, names in enumerate(tiers) if name in names), len(tiers))
+
+
 @dataclass
 class Round:
     """The claims of one job. `final` holds the reports that are done; `on_final` is told each, with the files that it
@@ -53,6 +64,7 @@ class Round:
     _current: str | None = None
     _loading: bool = True
     _began: float = 0.0
+    _begun: asyncio.Event = field(default_factory=asyncio.Event)
 
     def claim(self, claim: ProbeClaim) -> None:
         """Take a claim. One that speaks of another class is dropped."""
@@ -62,6 +74,8 @@ class Round:
         if claim.begin is not None:
             self._current, self._loading = item.name, claim.phase == "load"
             self._began = time.monotonic()
+            if self._loading:
+                self._begun.set()
         elif claim.report is not None and item.name not in self.final:
             told = replace(claim.report, path=self.request.path, name=item.name, line=item.line)
             report = confined(told, self.holds)
@@ -71,6 +85,21 @@ class Round:
             else:
                 self._partial[item.name] = report
             self.on_report(report)
+
+    async def next_class(self, running: asyncio.Future[Any], seconds: float) -> bool:
+        """Whether the job has begun with a class. Returns after so many seconds, and when the job has ended, too."""
+        self._begun.clear()
+        begun: asyncio.Future[Any] = asyncio.ensure_future(self._begun.wait())
+        try:
+            await asyncio.wait({running, begun}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            begun.cancel()
+        return self._begun.is_set()
+
+    def gives_way(self, tiers: Tiers) -> bool:
+        """Whether a class that has no report yet is to go before the one that the job is at."""
+        current = len(tiers) if self._current is None else tier_of(self._current, tiers)
+        return any(tier_of(item.name, tiers) < current for item in self.classes if item.name not in self.final)
 
     def held_up_by(self, seconds: float) -> str | None:
         """The class that has taken longer than this, empty while it is the file that is loaded; None: nothing has."""

@@ -14,7 +14,7 @@ import functools
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,7 +38,7 @@ from ts_shape_server.probing.requests import (
     Options,
     Trial,
 )
-from ts_shape_server.probing.rounds import Round, sentence
+from ts_shape_server.probing.rounds import Round, Tiers, sentence, tier_of
 from ts_shape_server.probing.store import Entry, Store, digest, file_digest, key, written
 from ts_shape_server.probing.turns import Turns
 
@@ -157,8 +157,11 @@ class ProbeService:
         # Others may have written it.
         return None if found is None else confined(replace(found, line=wanted.line), self._holds(request))
 
-    async def reports(self, request: FileRequest, on_report: Callable[[Report], None]) -> tuple[Report, ...]:
-        """A final report for each class, in the order asked; earlier ones go to `on_report` as they come.
+    async def reports(
+        self, request: FileRequest, on_report: Callable[[Report], None], tiers: Callable[[], Tiers] = tuple
+    ) -> tuple[Report, ...]:
+        """A final report for each class, in the order asked; earlier ones go to `on_report` as they come. Classes of
+        the first of the `tiers` of that moment are probed first, then those of the next, then the others.
 
         Cancelling the task kills the child.
         """
@@ -174,12 +177,14 @@ class ProbeService:
         deaths, sliced = 0, False
         interrupted: set[str] = set()
         again = False
-        while remaining := _left(request, final, interrupted):
+        while remaining := [item for item in request.classes if item.name not in final]:
             keep = functools.partial(self._keep, request, time.time_ns())
             about = Round(request, remaining, on_report, keep, self._holds(request))
+            others, order = len(interrupted), functools.partial(_ordered, remaining, interrupted)
             try:
-                done = await self._round(self._report_job(request, remaining, sliced), about, interrupted, again)
-                deaths, again = 0, True
+                done = await self._round(about, order, interrupted, tiers, sliced, again)
+                # A person who jumps to another class of the file does not wait for other files because of it.
+                deaths, again = 0, again or done is not None or len(interrupted) > others
             except AgentError as error:
                 deaths += 1
                 if error.code != "died" or deaths >= DEATHS:
@@ -188,7 +193,7 @@ class ProbeService:
                     break
                 done = Done("crashed", f"it took the agent with it ({error})".rstrip("."), 0)
             if done is None:
-                log.info("%s: another file goes first", request.path)
+                log.info("%s: something else goes first", request.path)
             elif about.ended_loading(done) and not sliced:
                 sliced = True
             else:
@@ -198,18 +203,35 @@ class ProbeService:
                     final[item.name] = about.final[item.name]
         return tuple(final[item.name] for item in request.classes)
 
-    async def _round(self, job: Job, about: Round, interrupted: set[str], again: bool) -> Done | None:
-        """How a job about classes of a file ended; None where another file went first, since one of the classes took
-        its share: that class is among `interrupted` then, and has all its time when it comes again.
+    async def _round(
+        self,
+        about: Round,
+        order: Callable[[Tiers], list[ClassRequest]],
+        interrupted: set[str],
+        tiers: Callable[[], Tiers],
+        sliced: bool,
+        again: bool,
+    ) -> Done | None:
+        """How a job about classes of a file ended; None where something else goes first: another class of the file, or
+        another file, since one of the classes took its share. That class is among `interrupted` then, and has all its
+        time when it comes again.
         """
         path = about.request.path
         async with self._agent(path, waited_for=True, again=again) as agent:
+            began = tiers()
+            job = self._report_job(about.request, order(began), sliced)
             running = asyncio.ensure_future(agent.run(job, self.options.limits, about.claim))
             try:
-                while not (await asyncio.wait({running}, timeout=SHARE_SECONDS / 4))[0]:
+                while not running.done():
+                    between_classes = await about.next_class(running, SHARE_SECONDS / 4)
+                    if running.done():
+                        break
                     slow = about.held_up_by(SHARE_SECONDS)
-                    if slow is not None and slow not in interrupted and self._turns.others_wait(path):
+                    jumped = tiers() != began and about.gives_way(tiers())
+                    if slow is not None and slow not in interrupted and (jumped or self._turns.others_wait(path)):
                         interrupted.add(slow)
+                        return None
+                    if jumped and between_classes:
                         return None
             finally:
                 if not running.done():
@@ -431,10 +453,9 @@ class ProbeService:
         return reports
 
 
-def _left(request: FileRequest, final: Mapping[str, Report], interrupted: set[str]) -> list[ClassRequest]:
-    """The classes that have no report yet; those that held others up come last."""
-    left = [item for item in request.classes if item.name not in final]
-    return sorted(left, key=lambda item: item.name in interrupted)
+def _ordered(classes: Sequence[ClassRequest], interrupted: Container[str], tiers: Tiers) -> list[ClassRequest]:
+    """The classes by their tiers; those that held others up come last."""
+    return sorted(classes, key=lambda item: (item.name in interrupted, tier_of(item.name, tiers)))
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from ts_shape_server.contract.report import Failure, Report, without_report
 from ts_shape_server.lsp import session as session_module
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.session import UNTRUSTED, EditorSession
+from ts_shape_server.probing.rounds import Tiers
 from ts_shape_server.probing.service import FileRequest
 
 TEXT = "from torch import nn\n\n\nclass Net(nn.Module):\n    def forward(self, x):\n        return x\n"
@@ -33,6 +34,7 @@ class HeldService:
         self.stopped = False
         self.looked_at = ""
         self.gate = asyncio.Event()
+        self.tiers: Callable[[], Tiers] = tuple
         self.answer: Callable[[str, str], Report] = lambda path, name: Report(path, name, 4, "ok")
         HeldService.made.append(self)
 
@@ -54,8 +56,11 @@ class HeldService:
     def look_at(self, path: str) -> None:
         self.looked_at = path
 
-    async def reports(self, request: FileRequest, on_report: Callable[[Report], None]) -> tuple[Report, ...]:
+    async def reports(
+        self, request: FileRequest, on_report: Callable[[Report], None], tiers: Callable[[], Tiers] = tuple
+    ) -> tuple[Report, ...]:
         self.asked.append(request.text())
+        self.tiers = tiers
         try:
             await self.gate.wait()
         except asyncio.CancelledError:
@@ -296,3 +301,22 @@ async def test_fixes_are_tried_for_files_that_are_open_or_to_be_repaired(
     assert tried == ["net.py"]
     watched.session.look_for_fixes(document)
     await until(lambda: tried == ["net.py", "model.py"])
+
+
+async def test_the_class_that_a_person_is_at_goes_before_those_on_the_screen(watched: Watched, tmp_path: Path) -> None:
+    """Also when the person has moved on while the file is being probed."""
+    service = await opened(watched, tmp_path)
+    four = "\n\n".join(TEXT.replace("class Net", f"class {name}").partition("\n\n\n")[2] for name in "ABCD")
+    text = f"from torch import nn\n\n\n{four}"
+    document = watched.session.opened(str(tmp_path / "net.py"))
+    assert document is not None
+    watched.session.change(document.path, text, 2)
+    await until(lambda: service.asked[-1:] == [text])
+    assert service.tiers() == (frozenset({""}), frozenset())
+    lines = text.split("\n")
+    begin, end = (lines.index(f"class {name}(nn.Module):") + 1 for name in "BC")
+    document.shown = Range(begin + 1, 0, end, 0)
+    document.is_at(lines.index("class D(nn.Module):") + 3)
+    assert service.tiers() == (frozenset({"D"}), frozenset({"B", "C"}))
+    document.is_at(1)
+    assert service.tiers()[0] == {"D"}

@@ -90,7 +90,7 @@ async def test_a_claim_is_confined_before_anything_is_done_with_it(
 ) -> None:
     made, request = service(tmp_path)
 
-    async def lying(job: object, about: Round, *rest: object) -> Done:
+    async def lying(about: Round, *rest: object) -> Done:
         about.claim(ProbeClaim("Net", report=replace(forged("/etc/passwd"), stage="final")))
         return Done("finished", "", 1)
 

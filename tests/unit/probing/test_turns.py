@@ -16,6 +16,7 @@ from ts_shape_server.probing import service as services
 from ts_shape_server.probing.agents import Done, State
 from ts_shape_server.probing.interpreter import Interpreter
 from ts_shape_server.probing.requests import ClassRequest, FileRequest, Options
+from ts_shape_server.probing.rounds import Tiers
 from ts_shape_server.probing.service import ProbeService
 from ts_shape_server.probing.turns import Turns
 
@@ -24,20 +25,26 @@ SECONDS = 60.0
 
 
 class Agent:
-    """Reports at once on every class but on those that hang; `begun` are all that it has begun."""
+    """Reports at once on every class but on those that hang, and on those that are held once they are let go; `begun`
+    are all that it has begun. `parents` come before all others.
+    """
 
     begun: list[str]
+    let_go: set[str]
+    parents: set[str]
 
     def __init__(self, *given: object) -> None:
         self.trouble, self.hello, self.state = "", None, State.READY
 
     async def run(self, job: Any, limits: object, on_claim: Callable[[ProbeClaim], None]) -> tuple[Done, str]:
-        for item in job.classes:
+        for item in sorted(job.classes, key=lambda each: each.name not in Agent.parents):
             Agent.begun.append(item.name)
             on_claim(ProbeClaim(item.name, "load", begin=True))
             on_claim(ProbeClaim(item.name, "run", begin=True))
             if item.name.startswith("Hangs"):
                 await asyncio.Event().wait()
+            if item.name.startswith("Held"):
+                await until(lambda name=item.name: name in Agent.let_go)
             await asyncio.sleep(0)
             on_claim(ProbeClaim(item.name, report=Report("", item.name, 1, "ok", stage="final")))
         return Done("finished", "", 1), ""
@@ -51,15 +58,19 @@ def service(monkeypatch: pytest.MonkeyPatch) -> ProbeService:
     monkeypatch.setattr(services, "Agent", Agent)
     monkeypatch.setattr(services, "SHARE_SECONDS", 0.01)
     monkeypatch.setattr(Agent, "begun", [], raising=False)
+    monkeypatch.setattr(Agent, "let_go", set(), raising=False)
+    monkeypatch.setattr(Agent, "parents", set(), raising=False)
     made = ProbeService(Options())
     made.interpreter = Interpreter("python", "3.12", "2.9", "test")
     return made
 
 
-def asked(service: ProbeService, folder: Path, name: str, *classes: str) -> asyncio.Task[tuple[Report, ...]]:
+def asked(
+    service: ProbeService, folder: Path, name: str, *classes: str, tiers: Callable[[], Tiers] = tuple
+) -> asyncio.Task[tuple[Report, ...]]:
     items = tuple(ClassRequest(ClassAsked(each), each) for each in classes)
     request = FileRequest(str(folder / name), str(folder), {}, items)
-    return asyncio.ensure_future(service.reports(request, lambda report: None))
+    return asyncio.ensure_future(service.reports(request, lambda report: None, tiers))
 
 
 async def ended(*tasks: asyncio.Task[Any]) -> None:
@@ -115,6 +126,66 @@ async def test_a_file_that_hangs_by_itself_is_left_alone(service: ProbeService, 
     assert Agent.begun == ["Hangs"]
     await ended(alone)
     assert service.running == 0
+
+
+HELD = tuple(f"Held{number}" for number in range(5))
+
+
+@pytest.fixture
+def patient(service: ProbeService, monkeypatch: pytest.MonkeyPatch) -> ProbeService:
+    """Of a service in which no class has its share before the test is over."""
+    monkeypatch.setattr(services, "SHARE_SECONDS", 4 * SECONDS)
+    return service
+
+
+async def test_what_a_person_is_at_and_sees_goes_first(patient: ProbeService, tmp_path: Path) -> None:
+    Agent.let_go = set(HELD)
+    await asked(patient, tmp_path, "net.py", *HELD, tiers=lambda: ({"Held3"}, {"Held2", "Held1", "Held3"}))
+    assert Agent.begun == ["Held3", "Held1", "Held2", "Held0", "Held4"]
+
+
+async def test_a_jump_to_another_class_has_it_come_next(patient: ProbeService, tmp_path: Path) -> None:
+    """The class that is under way comes to its end: only what has just begun is put off."""
+    tiers: list[set[str]] = [{"Held0"}]
+    task = asked(patient, tmp_path, "net.py", *HELD, tiers=lambda: tuple(tiers))
+    await until(lambda: Agent.begun == ["Held0"])
+    tiers[:] = [{"Held4"}]
+    Agent.let_go = {"Held0"}
+    await until(lambda: Agent.begun == ["Held0", "Held1", "Held4"])
+    Agent.let_go = set(HELD)
+    reports = await asyncio.wait_for(task, SECONDS)
+    assert [item.name for item in reports] == list(HELD)
+    assert Agent.begun == ["Held0", "Held1", "Held4", "Held1", "Held2", "Held3"]
+
+
+async def test_what_comes_before_the_class_that_a_person_is_at_is_begun_once_more_only(
+    patient: ProbeService, tmp_path: Path
+) -> None:
+    """The class that makes it has to come before it."""
+    Agent.parents = {"Held1"}
+    tiers: list[set[str]] = [{"Held0"}]
+    task = asked(patient, tmp_path, "net.py", *HELD, tiers=lambda: tuple(tiers))
+    await until(lambda: Agent.begun == ["Held1"])
+    tiers[:] = [{"Held4"}]
+    Agent.let_go = {"Held1"}
+    await until(lambda: Agent.begun == ["Held1", "Held0", "Held4"])
+    Agent.parents = {"Held3"}
+    tiers[:] = [{"Held2"}]
+    Agent.let_go = {"Held1", "Held4"}
+    await until(lambda: Agent.begun[3:] == ["Held0", "Held3"])
+    Agent.let_go = set(HELD)
+    await asyncio.wait_for(task, SECONDS)
+    assert Agent.begun[5:] == ["Held2", "Held0"]
+
+
+async def test_a_jump_from_a_class_that_hangs_needs_no_other_file(service: ProbeService, tmp_path: Path) -> None:
+    tiers: list[set[str]] = [{"Hangs"}]
+    task = asked(service, tmp_path, "net.py", "Hangs", "Good", "Last", tiers=lambda: tuple(tiers))
+    await until(lambda: Agent.begun == ["Hangs"])
+    tiers[:] = [{"Last"}]
+    await until(lambda: len(Agent.begun) == 4)
+    assert Agent.begun == ["Hangs", "Last", "Good", "Hangs"]
+    await ended(task)
 
 
 async def test_the_order_of_those_who_wait() -> None:
