@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import inspect
+import re
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,13 @@ _MODULE_NAMES = ("Module", "Model", "Layer", "Net", "Network", "ModelMixin", "Bl
 
 _DEPTH = 4
 """Containers inside of containers, of the arguments that are looked through."""
+
+_RECORD = re.compile(
+    r"(h(yper)?params|params|conf(ig)?|config_?dict|cfg|cfgnode|easydict|edict|attrdict|addict\.Dict|namespace|options|"
+    r"settings|munch|box)(\(\))?$",
+    re.IGNORECASE,
+)
+"""Names of classes whose instances hold the settings that they are made of, and nothing else that a class asks for."""
 
 
 _why: dict[str, str] = {}
@@ -71,9 +79,13 @@ class Inert:
             raise StandInUsed(self._stands_for)
         if len(arguments) == 1 and not keywords and isinstance(arguments[0], (type, types.FunctionType)):
             return arguments[0]
-        return Inert(f"{self._stands_for}()")
+        made = Inert(f"{self._stands_for}()")
+        made.__dict__.update(_fields(self._stands_for, arguments, keywords))
+        return made
 
     def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str) and key in fields(self):
+            return self.__dict__[key]
         found = Inert(f"{self._stands_for}[]")
         # An annotation says something by what it is indexed with, also where its package is missing.
         found.__dict__["_item"] = key
@@ -127,6 +139,22 @@ class Inert:
 
     def __repr__(self) -> str:
         return f"<stand-in for {self._stands_for}>"
+
+
+def _fields(name: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
+    """What a record of settings holds that is made of these: `HParams(width=3)`, `EasyDict({"width": 3})`."""
+    if _RECORD.search(name) is None or len(arguments) > 1:
+        return {}
+    held = dict(arguments[0]) if arguments and isinstance(arguments[0], dict) else {}
+    held.update(keywords)
+    return {key: item for key, item in held.items() if isinstance(key, str) and not key.startswith("_")}
+
+
+def fields(value: Any) -> dict[str, Any]:
+    """What the author's own code has put into a stand-in for a record of settings; empty for anything else."""
+    if not isinstance(value, Inert) or _RECORD.search(value._stands_for) is None:
+        return {}
+    return {name: item for name, item in value.__dict__.items() if not name.startswith("_")}
 
 
 def _inert_result(name: str) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -64,7 +64,7 @@ def report_class(
         solved = solve.solve(case)
         if not isinstance(solved, solve.Solved):
             why = reasons.of(case, solved)
-            known.note(cls, asked.name, solved, context)
+            known.note(cls, asked.name, solve.known_for_parts(case, solved), context)
             send(replace(blank, status=why.status, reason=why.reason, init=why.init, notes=case.notes), "final")
             return
         wrong = contradictions.of(solved)
@@ -78,9 +78,11 @@ def report_class(
 def _gathered(cls: type[nn.Module], asked: ClassAsked, context: Context, parents: Parents) -> solve.Case:
     """What is known of a class before it is made, its parents' runs among it."""
 
-    def of_parent(other: type[nn.Module], parent: ParentAsked, around: Context) -> Any:
+    def of_parent(other: type[nn.Module], parent: ParentAsked, around: Context) -> Iterator[Any]:
         # Its own parents have been run before it.
-        return solve.for_parts(solve.gather(other, parent, around, lambda: parents.of(other, (), around, of_parent)))
+        yield from solve.for_parts(
+            solve.gather(other, parent, around, lambda: parents.of(other, (), around, of_parent))
+        )
 
     return solve.gather(cls, asked, context, lambda: parents.of(cls, asked.parents, context, of_parent))
 

@@ -178,9 +178,28 @@ def solve(case: Case) -> Solved | Missed | building.NotBuilt:
     return best
 
 
-def for_parts(case: Case) -> Solved | None:
-    """A class that is solved to see what it gives to its parts: with few runs, and without a reason if it fails."""
+def for_parts(case: Case) -> Iterator[Solved | Missed]:
+    """What a class is known to give to its parts, soon and then more: how it makes them where no argument is a guess,
+    and what a run passes to them. It is searched with few runs, and without a reason if it fails.
+    """
+    if case.init.init and not case.open_arguments:
+        built = building.first_that_builds(
+            case.cls, case.init.init, arguments.PROFILES[0], case.context.namespace, case.context.path, case.lines,
+            warm(), now(), case.trail, most=1,
+        )  # fmt: skip
+        if isinstance(built, building.Built):
+            yield Missed(built, search.NotFound((), Outcome(None, wishes={}), 0))
     found = solve(replace(case, brief=True))
+    if isinstance(found, Solved):
+        yield found
+
+
+def known_for_parts(case: Case, found: Solved | Missed | building.NotBuilt) -> Solved | Missed | None:
+    """What says how the parts of a class are made. Where only inputs are missing and no argument is a guess, what it
+    makes of its arguments is known all the same.
+    """
+    if isinstance(found, Missed):
+        return None if case.open_arguments or not found.built.plan else found
     return found if isinstance(found, Solved) else None
 
 

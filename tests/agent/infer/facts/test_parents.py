@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import Parents, report_class, solve
 from ts_shape_server.agent.infer.facts import parents as parents_module
 from ts_shape_server.contract import schema
-from ts_shape_server.contract.asked import ClassAsked, ParentAsked
+from ts_shape_server.contract.asked import ClassAsked, ParentAsked, Pinned
 from ts_shape_server.contract.report import Report
 
 HEAD = "import copy\nimport torch\nfrom torch import nn\n"
@@ -73,6 +74,15 @@ class Fails(nn.Module):
         raise RuntimeError("no")
 
 
+class Unfed(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.part = Only(width)
+
+    def forward(self, x):
+        raise RuntimeError("no")
+
+
 class Only(nn.Module):
     def __init__(self, width):
         super().__init__()
@@ -90,8 +100,10 @@ def as_it_was() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-def report(folder: Path, name: str, parents: list[str], before: str = "") -> dict[str, Any]:
-    """The report of a class whose parents are named; `before` is reported first, by the same process."""
+def report(folder: Path, name: str, parents: list[str], before: str = "", init: str = "") -> dict[str, Any]:
+    """The report of a class whose parents are named; `before` is reported first, by the same process.
+    `init` are pinned arguments of the parents.
+    """
     path = folder / "made_net.py"
     path.write_text(NET, "utf-8")
     specification = importlib.util.spec_from_file_location("made_net", path)
@@ -108,7 +120,8 @@ def report(folder: Path, name: str, parents: list[str], before: str = "") -> dic
 
     known = Parents(find, frozenset((str(path), parent) for parent in parents))
     classes = [ClassAsked(before)] if before else []
-    classes.append(ClassAsked(name, parents=tuple(ParentAsked(str(path), parent) for parent in parents)))
+    pinned = Pinned(json.loads(init or "{}"))
+    classes.append(ClassAsked(name, parents=tuple(ParentAsked(str(path), parent, pinned) for parent in parents)))
     reports: list[Report] = []
     for asked in classes:
         report_class(getattr(module, asked.name), asked, context, reports.append, known)
@@ -137,6 +150,15 @@ def test_a_part_gets_what_its_parent_gives(
     assert "a run of Whole" in found["evidence"]
 
 
+def test_a_parent_without_inputs_says_how_its_parts_are_made(tmp_path: Path) -> None:
+    made = report(tmp_path, "Only", ["Unfed"], init='{"width": "7"}')["init"]["args"]["width"]
+    assert (made["expr"], made["from"]) == ("7", "the constructor of Unfed")
+
+
+def test_a_guess_for_a_parent_without_inputs_says_nothing(tmp_path: Path) -> None:
+    assert report(tmp_path, "Only", ["Unfed"])["init"]["args"]["width"]["from"] == "guess"
+
+
 def test_a_parent_that_fails_is_no_evidence(tmp_path: Path) -> None:
     assert report(tmp_path, "Only", ["Fails"])["evidence"] == []
 
@@ -145,7 +167,7 @@ def test_what_ran_as_a_part_is_not_solved_for_its_own_parts(tmp_path: Path, monk
     solved: list[str] = []
     original = solve.for_parts
 
-    def noted(case: solve.Case) -> solve.Solved | None:
+    def noted(case: solve.Case) -> Iterator[Any]:
         solved.append(case.cls.__name__)
         return original(case)
 
@@ -161,7 +183,7 @@ def test_no_more_parents_are_run_than_are_kept(tmp_path: Path, monkeypatch: pyte
     solved: list[str] = []
     original = solve.for_parts
 
-    def noted(case: solve.Case) -> solve.Solved | None:
+    def noted(case: solve.Case) -> Iterator[Any]:
         solved.append(case.cls.__name__)
         return original(case)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,7 +32,7 @@ MAXIMUM = 4
 """Different constructions of one part that are kept."""
 
 Find = Callable[[str, str], "tuple[type[nn.Module], Context] | None"]
-Solve = Callable[[type[nn.Module], ParentAsked, Context], Any]
+Solve = Callable[[type[nn.Module], ParentAsked, Context], Iterable[Any]]
 
 
 @dataclass
@@ -73,7 +73,8 @@ class Parents:
         if cls in self._seen and any(item.inputs for item in self._seen.get(part, ())):
             # It has run as a part of another, and its own parts with it.
             return
-        self.record(cls, solve(cls, parent, context), context)
+        for known in solve(cls, parent, context):
+            self.record(cls, known, context)
 
     def note(self, cls: type[nn.Module], name: str, solved: Any, context: Context) -> None:
         """Keep what a class that was solved for itself, or was not, gives to its parts, if they will be asked about."""
@@ -84,29 +85,35 @@ class Parents:
                 self.record(cls, solved, context)
 
     def record(self, cls: type[nn.Module], solved: Any, context: Context) -> None:
-        """Build the solved class once more and run it, with an eye on the parts whose classes are the workspace's."""
-        if not hasattr(solved, "session"):
+        """Build the solved class once more and run it, with an eye on the parts whose classes are the workspace's. One
+        that builds with the author's own arguments, and for which there are no inputs, says how its parts are made.
+        """
+        ran = hasattr(solved, "session")
+        if not ran and not hasattr(solved, "built"):
             return
-        parts = {type(item) for item in solved.session.module.modules()} - {cls}
+        session, plan = (solved.session, solved.plan) if ran else (solved.built.session, solved.built.plan)
+        parts = {type(item) for item in session.module.modules()} - {cls}
         if not any(_is_of(item, context.root) for item in parts):
             return
         with contextlib.ExitStack() as stack:
             made = {item: stack.enter_context(constructions.watched(item)) for item in parts if _can_be_watched(item)}
-            session = _built(cls, solved, context)
+            session = _built(cls, session, plan, context)
             known = {id(item.instance): item for every in made.values() for item in every}
         kept = [item for item in session.module.modules() if _is_of(type(item), context.root) and type(item) is not cls]
         calls: dict[int, dict[str, Any]] = {}
-        with _watched_calls(kept, calls):
-            session.concrete(solved.found.inputs)
-        numbers = _numbers(solved.found.inputs)
+        if ran:
+            with _watched_calls(kept, calls):
+                session.concrete(solved.found.inputs)
+        numbers = _numbers(solved.found.inputs) if ran else {}
+        label = f"a run of {cls.__name__}" if ran else f"the constructor of {cls.__name__}"
         for part in kept:
             own = vars(sys.modules[type(part).__module__])
             construction = known.get(id(part)) or _sole(made.get(type(part), []))
             init = None if construction is None else _spelled_call(construction, known, own)
             given = calls.get(id(part))
-            inputs = None if given is None else _inputs(given, numbers, own, f"a run of {cls.__name__}")
+            inputs = None if given is None else _inputs(given, numbers, own, label)
             if init is not None:
-                drawn = Drawn(f"a run of {cls.__name__}", "parent", context.path, 0, init, inputs)
+                drawn = Drawn(label, "parent", context.path, 0, init, inputs)
                 self._keep(type(part), drawn, own)
 
     def _keep(self, cls: type[nn.Module], drawn: Drawn, own: Mapping[str, Any]) -> None:
@@ -122,14 +129,14 @@ class Parents:
                 self._keep(cls, replace(drawn, inputs=needed), own)
 
 
-def _built(cls: type[nn.Module], solved: Any, context: Context) -> Session:
+def _built(cls: type[nn.Module], before: Session, plan: Mapping[str, str], context: Context) -> Session:
     """The parent, made anew: on real memory, with large weights all alike, where it reads values."""
-    if not solved.session.real_only:
-        return instances.build(cls, solved.plan, context.namespace, True)
+    if not before.real_only:
+        return instances.build(cls, plan, context.namespace, True)
 
     def make() -> nn.Module:
         with SkipInitialisation(fill=0.01), torch.no_grad():
-            return runs.in_eval(runs.build(cls, solved.plan, context.namespace))
+            return runs.in_eval(runs.build(cls, plan, context.namespace))
 
     module = make()
     return Session(cls, context.namespace, None, None, lambda: module)

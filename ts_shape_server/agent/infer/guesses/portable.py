@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ts_shape_server.agent import ecosystem, runs
+from ts_shape_server.agent import ecosystem, runs, standins
 
 SIMPLE_NAMESPACE = "__import__('types').SimpleNamespace("
 """The beginning of an expression for an object with fields, as config objects are."""
@@ -164,6 +164,10 @@ def _record(value: Any, own: Mapping[str, Any], depth: int) -> str | None:
         name = by_name(cls, own)
         if name is not None and all(part is not None for part in parts.values()):
             return f"{name}({', '.join(f'{key}={part}' for key, part in parts.items())})"
+    settings = standins.fields(value)
+    if settings:
+        parts = {name: of_value(item, own, depth + 1) for name, item in settings.items() if name.isidentifier()}
+        return SIMPLE_NAMESPACE + ", ".join(f"{name}={part}" for name, part in parts.items() if part is not None) + ")"
     if callable(value) or inspect.isgenerator(value) or cls.__module__ in ("builtins", "torch", "numpy"):
         return None
     found = {name: of_value(item, own, depth + 1) for name, item in _attributes(value).items()}
