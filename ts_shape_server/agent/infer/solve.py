@@ -129,7 +129,7 @@ def gather(
         return instances.build(cls, planned, context.namespace, warm()).module
 
     written = config_files.find(cls, context) if uses.parameters(cls) else []
-    init = given.choose(asked.pragmas.init, [*drawn, *written], build)
+    init = given.choose(asked.pragmas.init, [*drawn, *written, *found.partial], build)
     if not init.init and uses.required(cls):
         made = factories.find(cls, context)
         if made is not None:

@@ -225,6 +225,44 @@ def test_what_runs_is_no_contradiction(tmp_path: Path, net: str, use: str) -> No
     assert report(tmp_path, net, USE + use if use else "")["mismatches"] == []
 
 
+TWO = LINEAR.replace("self, width", "self, classes, width").replace("(width, 3", "(width, classes")
+PARSER = (
+    "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--width', type=int, default=36)\n"
+    "args = parser.parse_args()\nwords = open('/nowhere/at/all').read()\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("net", "use", "expected"),
+    [
+        pytest.param(
+            TWO,
+            PARSER + "Net(len(words), args.width)\n",
+            {"classes": (None, "guess"), "width": ("36", "call train.py:10")},
+            id="an argument",
+        ),
+        pytest.param(
+            CONFIG.replace("config.width, 3", "config.width, config.n_classes"),
+            PARSER + "args.n_classes = len(words)\nNet(args)\n",
+            {
+                "config": (
+                    "__import__('importlib').import_module('argparse').Namespace(width=36, n_classes=10)",
+                    "call train.py:11, with a guess for n_classes",
+                )
+            },
+            id="a setting",
+        ),
+    ],
+)
+def test_what_a_missing_file_costs(
+    tmp_path: Path, net: str, use: str, expected: dict[str, tuple[str | None, str]]
+) -> None:
+    made = report(tmp_path, net, USE + use)["init"]["args"]
+    for name, (expression, source) in expected.items():
+        assert made[name]["from"] == source
+        assert expression is None or made[name]["expr"] == expression
+
+
 def test_words_give_names_and_calls_give_sizes(tmp_path: Path) -> None:
     net = with_words("x: (batch, time, 10)", "self.c = nn.Linear(10, 2)")
     (found,) = report(tmp_path, net, USE + "Net()(torch.rand(4, 6, 10))\n")["inputs"]

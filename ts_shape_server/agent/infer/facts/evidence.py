@@ -7,9 +7,10 @@ data. Strongest kind first: real data, then calls. What comes out are guesses, n
 from __future__ import annotations
 
 import ast
+import contextlib
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from ts_shape_server.agent import devices, runs, shares, standins, torch_says
 from ts_shape_server.agent.clock import TimeLimit, now, waiting_limit
 from ts_shape_server.agent.command_lines import ByName
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer.facts import drawing
+from ts_shape_server.agent.infer.facts import drawing, partly
 from ts_shape_server.agent.infer.guesses import portable, remade, values
 from ts_shape_server.agent.infer.running.memory import SkipInitialisation
 from ts_shape_server.contract.asked import CallArguments, CallEvidence
@@ -66,16 +67,21 @@ class Refused:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that was drawn, strongest first; calls that do not fit a signature; and what could not be had, in words."""
+    """All that was drawn, strongest first; calls that do not fit a signature; and what could not be had, in words.
+
+    `partial` are constructions of which some arguments could not be had: those say less than any other.
+    """
 
     drawn: tuple[Drawn, ...]
     refused: tuple[Refused, ...]
     notes: tuple[str, ...]
+    partial: tuple[Drawn, ...] = ()
 
 
 def draw_all(cls: type, items: Sequence[CallEvidence], context: Context, by_name: ByName) -> Evidence:
     """Every piece of evidence that could be run, strongest first. `by_name` guesses what a command line has to give."""
     drawn: list[Drawn] = []
+    partial: list[Drawn] = []
     refused: list[Refused] = []
     notes: dict[str, str] = {}
     waited = 0
@@ -98,10 +104,13 @@ def draw_all(cls: type, items: Sequence[CallEvidence], context: Context, by_name
         except (Exception, SystemExit) as error:
             if item.kind == "loader":
                 notes[setup] = f"{_named(item)} gave no item: {_why(error, setup)}."
+            if item.kind == "constructor":
+                with contextlib.suppress(Exception, SystemExit, TimeLimit):
+                    partial += _draw_partly(cls, item, context, by_name, shares.SLICE.of(left))
             continue
         if made.init is not None or made.inputs is not None:
             drawn.append(made)
-    return Evidence(tuple(drawn), tuple(refused), tuple(dict.fromkeys(notes.values())))
+    return Evidence(tuple(drawn), tuple(refused), tuple(dict.fromkeys(notes.values())), tuple(partial))
 
 
 def _why(error: BaseException, setup: str) -> str:
@@ -133,16 +142,9 @@ def _named(item: CallEvidence) -> str:
 
 def draw(cls: type, item: CallEvidence, context: Context, by_name: ByName, seconds: float = shares.SLICE.most) -> Drawn:
     """What one piece of evidence gives. Raises what its code raises here, `TimeLimit` where that takes too long."""
-    namespace: dict[str, Any] = {
-        "torch": torch,
-        **context.namespace,
-        "__name__": "ts_shape_evidence",
-        "__file__": item.path,
-    }
+    namespace = _surrounding_names(item, context)
     init: dict[str, str] | None = None
     inputs: dict[str, values.InputGuess] | None = None
-    if _ACCELERATOR.search(f"{item.setup} {item.init} {item.inputs}"):
-        devices.pretend()
     without_weights = SkipInitialisation(of_parameters=True)
     surroundings = drawing.surroundings(item.path, context.root, by_name)
     with waiting_limit(seconds), surroundings, torch.no_grad(), without_weights:
@@ -157,6 +159,38 @@ def draw(cls: type, item: CallEvidence, context: Context, by_name: ByName, secon
             if inputs is not None and item.cast:
                 inputs = _uncast(inputs, item.cast)
     return Drawn(item.label, item.kind, item.path, item.line, init, inputs, _span(item), item.certain == "values")
+
+
+def _surrounding_names(item: CallEvidence, context: Context) -> dict[str, Any]:
+    """The names that a slice may use: those of the class's file."""
+    if _ACCELERATOR.search(f"{item.setup} {item.init} {item.inputs}"):
+        devices.pretend()
+    return {"torch": torch, **context.namespace, "__name__": "ts_shape_evidence", "__file__": item.path}
+
+
+def _draw_partly(cls: type, item: CallEvidence, context: Context, by_name: ByName, seconds: float) -> Iterator[Drawn]:
+    """The arguments of a construction whose slice fails that do not depend on what failed."""
+    assert item.init is not None
+    namespace = _surrounding_names(item, context)
+    surroundings = drawing.surroundings(item.path, context.root, by_name)
+    with waiting_limit(seconds), surroundings, torch.no_grad(), SkipInitialisation(of_parameters=True):
+        runs.seed()
+        lost = partly.run(_of_this_file(item.setup, item.path, context), item.path, namespace)
+        guessed = _filled(lost, by_name)
+        init = _init(cls, item.init, namespace, context, item.setup, partial=True)
+        if init:
+            label = f"{item.label}, with a guess for {', '.join(guessed)}" if guessed else item.label
+            yield Drawn(label, item.kind, item.path, item.line, init, None, _span(item))
+
+
+def _filled(lost: partly.Lost, by_name: ByName) -> list[str]:
+    """The settings that were not set, now set to numbers that their names suggest."""
+    guessed: list[str] = []
+    for owner, name in lost.attributes:
+        with contextlib.suppress(SyntaxError, ValueError, AttributeError):
+            setattr(owner, name, ast.literal_eval(by_name(name)))
+            guessed.append(name)
+    return list(dict.fromkeys(guessed))
 
 
 def _of_this_file(setup: str, path: str, context: Context) -> ast.Module:
@@ -207,12 +241,20 @@ def _bound(
 
 
 def _init(
-    cls: type, call: CallArguments, namespace: dict[str, Any], context: Context, setup: str
+    cls: type, call: CallArguments, namespace: dict[str, Any], context: Context, setup: str, partial: bool = False
 ) -> dict[str, str] | None:
-    """Constructor expressions that hold in the module's own namespace, None if one of them has no spelling there."""
+    """Constructor expressions that hold in the module's own namespace, None if one of them has no spelling there.
+
+    With `partial`, those that can be had are given, and the others left out.
+    """
     positional, named = _texts(call, namespace)
 
     def spelled(text: str) -> str | None:
+        if partial:
+            try:
+                return portable.spelled(text, namespace, context.namespace)
+            except Exception:
+                return None
         found = portable.spelled(text, namespace, context.namespace)
         return found if found is not None else remade.spelled(setup, text, namespace, context.namespace)
 
@@ -220,7 +262,9 @@ def _init(
     keywords = {name: spelled(text) for name, text in named.items()}
     bound = _bound("__init__", inspect.signature(cls), args, keywords)
     if any(item is None for item in (*args, *keywords.values())):
-        return None
+        if not partial or any(item.startswith("*") for item in call.args):
+            return None
+        bound.arguments = {name: text for name, text in bound.arguments.items() if isinstance(text, str)}
     result: dict[str, str] = {}
     for name, parameter in bound.signature.parameters.items():
         if name not in bound.arguments:
