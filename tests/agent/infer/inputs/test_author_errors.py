@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from inference_helpers import net, report
+from torch import nn
 
 from ts_shape_server.agent.infer.facts import checks
 from ts_shape_server.agent.infer.facts.checks import Wanted
 from ts_shape_server.agent.infer.guesses import first_tensors
 from ts_shape_server.agent.infer.guesses.values import InputGuess
+from ts_shape_server.agent.infer.running.spy import Wish
 from ts_shape_server.agent.infer.tell import advice
 
 NO_MULTIPLE = net(
@@ -79,9 +81,25 @@ def test_a_check_says_what_it_asks_for(check: str, wanted: list[Wanted]) -> None
     assert list(checks.of_text(check)) == wanted
 
 
-def test_advice_has_the_parameters_of_the_class() -> None:
-    inputs = (InputGuess("tokens", first_tensors.tensor(2, "int64")), InputGuess("image", first_tensors.tensor(4)))
-    assert advice.for_inputs(inputs, {}) == "`# ts-shape: tokens=(B, L) int64` and `# ts-shape: image=(B, C, H, W)`"
+def test_advice_has_the_parameters_of_the_class_and_leaves_open_what_was_refused() -> None:
+    inputs = (
+        InputGuess("tokens", first_tensors.tensor(2, "int64")),
+        InputGuess("image", first_tensors.tensor(4)),
+        InputGuess("memory", first_tensors.tensor(4)),
+        InputGuess("graph", first_tensors.tensor(4)),
+    )
+    comments = "`# ts-shape: tokens=(...) int64` and `# ts-shape: image=(...)` and `# ts-shape: memory=(B, L, 12)`"
+    told = advice.for_inputs(inputs, {2: Wish(rank=3, axes={-1: 12})}, {"graph": ("edges",)})
+    assert told.startswith("`graph` is an object with `edges`") and told.endswith(f"{comments}.")
+
+
+def test_advice_for_a_constructor_leaves_out_what_is_known() -> None:
+    class Net(nn.Module):
+        def __init__(self, width: int, depth: int) -> None:
+            super().__init__()
+
+    assert advice.for_constructor(Net, ["width"]) == "`# ts-shape: init(depth=...)`"
+    assert advice.for_constructor(Net, ["width", "depth"]) == ""
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,8 @@ class Hint:
     counts: bool = False
     """Whether its items are taken one by one as whole numbers."""
     attributes: frozenset[str] = field(default_factory=frozenset)
+    methods: frozenset[str] = field(default_factory=frozenset)
+    """Of these, those that are called."""
     asked: frozenset[int] = field(default_factory=frozenset)
     """The axes whose sizes are read one by one: ``x.size(1)``, ``x.shape[1]``."""
 
@@ -203,6 +205,8 @@ class _Reader(ast.NodeVisitor):
         self._stale: set[str] = set()
         self._items: set[int] = set()
         """The uses of names from which an item is taken."""
+        self._called: set[int] = set()
+        """The attributes that are called."""
 
     def visit_Name(self, node: ast.Name) -> None:
         hint = self._hint(node)
@@ -281,6 +285,8 @@ class _Reader(ast.NodeVisitor):
                 hint.kind = hint.kind or "list"
             elif node.attr not in _TENSOR_ATTRIBUTES:
                 hint.attributes = hint.attributes | {node.attr}
+                if id(node) in self._called:
+                    hint.methods = hint.methods | {node.attr}
         axis = _axis(node)
         if axis is None:
             self.generic_visit(node)
@@ -319,6 +325,7 @@ class _Reader(ast.NodeVisitor):
             hint.compared = (*hint.compared, "subscript")
 
     def visit_Call(self, node: ast.Call) -> None:
+        self._called.add(id(node.func))
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         for argument in node.args:
             hint = self._hint(argument)

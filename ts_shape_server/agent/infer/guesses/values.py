@@ -167,6 +167,34 @@ def with_sizes(inputs: Inputs, new: Sequence[int]) -> Inputs:
     return map_tensors(inputs, change)
 
 
+def with_one_sizes(before: Inputs, after: Inputs) -> Inputs:
+    """`after` with the axes that have one size following where one of them has another size than it had `before`."""
+    names, others = _one_sizes(after), _one_sizes(before)
+    if not names or [key for _, key in names] != [key for _, key in others]:
+        return after
+    old, new = sizes(before), list(sizes(after))
+    for key in dict.fromkeys(key for _, key in names):
+        had = {old[slot] for slot, other in others if other == key}
+        slots = [slot for slot, other in names if other == key]
+        changed = {new[slot] for slot in slots} - had
+        if len(had) == 1 and len(changed) == 1:
+            for slot in slots:
+                new[slot] = next(iter(changed))
+    return with_sizes(after, new) if tuple(new) != sizes(after) else after
+
+
+def _one_sizes(inputs: Inputs) -> list[tuple[int, tuple[str, str]]]:
+    """The places of axes that have one size with others, and the name that they share with those."""
+    slots, slot = [], 0
+    for guess in all_tensors(inputs):
+        for axis in range(len(guess.dims)):
+            name = guess.axes[axis] if axis < len(guess.axes) else None
+            if isinstance(name, OneSize):
+                slots.append((slot, (str(name), name.of)))
+            slot += 1
+    return slots
+
+
 def replaced(inputs: Inputs, position: int, guess: Guess) -> Inputs:
     """`inputs` with another value in the place of one of them."""
     return tuple(replace(item, guess=guess) if at == position else item for at, item in enumerate(inputs))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -156,7 +156,7 @@ class _Inputs:
         if outcome.error is None:
             if self._first:
                 wished = wishes.fulfilled(state, outcome.wishes, ranks=True)
-                yield from self._fitting([Proposal("documented-form", 0, wished, outcome.steps + FIRST)])
+                yield from self._fitting(state, [Proposal("documented-form", 0, wished, outcome.steps + FIRST)])
             return
         if _is_missing(outcome.error):
             return
@@ -170,14 +170,14 @@ class _Inputs:
             self._session.real_only,
             checks.of_error(outcome.error),
         )
-        yield from self._fitting(_proposal(*item) for item in moves.of_sizes(attempt))
+        yield from self._fitting(state, (_proposal(*item) for item in moves.of_sizes(attempt)))
         if self._may_be_read(outcome.error, state):
             self._symbolic += 1
             # The dim that a module adds itself, where it is missing, is a step that the documented form does not need.
             wished = wishes.fulfilled(state, outcome.wishes, ranks=True)
             added = wishes.ranks(wished) != wishes.ranks(state)
             yield Later(EQUATION, EQUATION_PRIORITY, lambda: self._equation(state, outcome), outcome.steps - 2 * added)
-        yield from self._fitting(_proposal(*item) for item in moves.of_structure(attempt))
+        yield from self._fitting(state, (_proposal(*item) for item in moves.of_structure(attempt)))
 
     def fits(self, inputs: Inputs) -> bool:
         """Whether all tensors are small enough: fake ones cost nothing but what the module makes of them."""
@@ -209,8 +209,10 @@ class _Inputs:
         line = innermost_line(error, self._path)
         return source.names_in_line(self._lines, line) if line is not None else frozenset()
 
-    def _fitting(self, proposals: Iterable[Proposal[Inputs]]) -> Iterator[Proposal[Inputs]]:
-        return (proposal for proposal in proposals if self.fits(proposal.state))
+    def _fitting(self, before: Inputs, proposals: Iterable[Proposal[Inputs]]) -> Iterator[Proposal[Inputs]]:
+        """Those that are small enough, each with the sizes that are one changed together."""
+        alike = (replace(item, state=values.with_one_sizes(before, item.state)) for item in proposals)
+        return (proposal for proposal in alike if self.fits(proposal.state))
 
     def _may_be_read(self, error: BaseException, inputs: Inputs) -> bool:
         return (
@@ -248,8 +250,11 @@ class _Inputs:
         later = 6 if _asks_for_structure(outcome.error) else 0
         solved = solving.flips(traced.guards, values.sizes(inputs), places(inputs))[:24]
         yield from self._fitting(
-            Proposal(EQUATION, later + min(order, 6), values.with_sizes(inputs, sizes))
-            for order, sizes in enumerate(solved)
+            inputs,
+            (
+                Proposal(EQUATION, later + min(order, 6), values.with_sizes(inputs, sizes))
+                for order, sizes in enumerate(solved)
+            ),
         )
 
 

@@ -152,7 +152,27 @@ def _guess(parameter: inspect.Parameter, annotation: Any, hint: Hint, own: Mappi
         constant = values.from_value(default)
         if constant is not None:
             return constant
-    return from_hint(hint, parameter.name)
+    # A class that is named and could not be made is no other object.
+    made = None if isinstance(annotation, type) and _is_given(annotation) else _object(parameter, hint, own)
+    return made or from_hint(hint, parameter.name)
+
+
+_SETTINGS = re.compile(r"(^|_)(cfg|conf|config|configs|configuration|args|opt|opts|options|params|hparams|settings)$")
+"""What an object is called that holds numbers and choices."""
+
+
+def beyond_tensors(hint: Hint) -> frozenset[str]:
+    """The attributes and methods that are used of a parameter and that no tensor has."""
+    return frozenset(name for name in hint.attributes if not hasattr(torch.Tensor, name))
+
+
+def _object(parameter: inspect.Parameter, hint: Hint, own: Mapping[str, Any]) -> Guess | None:
+    """An object with the attributes that are read, where a tensor does not have them: ``batch.premise``."""
+    names = beyond_tensors(hint)
+    if not names or hint.kind or hint.rank or hint.asked or _SETTINGS.search(parameter.name.lower()):
+        return None
+    methods = any(name in names for name in hint.methods)
+    return records.of_names(names, methods, own, lambda kind, field: _field(kind, field, own))
 
 
 def from_hint(hint: Hint, name: str) -> Guess:

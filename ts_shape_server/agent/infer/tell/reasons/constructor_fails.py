@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from ts_shape_server.agent import torch_says
@@ -22,14 +22,15 @@ def reason(cls: type, built: building.NotBuilt, context: Context, sources: Mappi
     error = built.error
     line = innermost_line(error, context.path)
     place = mismatch.call_place(context.source, line, "") if line else None
-    kind, message = _told(cls, built, context)
+    known = [name for name in built.plan if sources.get(name, "guess") != "guess"]
+    kind, message = _told(cls, built, context, known)
     facts: dict[str, Fact] = {"error": type(error).__name__, "arguments": tuple(built.plan)}
     told = unsolved(context, error, "no-constructor", kind, message, place=place, facts=facts)
     return replace(told, init=init_of(built.plan, sources, context.namespace))
 
 
-def _told(cls: type, built: building.NotBuilt, context: Context) -> tuple[str, str]:
-    """The kind, and the sentence."""
+def _told(cls: type, built: building.NotBuilt, context: Context, known: Collection[str]) -> tuple[str, str]:
+    """The kind, and the sentence. `known` are the arguments that are no guesses."""
     error = built.error
     undefined = name_undefined.told(error, context)
     if undefined:
@@ -38,7 +39,7 @@ def _told(cls: type, built: building.NotBuilt, context: Context) -> tuple[str, s
         # No arguments would help: what the constructor makes is not on this machine.
         return "package-missing", f"It cannot be built here: {str(error).rstrip('. ')}."
     # What is missing for every argument is not mended by a comment that gives some.
-    comment = "" if is_hopeless(error) else advice.for_constructor(cls, built.plan)
+    comment = "" if is_hopeless(error) else advice.for_constructor(cls, known)
     why = f"{torch_says.clause(error)}. {advice.missing(error)}".rstrip()
     if not comment:
         return "constructor-fails", f"The constructor fails: {why}"
