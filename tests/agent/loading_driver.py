@@ -42,6 +42,7 @@ def attempt(job: dict) -> dict:
     if isinstance(found, load.LoadProblem):
         return {**result, "code": found.code, "message": found.message, "line": found.line}
     result["module"] = found.found.__module__
+    result["notes"] = list(found.notes)
     result["failed"] = {name: problem.message for name, problem in found.loaded.failed.items()}
     try:
         with torch.no_grad():

@@ -271,6 +271,54 @@ def test_a_file_in_a_folder_that_is_no_package_is_run_once(check: Check) -> None
     assert found["value"] is True
 
 
+READS = HEAD + NET.replace("nn.Linear(4, 3)", "nn.Linear(4, width)")
+
+
+@pytest.mark.parametrize(
+    ("rest", "width", "note"),
+    [
+        pytest.param(
+            "import os\nif os.sep == 'x':\n    width = 6\nelif os.sep == 'y':\n    width = 7\n",
+            6,
+            "`width` is 6 here, as in the branch in line 12; other branches set 7.",
+            id="in a branch",
+        ),
+        pytest.param(
+            'if __name__ == "__main__":\n    import argparse\n    p = argparse.ArgumentParser()\n'
+            "    p.add_argument('--n', type=int, default=5)\n    a = p.parse_args()\n    width = a.n\n    Net()\n",
+            5,
+            '`width` is what line 15 sets, under `if __name__ == "__main__":`.',
+            id="where the program begins",
+        ),
+        pytest.param(
+            "def main():\n    global width\n    width = len('four')\n    raise SystemExit\n",
+            4,
+            "`width` is what line 12 sets, in `main`.",
+            id="in a function",
+        ),
+    ],
+)
+def test_a_global_that_a_probe_does_not_come_to_is_set(check: Check, rest: str, width: int, note: str) -> None:
+    found = check(READS + rest)
+    assert (found["shape"], found["notes"]) == ([2, width], [note])
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        pytest.param("", id="nowhere"),
+        pytest.param("def other():\n    width = 4\n", id="as a local of a function"),
+        pytest.param("width = open('/nowhere/at/all').read()\n", id="by what fails"),
+        pytest.param("if 0:\n    width = len(open('/nowhere/at/all').read())\n", id="in a branch, by no literal"),
+        pytest.param('if __name__ == "__main__":\n    width = open("/nowhere/at/all")\n', id="by a program that fails"),
+    ],
+)
+def test_a_global_that_cannot_be_had_stays_unknown(check: Check, rest: str) -> None:
+    found = check(READS + rest)
+    assert "width" in found["error"]
+    assert found["notes"] == []
+
+
 def test_a_package_that_fails_to_initialise_does_not_cost_its_modules(check: Check) -> None:
     files = {
         "pkg/__init__.py": "import sys\nsys.exit('run setup first')\nfrom .net import Net\n",

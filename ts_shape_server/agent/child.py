@@ -196,10 +196,11 @@ def _report(job: ReportJob, sender: Sender, seconds: float) -> None:
             name: str = asked.name,
             failed: Any = cls.loaded.failed,
             watch: clock.Stopwatch = watch,
+            told: tuple[str, ...] = cls.notes,
         ) -> None:
             depends = (*load.depends(file), *infer.consulted()) if report.stage == "final" else ()
             reason = _with_cause(report.reason, failed)
-            notes = (*report.notes, *checkpoints.notes())
+            notes = (*report.notes, *told, *checkpoints.notes())
             report = replace(report, stubbed=tuple(load.stubbed()), notes=notes, reason=reason, core_ms=watch.core_ms)
             sender.claim(ProbeClaim(name, depends=depends, report=report))
 

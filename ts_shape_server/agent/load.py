@@ -19,7 +19,7 @@ from typing import Any
 
 from torch import nn
 
-from ts_shape_server.agent import absent, command_lines, ecosystem, held, importing, shares, slicing
+from ts_shape_server.agent import absent, command_lines, ecosystem, held, importing, shares, slicing, unset_globals
 from ts_shape_server.agent.clock import TimeLimit, now
 from ts_shape_server.agent.ecosystem import checkpoints
 from ts_shape_server.agent.executing import ImportBudget, LoadProblem
@@ -61,10 +61,11 @@ class Loaded:
 
 @dataclass(frozen=True)
 class LoadedClass:
-    """A class and the file it was loaded from."""
+    """A class and the file it was loaded from. `notes` say which global names it reads were set for it."""
 
     found: type[nn.Module]
     loaded: Loaded
+    notes: tuple[str, ...] = ()
 
 
 _files = Files()
@@ -188,7 +189,10 @@ def find(loaded: Loaded, qualified: str, file: FileAsked, seconds: float) -> Loa
     if not issubclass(cls, nn.Module):
         why = _missing_base(loaded, qualified)
         return LoadProblem("no-module", f"`{qualified}` is no `nn.Module` when the file is imported{why}.", path)
-    return LoadedClass(cls, loaded)
+    tree = loaded.tree or ast.Module([], [])
+    with command_lines.empty(_unknown):
+        notes = unset_globals.supply(tree, loaded.source, qualified.split(".")[0], loaded.namespace, path)
+    return LoadedClass(cls, loaded, notes)
 
 
 def _why_not(loaded: Loaded, qualified: str, path: str) -> LoadProblem:

@@ -109,8 +109,14 @@ def build(cls: type[nn.Module], init: Mapping[str, str], namespace: Mapping[str,
 
 
 def in_eval(module: nn.Module) -> nn.Module:
-    """The module itself, in `eval` mode: what that method gives back is up to a `train` that the author overrides."""
-    module.eval()
+    """The module itself, in `eval` mode. What that method gives back is up to a `train` that the author overrides, and
+    one that trains instead, as `train(self, positive, negative)` does, fails here: the mode is then set beside it.
+    """
+    try:
+        module.eval()
+    except Exception:
+        for part in module.modules():
+            part.training = False
     return module
 
 
