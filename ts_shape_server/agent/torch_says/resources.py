@@ -39,6 +39,8 @@ ROWS = (
         ".numpy() is not supported for tensor subclasses.",
         ".tolist() is not supported for tensor subclasses.",
     ),
+    # A nested tensor is made: the sizes of its rows have no place among tensors without memory.
+    _values(r"self\.shape_env must not be None", "self.shape_env must not be None"),
     # torch 2.2, of lengths without memory.
     _values(
         r"should be a 1D CPU int64 tensor, but got \dD meta",

@@ -28,6 +28,25 @@ class Deep(nn.Module):
         return x.mean(-1)
 
 
+class Usual(Deep):
+    """Has as many blocks as most do."""
+
+    def __init__(self, dim: int, depth: int = 12) -> None:
+        super().__init__(dim, depth)
+
+
+class Skipping(Deep):
+    """Does more before one of its blocks."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        for number, layer in enumerate(self.layers):
+            if number == 5:
+                x = torch.relu(x)
+            x = layer(x)
+        return x.mean(-1)
+
+
 class Widening(Deep):
     """Takes another way where it is wide."""
 
@@ -78,6 +97,22 @@ def check(
 
 def test_a_wide_module_is_made_narrower() -> None:
     check(Deep, {"dim": "2048", "depth": "2"}, {"dim": "256", "depth": "2"}, TOKENS)
+
+
+def test_blocks_that_repeat_are_made_fewer() -> None:
+    check(Deep, {"dim": "2048", "depth": "12"}, {"dim": "256", "depth": "2"}, TOKENS)
+
+
+def test_a_number_that_nobody_gives_is_made_smaller_too() -> None:
+    check(Usual, {"dim": "2048"}, {"dim": "256", "depth": "2"}, TOKENS)
+
+
+def test_blocks_that_repeat_are_made_fewer_where_a_narrower_module_takes_another_way() -> None:
+    check(Widening, {"dim": "2048", "depth": "12"}, {"dim": "2048", "depth": "2"}, TOKENS)
+
+
+def test_blocks_of_which_one_in_the_middle_is_another_stay() -> None:
+    check(Skipping, {"dim": "2048", "depth": "12"}, {"dim": "256", "depth": "12"}, TOKENS)
 
 
 def test_a_module_that_reads_values_is_made_narrower() -> None:

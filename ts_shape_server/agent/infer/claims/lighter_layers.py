@@ -8,9 +8,10 @@ files, and inputs of the very same sizes.
 from __future__ import annotations
 
 import ast
+import inspect
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any
@@ -24,12 +25,17 @@ from ts_shape_server.agent.infer.running.session import Session
 
 DEAR = 300_000_000
 """Products from which on a run is dear: a tenth of a second on one core."""
+MANY = 40
+"""Modules from which on a compilation is dear: a tenth of a second on one core."""
 LESS = 0.9
 """Smaller arguments have to leave this part of the products at most."""
 WIDE, NARROWER = 256, 8
 """Sizes from this on are divided by that."""
+REPEATED, FEWER = 3, 2
+"""So many blocks of one list, or more, become that many: a first and a last one."""
 MOST = 2
 """Numbers that are tried alone, where all together are too many."""
+_COUNTED = (nn.ModuleList, nn.Sequential, nn.ParameterList)
 _LISTS = (nn.ModuleList, nn.ModuleDict, nn.Sequential, nn.ParameterList, nn.ParameterDict)
 
 
@@ -50,17 +56,19 @@ def arguments(
     path: str,
 ) -> dict[str, str] | None:
     """`plan` with smaller numbers, for which all `runs` run and the first takes fewer products; None where the first
-    takes few anyway, or where nothing smaller does the same.
+    takes few anyway and the module has few parts, or where nothing smaller does the same.
     """
-    numbers = _numbers(plan)
-    wanted, work, sizes = _look(session, runs[:1], root, path) if numbers else (None, 0, frozenset())
-    if wanted is None or work < DEAR:
+    known = {**_defaults(session), **plan}
+    wide, repeated = _wide(known), _repeated(known, session.module)
+    wanted, work, sizes = _look(session, runs[:1], root, path) if wide or repeated else (None, 0, frozenset())
+    dear, many = work >= DEAR, sum(1 for _ in session.module.modules()) >= MANY
+    if wanted is None or not (dear or (many and repeated)):
         return None
     best: tuple[dict[str, str], Session] | None = None
-    numbers = [item for item in numbers if item.value not in sizes]
-    for chosen in (numbers, *([item] for item in numbers[:MOST] if len(numbers) > 1)):
-        smaller = _with_smaller(plan, chosen)
-        other = _built(session, smaller) if chosen else None
+    wide, repeated = ([item for item in found if item.value not in sizes] for found in (wide, repeated))
+    for chosen in _choices(wide if dear else [], repeated):
+        smaller = {**plan, **_smaller(known, chosen)}
+        other = _built(session, smaller)
         seen, products, _ = (None, 0, sizes) if other is None else _look(other, runs[:1], root, path)
         if other is not None and seen == wanted and products < work * LESS:
             best = smaller, other
@@ -73,29 +81,61 @@ def arguments(
 
 @dataclass(frozen=True)
 class _Number:
-    """A large integer of a plan: its argument, its place in that, and what it is."""
+    """An integer of a plan: its argument, its place in that, what it is, and a smaller one."""
 
     argument: str
     place: int
     value: int
+    smaller: int
 
 
-def _numbers(plan: Mapping[str, str]) -> list[_Number]:
+def _defaults(session: Session) -> dict[str, str]:
+    """The integers that the constructor takes where nothing else is given."""
+    try:
+        parameters = inspect.signature(session.cls).parameters
+    except (TypeError, ValueError):
+        return {}
+    return {name: repr(item.default) for name, item in parameters.items() if type(item.default) is int}
+
+
+def _wide(plan: Mapping[str, str]) -> list[_Number]:
     """The large integers of a plan, the largest first."""
-    found = [
-        _Number(name, place, constant.value)
-        for name, expression in plan.items()
-        for place, constant in enumerate(_integers(ast.parse(expression, mode="eval")))
-        if constant.value >= WIDE
-    ]
+    found = [_Number(*item, item[2] // NARROWER) for item in _every(plan) if item[2] >= WIDE]
     return sorted(found, key=lambda item: -item.value)
 
 
-def _with_smaller(plan: Mapping[str, str], numbers: Sequence[_Number]) -> dict[str, str]:
-    found = dict(plan)
+def _repeated(plan: Mapping[str, str], module: nn.Module) -> list[_Number]:
+    """The integers of a plan that are as many as a list of the module has blocks, the largest first."""
+    lengths = {len(part) for part in module.modules() if isinstance(part, _COUNTED)}
+    found = [_Number(*item, FEWER) for item in _every(plan) if REPEATED <= item[2] < WIDE and item[2] in lengths]
+    return sorted(found, key=lambda item: -item.value)
+
+
+def _every(plan: Mapping[str, str]) -> Iterator[tuple[str, int, int]]:
+    """The integers of a plan: the argument, the place in it, the value."""
+    for name, expression in plan.items():
+        for place, constant in enumerate(_integers(ast.parse(expression, mode="eval"))):
+            yield name, place, constant.value
+
+
+def _choices(wide: Sequence[_Number], repeated: Sequence[_Number]) -> Iterator[Sequence[_Number]]:
+    """What is made smaller together, what saves most first."""
+    if wide and repeated:
+        yield [*wide, *repeated]
+    for found in (wide, repeated):
+        if found:
+            yield found
+    for found in (wide, repeated):
+        if len(found) > 1:
+            yield from ([item] for item in found[:MOST])
+
+
+def _smaller(plan: Mapping[str, str], numbers: Sequence[_Number]) -> dict[str, str]:
+    """The arguments that change."""
+    found: dict[str, str] = {}
     for item in numbers:
-        tree = ast.parse(found[item.argument], mode="eval")
-        _integers(tree)[item.place].value = item.value // NARROWER
+        tree = ast.parse(found.get(item.argument, plan[item.argument]), mode="eval")
+        _integers(tree)[item.place].value = item.smaller
         found[item.argument] = ast.unparse(tree)
     return found
 

@@ -65,7 +65,7 @@ def shapes(value: Any) -> Any:
     dict whose keys are no texts says of which type they are (``dict int``).
     """
     if isinstance(value, torch.Tensor):
-        return shape(value)
+        return type(value).__name__ if value.is_nested else shape(value)
     if isinstance(value, (list, tuple)):
         return (
             type(value).__name__
@@ -83,7 +83,7 @@ def shapes(value: Any) -> Any:
 
 def flat(value: Any) -> Iterator[Shape]:
     """The shapes of the tensors of a nested value, from left to right."""
-    return map(shape, trees.tensors(value))
+    return (shape(item) for item in trees.tensors(value) if not item.is_nested)
 
 
 class Layers:
