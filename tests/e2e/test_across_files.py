@@ -57,3 +57,41 @@ async def test_a_wrong_call_in_an_opened_script_is_underlined_without_a_hover(tm
         assert [item.range.start.line for item in session.diagnostics(uri)] == [4]
         session.replace(uri, TRAIN.replace("3, 7", "3, 4"), 2)
         await session.until(lambda: session.codes(uri) == [])
+
+
+TAKES = """import torch
+from torch import nn
+
+
+class Wide(nn.Module):
+    def __init__(self, channels, width=5):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, width, 3)
+
+    def forward(self, x):
+        return self.conv(x)
+"""
+MAKES = """import torch
+from takes import Wide
+
+one = Wide(3, 64)
+two = Wide(1)
+three = Wide(7, width=int(input()))
+y = one(torch.rand(2, 3, 8, 8))
+"""
+
+
+async def test_an_instance_is_told_with_its_own_arguments(tmp_path: Path) -> None:
+    written(tmp_path)
+    (tmp_path / "takes.py").write_text(TAKES, encoding="utf-8")
+    async with editor(tmp_path, tmp_path / ".cache") as session:
+        uri = session.open("makes.py", MAKES)
+        first = await session.hover_until(uri, 3, 1, "(B, 3, H, W)")
+        assert "(B, 64, H - 2, W - 2)" in first
+        second = await session.hover_until(uri, 4, 1, "(B, 1, H, W)")
+        assert "two" not in second and "Wide(1)" in second
+        assert "(B, 5, H - 2, W - 2)" in second and "(B, 3, H, W)" not in second
+        assert await session.hover(uri, 6, 5) == first
+        assert "Decided by pragma" not in first
+        assert "this instance was made are not known here" in await session.hover_until(uri, 5, 1, "Wide(x")
+        assert "not known here" not in await session.hover(uri, 1, 20)

@@ -125,10 +125,14 @@ def construction(program: Program, target: ast.expr, way: Way) -> ast.Call | Non
     beside = segments(way)[-1][0]
     if home is not beside and not (isinstance(home, ast.Module) and _is_only_read(node.id, value.way)):
         return None
-    if not _is_bound_once(program, node.id, value.way):
-        return None
-    made = value.expression
-    if made is None or not is_reached(value.way, made) or not _is_left_alone(node.id, value.way):
+    return None if value.expression is None else assigned(program, node.id, value.expression, value.way)
+
+
+def assigned(program: Program, name: str, made: ast.expr, way: Way) -> ast.Call | None:
+    """The call that makes the object that an assignment at the end of a way gives to a name, where nothing may change
+    that object; None in doubt.
+    """
+    if not _is_bound_once(program, name, way) or not is_reached(way, made) or not _is_left_alone(name, way):
         return None
     while isinstance(made, ast.Call) and isinstance(made.func, ast.Attribute) and _keeps(made):
         made = made.func.value

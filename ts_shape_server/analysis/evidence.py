@@ -83,7 +83,7 @@ def candidates(source: SourceText, names: Iterable[str]) -> Candidates:
 @lru_cache(maxsize=32)
 def _spelled(text: str) -> _Spelled:
     """Read once for a file: a file of thousands of classes is asked for each of them."""
-    program, imports = _program(text)
+    program, imports = program_of(text)
     source = SourceText(text)
     seen: set[str] = set()
     names: dict[str, dict[str, tuple[int, int]]] = {}
@@ -109,7 +109,7 @@ def calls_of(class_name: str, source: SourceText, path: str, standing: Standing)
     `standing` has the names that stand for the class in this file.
     """
     try:
-        program, imports = _program(source.text)
+        program, imports = program_of(source.text)
         instances = Instances(program, standing)
         finder = _Finder(program, instances, imports, class_name, path, source)
         unique = {(item.kind, item.line, item.init, item.inputs): item for item in finder.all()}
@@ -120,7 +120,7 @@ def calls_of(class_name: str, source: SourceText, path: str, standing: Standing)
 
 def makers_of(source: SourceText, standing: Standing) -> tuple[str, ...]:
     """The classes at the top of this file in whose body a class is named, in the order of the text."""
-    program, _ = _program(source.text)
+    program, _ = program_of(source.text)
     instances = Instances(program, standing)
     found: dict[str, None] = {}
     for way in program.ways:
@@ -134,7 +134,8 @@ def makers_of(source: SourceText, standing: Standing) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=32)
-def _program(text: str) -> tuple[Program, dict[str, str]]:
+def program_of(text: str) -> tuple[Program, dict[str, str]]:
+    """The statements of a file, and the paths that its imports give to names."""
     tree, _ = parse(SourceText(text))
     return Program(tree), imports_of(tree)
 

@@ -35,6 +35,20 @@ def class_hover(known: Known, declared: ModuleClass | None = None) -> str:
     return _page([*parts, *_evidence(report), *_mismatches(report), _note(known)])
 
 
+def instance_hover(known: Known, call: str, declared: ModuleClass | None = None) -> str:
+    """What a call of the class makes: a report of the class with these arguments, or that it is being worked out."""
+    if known.report is None:
+        return _page([_code(call), "_What goes in and out of it is being worked out: hover again in a moment._"])
+    return _page([_code(call), class_hover(known, declared)])
+
+
+def of_any_instance(known: Known, declared: ModuleClass | None = None) -> str:
+    """The class of what a name holds, where it is not known with which arguments that was made."""
+    report = known.report
+    other = "_This is of the class; the arguments with which this instance was made are not known here._"
+    return _page([class_hover(known, declared), other if report is not None and report.init else ""])
+
+
 def forward_hover(known: Known, declared: ModuleClass | None = None) -> str:
     """`forward` is the class narrowed to its signature and its state."""
     report = known.report

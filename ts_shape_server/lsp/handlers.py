@@ -16,6 +16,8 @@ from typing import Any
 
 from lsprotocol import types
 
+from ts_shape_server.analysis.evidence import program_of
+from ts_shape_server.analysis.instance_calls import InstanceCall, instance_call
 from ts_shape_server.analysis.local_names import from_modules, from_shape, is_called, method_at, statement_at
 from ts_shape_server.analysis.names import Subject, name_at
 from ts_shape_server.analysis.shifting import Replacement, Shift, shift
@@ -404,11 +406,24 @@ def _is_stored(snapshot: Snapshot, subject: Subject) -> bool:
     )
 
 
+def _instance(document: Document, subject: Subject) -> InstanceCall | None:
+    """The call that makes the object that a name holds."""
+    if document.quick.classes.syntax_error is not None:
+        return None
+    program, imports = program_of(document.text)
+    return instance_call(program, imports, subject.name, subject.line)
+
+
 async def _elsewhere(
     server: Server, document: Document, subject: Subject, line: int, column: int, wait: float
 ) -> str | None:
-    """The report of a class that another file defines, for a name that jedi has to follow."""
+    """The report of a class that another file defines, for a name that jedi has to follow; for a name that holds an
+    instance, with the arguments of that.
+    """
     session = server.session
+    call = _instance(document, subject) if subject.kind == "name" else None
+    if call is not None:
+        line, column = call.line, document.source.from_ast(call.line, call.column)
     asked = asyncio.to_thread(session.workspace.definition, document.path, document.text, line, column)
     try:
         found = await within(asked, max(wait, 0.2))
@@ -427,7 +442,13 @@ async def _elsewhere(
     if owner.current is None or owner.current.module(name) is None:
         return None
     await session.wait_for(owner, name, wait)
-    return hover.class_hover(owner.known(name), owner.current.module(name))
+    last, known, declared = name.rsplit(".", 1)[-1], owner.known(name), owner.current.module(name)
+    if subject.kind != "name" or subject.name == last or subject.name in document.quick.classes.imports:
+        return hover.class_hover(known, declared)
+    text = None
+    if call is not None and call.class_name == last:
+        text = await session.instances.told(session, owner, name, call, wait)
+    return hover.of_any_instance(known, declared) if text is None else text
 
 
 def _register_diagnostics(server: Server) -> None:

@@ -27,6 +27,7 @@ from ts_shape_server.features.known import unparsed
 from ts_shape_server.features.offers import Offer
 from ts_shape_server.lsp.convert import uri_of
 from ts_shape_server.lsp.documents import Document
+from ts_shape_server.lsp.instances import Instances
 from ts_shape_server.lsp.saved import SavedFiles
 from ts_shape_server.lsp.trials import RewriteTrials, is_of_agent
 from ts_shape_server.probing.service import FileRequest, ProbeService
@@ -84,6 +85,9 @@ class EditorSession:
         self.folders: tuple[str, ...] = ()
         self.workspace = Workspace((), self._overlays)
         self.saved = SavedFiles()
+        self.instances = Instances()
+        self.state = 0
+        """Changes with the text of any file, with the settings and with the interpreter."""
         self.service: ProbeService | None = None
         self._on_change, self._on_status, self._on_warning = on_change, on_status, on_warning
         self._documents: dict[str, Document] = {}
@@ -119,6 +123,7 @@ class EditorSession:
     async def _replace_service(self) -> None:
         old, self.service = self.service, None
         self._found = None
+        self.state += 1
         if old is not None:
             await old.stop()
         if self.trusted:
@@ -141,6 +146,7 @@ class EditorSession:
         for document in self._documents.values():
             self._cancel(document)
         await self.service.restart()
+        self.state += 1
         self._found = self.keep(asyncio.ensure_future(self._find(self.service)))
         self._warned.clear()
         self.refresh_all()
@@ -187,6 +193,7 @@ class EditorSession:
             self._refresh_others(document)
 
     def _change(self, document: Document, text: str, version: int, edits: Sequence[Shift]) -> None:
+        self.state += 1
         document.change(text, version, edits)
         for other in self._documents.values():
             if other is not document:
@@ -288,6 +295,7 @@ class EditorSession:
     async def disk_changed(self, path: str = "") -> None:
         """Files were saved, `path` among them: what was read from the disk is read again."""
         await asyncio.to_thread(self.workspace.forget)
+        self.state += 1
         await self._look_at_others(path)
 
     async def _look_at_others(self, path: str) -> None:
