@@ -15,7 +15,7 @@ from torch.overrides import TorchFunctionMode
 _FACTORIES = ("FloatTensor", "LongTensor", "HalfTensor", "DoubleTensor", "IntTensor", "ByteTensor", "BoolTensor")
 
 
-class _OnCpu(TorchFunctionMode):
+class OnCpu(TorchFunctionMode):
     """Replaces CUDA devices in the arguments of torch calls."""
 
     def __torch_function__(
@@ -63,7 +63,7 @@ class _NoDevice:
         return None
 
 
-_mode: _OnCpu | None = None
+_mode: OnCpu | None = None
 
 
 def pretend() -> None:
@@ -71,7 +71,7 @@ def pretend() -> None:
     global _mode
     if _mode is not None or torch.cuda.is_available():
         return
-    _mode = _OnCpu()
+    _mode = OnCpu()
     _mode.__enter__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
     def to_cpu(self: nn.Module, *arguments: Any, **keywords: Any) -> nn.Module:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from expectations import expected_of
 
-from ts_shape_server.agent import script
+from ts_shape_server.agent import devices, script
 from ts_shape_server.contract import schema
 
 
@@ -333,6 +333,22 @@ def test_a_freeze_is_told_where_it_is(load: Any, name: str) -> None:
 @pytest.mark.parametrize("name", FAITHFUL)
 def test_a_faithful_trace_has_no_warning(load: Any, name: str) -> None:
     check(load, FAITHFUL[name])
+
+
+def test_a_check_of_torchs_is_none_of_the_code_where_cuda_calls_land_on_the_cpu(load: Any) -> None:
+    source = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(3, 3)
+
+    def forward(self, x):
+        start = torch.zeros(1, x.shape[0], 3)
+        out, _ = self.lstm(x.unsqueeze(0), (start, start))
+        return out
+"""
+    with devices.OnCpu():
+        check(load, source, second={"x": {"tensor": [4, 3]}}, sizes=())
 
 
 def test_a_trace_that_would_write_outside_of_its_memory_is_not_run(load: Any) -> None:

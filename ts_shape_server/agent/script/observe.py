@@ -68,6 +68,11 @@ def is_foreign(path: str) -> bool:
     return path.startswith(_STANDARD) and "site-packages" not in path
 
 
+def is_agents(path: str) -> bool:
+    """Whether a code file is one of the agent's own, such as a stand-in that a call of the user's goes through."""
+    return path.startswith(_AGENT)
+
+
 def innermost(items: Iterable[T], path_of: Callable[[T], str]) -> T | None:
     """Of things from the inside out, such as frames, the first in code of the user's; else the first in an installed
     package. None where all are Python's, torch's or the agent's.

@@ -29,7 +29,7 @@ from ts_shape_server.agent.torch_says import tracer
 from ts_shape_server.contract.places import Location
 from ts_shape_server.contract.report import Failure
 
-_PLUMBING = ("_tensor.py", "warnings.py", "overrides.py", __file__, reads.__file__)
+_PLUMBING = ("_tensor.py", "warnings.py", "overrides.py")
 _LAYERS = os.path.dirname(torch.nn.__file__)
 _WORDS = {
     "trace-branch": "tracing keeps the branch that the example takes: this condition depends on a Tensor's values",
@@ -194,7 +194,7 @@ def _noted(text: str, frame: FrameType | None) -> Iterator[Noted]:
     if found is None:
         return
     place, own = found
-    inner = next((item for item in frames if not item.f_code.co_filename.endswith(_PLUMBING)), None)
+    inner = next((item for item in frames if not _is_plumbing(item.f_code.co_filename)), None)
     inner = None if inner is own else inner
     if _guards_an_error(inner or own) or _guards_an_error(own):
         return
@@ -205,6 +205,11 @@ def _noted(text: str, frame: FrameType | None) -> Iterator[Noted]:
         return
     of_torch = inner is not None and inner.f_code.co_filename.startswith(_LAYERS)
     yield Noted(_worded(kind, where, text), place, of_torch)
+
+
+def _is_plumbing(path: str) -> bool:
+    """Whether a code file only passes a call on: torch's, Python's or the agent's."""
+    return path.endswith(_PLUMBING) or observe.is_agents(path)
 
 
 def _worded(kind: str, where: Location, text: str) -> Failure:
