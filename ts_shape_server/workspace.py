@@ -22,7 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ts_shape_server import reading
-from ts_shape_server.analysis import documents
+from ts_shape_server.analysis import documents, settings
 from ts_shape_server.analysis.evidence import Candidates, calls_of, candidates, makers_of
 from ts_shape_server.analysis.instances import Standing
 from ts_shape_server.analysis.modules import (
@@ -49,6 +49,8 @@ _MOST_DOCUMENTS = 60
 _DEEPEST = 32
 """Folders inside of folders in which files are looked for."""
 _MOST_EVIDENCE = 12
+_MOST_SETTINGS = 3
+"""Objects of settings that may be what a class is given."""
 _LOOKED_AT = 48
 """Of so many calls those that tell inputs are taken first."""
 _MOST_MAKERS = 3
@@ -261,7 +263,19 @@ class Workspace:
             if len(found) >= _LOOKED_AT:
                 break
         found.sort(key=lambda each: each.inputs is None)
-        return found[:_MOST_EVIDENCE]
+        return [*found[:_MOST_EVIDENCE], *self._settings(item, path, texts)]
+
+    def _settings(self, item: ModuleClass, path: str, texts: Sequence[tuple[str, str]]) -> Iterator[CallEvidence]:
+        """Objects of settings in the workspace that have all that a class reads of a parameter, the nearest first."""
+        own = next((text for place, text in texts if place == path), "")
+        for read in _settings_read(own, item.name):
+            made = (
+                evidence
+                for place, text in texts
+                if place.endswith(".py")
+                for evidence in settings.made_in(read, SourceText(text), place, self.root_of(path))
+            )
+            yield from itertools.islice(made, _MOST_SETTINGS)
 
     def _parents(
         self, item: ModuleClass, path: str, texts: Sequence[tuple[str, str]]
@@ -388,6 +402,11 @@ def _named_anew(text: str) -> Mapping[str, frozenset[str]]:
 @lru_cache(maxsize=4096)
 def _candidates(text: str, names: frozenset[str]) -> Candidates:
     return candidates(SourceText(text), names)
+
+
+@lru_cache(maxsize=1024)
+def _settings_read(text: str, name: str) -> tuple[settings.Read, ...]:
+    return settings.read_by(SourceText(text), name)
 
 
 @lru_cache(maxsize=64)

@@ -93,3 +93,32 @@ def test_a_list_that_is_gone_through_is_fine(tmp_path: Path) -> None:
         "self.parts = nn.ModuleList([nn.Linear(3, 3)])", "for part in self.parts: x = part(x)\n        return x"
     )
     assert report(tmp_path, source)["status"] == "ok"
+
+
+PATCHES = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pad = nn.ReplicationPad1d((0, 8))
+        self.embed = nn.Linear(16, 32)
+        self.norm = nn.BatchNorm1d(32)
+        self.flatten = nn.Flatten(start_dim=-2)
+        self.fc = nn.Linear(32 * 12, 5)
+
+    def forward(self, x, other, third):
+        x = (x - x.mean(1, keepdim=True).detach()).permute(0, 2, 1)
+        n = x.shape[1]
+        x = self.pad(x).unfold(dimension=-1, size=16, step=8)
+        x = torch.reshape(x, (x.shape[0] * x.shape[1], x.shape[2], x.shape[3]))
+        x = self.norm(self.embed(x).transpose(1, 2)).transpose(1, 2)
+        x = torch.reshape(x, (-1, n, x.shape[-2], x.shape[-1]))
+        return self.fc(self.flatten(x.permute(0, 1, 3, 2)))
+"""
+
+
+def test_a_size_that_larger_inputs_change_is_no_fixed_one(tmp_path: Path) -> None:
+    assert report(tmp_path, PATCHES)["status"] != "failed"

@@ -26,11 +26,15 @@ MAXIMUM = 8
 
 @dataclass(frozen=True)
 class Given:
-    """Expressions by parameter, where each comes from, and the calls whose values the constructor refuses."""
+    """Expressions by parameter, where each comes from, and the calls whose values the constructor refuses.
+
+    `supposed`: nobody passes them, they are settings that have what the class reads.
+    """
 
     init: Mapping[str, str]
     sources: Mapping[str, str]
     refused: tuple[tuple[Drawn, Exception], ...] = ()
+    supposed: bool = False
 
 
 def choose(pragma: Mapping[str, str], drawn: Sequence[Drawn], build: Callable[[Mapping[str, str]], nn.Module]) -> Given:
@@ -52,11 +56,11 @@ def choose(pragma: Mapping[str, str], drawn: Sequence[Drawn], build: Callable[[M
             if item.certain and isinstance(error, _REFUSALS):
                 refused.append((item, error))
             continue
-        return Given(init, _sources(init, item, pragma), tuple(refused))
+        return Given(init, _sources(init, item, pragma), tuple(refused), item.kind == "settings")
     for init, item in candidates[:1]:
         if init in empty:
             break
-        return Given(init, _sources(init, item, pragma))
+        return Given(init, _sources(init, item, pragma), supposed=item.kind == "settings")
     return Given(dict(pragma), dict.fromkeys(pragma, "pragma"))
 
 

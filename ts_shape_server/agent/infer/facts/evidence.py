@@ -25,12 +25,22 @@ from ts_shape_server.agent.infer.guesses import portable, remade, values
 from ts_shape_server.agent.infer.running.memory import SkipInitialisation
 from ts_shape_server.contract.asked import CallArguments, CallEvidence
 
-MAXIMUM = 12
+MAXIMUM = 15
 MAXIMUM_WAITS = 2
 """After so many slices that took too long no others are run."""
 _IMPORT = re.compile(r"^\s*(?:from|import)\s+(\w+)", re.MULTILINE)
 _ACCELERATOR = re.compile(r"cuda|\b(?:mps|xpu)\b")
-_ORDER = {"pragma": 0, "annotation": 1, "loader": 2, "trace": 3, "export": 4, "call": 5, "script": 6, "constructor": 7}
+_ORDER = {
+    "pragma": 0,
+    "annotation": 1,
+    "loader": 2,
+    "trace": 3,
+    "export": 4,
+    "call": 5,
+    "script": 6,
+    "constructor": 7,
+    "settings": 8,
+}
 
 
 Span = tuple[int, int, int, int]
@@ -69,7 +79,8 @@ class Refused:
 class Evidence:
     """All that was drawn, strongest first; calls that do not fit a signature; and what could not be had, in words.
 
-    `partial` are constructions of which some arguments could not be had: those say less than any other.
+    `partial` are constructions of which some arguments could not be had, and objects of settings that a class may be
+    given: those say less than any other.
     """
 
     drawn: tuple[Drawn, ...]
@@ -104,12 +115,12 @@ def draw_all(cls: type, items: Sequence[CallEvidence], context: Context, by_name
         except (Exception, SystemExit) as error:
             if item.kind == "loader":
                 notes[setup] = f"{_named(item)} gave no item: {_why(error, setup)}."
-            if item.kind == "constructor":
+            if item.kind in ("constructor", "settings"):
                 with contextlib.suppress(Exception, SystemExit, TimeLimit):
                     partial += _draw_partly(cls, item, context, by_name, shares.SLICE.of(left))
             continue
         if made.init is not None or made.inputs is not None:
-            drawn.append(made)
+            (partial if item.kind == "settings" else drawn).append(made)
     return Evidence(tuple(drawn), tuple(refused), tuple(dict.fromkeys(notes.values())), tuple(partial))
 
 

@@ -19,6 +19,9 @@ from ts_shape_server.contract.report import Fact
 MOST_PASSED = 3
 """So many of the inputs that are passed are tried."""
 
+MOST_AXES, LARGER = 4, 4
+"""So many axes of the inputs are made so many times as large, to see whether what a layer gets changes."""
+
 
 @dataclass(frozen=True)
 class _Passed:
@@ -86,8 +89,34 @@ def _mismatch(unfound: Unfound) -> mismatch.Mismatch | None:
     found = mismatch.find(outcome.error, watched, context.path, context.source)
     if found is not None and found.multiple_of and not has_one_form(unfound):
         return None
+    if found is None or _gives_other_sizes(unfound, found):
+        return None
     # What turns the dims of one item about may be written for a single one.
     return None if session.concrete(_single(result.inputs)).ok else found
+
+
+def _gives_other_sizes(unfound: Unfound, found: mismatch.Mismatch) -> bool:
+    """Whether the layer gets another size from larger inputs after all: on symbols a size may have been taken for the
+    number that it was, where code asks about it.
+    """
+    session, context = unfound.session, unfound.context
+    for axis in (None, *range(1, MOST_AXES)):
+        watched = mismatch.FailingLayer(session.module)
+        error = session.concrete(_larger(unfound.result.inputs, axis), [watched]).error
+        other = None if error is None else mismatch.given(error, watched, context.path, context.source)
+        if error is None or (other is not None and other.layer == found.layer and other.got != found.got):
+            return True
+    return False
+
+
+def _larger(inputs: values.Inputs, axis: int | None) -> values.Inputs:
+    """The inputs with one axis of each, or all but the first, `LARGER` times as large."""
+
+    def grown(_: int, guess: values.TensorGuess) -> values.TensorGuess:
+        dims = (size * LARGER if place and axis in (None, place) else size for place, size in enumerate(guess.dims))
+        return replace(guess, dims=tuple(dims))
+
+    return values.map_tensors(inputs, grown)
 
 
 def _single(inputs: values.Inputs) -> values.Inputs:
