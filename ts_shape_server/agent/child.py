@@ -15,7 +15,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ts_shape_server.agent import clock, ecosystem, endings, infer, load, runs, saved, script, shares, torch_says
+from ts_shape_server.agent import (
+    absent,
+    clock,
+    ecosystem,
+    endings,
+    infer,
+    load,
+    runs,
+    saved,
+    script,
+    shares,
+    torch_says,
+)
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.ecosystem import checkpoints
 from ts_shape_server.agent.sandbox import policy
@@ -194,14 +206,16 @@ def _report(job: ReportJob, sender: Sender, seconds: float) -> None:
         def emit(
             report: Report,
             name: str = asked.name,
-            failed: Any = cls.loaded.failed,
+            loaded: load.Loaded = cls.loaded,
+            found: type = cls.found,
             watch: clock.Stopwatch = watch,
             told: tuple[str, ...] = cls.notes,
         ) -> None:
             depends = (*load.depends(file), *infer.consulted()) if report.stage == "final" else ()
-            reason = _with_cause(report.reason, failed)
-            notes = (*report.notes, *told, *checkpoints.notes())
-            report = replace(report, stubbed=tuple(load.stubbed()), notes=notes, reason=reason, core_ms=watch.core_ms)
+            reason = _with_cause(report.reason, loaded.failed)
+            stubbed = absent.told_of(found, load.stubbed(), loaded.stubbed)
+            notes = (*report.notes, *told, *checkpoints.notes(stubbed))
+            report = replace(report, stubbed=stubbed, notes=notes, reason=reason, core_ms=watch.core_ms)
             sender.claim(ProbeClaim(name, depends=depends, report=report))
 
         try:

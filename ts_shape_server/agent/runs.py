@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ts_shape_server.agent import torch_state  # noqa: F401  # what an interruption leaves changed is put back
+from ts_shape_server.agent import absent, torch_state  # noqa: F401  # what an interruption leaves changed is put back
 from ts_shape_server.agent.accepted import further
 from ts_shape_server.contract.report import Report
 
@@ -88,6 +88,11 @@ def from_report(cls: type[nn.Module], namespace: Mapping[str, Any], report: Repo
 
 def build(cls: type[nn.Module], init: Mapping[str, str], namespace: Mapping[str, Any]) -> nn.Module:
     """`cls` called with the expressions of `init`. A name that starts with ``*`` is spread into the positions."""
+    with absent.building(cls):
+        return _built(cls, init, namespace)
+
+
+def _built(cls: type[nn.Module], init: Mapping[str, str], namespace: Mapping[str, Any]) -> nn.Module:
     arguments: list[Any] = []
     keywords: dict[str, Any] = {}
     for name, expression in init.items():

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ts_shape_server.agent import absent
 from ts_shape_server.agent.standins import StandInUsed
 
 LARGEST = 1 << 18
@@ -17,7 +18,8 @@ LARGEST = 1 << 18
 WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".npz", ".onnx", ".gguf")
 
 _stood_in: list[str] = []
-_notes: list[str] = []
+_notes: dict[str, str] = {}
+"""What is said of weights, by their names among those of all that was stood in for."""
 
 
 class NotHere(StandInUsed):
@@ -37,17 +39,14 @@ def begin(names: list[str]) -> None:
 def weights(name: Any, said: str = "") -> str:
     """Tell that the weights of a checkpoint are random ones here, and what else is `said` of it. The name, short."""
     shown = shortened(name)
-    if f"weights {shown}" not in _stood_in:
-        _stood_in.append(f"weights {shown}")
-    note = f"The weights of `{shown}` are a stand-in: random ones of the same sizes{said}."
-    if note not in _notes:
-        _notes.append(note)
+    name = absent.note(shown, _stood_in)
+    _notes.setdefault(name, f"The weights of `{shown}` are a stand-in: random ones of the same sizes{said}.")
     return shown
 
 
-def notes() -> tuple[str, ...]:
-    """What is to be told of the checkpoints that were stood in for, in sentences."""
-    return tuple(_notes)
+def notes(names: Iterable[str]) -> tuple[str, ...]:
+    """What is to be told of the checkpoints among `names` of what was stood in for, in sentences."""
+    return tuple(_notes[name] for name in names if name in _notes)
 
 
 def shortened(name: Any) -> str:

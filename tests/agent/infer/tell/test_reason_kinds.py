@@ -51,6 +51,12 @@ from inference_helpers import net, report
         (net("pass", "return widened(x)"), "no-input", "name-undefined", {"error": "NameError"}),
         (net("pass", "raise NotImplementedError"), "abstract", "class-abstract", {}),
         (net("pass", "raise NotImplemented"), "abstract", "class-abstract", {}),
+        (
+            net("pass", "return self.encode(x)") + "\n    def encode(self, x):\n        raise NotImplementedError\n",
+            "abstract",
+            "class-abstract",
+            {},
+        ),
         ("class Net(nn.Module):\n    pass\n", "no-forward", "forward-undefined", {}),
     ],
 )

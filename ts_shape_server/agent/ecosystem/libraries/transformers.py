@@ -19,7 +19,14 @@ import torch
 from ts_shape_server.agent import standins
 from ts_shape_server.agent.ecosystem import SPREAD, Asked, checkpoints
 from ts_shape_server.agent.infer.facts.source import function_tree
-from ts_shape_server.agent.infer.guesses.values import DictGuess, Guess, OneSize, RecordGuess, TensorGuess
+from ts_shape_server.agent.infer.guesses.values import (
+    DictGuess,
+    Guess,
+    OneSize,
+    RecordGuess,
+    SequenceGuess,
+    TensorGuess,
+)
 
 _LOADING = frozenset(
     (
@@ -181,16 +188,49 @@ def _auto_models(module: Any) -> None:
 
 
 class InertTokenizer(standins.Inert):
-    """A tokenizer that has no vocabulary here: of its size is said what the checkpoint's configuration says."""
+    """A tokenizer that has no vocabulary here: of its size is said what the checkpoint's configuration says. A special
+    token is called what it is for, and its number, where the configuration does not say it, is one of the vocabulary.
+    """
 
     def __getattr__(self, name: str) -> Any:
         known = self.__dict__.get("_configuration", {})
-        if name in ("vocab_size", *known) and (name.endswith("_token_id") or name == "vocab_size"):
+        if name == "vocab_size":
             return known[name] if name in known else self.__index__()
+        if name.endswith("_token_id") and not name.startswith("_"):
+            return known[name] if name in known else self.vocab[f"[{name[: -len('_id')]}]"]
+        if name.endswith("_token") and not name.startswith("_"):
+            return f"[{name}]"
         return super().__getattr__(name)
 
     def __len__(self) -> int:
         return int(self.vocab_size)
+
+    @property
+    def special_tokens_map(self) -> dict[str, str]:
+        return _SpecialTokens()
+
+    @property
+    def vocab(self) -> dict[str, int]:
+        known = self.__dict__.setdefault("_vocabulary", _Vocabulary())
+        assert isinstance(known, dict)
+        return known
+
+    def get_vocab(self) -> dict[str, int]:
+        return self.vocab
+
+    def convert_tokens_to_ids(self, tokens: Any) -> Any:
+        return self.vocab[tokens] if isinstance(tokens, str) else [self.vocab[token] for token in tokens]
+
+
+class _SpecialTokens(dict):  # type: ignore[type-arg]  # from what a token is for to its text
+    def __missing__(self, key: str) -> str:
+        return f"[{key}]"
+
+
+class _Vocabulary(dict):  # type: ignore[type-arg]  # from a token's text to its number
+    def __missing__(self, token: str) -> int:
+        self[token] = len(self)
+        return len(self) - 1
 
 
 def _inert(kind: str) -> Callable[[Any], None]:
@@ -243,6 +283,8 @@ def argument(parameter: Any, cls: type, namespace: Mapping[str, Any]) -> str | N
     if _CHECKPOINT.search(parameter.name) and parameter.annotation in (parameter.empty, str, "str"):
         used = _loaded(cls, namespace) or [value for value in namespace.values() if _is_of_library(value)]
         return (_EXAMPLE_OF_TWO if used and all(map(_has_decoder, used)) else _EXAMPLE) if used else None
+    if parameter.name in ("tokenizer", "tok") and any(map(_is_of_library, namespace.values())):
+        return f"__import__('transformers').AutoTokenizer.from_pretrained({_EXAMPLE})"
     config_class = getattr(cls, "config_class", None)
     if parameter.name not in ("config", "cfg", "configuration") or not inspect.isclass(config_class):
         return None
@@ -299,6 +341,9 @@ def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
         found = _documented(model, parameter, place)
         if found is not None:
             return found
+    given = [name for name in _OUTPUTS if name in asked.attributes]
+    if set(given) & {"last_hidden_state", "pooler_output"} and not asked.passed:
+        return RecordGuess(_OUTPUT, tuple((name, _OUTPUTS[name]) for name in given), "BaseModelOutputWithPooling")
     model = next((part for part in _parts(asked) if is_model(part)), None)
     read = [name for name in (*_ENCODED, "pixel_values") if name in asked.attributes]
     if model is None or not read or asked.passed:
@@ -307,6 +352,16 @@ def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
     return RecordGuess(_ENCODING, tuple((name, item) for name, item in fields if item is not None), "BatchEncoding")
 
 
+_HIDDEN = TensorGuess((BATCH, LENGTH, 16), axes=(OneSize("B"), OneSize("L"), OneSize("D")))
+_OUTPUTS: Mapping[str, Guess] = {
+    "last_hidden_state": _HIDDEN,
+    "pooler_output": TensorGuess((BATCH, 16), axes=(OneSize("B"), OneSize("D"))),
+    "hidden_states": SequenceGuess((_HIDDEN,) * 3, "tuple"),
+}
+"""What a model gives, as it is read by the author's own layers on top of it."""
+_OUTPUT = (
+    "__import__('transformers.modeling_outputs', fromlist=['BaseModelOutputWithPooling']).BaseModelOutputWithPooling"
+)
 _ENCODED = ("input_ids", "attention_mask", "token_type_ids", "labels")
 _ENCODING = "(lambda **items: __import__('transformers').BatchEncoding(items))"
 

@@ -152,6 +152,12 @@ class Sizes:
         return value
 
 
+def expression_for(name: str, profile: Profile) -> str:
+    """An expression for an argument of which no more is known than its name."""
+    parameter = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY)
+    return _expression(parameter, Use(), Sizes(profile), {})
+
+
 def _expression(parameter: inspect.Parameter, use: Use, sizes: Sizes, namespace: Mapping[str, Any]) -> str:
     name = parameter.name.lower()
     annotated = _by_annotation(parameter.annotation, name, sizes)

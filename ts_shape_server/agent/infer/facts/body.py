@@ -22,6 +22,8 @@ class Hint:
     axes: tuple[str | None, ...] = ()
     kind: str = ""
     keys: tuple[str, ...] = ()
+    tested: tuple[str, ...] = ()
+    """The keys that it may have or not: those of ``"k" in x`` and of ``x.get("k")``."""
     length: int | None = None
     dtype: str | None = None
     compared: tuple[str, ...] = ()
@@ -40,11 +42,12 @@ class Hint:
 
 
 def hints(function: Any) -> dict[str, Hint]:
-    """A hint for each parameter of the method `function` (self left out)."""
+    """A hint for each parameter of the method `function` (self left out), also for that of all keyword arguments."""
     tree = function_tree(function)
     if tree is None:
         return {}
-    result = {argument.arg: Hint() for argument in taken(tree)}
+    spread = [tree.args.kwarg] if tree.args.kwarg is not None else []
+    result = {argument.arg: Hint() for argument in (*taken(tree), *spread)}
     reader = _Reader(result)
     for statement in tree.body:
         reader.visit(statement)
@@ -337,6 +340,8 @@ class _Reader(ast.NodeVisitor):
                 hint.kind = hint.kind or "list"
             elif name == "isinstance":
                 hint.compared = (*hint.compared, "isinstance")
+        if name in ("get", "pop") and isinstance(node.func, ast.Attribute):
+            self._tested(node.func.value, node.args[0] if node.args else None)
         if name in _SIZE_CALLS:
             self._sizes(node.args)
         self._counted(node, name)
@@ -389,7 +394,14 @@ class _Reader(ast.NodeVisitor):
                 hint.at_least, *(item + 1 if item >= 0 else -item for item in known if item is not None), 0
             )
 
+    def _tested(self, owner: ast.expr, key: ast.expr | None) -> None:
+        hint = self._hint(owner)
+        if hint is not None and isinstance(key, ast.Constant) and isinstance(key.value, str):
+            hint.tested = (*hint.tested, key.value) if key.value not in hint.tested else hint.tested
+
     def visit_Compare(self, node: ast.Compare) -> None:
+        if isinstance(node.ops[0], (ast.In, ast.NotIn)):
+            self._tested(node.comparators[0], node.left)
         hint = self._hint(node.left)
         if hint is not None:
             other = node.comparators[0]

@@ -1,89 +1,207 @@
-"""Which parameters of `forward` are passed on as they are, to a part of the module or to a function, and as what.
+"""What the parameters of `forward` are passed on to as they are, to a part of the module or to a function, and as what.
 
 A part that a library documents takes what it documents: the second argument of `self.bert(ids, mask)` is an attention
-mask. Reads source and signatures, runs nothing.
+mask. The same holds for an item that is taken out by its key (``batch["mask"]``), and for what the author's own
+methods, functions and parts pass on in turn. Reads source and signatures, runs nothing.
 """
 
 from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import nn
 
 from ts_shape_server.agent.ecosystem import SPREAD, Passed
-from ts_shape_server.agent.infer.facts.source import function_tree
+from ts_shape_server.agent.infer.facts.source import function_tree, taken
 
 MAXIMUM = 200
-"""Calls of one `forward` that are looked at."""
+"""Calls of one function that are looked at."""
+DEPTH = 5
+"""So many functions of the author's pass a value on, one to the next."""
+_LIBRARIES = ("site-packages", "dist-packages")
 
 
-def of(forward: Any, module: Any, namespace: Mapping[str, Any]) -> dict[str, tuple[Passed, ...]]:
+@dataclass
+class Uses:
+    """What one value is passed to. `items` are its parts by their keys, in the order in which they are read."""
+
+    passed: tuple[Passed, ...] = ()
+    items: dict[str, Uses] = field(default_factory=dict)
+
+    def add(self, other: Uses, call: str = "") -> None:
+        """Take over what another function does with the value, in a call of it."""
+        self.passed = (*self.passed, *(replace(item, call=f"{call} {item.call}".strip()) for item in other.passed))
+        for key, item in other.items.items():
+            self.items.setdefault(key, Uses()).add(item, call)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(self.items)
+
+
+def of(forward: Any, module: Any, namespace: Mapping[str, Any]) -> dict[str, Uses]:
     """For each parameter of `forward` what it is passed to. `module` is an instance, or None if there is none yet."""
     tree = function_tree(forward)
-    if tree is None:
-        return {}
-    spread = [tree.args.kwarg] if tree.args.kwarg is not None else []
-    names = {argument.arg for argument in (*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs, *spread)}
-    found: dict[str, tuple[Passed, ...]] = {}
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    for call in calls[:MAXIMUM]:
-        target = _target(call.func, module, namespace)
-        if target is None:
-            continue
-        for name, parameter in _arguments(call, target):
-            if name in names and not _assigned_before(tree, name, call):
-                found[name] = (*found.get(name, ()), Passed(target, parameter, f"{call.lineno}:{call.col_offset}"))
-    return found
+    return {} if tree is None else _Function(tree, taken(tree), module, namespace, {}, ()).uses()
 
 
-def _target(node: ast.expr, module: Any, namespace: Mapping[str, Any]) -> Any:
-    """The module or function that is called, or the `autograd.Function` that is applied; None where that is not plain
-    from the text.
+class _Function:
+    """One function whose text is read, and the parameters that a caller passes to it. `known` are the objects that
+    they hold in the call that is followed, `outer` the functions that lead here.
     """
-    path: list[str] = []
-    while isinstance(node, ast.Attribute):
-        path.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
+
+    def __init__(
+        self,
+        tree: ast.FunctionDef,
+        parameters: list[ast.arg],
+        module: Any,
+        namespace: Mapping[str, Any],
+        known: Mapping[str, Any],
+        outer: tuple[ast.AST, ...],
+    ) -> None:
+        self._tree, self._module, self._namespace, self._known = tree, module, namespace, known
+        self._outer = (*outer, tree)
+        every = [*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs]
+        self._own = every[0].arg if len(parameters) < len(every) else ""
+        self.spread = tree.args.kwarg.arg if tree.args.kwarg is not None else ""
+        self._names = {item.arg for item in parameters} | ({self.spread} if self.spread else set())
+        self._assigned: dict[str, list[ast.Assign]] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+                self._assigned.setdefault(node.targets[0].id, []).append(node)
+
+    def uses(self) -> dict[str, Uses]:
+        found = {name: Uses() for name in self._names}
+        nodes = list(ast.walk(self._tree))
+        for node in nodes:
+            place = self._place(node) if isinstance(node, (ast.Subscript, ast.Call)) else None
+            if place is not None and place[1]:
+                found[place[0]].items.setdefault(place[1], Uses())
+        for call in [node for node in nodes if isinstance(node, ast.Call)][:MAXIMUM]:
+            target = self._target(call.func)
+            if target is None:
+                continue
+            for value, parameter in _arguments(call, target):
+                place = self._place(value)
+                if place is None or self._assigned_before(place[0], call):
+                    continue
+                where = found[place[0]]
+                if place[1]:
+                    where = where.items.setdefault(place[1], Uses())
+                where.add(Uses((Passed(target, parameter),)), f"{call.lineno}:{call.col_offset}")
+                where.add(self._inside(call, target, parameter), f"{call.lineno}:{call.col_offset}")
+        return found
+
+    def _place(self, node: ast.expr) -> tuple[str, str] | None:
+        """The parameter that an expression is, and the key where it is an item of one: ``x``, ``batch["ids"]``, and a
+        local name that holds such an item.
+        """
+        if isinstance(node, ast.Name):
+            made = self._assigned.get(node.id, [])
+            if node.id in self._names:
+                return node.id, ""
+            return self._place(made[0].value) if len(made) == 1 and not isinstance(made[0].value, ast.Name) else None
+        owner: ast.expr | None = None
+        key: ast.expr | None = None
+        if isinstance(node, ast.Subscript):
+            owner, key = node.value, node.slice
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("get", "pop"):
+            owner, key = node.func.value, node.args[0] if node.args else None
+        named = isinstance(owner, ast.Name) and owner.id in self._names
+        if named and isinstance(key, ast.Constant) and isinstance(key.value, str):
+            assert isinstance(owner, ast.Name)
+            return owner.id, key.value
         return None
-    current: Any = module if node.id == "self" else namespace.get(node.id)
-    if path == ["apply"] and inspect.isclass(current) and issubclass(current, torch.autograd.Function):
-        return current
-    for name in reversed(path):
-        if current is None or not (isinstance(current, nn.Module) or inspect.ismodule(current)):
+
+    def _target(self, node: ast.expr) -> Any:
+        """The module or function that is called, or the `autograd.Function` that is applied; None where that is not
+        plain from the text.
+        """
+        if isinstance(node, ast.Attribute) and node.attr == "apply":
+            function = self._value(node.value)
+            if inspect.isclass(function) and issubclass(function, torch.autograd.Function):
+                return function
+        value = self._value(node)
+        return value if isinstance(value, nn.Module) or inspect.isroutine(value) else None
+
+    def _value(self, node: ast.expr, local: bool = True) -> Any:
+        """The object that an expression is: a part, a method, what a module of Python holds; None if not plain."""
+        if isinstance(node, ast.IfExp):
+            first = self._value(node.body, local)
+            return first if first is not None else self._value(node.orelse, local)
+        if isinstance(node, ast.Attribute):
+            owner = self._value(node.value, local)
+            return getattr(owner, node.attr, None) if isinstance(owner, nn.Module) or inspect.ismodule(owner) else None
+        if not isinstance(node, ast.Name):
             return None
-        current = getattr(current, name, None)
-    return current if isinstance(current, nn.Module) or inspect.isroutine(current) else None
+        if node.id == self._own and self._module is not None:
+            return self._module
+        if node.id in self._known:
+            return self._known[node.id]
+        if node.id in self._assigned:
+            made = [self._value(item.value, False) for item in self._assigned[node.id]] if local else []
+            return next((value for value in made if value is not None), None)
+        return None if node.id in self._names else self._namespace.get(node.id)
+
+    def _inside(self, call: ast.Call, target: Any, parameter: str) -> Uses:
+        """What a method, a function or a part of the author's does with what it gets as that parameter."""
+        function = target.forward if isinstance(target, nn.Module) else target
+        code = getattr(inspect.unwrap(function), "__code__", None) if inspect.isroutine(function) else None
+        if code is None or any(name in code.co_filename for name in _LIBRARIES) or len(self._outer) >= DEPTH:
+            return Uses()
+        tree = function_tree(function)
+        if tree is None or tree in self._outer:
+            return Uses()
+        owner = target if isinstance(target, nn.Module) else getattr(target, "__self__", None)
+        known = {name: self._value(value) for value, name in _arguments(call, target)}
+        known = {name: value for name, value in known.items() if value is not None}
+        namespace = getattr(inspect.unwrap(function), "__globals__", {})
+        bound = inspect.ismethod(function)
+        parameters = taken(tree) if bound else [*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs]
+        inner = _Function(tree, parameters, owner if bound else None, namespace, known, self._outer)
+        uses = inner.uses()
+        if parameter != SPREAD:
+            return uses.get(parameter, Uses())
+        # What is spread goes to the parameters by its keys, and the others to the one that takes all others.
+        found = Uses()
+        if inner.spread:
+            found.add(uses[inner.spread])
+        given = {name for _, name in _arguments(call, target)}
+        for name, item in inspect.signature(function).parameters.items():
+            if item.default is item.empty and name in uses and name != inner.spread and name not in given:
+                found.add(Uses(items={name: uses[name]}))
+        return found
+
+    def _assigned_before(self, name: str, call: ast.Call) -> bool:
+        """Whether the name may hold something else at the call."""
+        return any(
+            isinstance(node, ast.Name)
+            and node.id == name
+            and isinstance(node.ctx, ast.Store)
+            and node.lineno < call.lineno
+            for node in ast.walk(self._tree)
+        )
 
 
-def _arguments(call: ast.Call, target: Any) -> list[tuple[str, str]]:
-    """Pairs of the name that is passed and the parameter that it is passed as."""
+def _arguments(call: ast.Call, target: Any) -> Iterator[tuple[ast.expr, str]]:
+    """Pairs of what is passed and the parameter that it is passed as."""
     try:
         signature = inspect.signature(getattr(target, "forward", target))
     except (TypeError, ValueError):
-        return []
+        return
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     positions = [item.name for item in signature.parameters.values() if item.kind in kinds]
     if isinstance(target, type) and "setup_context" not in vars(target):
         # What is passed to `apply` comes after the context.
         positions = positions[1:]
-    pairs: list[tuple[str, str]] = []
     for position, argument in enumerate(call.args):
         if isinstance(argument, ast.Starred):
             break
-        if isinstance(argument, ast.Name) and position < len(positions):
-            pairs.append((argument.id, positions[position]))
-    named = [(item.value.id, item.arg or SPREAD) for item in call.keywords if isinstance(item.value, ast.Name)]
-    return [*pairs, *named]
-
-
-def _assigned_before(tree: ast.AST, name: str, call: ast.Call) -> bool:
-    """Whether the name may hold something else at the call."""
-    return any(
-        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store) and node.lineno < call.lineno
-        for node in ast.walk(tree)
-    )
+        if position < len(positions):
+            yield argument, positions[position]
+    yield from ((item.value, item.arg or SPREAD) for item in call.keywords)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from dataclasses import dataclass, field
+from typing import Any
 
 from ts_shape_server.agent.infer.facts.source import function_tree
 
@@ -28,13 +29,47 @@ class Use:
 
 
 def parameters(cls: type) -> list[inspect.Parameter]:
-    """The constructor's parameters, self and variadic ones left out."""
+    """The constructor's parameters, self and variadic ones left out. One that takes nothing by name and passes all on
+    to its base (``def __init__(self, *args, **kwargs)``) has those of its base.
+    """
     try:
-        found = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]  # read, not called
+        found = list(inspect.signature(_naming(cls)).parameters.values())[1:]
     except (TypeError, ValueError):
         return []
-    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [item for item in found if item.kind not in variadic]
+    return [item for item in found if item.kind not in _VARIADIC]
+
+
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def _naming(cls: type) -> Any:
+    """The constructor that names the parameters."""
+    for kind in cls.__mro__:
+        function = vars(kind).get("__init__")
+        if function is not None and not _only_passes_on(function):
+            return function
+    return cls.__init__  # type: ignore[misc]  # read, not called
+
+
+def _only_passes_on(function: Any) -> bool:
+    """Whether a constructor names nothing, and calls that of its base with all that it gets and nothing else."""
+    tree = function_tree(function)
+    if tree is None or tree.args.vararg is None or tree.args.kwarg is None:
+        return False
+    if len(tree.args.posonlyargs) + len(tree.args.args) != 1 or tree.args.kwonlyargs:
+        return False
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_of_base(node)]
+    arguments = [ast.unparse(item) for call in calls for item in call.args]
+    keywords = [(item.arg, ast.unparse(item.value)) for call in calls for item in call.keywords]
+    return arguments == [f"*{tree.args.vararg.arg}"] and keywords == [(None, tree.args.kwarg.arg)]
+
+
+def _is_of_base(call: ast.Call) -> bool:
+    """Whether a call is ``super().__init__(…)``."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr != "__init__":
+        return False
+    owner = call.func.value
+    return isinstance(owner, ast.Call) and isinstance(owner.func, ast.Name) and owner.func.id == "super"
 
 
 def required(cls: type) -> list[inspect.Parameter]:
@@ -142,7 +177,7 @@ class _Uses(ast.NodeVisitor):
 
 
 def uses_of(cls: type) -> dict[str, Use]:
-    tree = function_tree(cls.__init__)  # type: ignore[misc]  # read, not called
+    tree = function_tree(_naming(cls))
     names = [parameter.name for parameter in required(cls)]
     reader = _Uses(names)
     if tree is None:

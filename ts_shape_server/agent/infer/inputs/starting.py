@@ -18,6 +18,7 @@ from ts_shape_server.agent import ecosystem, runs
 from ts_shape_server.agent.ecosystem import Asked
 from ts_shape_server.agent.infer.facts import annotated, companions, consumers
 from ts_shape_server.agent.infer.facts.body import Hint, hints
+from ts_shape_server.agent.infer.facts.consumers import Uses
 from ts_shape_server.agent.infer.guesses import records, shape_text, values
 from ts_shape_server.agent.infer.guesses.first_tensors import (
     BATCH,
@@ -77,7 +78,7 @@ def first_guess(
             named = {other.name for other in parameters} | {"*" + other.name for other in parameters}
             spread = [item for name, item in given.items() if name not in named]
             required.extend(
-                spread or _spread(Asked(parameter.name, passed=passed.get(parameter.name, ()), module=module), own)
+                spread or _spread(parameter.name, known.get(parameter.name, Hint()), passed, module, own, named)
             )
         elif parameter.kind is parameter.VAR_POSITIONAL and "*" + parameter.name in given:
             required.append(given["*" + parameter.name])
@@ -89,10 +90,11 @@ def first_guess(
         else:
             annotation = types.get(parameter.name, parameter.annotation)
             hint = known.get(parameter.name, Hint())
-            asked = Asked(
-                parameter.name, annotation, hint.attributes, hint.keys, passed.get(parameter.name, ()), module
-            )
+            uses = passed.get(parameter.name, Uses())
+            keys = tuple(dict.fromkeys((*hint.keys, *uses.keys)))
+            asked = Asked(parameter.name, annotation, hint.attributes, keys, uses.passed, module)
             guess = ecosystem.container(asked, own) or _guess(parameter, annotation, hint, own)
+            guess = _with_known_items(guess, uses, module, own)
             if _is_text_at_most(parameter, annotation, hint):
                 guess = ConstantGuess("None", "Optional[str]")
             if parameter.default is parameter.empty:
@@ -104,11 +106,40 @@ def first_guess(
     return tuple(required), known, tuple(omitted)
 
 
-def _spread(asked: Asked, own: Mapping[str, Any]) -> list[InputGuess]:
-    """What a part of a library needs that all keyword arguments are passed on to: ``self.bert(**tokens)``."""
+def _spread(
+    name: str, hint: Hint, passed: Mapping[str, Uses], module: Any, own: Mapping[str, Any], named: set[str]
+) -> list[InputGuess]:
+    """What is passed by name to a parameter that takes all keyword arguments: what a part of a library needs that they
+    are passed on to (``self.bert(**tokens)``), else those that are read of it. One that may be missing is passed if it
+    is known what it is.
+    """
+    uses = passed.get(name, Uses())
+    asked = Asked(name, keys=tuple(dict.fromkeys((*hint.keys, *uses.keys))), passed=uses.passed, module=module)
     known = ecosystem.container(asked, own) if asked.passed else None
-    items = known.items if isinstance(known, DictGuess) else ()
-    return [InputGuess(key, guess) for key, guess in items if key.isidentifier()]
+    if not isinstance(known, DictGuess):
+        items = {key: _known_item(key, uses.items.get(key, Uses()), module, own) for key in asked.keys}
+        sure = [key for key in hint.keys if key not in hint.tested]
+        # Where nothing else goes in, an answer without them would be one about nothing.
+        sure = sure if sure or any(items.values()) or len(named) > 2 else list(hint.keys)
+        told = {key: item or (named_tensor(key) if key in sure else None) for key, item in items.items()}
+        known = DictGuess(tuple((key, item) for key, item in told.items() if item is not None))
+    return [InputGuess(key, guess) for key, guess in known.items if key.isidentifier() and key not in named]
+
+
+def _known_item(key: str, uses: Uses, module: Any, own: Mapping[str, Any]) -> Guess | None:
+    """What an item is that is passed on to a part that documents it."""
+    known: Guess | None = ecosystem.container(Asked(key, keys=uses.keys, passed=uses.passed, module=module), own)
+    return known
+
+
+def _with_known_items(guess: Guess, uses: Uses, module: Any, own: Mapping[str, Any]) -> Guess:
+    """A dict, its items as the parts document them that these are passed on to."""
+    if not isinstance(guess, DictGuess) or not any(item.passed for item in uses.items.values()):
+        return guess
+    known = {key: _known_item(key, item, module, own) for key, item in uses.items.items() if item.passed}
+    items = {key: known.get(key) or item for key, item in guess.items if key != NO_KEY or not any(known.values())}
+    more = {key: item for key, item in known.items() if item is not None and key not in items}
+    return replace(guess, items=tuple({**items, **more}.items()))
 
 
 def _is_text_at_most(parameter: inspect.Parameter, annotation: Any, hint: Hint) -> bool:

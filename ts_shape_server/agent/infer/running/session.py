@@ -10,6 +10,7 @@ import dataclasses
 import dis
 import operator
 import traceback
+import types
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -312,13 +313,27 @@ def is_hopeless(error: BaseException | None) -> bool:
 
 def is_abstract(error: BaseException | None) -> bool:
     """Whether a method that does nothing but raise `NotImplementedError` was called: a subclass has to define it."""
+    return _only_raising(error) is not None
+
+
+def method_for_subclasses(cls: type, error: BaseException | None) -> str:
+    """The name of the method of `cls` that was called and that a subclass has to define; empty if there is none."""
+    code = _only_raising(error)
+    if code is None:
+        return ""
+    name = str(code.co_name)
+    return name if getattr(getattr(cls, name, None), "__code__", None) is code else ""
+
+
+def _only_raising(error: BaseException | None) -> types.CodeType | None:
+    """The code that raised `NotImplementedError`, if it does nothing else."""
     trace = error.__traceback__ if isinstance(error, NotImplementedError) else None
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     if trace is None or "NotImplementedError" not in trace.tb_frame.f_code.co_names:
-        return False
+        return None
     steps = {step.opcode for step in dis.get_instructions(trace.tb_frame.f_code)}
-    return not steps.intersection(_JUMPS)
+    return None if steps.intersection(_JUMPS) else trace.tb_frame.f_code
 
 
 _JUMPS = frozenset({*dis.hasjrel, *dis.hasjabs})

@@ -16,6 +16,7 @@ from ts_shape_server.agent.infer.constructor.arguments import (
     call_arguments,
     callable_by_name,
     classes_with,
+    expression_for,
     int_arguments,
     optional,
 )
@@ -143,6 +144,28 @@ def key_of_mapping(refusal: Refusal) -> Iterator[Plan]:
 
 
 @plan_move
+def key_of_other_keywords(refusal: Refusal) -> Iterator[Plan]:
+    """What a constructor takes by its key out of all other keyword arguments is an argument.
+
+    before: width='16'
+    cls: PassesOn
+    line: self.depth = others["depth"]
+    says: KeyError: 'depth'
+    after: width='16', depth='2'
+    """
+    key = refusal.said.get("missing-key")
+    if not isinstance(refusal.error, KeyError) or key is None or key.name("name") in refusal.plan:
+        return
+    try:
+        signature = inspect.signature(refusal.cls.__init__)  # type: ignore[misc]  # read only
+    except (TypeError, ValueError):
+        return
+    spread = [item.name for item in signature.parameters.values() if item.kind is item.VAR_KEYWORD]
+    if spread and spread[0] in refusal.blamed and key.name("name").isidentifier():
+        yield {**refusal.plan, key.name("name"): expression_for(key.name("name"), refusal.profile)}
+
+
+@plan_move
 def sizes_that_agree(refusal: Refusal) -> Iterator[Plan]:
     """Where two sizes should be one, and an argument is one of them or a part of it, it is changed: larger ones first.
 
@@ -186,5 +209,12 @@ def another_class(refusal: Refusal) -> Iterator[Plan]:
 
 
 CONFIGS = (attribute_of_config,)
-ALL = (arguments_passed_on, modules_for_what_is_called, optional_argument, key_of_mapping, another_class)
+ALL = (
+    arguments_passed_on,
+    modules_for_what_is_called,
+    optional_argument,
+    key_of_mapping,
+    key_of_other_keywords,
+    another_class,
+)
 OF_RUNS = (sizes_that_agree,)

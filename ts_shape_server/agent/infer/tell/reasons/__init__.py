@@ -17,6 +17,7 @@ from ts_shape_server.agent.infer.tell.reasons import (
     constructor_fails,
     every_attempt_failed,
     fixed_sizes_disagree,
+    left_to_subclasses,
     name_undefined,
     no_sizes_fit,
     package_missing,
@@ -33,6 +34,7 @@ ORDER: tuple[Callable[[Unfound], Unsolved | None], ...] = (
     package_missing.reason,
     run_too_slow.reason,
     runs_converted.reason,
+    left_to_subclasses.reason,
     called_without_forward.reason,
     name_undefined.reason,
 )
