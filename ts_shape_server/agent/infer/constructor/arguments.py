@@ -41,7 +41,7 @@ PROFILES = (
 )
 
 _NUMBERS: tuple[tuple[str, str], ...] = (
-    (r"kernel|ksize|^k$|^ks$|filter_size|window_length", "3"),
+    (r"kernel|ksize|^k_size$|^k$|^ks$|filter_size|window_length", "3"),
     (
         r"stride|dilation|groups?$|^s$|^d$|group_num|expan(d|sion)|multiplier|mult?$|mlp_ratio|ratio$|reps$|cardinality",
         "1",

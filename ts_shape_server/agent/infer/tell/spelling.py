@@ -6,6 +6,7 @@ the claim holds, that is its spelling. Knows the claim and its names, and nothin
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,11 @@ Dim = Union[int, str]
 UNKNOWN = "?"
 """The spelling of a size of which nothing is claimed."""
 DRAWS = 12
+ROW = 64
+"""Sizes in a row: what is a line over a whole period of an expression is one everywhere."""
+PLAIN_TERMS = 2
+"""A sum of so many terms is short enough to be told as it is."""
+STRIDES = (1, 2, 4, 8, 16, 32)
 
 
 @dataclass
@@ -32,6 +38,7 @@ class Spelling:
     samples: Sequence[Sizes]
     _cache: dict[Any, Dim] = field(default_factory=dict)
     _drawn: list[Sizes] = field(default_factory=list)
+    _in_row: list[Sizes] = field(default_factory=list)
 
     def dim(self, size: Any) -> Dim:
         """The contract's spelling of a size: an integer or an expression over ``s0`` …"""
@@ -48,6 +55,8 @@ class Spelling:
         if getattr(reduced, "is_Symbol", False):
             return self.symbol_names().get(str(reduced), str(reduced))
         known = self._known(size)
+        if known is None:
+            known = self._plain(reduced)
         if known is not None:
             return known
         try:
@@ -93,7 +102,13 @@ class Spelling:
                 replaced[symbol] = sympy.Integer(self.claim.base[slot])
             elif first[slot] != slot:
                 replaced[symbol] = sympy.Symbol(f"s{first[slot]}", integer=True, positive=True)
-        return expression.xreplace(replaced) if replaced else expression
+        reduced = expression.xreplace(replaced) if replaced else expression
+        return settled(reduced, {symbol: self._least(symbol) for symbol in getattr(reduced, "free_symbols", ())})
+
+    def _least(self, symbol: Any) -> int:
+        """The least that the claim allows for a symbol."""
+        slot = int(str(symbol)[1:])
+        return next((item.minimum for item in self.claim.free if slot in item.members), 1)
 
     def symbol_names(self) -> dict[str, str]:
         return {f"s{slot}": name for slot, name in self.names.items()}
@@ -105,6 +120,39 @@ class Spelling:
             return None
         seen = self._values(size, draws)
         return None if seen is None else self.fitted(seen, draws, whole=True)
+
+    def _plain(self, size: Any) -> Dim | None:
+        """A size as a multiple of one free dim and a shift, where torch states it as a sum of parts that the claim's
+        steps make whole: with H % 16 == 12, ``16*((H//4 - 7)//4) + … + H - 184`` is ``H - 184``.
+        """
+        period = _period(size) if len(size.args) > PLAIN_TERMS else None
+        if period is None or period > ROW:
+            return None
+        draws = [*self._draws(), *self._row()]
+        seen = self._values(size, draws)
+        if seen is None:
+            return None
+        for item in self.claim.free:
+            own = [draw[item.members[0]] for draw in draws]
+            for stride in STRIDES:
+                name = self.names[item.members[0]]
+                found = _line([value // stride for value in own], seen, name if stride == 1 else f"{name}//{stride}")
+                if found is not None:
+                    return found
+        return None
+
+    def _row(self) -> list[Sizes]:
+        """Sizes one step from the next, each free dim alone: what repeats with a period shows there."""
+        found = self._in_row
+        for item in self.claim.free if not found else ():
+            for number in range(ROW):
+                value = item.aligned(item.minimum + number * item.multiple_of)
+                sizes = list(self.claim.base)
+                for member in item.members:
+                    sizes[member] = value
+                if (item.maximum is None or value <= item.maximum) and self.claim.allows(tuple(sizes)):
+                    found.append(tuple(sizes))
+        return found
 
     def _values(self, size: Any, draws: Sequence[Sizes]) -> list[int] | None:
         """What an expression is at these sizes; None where it cannot be evaluated."""
@@ -151,6 +199,60 @@ class Spelling:
         fits = [_fit(own, seen, self.names[item.members[0]], item.multiple_of) for item, own in moved]
         found = [fit for fit in fits if fit is not None]
         return found[0] if len(found) == 1 else None
+
+
+def _period(expression: Any) -> int | None:
+    """After how much of each symbol a size has grown by a constant, whatever it was; None where nothing says so."""
+    kind = type(expression).__name__
+    if expression.is_Integer or expression.is_Symbol:
+        return 1
+    if kind == "Add" or (kind == "Mul" and sum(not part.is_Integer for part in expression.args) == 1):
+        periods = [_period(part) for part in expression.args]
+        return None if None in periods else math.lcm(*(period for period in periods if period))
+    if kind in ("FloorDiv", "CleanDiv") and len(expression.free_symbols) == 1 and expression.args[1].is_Integer:
+        inner = _period(expression.args[0])
+        return None if inner is None else inner * abs(int(expression.args[1]))
+    return None
+
+
+def _line(own: Sequence[int], seen: Sequence[int], name: str) -> str | None:
+    """What was seen as a multiple of what is called so, and a shift; None where it is something else."""
+    low, high = own.index(min(own)), own.index(max(own))
+    times, rest = divmod(seen[high] - seen[low], (own[high] - own[low]) or 1)
+    shift = seen[low] - times * own[low]
+    if times <= 0 or rest or any(times * value + shift != found for value, found in zip(own, seen)):
+        return None
+    product = name if times == 1 else f"{times}*{name}" if name.isidentifier() else f"{times}*({name})"
+    return product if not shift else f"{product} {'+' if shift > 0 else '-'} {abs(shift)}"
+
+
+def settled(expression: Any, least: Mapping[Any, int]) -> Any:
+    """`expression` with each ``max(1, e)`` as ``e`` where `e` grows with its symbols and is large enough already at the
+    least of them.
+    """
+    if not getattr(expression, "args", ()):
+        return expression
+    parts = [settled(part, least) for part in expression.args]
+    if type(expression).__name__ == "Max":
+        bounds = [part for part in parts if part.is_Integer]
+        others = [part for part in parts if not part.is_Integer]
+        if bounds and len(others) == 1 and _grows(others[0], least) and others[0].xreplace(dict(least)) >= max(bounds):
+            return others[0]
+    return expression if list(expression.args) == parts else expression.func(*parts)
+
+
+def _grows(expression: Any, least: Mapping[Any, int]) -> bool:
+    """Whether an expression never falls while its symbols, which are positive, grow."""
+    if expression.is_Integer or expression in least:
+        return True
+    kind = type(expression).__name__
+    if kind == "Add":
+        return all(_grows(part, least) for part in expression.args)
+    if kind == "Mul":
+        return all(_grows(part, least) and part.xreplace(dict(least)) >= 0 for part in expression.args)
+    if kind in ("FloorDiv", "CleanDiv"):
+        return bool(expression.args[1].is_Integer and expression.args[1] > 0 and _grows(expression.args[0], least))
+    return False
 
 
 def _without_repeats(text: str) -> str:
