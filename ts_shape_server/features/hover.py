@@ -67,6 +67,8 @@ def parameter_hover(known: Known, name: str, line: int = 0) -> str | None:
     if report is None:
         return _page([_note(known)])
     spec = next((item for item in report.inputs if item.name == name), None)
+    if spec is None and any((item.name, item.line) == (name, line) for item in report.uses):
+        return variable_hover(known, name, line, (line,), stored=False)
     if spec is None:
         told = f"There are no shapes of {code(report.name)}: a hover over its name says why."
         return _page([told, _note(known)]) if report.status not in ("ok", "skipped") else None
@@ -92,8 +94,10 @@ def layer_hover(
         head = [f"self.{name}: {layer.type} {flow}" for flow in _flows([layer], lines)]
         unseen = called and bool(layer.visits) and not any(visit.line in lines for visit in layer.visits)
         elsewhere = "The run did not come to this line: this is what other calls gave." if unseen else ""
-        return _page([_code("\n".join(head)), elsewhere, _share(report, layer, inside), _parts(inside), _note(known)])
-    if inside:
+        until = _until_failure(report)
+        parts = [elsewhere, _share(report, layer, inside), _parts(inside), until, _note(known)]
+        return _page([_code("\n".join(head)), *parts])
+    if inside and report.status == "ok":
         tops = _outermost(inside)
         size = f"{_parameters(sum(item.parameters for item in tops))} in {words.many(len(tops), 'module')}"
         return _page([_code(f"self.{name}"), size, _parts(tops), _note(known)])
@@ -102,6 +106,11 @@ def layer_hover(
     made = declared is not None and any(item.name == name and item.made for item in declared.layers)
     if not made or not known.fresh or not report.layers:
         return None
+    if report.status != "ok":
+        # `forward` may call it after the line that fails; the one that fails is told with why.
+        wrong = None if report.reason is None else report.reason.sizes
+        own = report.reason is not None and wrong is not None and wrong.layer == name
+        return _page([_code(f"self.{name}"), failure_text(report.reason)]) if own and report.reason else None
     return _page([f"`forward` did not call `self.{name}`.", _note(known)])
 
 
@@ -169,8 +178,6 @@ def variable_hover(known: Known, name: str, line: int, lines: Container[int], *,
     report = known.report
     if report is None:
         return _page([_note(known)])
-    if report.status != "ok":
-        return None
     if stored:
         seen = [item.value for item in report.variables if item.name == name and item.line in lines]
     else:
@@ -182,7 +189,15 @@ def variable_hover(known: Known, name: str, line: int, lines: Container[int], *,
     text = _code("\n".join(f"{name}: {item}" for item in shown))
     visits = f"It differs between visits: {words.many(len(shown), 'shape')}." if len(shown) > 1 else ""
     symbols = [line for item in seen for line in _symbols_of(report, item)]
-    return _page([text, visits, _symbols(list(dict.fromkeys(symbols))), _note(known)])
+    return _page([text, visits, _symbols(list(dict.fromkeys(symbols))), _until_failure(report), _note(known)])
+
+
+def _until_failure(report: Report) -> str:
+    """Which input the sizes of a class are of that fails for every one."""
+    if report.status == "ok" or not (ran := words.example(report)):
+        return ""
+    line = "" if report.reason is None or report.reason.location is None else report.reason.location.range.line
+    return f"With {plain(ran)} going in: `forward` fails for every input, in line {line}."
 
 
 def size_hover(known: Known, name: str, tensor: str, line: int, dim: int) -> str | None:
@@ -366,8 +381,8 @@ def _evidence(report: Report) -> list[str]:
         sources = list(dict.fromkeys(argument.source for _, argument in report.init if argument.source))
         origin = f" (from {plain(words.listed(sources))})" if sources else ""
         lines.append(f"Built with {code(given)}{origin}.")
-    if report.status == "ok" and (ran := words.example(report)):
-        lines.append(f"Ran with {plain(ran)}.")
+    if ran := words.example(report):
+        lines.append(f"Ran with {plain(ran)}{'' if report.status == 'ok' else ' up to the line that fails'}.")
     evidence = [item for item in report.evidence if item and item != "guess"]
     if evidence:
         lines.append(f"Decided by {plain(words.listed(evidence))}.")

@@ -119,7 +119,8 @@ def _evidence(report: Report) -> list[str]:
     ]
     ran = words.example(report)
     lines = [f"Built with {words.listed(said)}."] if said else []
-    lines += [f"Ran with {ran}."] if ran else []
+    end = "" if report.status == "ok" else " up to the line that fails"
+    lines += [f"Ran with {ran}{end}."] if ran else []
     decided = [item for item in report.evidence if item and item != "guess"]
     lines += [f"Decided by {words.listed(decided)}."] if decided else []
     return [*lines, *report.notes]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from sample_reports import CNN, FAILED, LISTS, tensor
+from sample_reports import CNN, FAILED, LISTS, failure, tensor
 
 from ts_shape_server.analysis.modules import find_classes
 from ts_shape_server.analysis.text import SourceText
-from ts_shape_server.contract.report import Annotation, Layer, Report, TorchScript, Variable, Visit
+from ts_shape_server.contract.places import Location, Range
+from ts_shape_server.contract.report import Annotation, Disagreement, Layer, Report, TorchScript, Variable, Visit
 from ts_shape_server.features import hover
 from ts_shape_server.features.known import Known
 
@@ -93,6 +94,32 @@ def test_a_parameter_says_its_type_for_torchscript() -> None:
         "Taken from the annotation.",
         "it needs `List[Tensor]`",
     )
+
+
+UNTIL_FAILURE = replace(
+    FAILED,
+    example={"x": {"tensor": [2, 3, 28, 28], "dtype": "float32"}},
+    reason=replace(
+        failure("shape-mismatch", "`self.unused` takes 32 channels, 16 arrive"),
+        location=Location("/p/net.py", Range(15, 8, 15, 20)),
+        sizes=Disagreement(32, 16, "unused", "conv"),
+    ),
+    layers=(Layer("conv", "Conv2d", 7, ((2, 3, 28, 28),), ((2, 16, 28, 28),), 448),),
+    variables=(Variable("x", 14, tensor(2, 16, 28, 28)),),
+    uses=(Variable("x", 15, tensor(2, 16, 28, 28)),),
+)
+
+
+def test_a_class_that_fails_is_told_up_to_the_line_that_fails() -> None:
+    known = Known("Net", UNTIL_FAILURE, fresh=True)
+    run = "With (2, 3, 28, 28) going in: `forward` fails for every input, in line 15."
+    check(hover.variable_hover(known, "x", 14, [14], stored=True), "x: Tensor (2, 16, 28, 28) float32", run)
+    check(hover.variable_hover(known, "x", 15, [15], stored=False), "x: Tensor (2, 16, 28, 28) float32", run)
+    check(hover.parameter_hover(known, "x", 15), "x: Tensor (2, 16, 28, 28) float32", run)
+    check(hover.layer_hover(known, "conv"), "self.conv: Conv2d (2, 3, 28, 28) → (2, 16, 28, 28)", run)
+    check(hover.layer_hover(known, "unused", ATTRIBUTES), "self.unused", "takes 32 channels, 16 arrive")
+    check(hover.class_hover(known), "Ran with (2, 3, 28, 28) up to the line that fails.")
+    assert hover.variable_hover(known, "x", 15, [15], stored=True) is None
 
 
 def test_a_layer_says_its_shapes_and_share() -> None:

@@ -23,7 +23,7 @@ from ts_shape_server.agent.infer.facts.parents import Parents
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.running import shots
 from ts_shape_server.agent.infer.running.memory import parameter_counts
-from ts_shape_server.agent.infer.tell import contradictions, general, reasons, specs
+from ts_shape_server.agent.infer.tell import contradictions, general, reasons, specs, until_failure
 from ts_shape_server.agent.infer.tell.init import init_of
 from ts_shape_server.contract.asked import ClassAsked, ParentAsked
 from ts_shape_server.contract.report import Failure, Report, SearchEffort, failure
@@ -65,7 +65,10 @@ def report_class(
         if not isinstance(solved, solve.Solved):
             why = reasons.of(case, solved)
             known.note(cls, asked.name, solve.known_for_parts(case, solved), context)
-            send(replace(blank, status=why.status, reason=why.reason, init=why.init, notes=case.notes), "final")
+            report = replace(blank, status=why.status, reason=why.reason, init=why.init, notes=case.notes)
+            if report.status == "failed" and isinstance(solved, solve.Missed):
+                report = until_failure.told(report, case, solved)
+            send(report, "final")
             return
         wrong = contradictions.of(solved)
         known.note(cls, asked.name, solved, context)

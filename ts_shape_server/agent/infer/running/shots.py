@@ -37,10 +37,18 @@ def take(
     run: Callable[[Sequence[Any]], Outcome], module: nn.Module, path: str, lines: range
 ) -> tuple[Outcome, Shot | None]:
     """A run under observation; no shot if it failed. Sizes are what the outcome's `size` makes of them."""
+    outcome, shot = until_failure(run, module, path, lines)
+    return outcome, shot if outcome.ok else None
+
+
+def until_failure(
+    run: Callable[[Sequence[Any]], Outcome], module: nn.Module, path: str, lines: range
+) -> tuple[Outcome, Shot]:
+    """A run under observation, with what it showed until it ended or failed. The line that failed may be told to have
+    left what it would assign as it came into it.
+    """
     watched, followed = Layers(module, path, lines), Locals(path, lines)
     outcome = run([watched, followed])
-    if not outcome.ok:
-        return outcome, None
     seen = shapes(outcome.output)
     ordered = sorted(followed.found.values(), key=lambda item: item.line)
     uses = sorted(followed.uses.values(), key=lambda item: (item.line, item.name))
