@@ -25,7 +25,9 @@ _LEAVES_AS_IT_IS = frozenset(
     | {"named_modules", "children", "named_children", "state_dict", "zero_grad", "requires_grad_", "extra_repr"}
 )
 _ONLY_READS = frozenset({"print", "len", "repr", "str", "type", "isinstance", "id", "sum", "list", "summary"})
-_FROM_OUTSIDE = ("argparse", "parse_args", "parse_known_args", "argv", "environ", "getenv", "click", "hydra", "input")
+_SETS_DTYPES = frozenset({"set_default_dtype", "set_default_tensor_type"})
+_MODULES_OF_OUTSIDE = frozenset({"argparse", "click", "hydra", "fire", "typer", "absl", "tyro", "docopt"})
+_READS_OUTSIDE = frozenset({"parse_args", "parse_known_args", "argv", "environ", "getenv", "stdin"})
 
 
 def is_reached(way: Way, node: ast.AST) -> bool:
@@ -106,7 +108,27 @@ def is_of_known_values(way: Way, expressions: Iterable[ast.expr]) -> bool:
 
 def asks_outside(setup: str) -> bool:
     """Whether a slice takes values from a command line, the environment or a person: others may be given."""
-    return any(word in setup for word in _FROM_OUTSIDE)
+    try:
+        tree = ast.parse(setup)
+    except SyntaxError:
+        return True
+    return any(_is_of_outside(node) for node in ast.walk(tree))
+
+
+def _is_of_outside(node: ast.AST) -> bool:
+    if isinstance(node, ast.Import):
+        return any(item.name.partition(".")[0] in _MODULES_OF_OUTSIDE for item in node.names)
+    if isinstance(node, ast.ImportFrom):
+        named = any(item.name in _READS_OUTSIDE for item in node.names)
+        return named or (node.module or "").partition(".")[0] in _MODULES_OF_OUTSIDE
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return node.func.id == "input"
+    return isinstance(node, ast.Attribute) and node.attr in _READS_OUTSIDE
+
+
+def sets_dtypes(program: Program) -> bool:
+    """Whether a file says what dtype new weights and tensors have: other files' objects are of it too."""
+    return any(isinstance(node, ast.Attribute) and node.attr in _SETS_DTYPES for node in ast.walk(program.tree))
 
 
 def construction(program: Program, target: ast.expr, way: Way) -> ast.Call | None:

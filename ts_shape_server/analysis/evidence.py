@@ -351,6 +351,7 @@ class _Finder:
         if not plain:
             return ""
         known = all(certainty.is_of_known_values(need.way, need.expressions) for need in needs)
+        known = known and not certainty.sets_dtypes(self._program)
         return "values" if known and kind in ("call", "constructor") else "signature"
 
     def _sliced(

@@ -146,6 +146,10 @@ DOUBTFUL = (
     "import pytest\n@pytest.mark.xfail\ndef test():\n    Net(10)(torch.rand(3, 7))\n",
     "def never():\n    return\n    Net()\n",
     "nets = {'a': Net}\nnets['a'](10, 5)\n",
+    "with torch.autocast('cpu'):\n    Net(10)(torch.rand(3, 10).bfloat16())\n",
+    "torch.set_default_dtype(torch.float64)\nNet(10)(torch.rand(3, 10, dtype=torch.float64))\n",
+    "input_size = int(input())\nNet(10)(torch.rand(3, input_size))\n",
+    "from sys import argv\nNet(10)(torch.rand(3, len(argv) + 3))\n",
     "class Net:\n    pass\nNet()\n",
 )
 """Calls that may be right for reasons that are not the call's to show."""
@@ -158,6 +162,9 @@ def with_words(words: str, body: str = "self.c = nn.Conv2d(1, 4, 3)", parameter:
     )
 
 
+EMBEDDED = LINEAR.replace("nn.Linear", "nn.Embedding")
+HALVED = with_words("").replace("return self.c(x)", "return x + F.interpolate(F.max_pool2d(x, 2), scale_factor=2)")
+HALVED = HALVED.replace("import torch\n", "import torch\nimport torch.nn.functional as F\n")
 OTHER = "# ts-shape: x=(B, 1, H, W)\nclass Other(nn.Module):\n    pass\n\n"
 """A class above that pins a parameter of the same name."""
 
@@ -189,6 +196,20 @@ OTHER = "# ts-shape: x=(B, 1, H, W)\nclass Other(nn.Module):\n    pass\n\n"
             ["pragma", "(B, 3, H, W)", "(B, 1, H, W)"],
         ),
         (LINEAR, "m = Net(10)\nm(torch.rand(3, 7))\n", "train", 6, ["(3, 7)", "(B, 10)", "10, and is 7"]),
+        (LINEAR, "input_tensor = torch.rand(3, 7)\nNet(10)(input_tensor)\n", "train", 6, ["10, and is 7"]),
+        (LINEAR, "Net(10)(torch.ones(3, 10).long())\n", "train", 5, ["has to be float32, and is int64"]),
+        (LINEAR, "Net(10)(torch.rand(3, 10).double())\n", "train", 5, ["has to be float32, and is float64"]),
+        (
+            LINEAR,
+            "with torch.autocast('cpu'):\n    Net(10)(torch.rand(3, 10).double())\n",
+            "train",
+            6,
+            ["has to be float32, and is float64"],
+        ),
+        (EMBEDDED, "Net(10)(torch.tensor([[3, 10]]))\n", "train", 5, ["values from 0 to 9, and 10"]),
+        (EMBEDDED, "Net(10)(torch.tensor([[-1, 3]]))\n", "train", 5, ["values from 0 to 9, and -1"]),
+        (HALVED, "Net()(torch.rand(1, 1, 9, 8))\n", "train", 5, ["a multiple of 2, and is 9"]),
+        (with_words("", "self.c = nn.Conv2d(1, 4, 3)"), "Net()(torch.rand(1, 1, 2, 8))\n", "train", 5, ["3 at least"]),
         (LINEAR, "Net(10)\nNet(10, 5)\n", "train", 6, ["too many positional arguments"]),
         (LINEAR, "Net('no')\nNet(12)\n", "train", 5, ["constructor refuses"]),
         (

@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import linecache
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ts_shape_server.agent import shares, torch_says
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer import solve
 from ts_shape_server.agent.infer.facts import source
 from ts_shape_server.agent.infer.facts.evidence import Drawn, Refused
 from ts_shape_server.agent.infer.guesses import shape_text, values
 from ts_shape_server.agent.infer.inputs import points
 from ts_shape_server.agent.infer.inputs.points import Said
-from ts_shape_server.agent.infer.running import instances, mismatch
+from ts_shape_server.agent.infer.running import mismatch
 from ts_shape_server.agent.infer.running.session import Session
 from ts_shape_server.agent.infer.solve import Solved
-from ts_shape_server.contract.report import Disagreement, Failure, Report, ValueSpec, failure
+from ts_shape_server.agent.infer.tell import denials
+from ts_shape_server.contract.report import Disagreement, Failure, Report, Symbol, ValueSpec, failure
 
 MAXIMUM = 6
-_DENIALS = (RuntimeError, ValueError, IndexError, AssertionError, TypeError)
 
 Place = tuple[int, int, int, int]
 
@@ -88,39 +87,28 @@ def _of_calls(solved: Solved) -> Iterator[Contradiction]:
             name, (kind, shape) = formal
             why = f"the {kind} of `{name}` says {shape_text.spelled(shape)}"
             yield Contradiction(passed, drawn.path, place_of(drawn), start.inputs, None, why, given=given)
-        elif start is not used and start.inputs != used.inputs:
+        elif start is not used or denials.are_changed(start.inputs, solved.found.inputs):
             own = dict(drawn.init or {})
-            other = any(plan.get(name) != text for name, text in own.items()) or set(plan) - set(own)
-            denied_by = _denial(session, own if other else None, start.inputs)
+            other = any(plan.get(name) != text for name, text in own.items()) or bool(set(plan) - set(own))
+            denied_by = denials.of(session, own if other else None, start.inputs, solved.found.inputs)
             if denied_by is not None:
-                error, wrong, flat = denied_by
-                why = f"the module that is called refuses it ({torch_says.one_line(error)})" if other else ""
-                why = _reshape(flat) if flat is not None else why
-                place = place_of(drawn)
-                yield Contradiction(passed, drawn.path, place, start.inputs, error, why, wrong=wrong, given=given)
+                why = _why(denied_by, other)
+                place, wrong = place_of(drawn), denied_by.wrong
+                yield Contradiction(
+                    passed, drawn.path, place, start.inputs, denied_by.error, why, wrong=wrong, given=given
+                )
 
 
-def _denial(
-    session: Session, own: Mapping[str, str] | None, inputs: values.Inputs
-) -> tuple[BaseException, mismatch.Mismatch | None, mismatch.MissingReshape | None] | None:
-    """What the session's object, or one made with arguments of its `own`, says to inputs, on fake tensors and on real
-    ones, with the layer that refuses and what it misses; None if it takes them or only values could tell.
+def _why(denied: denials.Denial, other: bool) -> str:
+    """What is wrong with what is passed, where the sizes alone do not show it. `other`: the module that is called was
+    made with other arguments than the one that is told of.
     """
-    if own is not None:
-        try:
-            session = instances.build(session.cls, own, session.namespace, solve.warm())
-        except Exception:
-            return None
-    if session.real_only:
-        return None
-    watched = mismatch.FailingLayer(session.module)
-    error = session.concrete(inputs, [watched]).error
-    if not isinstance(error, _DENIALS) or session.real_only:
-        return None
-    if not isinstance(session.quickly(inputs).error, _DENIALS):
-        return None
-    flat = mismatch.missing_reshape(error, watched, session.module)
-    return error, mismatch.given(error, watched, "", ""), flat
+    if denied.flat is not None:
+        return _reshape(denied.flat)
+    if denied.outside is not None:
+        name, number, (low, high) = denied.outside
+        return f"`{name}` takes values from {low} to {high}, and {number} is among them"
+    return f"the module that is called refuses it ({torch_says.one_line(denied.error)})" if other else ""
 
 
 def _reshape(flat: mismatch.MissingReshape) -> str:
@@ -200,7 +188,7 @@ def _refusal(
     else:
         changed[position] = replace(changed[position], guess=other)
     error = session.concrete(tuple(changed)).error
-    return error if isinstance(error, _DENIALS) else None
+    return error if isinstance(error, denials.ERRORS) else None
 
 
 def _of_refused(refused: Sequence[Refused]) -> Iterator[Contradiction]:
@@ -268,11 +256,25 @@ def _difference(item: Contradiction, report: Report) -> str:
         for axis, (dim, size) in enumerate(zip(dims, sizes)):
             if isinstance(dim, int) and dim != size:
                 return f": dim {axis} of `{given.name}` has to be {dim}, and is {size}"
+            limit = _limit(dict(report.symbols).get(dim), size) if isinstance(dim, str) else ""
+            if limit:
+                return f": `{dim}` (dim {axis} of `{given.name}`) has to be {limit}, and is {size}"
         if spec.dtype != given.guess.dtype:
             return f": `{given.name}` has to be {spec.dtype}, and is {given.guess.dtype}"
     if not item.parameter and item.wrong is not None and item.wrong.layer:
         return f": `{item.wrong.layer}` takes {item.wrong.wanted} features or channels, and gets {item.wrong.got}"
     return "" if item.parameter or item.error is None else f" ({torch_says.one_line(item.error)})"
+
+
+def _limit(symbol: Symbol | None, size: int) -> str:
+    """What a size misses of the limits that are known of its symbol; empty where it keeps them."""
+    if symbol is None:
+        return ""
+    if size < symbol.minimum:
+        return f"{symbol.minimum} at least"
+    if symbol.maximum is not None and size > symbol.maximum:
+        return f"{symbol.maximum} at most"
+    return f"a multiple of {symbol.multiple_of}" if size % symbol.multiple_of else ""
 
 
 def _count(number: int, word: str) -> str:
