@@ -441,6 +441,24 @@ def test_a_repair_that_computes_something_else_is_not_made(tmp_path: Path) -> No
     assert (done.text, done.whole, done.titles) == (text, False, ())
 
 
+def test_an_empty_container_stays_false(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self, depth: int = 1, head: int = 0):
+                super().__init__()
+                self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(depth)])
+                self.head = nn.Sequential(*[nn.ReLU() for _ in range(head)]) if head > 0 else None
+
+            def forward(self, x):
+                if self.layers:
+                    x = x * 2.0
+                if self.head:
+                    x = self.head(x) + 1.0
+                return x
+        """
+    check(tmp_path, source, "if len(self.layers) > 0:", "if self.head is not None and len(self.head) > 0:")
+
+
 def test_a_parameter_that_something_stands_in_for_has_its_type_and_its_truth_is_kept(tmp_path: Path) -> None:
     source = """
         class Net(nn.Module):

@@ -179,11 +179,15 @@ def truth(situation: Situation, place: Place) -> Iterator[Rewrite]:
                     (situation.replace(node, asked),),
                 )
             return
-        yield Rewrite(
-            "truth-of-optional",
-            f"Compare `{text}` with None",
-            (situation.replace(node, wrap.format(f"{text} is not None")),),
-        )
+        if _has_own_truth(situation, kind or ""):
+            return
+        asked, title = f"{text} is not None", f"Compare `{text}` with None"
+        if _may_be_empty(situation, node, kind or ""):
+            title = f"Ask for the length of `{text}`"
+            optional = kind == "None" or any(map(_is_none, _given(situation, node)))
+            asked = f"{asked} and len({text}) > 0" if optional else f"len({text}) > 0"
+            asked = f"({asked})" if optional and isinstance(parent, (ast.UnaryOp, ast.BoolOp)) else asked
+        yield Rewrite("truth-of-optional", title, (situation.replace(node, wrap.format(asked)),))
     elif kind is not None and kind.startswith(("List[", "Dict[", "Tuple[")):
         yield Rewrite(
             "truth-of-list",
@@ -196,6 +200,59 @@ def truth(situation: Situation, place: Place) -> Iterator[Rewrite]:
             f"Compare `{text}` with the empty text",
             (situation.replace(node, wrap.format(f'{text} != ""')),),
         )
+
+
+_CONTAINERS = ("Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict")
+"""Modules that are false where nothing is in them."""
+
+
+def _may_be_empty(situation: Situation, node: ast.expr, kind: str) -> bool:
+    """Whether something is a container of modules in which nothing need be: by what the run saw, and by what the file
+    sets it to.
+    """
+    given = [item for item in _given(situation, node) if not _is_none(item)]
+    made = [item for item in given if isinstance(item, ast.Call) and _called_name(item) in _CONTAINERS]
+    if kind.startswith("!torch.nn.modules.container."):
+        return not given or len(made) < len(given) or not all(map(_has_items, made))
+    return not all(map(_has_items, made))
+
+
+def _given(situation: Situation, node: ast.expr) -> list[ast.expr]:
+    """What the file sets an attribute of this name to, both sides of a choice."""
+    found: list[ast.expr] = []
+    for statement in ast.walk(situation.tree) if isinstance(node, ast.Attribute) else ():
+        if isinstance(statement, ast.Assign) and situation.text(node) in map(situation.text, statement.targets):
+            value = statement.value
+            found += [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
+    return found
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is None
+
+
+def _called_name(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def _has_items(call: ast.Call) -> bool:
+    """Whether a container is made with something in it, in plain sight."""
+    first = call.args[0] if call.args else None
+    if _called_name(call) == "Sequential":
+        return first is not None and not isinstance(first, ast.Starred)
+    return isinstance(first, (ast.List, ast.Tuple)) and any(not isinstance(item, ast.Starred) for item in first.elts)
+
+
+def _has_own_truth(situation: Situation, kind: str) -> bool:
+    """Whether a class of the file says itself when it is true."""
+    name = kind.rpartition(".")[2]
+    found = [item for item in situation.tree.body if isinstance(item, ast.ClassDef) and item.name == name]
+    return any(
+        situation.method(base, special) for item in found for base in situation.bases(item) for special in _TRUTH
+    )
+
+
+_TRUTH = ("__len__", "__bool__")
 
 
 def _asked_twice(situation: Situation, statement: ast.AST | None, node: ast.Attribute) -> Iterator[Rewrite]:
