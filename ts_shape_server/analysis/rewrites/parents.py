@@ -1,5 +1,38 @@
 """``super().forward(x)``, which TorchScript does not know: the parent's method gets a name of its own where the parent
 stands in this file; of a layer of torch's it is written out.
+
+Refused: super-call
+Input: x=[2, 3]
+
+Before:
+    from torch import nn
+
+
+    class Net(nn.Linear):
+        def __init__(self, act=None):
+            super().__init__(3, 3)
+            self.act = act
+
+        def forward(self, x):
+            if self.act is None:
+                return super().forward(x)
+            y = super().forward(x)
+            return self.act(y)
+
+After:
+    from torch import nn
+
+
+    class Net(nn.Linear):
+        def __init__(self, act=None):
+            super().__init__(3, 3)
+            self.act = act
+
+        def forward(self, x):
+            if self.act is None:
+                return nn.functional.linear(x, self.weight, self.bias)
+            y = nn.functional.linear(x, self.weight, self.bias)
+            return self.act(y)
 """
 
 from __future__ import annotations
@@ -104,17 +137,25 @@ def renamed_method(situation: Situation, method: Definition, name: str) -> list[
 
 
 def parents_forward(situation: Situation, place: Place) -> Iterator[Rewrite]:
-    """``super().forward(x)`` of a layer of torch's as the function that it calls."""
+    """``super().forward(x)`` of a layer of torch's as the function that it calls, everywhere in the function."""
     if place.owner is None or len(place.owner.bases) != 1:
         return
     base = situation.path_of(place.owner.bases[0])
-    for node in ast.walk(place.statement):
+    here = set(ast.walk(place.statement))
+    edits: list[TextEdit] = []
+    imports: list[TextEdit] = []
+    asked = False
+    for node in ast.walk(place.function):
         if not isinstance(node, ast.Call) or not _is_parents_forward(node) or len(node.args) != 1 or node.keywords:
             continue
         made = layers_forward(situation, base, situation.text(node.args[0]))
         if made is not None:
-            edits = (situation.replace(node, made[0]), *made[1])
-            yield Rewrite("parent-forward", f"Write out the `forward` of `{base.rpartition('.')[2]}`", edits)
+            edits.append(situation.replace(node, made[0]))
+            imports = made[1]
+            asked = asked or node in here
+    if asked:
+        title = f"Write out the `forward` of `{base.rpartition('.')[2]}`"
+        yield Rewrite("parent-forward", title, (*edits, *imports))
 
 
 def _is_parents_forward(node: ast.Call) -> bool:
