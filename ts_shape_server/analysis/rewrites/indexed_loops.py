@@ -185,6 +185,50 @@ Before:
     from torch import nn
 
 
+    class Other(nn.Module):
+        def __init__(self, depth):
+            super().__init__()
+            self.depth = 2 * depth
+            self.layers = []
+
+
+    class Net(nn.Module):
+        def __init__(self, depth=3):
+            super().__init__()
+            self.depth = depth
+            self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(depth)])
+
+        def forward(self, x):
+            for i in range(self.depth):
+                x = self.layers[i](x)
+            return x
+
+After:
+    from torch import nn
+
+
+    class Other(nn.Module):
+        def __init__(self, depth):
+            super().__init__()
+            self.depth = 2 * depth
+            self.layers = []
+
+
+    class Net(nn.Module):
+        def __init__(self, depth=3):
+            super().__init__()
+            self.depth = depth
+            self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(depth)])
+
+        def forward(self, x):
+            for layer in self.layers:
+                x = layer(x)
+            return x
+
+Before:
+    from torch import nn
+
+
     class Net(nn.Module):
         def __init__(self, depth=3, extra=False):
             super().__init__()
@@ -479,11 +523,9 @@ def _given(situation: Situation, inside: ast.AST, end: str) -> str:
         for node in ast.walk(inside)
         if isinstance(node, ast.Assign) and end in [situation.text(item) for item in node.targets]
     ]
-    stores_of = [
-        node
-        for node in ast.walk(situation.tree)
-        if isinstance(node, ast.Attribute) and f"self.{node.attr}" == end and not isinstance(node.ctx, ast.Load)
-    ]
+    name = end.removeprefix("self.")
+    places = situation.attributes_of(inside, name) if isinstance(inside, ast.ClassDef) else ()
+    stores_of = [node for node in places if not isinstance(node.ctx, ast.Load)]
     if len(set_to) != 1 or len(stores_of) != 1:
         return ""
     statement, value = set_to[0]
