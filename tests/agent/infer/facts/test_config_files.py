@@ -142,6 +142,44 @@ def test_what_says_nothing(prober: Prober, tmp_path: Path, content: str) -> None
     assert told(prober, tmp_path, files)["width"][1] == "guess"
 
 
+REGISTERED = NET.replace(
+    "class Net", "def register_module(name=None):\n    return lambda cls: cls\n\n@register_module({})\nclass Net"
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "file", "content", "expected"),
+    [
+        pytest.param(
+            REGISTERED.format(""),
+            "small.py",
+            "classes = 4\nmodel = dict(type='Whole', part=dict(type='Net', width=9, classes=classes))\nother = open\n",
+            {"width": "9", "classes": "4"},
+            id="by its decorator, in a Python file",
+        ),
+        pytest.param(
+            REGISTERED.format("'small-net'"),
+            "small.json",
+            '{"model": {"name": "small-net", "width": 9}}',
+            {"width": "9"},
+            id="by its decorator under another name",
+        ),
+        pytest.param(
+            NET + "\nMODELS = {'Net': Net}\n",
+            "small.json",
+            '{"log": {"name": "Net", "classes": 3}, "model": {"type": "Net", "args": {"width": 9}}}',
+            {"width": "9"},
+            id="in a table",
+        ),
+    ],
+)
+def test_a_class_that_is_registered(
+    prober: Prober, tmp_path: Path, source: str, file: str, content: str, expected: Mapping[str, str]
+) -> None:
+    found = told(prober, tmp_path, {"net.py": source, file: content})
+    assert found == {name: (text, file) for name, text in expected.items()}
+
+
 def test_of_several_files_the_first_that_builds(prober: Prober, tmp_path: Path) -> None:
     files: dict[str, Any] = {
         "net.py": NET,

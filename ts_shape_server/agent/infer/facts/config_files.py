@@ -2,9 +2,9 @@
 
 Read are YAML, JSON and TOML, and the ways in which they are written: ``target: package.module.Net`` with ``params``,
 ``class_path`` with ``init_args`` (jsonargparse), and ``_target_`` with the arguments beside it (hydra). A path is
-followed from the folders around the file that has it: what only has the same last name is no evidence. Values are
-literals; a part that names another class stays the mapping that it is, but for hydra's, which is an object. Builds
-nothing.
+followed from the folders around the file that has it: what only has the same last name is no evidence. A plain name, as
+in ``dict(type="Net", ...)`` of a Python file, counts where the class is registered under it. Values are literals; a
+part that names another class stays the mapping that it is, but for hydra's, which is an object. Builds nothing.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from typing import Any
 from torch import nn
 
 from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.infer.facts import registered
 from ts_shape_server.agent.infer.facts.evidence import Drawn
-from ts_shape_server.agent.infer.facts.uses import Use, uses_of
+from ts_shape_server.agent.infer.facts.uses import Use, required, uses_of
 from ts_shape_server.agent.infer.guesses import portable
 
 SUFFIXES = (".yaml", ".yml", ".json", ".toml")
@@ -40,6 +41,9 @@ _NAMED: tuple[tuple[str, tuple[str, ...]], ...] = (
     (_HYDRA, ()),
 )
 """Keys under which a class is named, and those of its arguments: for hydra, they stand beside the name."""
+_PLAIN_NAMES = ("type", "name", "_name_", "model_name", "arch")
+"""Keys under which a class may stand by the name that it is registered under."""
+_BELOW_PLAIN = ("params", "args", "kwargs", "init_args")
 _DOTTED = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")
 _INTERPOLATION = re.compile(r"\$\{")
 _FLOAT = re.compile(r"^[-+]?(?:\d+\.\d*|\.\d+|\d+)[eE][-+]?\d+$")
@@ -51,24 +55,33 @@ _consulted: set[str] = set()
 
 @dataclass(frozen=True)
 class _Place:
-    """One mapping that names a class: the path that it names, the arguments, and how deep in the file it is."""
+    """One mapping that names a class: the path or name that stands there, the arguments, and how deep in the file it
+    is.
+    """
 
     dotted: str
     arguments: Mapping[str, Any]
     depth: int
 
 
+_Found = tuple[int, int, str, dict[str, str]]
+"""Arguments, with how deep in the file they stand, how far from the class, and the file."""
+
+
 def find(cls: type, context: Context) -> list[Drawn]:
     """The arguments of each configuration file that names `cls`, those at the top of a file before nested ones, and
     those of files nearby before others. Where none does, what files say of a base class, of parameters that both have.
     """
-    documents = [(path, text) for path in _files(context.root) for text in [_text(path)] if text is not None]
+    names = registered.names(cls, context.source)
+    suffixes = (*SUFFIXES, ".py") if names else SUFFIXES
+    documents = [(path, text) for path in _files(context.root, suffixes) for text in [_text(path)] if text is not None]
     for kind in cls.__mro__:
         if kind is nn.Module or kind.__module__.split(".")[0] == "torch":
             return []
         named = [(path, text) for path, text in documents if kind.__name__ in text]
         source = context.path if kind is cls else _source(kind)
         found = _of_class(cls, kind, named, source, context) if source else []
+        found = found or (_of_name(cls, names, documents, context) if kind is cls else [])
         if found:
             return found
     return []
@@ -76,7 +89,7 @@ def find(cls: type, context: Context) -> list[Drawn]:
 
 def _of_class(cls: type, kind: type, files: Sequence[tuple[str, str]], source: str, context: Context) -> list[Drawn]:
     """What the files say of `kind`, which is `cls` or a base of it."""
-    found: list[tuple[int, int, str, dict[str, str]]] = []
+    found: list[_Found] = []
     for path, text in files:
         document = _parsed(path, text)
         for place in _places(document):
@@ -85,6 +98,27 @@ def _of_class(cls: type, kind: type, files: Sequence[tuple[str, str]], source: s
                 if init:
                     found.append((place.depth, _distance(path, source), path, init))
                     _consulted.add(path)
+    return _ordered(found, context)
+
+
+def _of_name(cls: type, names: frozenset[str], files: Sequence[tuple[str, str]], context: Context) -> list[Drawn]:
+    """What the files say of the class under a name by which it is registered: in its file, or in a table."""
+    found: list[_Found] = []
+    for path, text in files:
+        if not any(name in text for name in names or {cls.__name__}):
+            continue
+        document = _parsed(path, text)
+        for place in _plain_places(document):
+            known = place.dotted in names or (place.dotted == cls.__name__ and registered.in_table(cls, context.root))
+            if known and all(item.name in place.arguments for item in required(cls)):
+                init = _init(cls, cls, place.arguments, document, context)
+                if init:
+                    found.append((place.depth, _distance(path, context.path), path, init))
+                    _consulted.add(path)
+    return _ordered(found, context)
+
+
+def _ordered(found: Sequence[_Found], context: Context) -> list[Drawn]:
     label = {path: os.path.relpath(path, context.root).replace(os.sep, "/") for _, _, path, _ in found}
     ordered = sorted(found, key=lambda item: item[:3])
     return [Drawn(label[path], "config", path, 1, init, None) for _, _, path, init in ordered]
@@ -102,12 +136,12 @@ def _source(kind: type) -> str:
         return ""
 
 
-def _files(root: str) -> Iterator[str]:
+def _files(root: str, suffixes: tuple[str, ...]) -> Iterator[str]:
     number = 0
     for count, (folder, folders, names) in enumerate(os.walk(root) if root else ()):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _LEFT_OUT)
         for name in sorted(names):
-            if name.endswith(SUFFIXES):
+            if name.endswith(suffixes):
                 number += 1
                 yield os.path.join(folder, name)
         if count >= MOST_FOLDERS or number >= MOST_FILES:
@@ -128,6 +162,8 @@ def _text(path: str) -> str | None:
 def _parsed(path: str, text: str) -> Any:
     """What a file holds; None where it cannot be read."""
     try:
+        if path.endswith(".py"):
+            return registered.literals(text)
         if path.endswith(".json"):
             return json.loads(text)
         return importlib.import_module("tomllib").loads(text) if path.endswith(".toml") else _yaml(text)
@@ -159,6 +195,19 @@ def _places(node: Any, depth: int = 0) -> Iterator[_Place]:
     elif isinstance(node, list):
         for value in node:
             yield from _places(value, depth + 1)
+
+
+def _plain_places(node: Any, depth: int = 0) -> Iterator[_Place]:
+    if depth > DEEPEST:
+        return
+    if isinstance(node, Mapping):
+        for key in _PLAIN_NAMES:
+            if isinstance(node.get(key), str):
+                below = any(isinstance(node.get(each), Mapping) for each in _BELOW_PLAIN)
+                beside = {str(name): value for name, value in node.items() if name != key}
+                yield _Place(node[key], _below(node, _BELOW_PLAIN) if below else beside, depth)
+    for value in node.values() if isinstance(node, Mapping) else node if isinstance(node, list) else ():
+        yield from _plain_places(value, depth + 1)
 
 
 def _beside(node: Mapping[Any, Any]) -> Mapping[str, Any]:

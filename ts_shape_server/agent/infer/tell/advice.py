@@ -93,6 +93,13 @@ def missing(error: BaseException) -> str:
     return ""
 
 
+def is_outside(error: BaseException) -> bool:
+    """Whether a package or the network is missing: other arguments would meet the same."""
+    return any(
+        isinstance(cause, _NETWORK) or (isinstance(cause, ImportError) and cause.name) for cause in _chain(error)
+    )
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """An error and what it came from."""
     seen: Iterable[int] = ()

@@ -39,7 +39,7 @@ def _told(cls: type, built: building.NotBuilt, context: Context, known: Collecti
         # No arguments would help: what the constructor makes is not on this machine.
         return "package-missing", f"It cannot be built here: {str(error).rstrip('. ')}."
     # What is missing for every argument is not mended by a comment that gives some.
-    comment = "" if is_hopeless(error) else advice.for_constructor(cls, known)
+    comment = "" if is_hopeless(error) or advice.is_outside(error) else advice.for_constructor(cls, known)
     why = f"{torch_says.clause(error)}. {advice.missing(error)}".rstrip()
     if not comment:
         return "constructor-fails", f"The constructor fails: {why}"
