@@ -185,7 +185,9 @@ def _parser() -> argparse.ArgumentParser:
 
     inspect = commands.add_parser("inspect", parents=[common], help="what goes into a saved module")
     inspect.add_argument("files", nargs="+", metavar="FILE.pt")
-    inspect.add_argument("--json", action="store_true", help="one JSON object a line")
+    how = inspect.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="one JSON object a line")
+    how.add_argument("--html", metavar="OUT", help="a page in one file that needs no network")
 
     info = commands.add_parser("info", parents=[common], help="interpreter, torch and sandbox")
     info.add_argument("--json", action="store_true")

@@ -36,7 +36,7 @@ from ts_shape_server.features import words
 from ts_shape_server.features.diagnostics import Finding, about_syntax, findings, once
 from ts_shape_server.features.html_page import html_page
 from ts_shape_server.features.known import Known
-from ts_shape_server.features.picture import picture
+from ts_shape_server.features.picture import picture, saved_picture
 from ts_shape_server.probing import landing
 from ts_shape_server.probing.requests import ExportOrder
 
@@ -232,16 +232,22 @@ async def inspect(options: argparse.Namespace, flags: Flags) -> int:
     """What saved files hold and what goes into them; 1 if that of one of them could not be told."""
     out = tables.console()
     untold = 0
+    pictures: list[Mapping[str, Any]] = []
     async with Runner(flags, options.files, tell) as runner:
         runner.must_probe()
         for name in options.files:
             found = await runner.service.inspect(Path(name))
             runner.must_probe()
             untold += not found.known
-            if options.json:
+            drawn = saved_picture(found) if options.html else None
+            if drawn is not None:
+                pictures.append(drawn)
+            elif options.json:
                 print(json.dumps(found.to_json(), ensure_ascii=False), flush=True)
             else:
                 tables.inspection(found, out)
+    if pictures:
+        _write_page(Path(options.html), html_page(pictures, ", ".join(str(item["name"]) for item in pictures[:4])))
     return 1 if untold else 0
 
 

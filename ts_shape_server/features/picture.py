@@ -4,15 +4,20 @@ try. The one source of the page in an editor and of ``show --html``; how it is d
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ts_shape_server.analysis.dataflow import Flow, Node, flow
+from ts_shape_server.analysis.modules import FileClasses
+from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.dims import Dim
 from ts_shape_server.contract.report import Failure, Layer, Report, ScriptAttempt, ValueSpec, Visit
 from ts_shape_server.features import words
 from ts_shape_server.features.known import Known
+from ts_shape_server.probing.requests import Inspection
 from ts_shape_server.workspace import Snapshot
 
 Json = dict[str, Any]
@@ -56,6 +61,17 @@ def picture(known: Known, snapshot: Snapshot, where: Where = in_no_document) -> 
         "mismatches": [_failure(where, own, item) for item in report.mismatches],
         "evidence": _evidence(report),
     }
+
+
+def saved_picture(found: Inspection) -> Json | None:
+    """The same of the module in a saved file, which leads nowhere; None where it is not known what goes in."""
+    report = found.report
+    if report is None:
+        return None
+    told = replace(report, notes=(found.message, *found.facts, words.SPEC_SOURCES.get(found.source, ""), *report.notes))
+    nothing = Snapshot(str(found.path), SourceText(""), FileClasses((), {}, ast.Module([], [])), ())
+    made = picture(Known(found.path.name, told, fresh=True), nothing)
+    return {**made, "line": None, "evidence": [line for line in made["evidence"] if line]}
 
 
 def _example_sizes(report: Report) -> dict[str, int]:

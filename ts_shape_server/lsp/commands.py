@@ -20,7 +20,7 @@ from ts_shape_server.deadline import within
 from ts_shape_server.features import hover
 from ts_shape_server.features.html_page import html_page
 from ts_shape_server.features.page import page
-from ts_shape_server.features.picture import picture
+from ts_shape_server.features.picture import picture, saved_picture
 from ts_shape_server.lsp import menu
 from ts_shape_server.lsp.convert import is_path, path_of
 from ts_shape_server.lsp.documents import Document
@@ -230,7 +230,9 @@ async def inspect_archive(server: Server, given: Mapping[str, Any]) -> dict[str,
     path = _path(name)
     async with server.work(f"Inspecting {Path(path).name}"):
         found = await service.inspect(Path(path))
-    return {**found.to_json(), "ok": found.known, "markdown": hover.saved_file(found)}
+    answer = {**found.to_json(), "ok": found.known, "markdown": hover.saved_file(found)}
+    drawn = saved_picture(found)
+    return answer if drawn is None else {**answer, "html": html_page([drawn], found.path.name)}
 
 
 def _beside(document: Document, given: str) -> Path:

@@ -78,7 +78,9 @@ async function inspectArchive(given: unknown, next: Next): Promise<unknown> {
     return undefined;
   }
   const answer = (await next(INSPECT, [{ path: archive }])) as Answer | undefined;
-  if (answer?.markdown === undefined) {
+  if (answer?.html !== undefined) {
+    Pictures.show(answer.html, path.basename(archive), { uri: vscode.Uri.file(archive).toString() });
+  } else if (answer?.markdown === undefined) {
     void tell(answer);
   } else {
     await Pages.show(answer.markdown, { uri: vscode.Uri.file(archive).toString(), class: path.parse(archive).name });

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from sample_reports import CNN, FAILED, tensor
@@ -13,7 +14,8 @@ from ts_shape_server.contract.places import Location, Range
 from ts_shape_server.contract.report import Failure, Layer, ScriptAttempt, TorchScript, Variable, Visit
 from ts_shape_server.features.html_page import html_page
 from ts_shape_server.features.known import Known
-from ts_shape_server.features.picture import picture
+from ts_shape_server.features.picture import picture, saved_picture
+from ts_shape_server.probing.requests import Inspection
 from ts_shape_server.workspace import Workspace
 
 TEXT = """from torch import nn
@@ -99,6 +101,18 @@ def test_a_line_leads_to_the_document_that_has_it_or_nowhere() -> None:
     assert (node["uri"], node["line"]) == ("cell:/project/net.py", 3)
     assert [(item["uri"], item["line"], item["file"]) for item in found["mismatches"]] == [(None, 3, "train.py")]
     assert [(item["uri"], item["line"], item["file"]) for item in found["script"]["failures"]] == [(None, 11, "")]
+
+
+def test_a_saved_file_has_its_facts_and_leads_nowhere() -> None:
+    found = Inspection(Path("/p/net.pt"), "script", "A scripted module.", "solved", REPORT, ("Made by torch 2.13.",))
+    told = saved_picture(found)
+    assert told is not None
+    assert (told["name"], told["line"], told["uri"]) == ("net.pt", None, None)
+    assert {"A scripted module.", "Made by torch 2.13."} <= set(told["evidence"])
+    assert told["flow"] == {"nodes": [], "edges": []} and len(told["layers"]) == 4
+    assert {item["uri"] for item in told["layers"]} == {None}
+    assert "" not in told["evidence"]
+    assert saved_picture(Inspection(Path("/p/net.pt"), "data", "It holds no module.")) is None
 
 
 def test_nothing_of_a_report_becomes_markup() -> None:
