@@ -89,7 +89,7 @@ def _mismatch(unfound: Unfound) -> mismatch.Mismatch | None:
     found = mismatch.find(outcome.error, watched, context.path, context.source)
     if found is not None and found.multiple_of and not has_one_form(unfound):
         return None
-    if found is None or _gives_other_sizes(unfound, found):
+    if found is None or (not found.multiple_of and _gives_other_sizes(unfound, found)):
         return None
     # What turns the dims of one item about may be written for a single one.
     return None if session.concrete(_single(result.inputs)).ok else found
