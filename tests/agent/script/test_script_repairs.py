@@ -305,7 +305,7 @@ def test_a_comparison_that_decides_a_type_is_made_in_the_constructor(tmp_path: P
                     return x, x
                 return x
         """
-    check(tmp_path, source, 'self._mode_two = self.mode == "two"', "if self._mode_two:", depth=SIGNATURE)
+    check(tmp_path, source, 'self._mode_is_two = self.mode == "two"', "if self._mode_is_two:", depth=SIGNATURE)
 
 
 def test_a_global_number_is_a_constant_of_the_class(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a run did not reach is left as it is: a trial proves only what ran."""
+"""What no trial can prove is left as it is: code that no run reached, values that change later."""
 
 from __future__ import annotations
 
@@ -69,6 +69,43 @@ CASES = {
                 return y
         """,
         "self.penalty**2",
+    ),
+    "a condition on what a class that inherits sets behind the constructor": (
+        """
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.mode = "one"
+
+            def forward(self, x):
+                if self.mode == "two":
+                    return x, x
+                return x
+
+
+        class Two(Net):
+            def __init__(self):
+                super().__init__()
+                self.mode = "two"
+        """,
+        'if self.mode == "two":',
+    ),
+    "a condition on what may be set by its name": (
+        """
+        class Net(nn.Module):
+            def __init__(self, **settings):
+                super().__init__()
+                self.mode = "one"
+
+            def set(self, name: str, value: str):
+                setattr(self, name, value)
+
+            def forward(self, x):
+                if self.mode == "two":
+                    return x, x
+                return x
+        """,
+        'if self.mode == "two":',
     ),
     "an array that no run made": (
         """

@@ -415,7 +415,7 @@ class _Function:
 
     @property
     def title(self) -> str:
-        return f"Write the formula of `{self.name}`, whose gradient torch derives"
+        return f"Write the formula of `{self.name}`, whose gradient torch derives; training may take more memory"
 
 
 def formula(situation: Situation, place: Place) -> Iterator[Rewrite]:

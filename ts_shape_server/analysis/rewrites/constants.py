@@ -124,7 +124,7 @@ def _is_fixed(situation: Situation, owner: ast.ClassDef, initialiser: ast.Functi
         return False
     for item in [node.left, *node.comparators]:
         if _own_attribute(item) and isinstance(item, ast.Attribute):
-            if not _set_once(situation, owner, item.attr):
+            if not _stays(situation, owner, item.attr):
                 return False
             kind = situation.type_of(item)
             if asks and (kind is None or not kind.startswith("!") or kind.startswith("!torch.nn.modules")):
@@ -144,6 +144,19 @@ def _is_fixed(situation: Situation, owner: ast.ClassDef, initialiser: ast.Functi
     return bool(attributes) and (simple or asks)
 
 
+def _stays(situation: Situation, owner: ast.ClassDef, name: str) -> bool:
+    """Whether an attribute keeps what it is at the end of the constructor: only it, and those of the bases, set it. A
+    class that inherits may set it behind that, and so may who holds an instance.
+    """
+    if situation.may_be_set_by_name(name):
+        return False
+    making = {situation.method(base, "__init__") for base in situation.bases(owner)}
+    return all(
+        isinstance(node.ctx, ast.Load) or (ast.unparse(node.value) == "self" and situation.function_of(node) in making)
+        for node in situation.attributes_of(owner, name)
+    )
+
+
 def _is_literal(node: ast.expr) -> bool:
     try:
         ast.literal_eval(node)
@@ -152,12 +165,30 @@ def _is_literal(node: ast.expr) -> bool:
     return True
 
 
+_WORDS: dict[type[ast.cmpop], tuple[str, str]] = {
+    ast.Eq: ("is", "is"),
+    ast.NotEq: ("is_not", "is_not"),
+    ast.Is: ("is", "is"),
+    ast.IsNot: ("is_not", "is_not"),
+    ast.Lt: ("under", "over"),
+    ast.LtE: ("at_most", "at_least"),
+    ast.Gt: ("over", "under"),
+    ast.GtE: ("at_least", "at_most"),
+    ast.In: ("in", "has"),
+    ast.NotIn: ("not_in", "has_not"),
+}
+"""Comparisons in the names of flags, as they are written and the other way round."""
+
+
 def _flag_name(situation: Situation, node: ast.expr, taken: set[str]) -> str:
+    """``self.width > 0`` as `_width_over_0`: the attribute comes first."""
     assert isinstance(node, ast.Compare)
-    words = re.sub(r"\W+", "_", situation.text(node).replace("self.", "")).strip("_").lower()
-    name = base = situation.free_name(
-        f"_{'not_' if isinstance(node.ops[0], (ast.NotEq, ast.NotIn)) else ''}{words}"[:40]
-    )
+    parts = [node.left, *node.comparators]
+    turned = len(parts) == 2 and not _own_attribute(parts[0]) and _own_attribute(parts[1])
+    words = [_WORDS[type(operator)][turned] for operator in node.ops]
+    texts = [situation.text(item).removeprefix("self.").strip("_") for item in (parts[::-1] if turned else parts)]
+    joined = "_".join([texts[0], *(f"{word}_{text}" for word, text in zip(words, texts[1:], strict=True))])
+    name = base = situation.free_name("_" + re.sub(r"[\W_]+", "_", joined).strip("_").lower()[:39])
     number = 1
     while name in taken:
         number += 1

@@ -377,6 +377,18 @@ class Situation:
             if of_class is None or of_class in related:
                 yield node
 
+    def may_be_set_by_name(self, name: str) -> bool:
+        """Whether the file sets attributes by names that it computes (``setattr``), and this may be one of them."""
+        for node in ast.walk(self.tree):
+            if not isinstance(node, ast.Name) or node.id not in ("setattr", "delattr"):
+                continue
+            call = self.parents.get(node)
+            given = call.args[1] if isinstance(call, ast.Call) and call.func is node and len(call.args) > 1 else None
+            start = _start_of_text(given)
+            if not start or (name == start if isinstance(given, ast.Constant) else name.startswith(start)):
+                return True
+        return False
+
     def means(self, node: ast.AST, *paths: str) -> bool:
         """Whether a dotted name is one of these members of imported modules, however it is imported."""
         return self.path_of(node) in paths
@@ -415,6 +427,18 @@ def joined(kinds: set[str]) -> str | None:
 def holdable(kind: str | None) -> bool:
     """Whether TorchScript has values of a type, all of which is known."""
     return kind is not None and "!" not in kind and "?" not in kind
+
+
+def _start_of_text(node: ast.expr | None) -> str:
+    """The literal text that a computed text begins with; empty if it begins otherwise."""
+    if isinstance(node, ast.JoinedStr) and node.values:
+        return _start_of_text(node.values[0])
+    if isinstance(node, ast.BinOp):
+        text = _start_of_text(node.left)
+        return text.partition("%")[0] if isinstance(node.op, ast.Mod) else text
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "format":
+        return _start_of_text(node.func.value).partition("{")[0]
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def _dotted(node: ast.AST) -> str:
