@@ -22,8 +22,21 @@ from ts_shape_server.agent.torch_says import needs_values
 
 _LITTLE = 5_000_000_000
 """So many products take a second or two."""
-_AGAIN = re.compile(r"forward\d+")
-"""What a trace calls the further calls of one layer."""
+_MANGLED = re.compile(r"___torch_mangle_\d+\.")
+"""What torch puts into the name of a class where an archive has several of that name."""
+_SEQUENCE_LAYERS: tuple[type[nn.Module], ...] = (
+    nn.RNN,
+    nn.LSTM,
+    nn.GRU,
+    nn.RNNCell,
+    nn.LSTMCell,
+    nn.GRUCell,
+    nn.MultiheadAttention,
+    nn.Transformer,
+)
+"""Layers that say themselves which dim is the batch; those that are made of these say it with them."""
+_AGAIN = re.compile(r"forward(?:__)?\d+")
+"""What a trace calls the further calls of one layer, and a script the forms of a `forward` that has several."""
 
 
 class Archive:
@@ -89,10 +102,16 @@ class Archive:
 
 
 class Replayed(nn.Module):
-    """One part of a saved module. `native` is torch's own; `assigned` are attributes that a run has set."""
+    """One part of a saved module. `native` is torch's own; `assigned` are attributes that a run has set; `stands_for`
+    is the layer of torch's whose steps it takes, None for one of another's, or whose form nothing says.
+    """
 
     def __init__(self, script: Any, archive: Archive) -> None:
         super().__init__()
+        kind, first = _layer(script._c), _batch_comes_first(script._c)
+        self.batch_first = bool(first)
+        known = kind is not None and (first is not None or issubclass(kind, nn.RNNCellBase))
+        self.stands_for = kind if known else None
         self.archive, self.native = archive, script._c
         self.assigned: dict[str, Any] = {}
         for name, parameter in script._parameters.items():
@@ -117,7 +136,33 @@ class Replayed(nn.Module):
         return self.native.getattr(name)
 
     def forward(self, *arguments: Any, graph: str = "forward") -> Any:
-        return self.archive.routine(self.native, graph)([self, *arguments])
+        takes = self.native._get_method(graph).schema.arguments[1:]
+        left_out = [item.default_value for item in takes[len(arguments) :] if item.has_default_value()]
+        return self.archive.routine(self.native, graph)([self, *arguments, *left_out])
+
+
+def _layer(native: Any) -> type[nn.Module] | None:
+    """The layer of torch's that reads sequences of which a part was made, by its qualified name."""
+    name = _MANGLED.sub("", str(native._type().qualified_name()))
+    return next((kind for kind in _SEQUENCE_LAYERS if name == f"__torch__.{kind.__module__}.{kind.__name__}"), None)
+
+
+def _batch_comes_first(native: Any) -> bool | None:
+    """Whether a layer that reads sequences takes the batch first; None for one that says nothing of it.
+
+    A trace keeps no such constant. There attention that has the batch first begins by putting it second, or is one
+    operation that only exists so.
+    """
+    if native.hasattr("batch_first"):
+        return bool(native.getattr("batch_first"))
+    if _layer(native) is not nn.MultiheadAttention or not native._has_method("forward"):
+        return None
+    graph = native._get_method("forward").graph
+    if any(node.kind() == "aten::_native_multi_head_attention" for node in graph.nodes()):
+        return True
+    uses = [use.user for value in list(graph.inputs())[1:] for use in value.uses() if use.offset == 0]
+    swaps = [node for node in uses if node.kind() == "aten::transpose"]
+    return any([item.toIValue() for item in list(node.inputs())[1:]] == [1, 0] for node in swaps)
 
 
 def _replayed(script: Any, archive: Archive) -> Replayed:

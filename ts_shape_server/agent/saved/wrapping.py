@@ -11,13 +11,14 @@ import inspect
 import keyword
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.utils import _pytree as pytree
 
-from ts_shape_server.agent.saved import consumers
+from ts_shape_server.agent.saved import consumers, shapes
 
 _jit: Any = torch.jit
 HOLDER = "_saved"
@@ -74,7 +75,7 @@ def read(path: str, kind: str) -> Saved:
 
 
 def _script(path: str, kind: str) -> Saved:
-    module = _jit.load(path, map_location="cpu", _restore_shapes=kind == "trace")
+    module = _jit.load(path, map_location="cpu")
     if not module._c._has_method("forward"):
         methods = ", ".join(f"`{name}`" for name in module._c._method_names()) or "none"
         raise NoForward(f"It has no `forward`, which is what inputs are told of; its methods: {methods}.")
@@ -90,15 +91,13 @@ def _script(path: str, kind: str) -> Saved:
     )
     told = consumers.documented(module)
     ranks = {name: told[argument.name] for name, argument in zip(names, arguments) if argument.name in told}
-    shapes = _traced_shapes(module, names) if kind == "trace" else {}
-    batch = _shared_first(shapes.values())
-    for name, shape in shapes.items():
-        sizes = _sizes_of(shape)
-        open_dims = ["B" if batch and not axis else "_" for axis, _ in enumerate(sizes)]
-        ranks[name] = _spelled(open_dims) + shape.rpartition(")")[2]
+    nested = dict(zip(names, shapes.traced(path))) if kind == "trace" else {}
+    batch = _shared_first(nested.values())
+    ranks.update(_texts(nested, lambda axis, _: "B" if batch and not axis else "_"))
     further = tuple(sorted(name for name in module._c._method_names() if not _INNER.fullmatch(name)))
     called = _class_name(getattr(module, "original_name", ""))
-    return Saved(called, kind, parameters, shapes, ranks, {}, tuple(names), further, _packed(module))
+    ran = _texts(nested, lambda _, size: size)
+    return Saved(called, kind, parameters, ran, ranks, {}, tuple(names), further, _packed(module))
 
 
 def _packed(module: Any) -> tuple[int, int]:
@@ -115,58 +114,55 @@ def _packed(module: Any) -> tuple[int, int]:
     return number, size
 
 
-def _sizes_of(shape: str) -> list[str]:
-    """The dims of a shape as it is spelled."""
-    return [dim.strip() for dim in shape.rpartition(")")[0][1:].split(",") if dim.strip()]
+def _texts(nested: Mapping[str, Any], dim: Callable[[int, Any], object]) -> dict[str, str]:
+    """The shapes by parameter as pragmas; those that no pragma says are left out."""
+    found: dict[str, str] = {}
+    for name, value in nested.items():
+        with contextlib.suppress(ValueError):
+            found[name] = shapes.spelled(value, dim)
+    return found
 
 
-def _shared_first(shapes: typing.Iterable[str]) -> bool:
+def _shared_first(nested: typing.Iterable[Any]) -> bool:
     """Whether several inputs were traced with one first size: that of the batch, of which their lengths are too."""
-    firsts = [sizes[0] for sizes in map(_sizes_of, shapes) if sizes]
-    return len(firsts) > 1 and len(set(firsts)) == 1
-
-
-def _traced_shapes(module: Any, names: list[str]) -> dict[str, str]:
-    shapes: dict[str, str] = {}
-    for name, value in zip(names, list(module.forward.graph.inputs())[1:]):
-        if value.type().kind() == "TensorType" and value.type().sizes():
-            shapes[name] = _spelled(value.type().sizes()) + _dtype(value.type().dtype())
-    return shapes
-
-
-def _dtype(dtype: torch.dtype) -> str:
-    """As a pragma says it, after the sizes."""
-    return "" if dtype is torch.float32 else f" {str(dtype).replace('torch.', '')}"
+    firsts = [item.dims[0] if isinstance(item, shapes.SavedShape) and item.dims else None for item in nested]
+    return len(firsts) > 1 and firsts[0] is not None and len(set(firsts)) == 1
 
 
 def _program(path: str) -> Saved:
     program: Any = torch.export.load(path)
     signature = inspect.signature(program.module().forward)
-    given = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
     names = [
         name for name, item in signature.parameters.items() if item.kind not in (item.VAR_POSITIONAL, item.VAR_KEYWORD)
     ]
+    given = _placeholders(program, names)
+    fixed = {name: repr(value) for name, value in given.items() if isinstance(value, _CONSTANTS)}
     letters: dict[str, str] = {}
-    shapes: dict[str, str] = {}
-    limits: dict[str, str] = {}
-    fixed = {name: repr(given[name]) for name in names if name in given and isinstance(given[name], _CONSTANTS)}
-    for name in names:
-        value = given.get(name)
-        if isinstance(value, torch.Tensor):
-            dims = [letters.setdefault(str(dim), f"D{len(letters)}") if not _plain(dim) else dim for dim in value.shape]
-            dtype = _dtype(value.dtype)
-            shapes[name] = _spelled(dims) + dtype
-            limits[name] = _spelled([dim if _plain(dim) else "_" for dim in dims]) + dtype
+    ran = _texts(given, lambda _, dim: dim if _plain(dim) else letters.setdefault(str(dim), f"D{len(letters)}"))
+    limits = _texts(given, lambda _, dim: dim if _plain(dim) else f"_{letters[str(dim)]}")
     parameters = tuple(ForwardParameter(name, None, None) for name in names if name not in fixed)
-    return Saved("Program", "program", parameters, shapes, limits, fixed, tuple(names))
+    return Saved("Program", "program", parameters, ran, limits, fixed, tuple(names))
+
+
+def _placeholders(program: Any, names: typing.Sequence[str]) -> dict[str, Any]:
+    """By parameter what the program was exported with: shapes in containers, and plain values."""
+    values = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
+    leaves = [
+        _leaf(values.get(name) if isinstance(name, str) and name in values else name)
+        for name in program.graph_signature.user_inputs
+    ]
+    arguments, keywords = pytree.tree_unflatten(leaves, program.call_spec.in_spec)
+    return {**dict(zip(names, arguments)), **{name: value for name, value in keywords.items() if name in names}}
+
+
+def _leaf(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return shapes.SavedShape(tuple(value.shape), str(value.dtype).replace("torch.", ""))
+    return value
 
 
 def _plain(dim: Any) -> bool:
     return isinstance(dim, int)
-
-
-def _spelled(dims: typing.Sequence[Any]) -> str:
-    return f"({', '.join(map(str, dims))}{',' if len(dims) == 1 else ''})"
 
 
 def _identifiers(names: typing.Sequence[str]) -> list[str]:

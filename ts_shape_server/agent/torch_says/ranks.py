@@ -148,6 +148,12 @@ ROWS = (
     ),
     row(
         "rank-wanted",
+        r"expected `key` and `value` to be \d-D but found",
+        "For batched (3-D) `query`, expected `key` and `value` to be 3-D but found 4-D and 4-D tensors respectively",
+        read=_batched_states,
+    ),
+    row(
+        "rank-wanted",
         r"Index is supposed to be a vector",
         "index_select(): Index is supposed to be a vector",
         read=_vector,

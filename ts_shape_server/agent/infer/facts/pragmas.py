@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 
@@ -77,7 +78,12 @@ def _tensor(shape: WrittenShape, dtype: str, names: Names) -> values.TensorGuess
     dims = shape.closed()
     if dims is None:
         return None
-    return shape_text.tensor(shape, dtype or "float32", default_sizes(len(dims)), names)
+    guess = shape_text.tensor(shape, dtype or "float32", default_sizes(len(dims)), names)
+    if guess is None:
+        return None
+    # Of a pragma, whoever writes one name twice means one size.
+    tied = tuple(values.OneSize(name) if name is not None and name != "_" else name for name in guess.axes)
+    return replace(guess, axes=tied)
 
 
 def _mapping(text: str, names: Names) -> values.Guess | None:

@@ -128,6 +128,8 @@ def _dim(word: str, strong: bool) -> tuple[bool, Dim]:
     """Whether a word is a dim, and which."""
     if word.lower() in _OPEN:
         return True, None
+    if strong and re.fullmatch(r"_[A-Za-z]\w*", word):
+        return True, word
     named = re.fullmatch(r"\w+\s*=\s*(\d+)", word) or re.fullmatch(r"(\d+)\s*(?:\([\w ]+\))?", word)
     if named is not None:
         number = int(named.group(1))

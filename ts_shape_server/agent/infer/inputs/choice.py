@@ -10,7 +10,7 @@ as it is. Counts torch calls, never time. Knows nothing of names or claims.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import sympy
@@ -131,7 +131,23 @@ def batch_axes(session: Session, inputs: Inputs) -> tuple[int | None, ...]:
         rows = int(output.shape[0]) if output is not None and output.dim() > 1 else None
         return tuple(0 if tensor.dims == (rows,) and "int" not in tensor.dtype else None for tensor in tensors)
     places = [[axis for axis, size in enumerate(tensor.dims) if size == watched.batch] for tensor in tensors]
+    for axis in sorted({axis for axes in places if len(axes) > 1 for axis in axes}):
+        if _grows(session, inputs, watched.batch, [axes if len(axes) == 1 else [axis] for axes in places]):
+            places = [[axis] if axis in axes and len(axes) > 1 else axes for axes in places]
     return tuple(axes[0] if len(axes) == 1 else None for axes in places)
+
+
+def _grows(session: Session, inputs: Inputs, batch: int, places: Sequence[Sequence[int]]) -> bool:
+    """Whether layers take one item more for the batch if these axes of the tensors have one more, where they had as
+    many as the batch: other sizes may be the same by luck.
+    """
+    sizes = [
+        size + (size == batch and axis in axes)
+        for tensor, axes in zip(values.all_tensors(inputs), places)
+        for axis, size in enumerate(tensor.dims)
+    ]
+    watched = forms.Forms(session.module)
+    return session.concrete(values.with_sizes(inputs, sizes), [watched]).ok and watched.batch == batch + 1
 
 
 class _Judge:

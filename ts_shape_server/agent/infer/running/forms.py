@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._ops import OpOverload
 from torch.overrides import TorchFunctionMode
 
 from ts_shape_server.agent import trees
@@ -50,6 +51,8 @@ DEPTH = 3
 
 _RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
 """Functions whose last argument says whether the batch comes first, if they get no packed sequences."""
+
+_ATTENTION = "scaled_dot_product_attention"
 
 
 class Forms(TorchFunctionMode):
@@ -120,13 +123,17 @@ class Forms(TorchFunctionMode):
             self._derived[id(tensor)] = tensor
             if alone:
                 self._of_first.add(id(tensor))
-        name = getattr(function, "__name__", "")
+        name = getattr(function, "__name__", "").partition(".")[0]
         if name in _RESHAPING and isinstance(result, torch.Tensor):
             self.spread += _is_counted_as_one(own[0], arguments[1:], result)
         if name in _BATCHED_RANK and own[0].dim() == _BATCHED_RANK[name] - 1:
             self.single += 1
         if name in _RECURRENT and self.batch is None and own[0].dim() == 3 and type(arguments[-1]) is bool:
             size = own[0].shape[0 if arguments[-1] else 1]
+            self.batch = size if isinstance(size, int) else None
+        if name == _ATTENTION and isinstance(function, OpOverload) and self.batch is None and own[0].dim() == 4:
+            # A program has no layers: what they did is one operation after the other.
+            size = own[0].shape[0]
             self.batch = size if isinstance(size, int) else None
         if name == "__getitem__" and len(arguments) == 2 and isinstance(arguments[1], tuple):
             self.spread += _is_laid_out(arguments[1], self._derived)
@@ -161,13 +168,18 @@ def _is_spread(rank: int, result: torch.Tensor, tables: Sequence[torch.Tensor]) 
 
 
 def _sequence_form(part: nn.Module) -> tuple[int, int] | None:
-    """For a layer that reads sequences, the dims of a batch of them and which of these the batch is."""
-    if isinstance(part, nn.RNNCellBase):
+    """For a layer that reads sequences, the dims of a batch of them and which of these the batch is.
+
+    A part that takes the steps of one of torch's layers says so in `stands_for`.
+    """
+    kind = getattr(part, "stands_for", None) or type(part)
+    if issubclass(kind, nn.RNNCellBase):
         return 2, 0
-    if isinstance(part, (nn.RNNBase, nn.MultiheadAttention, nn.Transformer)):
+    if issubclass(kind, (nn.RNNBase, nn.MultiheadAttention, nn.Transformer)):
         return 3, 0 if part.batch_first else 1
-    if isinstance(part, (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)):
-        return 3, 0 if part.self_attn.batch_first else 1
+    if issubclass(kind, (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer)):
+        attention: Any = part.self_attn
+        return 3, 0 if attention.batch_first else 1
     return None
 
 

@@ -119,6 +119,10 @@ def _attention(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[An
     return {0: form, 1: Documented(3, True, "float32"), 2: Documented(3, True, "float32")}
 
 
+def _encoder_layer(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    return {0: Documented(3, True, "float32", {-1: int(_argument(arguments, keywords, 1, "embed_dim"))})}
+
+
 def _batched_product(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
     return {0: Documented(3, True, "float32"), 1: Documented(3, True, "float32")}
 
@@ -194,6 +198,8 @@ HANDLERS: dict[str, Handler] = {
     "rnn_tanh": _recurrent,
     "rnn_relu": _recurrent,
     "multi_head_attention_forward": _attention,
+    "_native_multi_head_attention": _attention,
+    "_transformer_encoder_layer_fwd": _encoder_layer,
     "bmm": _batched_product,
     "baddbmm": _batched_product,
     "einsum": _einsum,

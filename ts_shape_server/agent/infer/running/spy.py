@@ -80,21 +80,39 @@ def _products_of_einsum(arguments: Sequence[Any]) -> int:
     return math.prod(sizes.values()) if all(isinstance(size, int) for size in sizes.values()) else 0
 
 
-_PACKED_LAYERS = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
+_RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
 
 
-def _check_packed(name: str, arguments: Sequence[Any]) -> None:
-    """Raises RuntimeError, as torch does elsewhere, where a recurrent layer gets packed items of another size than it
-    takes: torch reads on in what lies there as long as all sequences are equally long.
+def _check_recurrent(name: str, arguments: Sequence[Any]) -> None:
+    """Raises RuntimeError, as torch's layers do, where a recurrent function gets items or states of other sizes than it
+    takes: of packed sequences and of those of an LSTM torch reads on in what lies there.
     """
-    if name not in _PACKED_LAYERS or len(arguments) < 4 or not isinstance(arguments[1], torch.Tensor):
+    if name not in _RECURRENT or len(arguments) < 9:
         return
-    data, weights = arguments[0], arguments[3]
-    if not isinstance(weights, (list, tuple)) or arguments[1].dim() != 1 or data.dim() != 2:
+    data, packed = arguments[0], isinstance(arguments[3], (list, tuple))
+    weights = arguments[3 if packed else 2]
+    if not isinstance(weights, (list, tuple)) or len(weights) < 2 or data.dim() < (2 if packed else 3):
         return
+    if data.dim() > 3:
+        raise RuntimeError(f"{name.upper()}: Expected input to be 2D or 3D, got {data.dim()}D instead")
     wanted, got = weights[0].shape[1], data.shape[-1]
     if isinstance(got, int) and got != wanted:
         raise RuntimeError(f"input.size(-1) must be equal to input_size. Expected {wanted}, got {got}")
+    if not packed:
+        _check_states(arguments)
+
+
+def _check_states(arguments: Sequence[Any]) -> None:
+    """Raises RuntimeError where a state is not (layers and directions, batch, width), as a batch of sequences needs."""
+    data, given, weights, _, layers, _, _, both_ways, batch_first = arguments[:9]
+    states = given if isinstance(given, (list, tuple)) else (given,)
+    rows, batch = layers * (2 if both_ways else 1), data.shape[0 if batch_first else 1]
+    # The first state has the width of what comes out, the second that of the cells.
+    for number, (state, width) in enumerate(zip(states, (weights[1].shape[1], weights[0].shape[0] // 4))):
+        sizes = list(state.shape)
+        if all(isinstance(size, int) for size in (*sizes, batch)) and sizes != [rows, batch, width]:
+            which = "hidden" if len(states) == 1 else f"hidden[{number}]"
+            raise RuntimeError(f"Expected {which} size {(rows, batch, width)}, got {sizes}")
 
 
 class Spy(TorchFunctionMode):
@@ -145,7 +163,7 @@ class Spy(TorchFunctionMode):
             if self._calls % _LOOK_EVERY == 0 and name not in _SETTERS:
                 clock.end_if_due()
             self._read(name, arguments, keywords)
-            _check_packed(name, arguments)
+            _check_recurrent(name.partition(".")[0], arguments)
             for limit in self._intervals.check(name, arguments, keywords):
                 wish = self.wishes.setdefault(limit.index, Wish())
                 self._bound(wish, limit.high)

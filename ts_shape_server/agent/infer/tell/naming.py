@@ -71,7 +71,8 @@ def name_places(
                 written = []
             for axis in range(len(tensor.dims)):
                 author = written[axis] if axis < len(written) else None
-                own = author is not None and author not in _IGNORED and _is_name(author)
+                # One that begins with an underscore ties sizes to each other, and is no name for them.
+                own = author is not None and author not in _IGNORED and author[:1] != "_" and _is_name(author)
                 wanted[slot] = (author if own and author is not None else letters[axis], own)
                 slot += 1
             index += 1
