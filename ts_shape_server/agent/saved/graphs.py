@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 
 from ts_shape_server.agent.infer.running import symbolic
-from ts_shape_server.agent.saved import operations
+from ts_shape_server.agent.saved import operations, quantised
 from ts_shape_server.agent.saved.operations import Unsupported
 
 Values = dict[int, Any]
@@ -62,7 +62,7 @@ class _Block:
 
 def _step(node: Any, world: World) -> Step:
     kind = node.kind()
-    special = _SPECIAL.get(kind)
+    special = _nothing if _is_scale(node, kind) else _SPECIAL.get(kind)
     if special is None and _is_property(node, kind):
         special = _property
     try:
@@ -76,6 +76,19 @@ def _step(node: Any, world: World) -> Step:
             raise world.refuse(what)
 
         return refuse
+
+
+_NUMBERS = frozenset(f"aten::{name}" for name in ("Float", "Int", "item", "FloatImplicit", "IntImplicit"))
+
+
+def _is_scale(node: Any, kind: str) -> bool:
+    """Whether a node reads a number out of a tensor for operations of quantised tensors alone: their scales and zero
+    points, which say nothing of sizes and which no run without memory can read.
+    """
+    if kind not in _NUMBERS:
+        return False
+    uses = list(node.output().uses())
+    return bool(uses) and all(use.offset and quantised.is_quantised(use.user.kind()) for use in uses)
 
 
 def _numbers(node: Any) -> tuple[list[int], list[int]]:

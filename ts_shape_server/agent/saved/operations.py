@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from ts_shape_server.agent.saved import quantised
+
 _NATIVE: tuple[Any, ...] = (getattr(torch._C, "_nn", None), getattr(torch._C, "_VariableFunctions", None), torch.Tensor)
 _DTYPES = {
     0: torch.uint8,
@@ -31,6 +33,9 @@ _DTYPES = {
     9: torch.complex64,
     10: torch.complex128,
     11: torch.bool,
+    12: torch.qint8,
+    13: torch.quint8,
+    14: torch.qint32,
     15: torch.bfloat16,
 }
 """By the number that TorchScript has for each."""
@@ -63,6 +68,11 @@ def tensor_function(name: str, schema: str) -> Callable[[Sequence[Any]], Any]:
     adapted = _ADAPTED.get(plain) if namespace == "aten" else None
     if adapted is not None:
         return adapted
+    floating = quantised.function(name)
+    if floating is not None:
+        return floating
+    if namespace == "quantized":
+        raise Unsupported(name)
     called = _native(namespace, plain)
     numbered = {word: _NUMBERED[kind] for kind, word in _NUMBERED_ARGUMENT.findall(schema)}
     parsed = torch._C.parse_schema(schema).arguments

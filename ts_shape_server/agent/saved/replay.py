@@ -7,7 +7,7 @@ cannot be seen. Replayed, it is met as its source was. What no step is known for
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.infer.running import symbolic
 from ts_shape_server.agent.infer.running.spy import Spy
 from ts_shape_server.agent.runs import Run
+from ts_shape_server.agent.saved import quantised
 from ts_shape_server.agent.saved.graphs import Routine
 from ts_shape_server.agent.torch_says import needs_values
 
@@ -24,6 +25,8 @@ _LITTLE = 5_000_000_000
 """So many products take a second or two."""
 _MANGLED = re.compile(r"___torch_mangle_\d+\.")
 """What torch puts into the name of a class where an archive has several of that name."""
+_DYNAMIC = "torch.ao.nn.quantized.dynamic.modules.rnn"
+"""Where torch has recurrent layers with packed weights, of the names of the others."""
 _SEQUENCE_LAYERS: tuple[type[nn.Module], ...] = (
     nn.RNN,
     nn.LSTM,
@@ -41,6 +44,7 @@ _AGAIN = re.compile(r"forward(?:__)?\d+")
 
 class Archive:
     """A loaded module and the functions that its code calls. `refused` names what was reached and cannot be replayed.
+    `quantised`: some of it computes in numbers of few bits, and its replay in floating ones.
 
     Raises what torch raises where the file does not load. It is not copied with the modules that come of it.
     """
@@ -52,6 +56,7 @@ class Archive:
         recursive: Any = torch.jit._recursive
         self.module = recursive.wrap_cpp_module(native).eval()
         self.refused: set[str] = set()
+        self.quantised = any(map(quantised.is_quantised, _operations(self.module)))
         self._graphs = {item.qualified_name: item.graph for item in unit.get_functions()}
         self._routines: dict[Any, Routine] = {}
 
@@ -141,9 +146,22 @@ class Replayed(nn.Module):
         return self.archive.routine(self.native, graph)([self, *arguments, *left_out])
 
 
+def _operations(module: Any) -> set[str]:
+    """The operations in the code of a module and of its parts."""
+    methods = (part._c._get_method(name) for part in module.modules() for name in part._c._method_names())
+    return {node.kind() for method in methods for node in _nodes(method.graph)}
+
+
+def _nodes(block: Any) -> Iterator[Any]:
+    for node in block.nodes():
+        yield node
+        for inner in node.blocks():
+            yield from _nodes(inner)
+
+
 def _layer(native: Any) -> type[nn.Module] | None:
     """The layer of torch's that reads sequences of which a part was made, by its qualified name."""
-    name = _MANGLED.sub("", str(native._type().qualified_name()))
+    name = _MANGLED.sub("", str(native._type().qualified_name())).replace(_DYNAMIC, nn.RNNBase.__module__)
     return next((kind for kind in _SEQUENCE_LAYERS if name == f"__torch__.{kind.__module__}.{kind.__name__}"), None)
 
 
@@ -175,8 +193,9 @@ def _replayed(script: Any, archive: Archive) -> Replayed:
 def agrees(archive: Archive, run: Run) -> bool:
     """Whether the module itself does as its replay does, on the sizes of a run.
 
-    It must compute the same where that takes little; else its results must have the same sizes and dtypes, which is
-    asked without memory. Where neither can be asked, as of a large trace that reads sizes, the replay is believed.
+    It must compute the same where that takes little; else, and where the replay computes in other numbers, its results
+    must have the same sizes and dtypes, which is asked without memory if it can be. Where neither can be asked, as of a
+    large trace that reads sizes, the replay is believed.
     """
     if archive.refused:
         return False
@@ -195,6 +214,8 @@ def _agrees(archive: Archive, run: Run, second: bool) -> bool:
             return False
     try:
         with jit.optimized_execution(False):
+            if archive.quantised:
+                return bool(_form(expected) == _form(run.call(archive.module, second)))
             if spy.work < _LITTLE:
                 return compare(run.call(archive.instance(), second), run.call(archive.module, second)).agree
     except Exception:

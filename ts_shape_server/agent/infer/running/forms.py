@@ -49,7 +49,7 @@ DEPTH = 3
 """Containers inside of containers, of the arguments that are looked through."""
 
 
-_RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu"])
+_RECURRENT = frozenset(["lstm", "gru", "rnn_tanh", "rnn_relu", "quantized_lstm", "quantized_gru"])
 """Functions whose last argument says whether the batch comes first, if they get no packed sequences."""
 
 _ATTENTION = "scaled_dot_product_attention"
