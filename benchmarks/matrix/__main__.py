@@ -70,6 +70,19 @@ def libraries() -> list[str]:
     return [line for line in lines if line]
 
 
+def chosen(asked: Sequence[str] | None) -> list[str]:
+    """The requirements for what `--libraries` names: all where it names none, nothing where it is not given. Raises
+    `ValueError` for a name that is not in the file.
+    """
+    if asked is None:
+        return []
+    known = {re.split(r"[^\w.-]", line)[0]: line for line in libraries()}
+    unknown = sorted(set(asked) - set(known))
+    if unknown:
+        raise ValueError(f"not in {LIBRARIES.name}: {', '.join(unknown)}")
+    return [known[name] for name in asked] or list(known.values())
+
+
 def cell(python: str, torch: str, judges: Judges, keep: bool, packages: Sequence[str]) -> Cell:
     """Make the environment, ask, and take it away again. CalledProcessError where it cannot be made."""
     place = CACHE / f"{Path(python).name}-{torch}"
@@ -153,7 +166,7 @@ def installed(interpreter: str) -> dict[str, str]:
 
 def _cells(options: argparse.Namespace) -> Iterator[Cell]:
     judges = Judges(options.judge, options.judges, tuple(options.only))
-    packages = [*options.packages, *(libraries() if options.libraries else ())]
+    packages = [*options.packages, *chosen(options.libraries)]
     for interpreter in options.interpreter:
         try:
             yield asked(interpreter, judges)
@@ -183,7 +196,9 @@ def main() -> int:
     parser.add_argument(
         "--interpreter", action="append", default=[], help="an environment that is there already, and stays"
     )
-    parser.add_argument("--libraries", action="store_true", help="install what stands in libraries.txt too")
+    parser.add_argument(
+        "--libraries", nargs="*", metavar="NAME", help="install what stands in libraries.txt too, or these of it"
+    )
     parser.add_argument("--packages", nargs="*", default=[], help="what the judges need besides")
     parser.add_argument("--judge", help="a command with {server} and {interpreter} in it; its last line counts")
     parser.add_argument("--judges", type=Path, metavar="DIR", help="a folder of judges, as `benchmarks.judges` has it")
@@ -192,7 +207,11 @@ def main() -> int:
     recording.add_arguments(parser)
     options = parser.parse_args()
     if not options.versions and not options.interpreter:
-        parser.error("name PYTHON:TORCH or an --interpreter")
+        parser.error("name PYTHON:TORCH or an --interpreter, before --libraries and --only")
+    try:
+        chosen(options.libraries)
+    except ValueError as error:
+        parser.error(str(error))
     cells = []
     for found in _cells(options):
         print(

@@ -70,6 +70,11 @@ def test_the_numbers_of_graphs_go_with_the_nodes(prober: Prober, tmp_path: Path)
     assert data["batch"].dtype == "int64"
 
 
+def test_a_row_for_each_graph_is_not_one_for_each_node(prober: Prober, tmp_path: Path) -> None:
+    made = report(prober, tmp_path, GEOMETRIC, MEAN)
+    assert made.outputs[0].dims == ("?", 3)
+
+
 def test_what_a_layer_of_the_library_takes_is_found_by_where_it_goes(prober: Prober, tmp_path: Path) -> None:
     nodes, edges = values(report(prober, tmp_path, GEOMETRIC, PARTS))
     assert (len(nodes.dims), nodes.dims[-1]) == (2, 14)

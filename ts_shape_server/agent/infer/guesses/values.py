@@ -205,6 +205,15 @@ def with_tensor(inputs: Inputs, index: int, change: Callable[[TensorGuess], Gues
     return map_tensors(inputs, lambda position, tensor: change(tensor) if position == index else tensor)
 
 
+def all_alike(inputs: Inputs) -> Inputs:
+    """`inputs` with all numbers that begin at zero being zero: one class, one graph, one node that all edges are at."""
+
+    def change(_: int, guess: TensorGuess) -> Guess:
+        return replace(guess, high=0) if "int" in guess.dtype and guess.low == 0 else guess
+
+    return map_tensors(inputs, change)
+
+
 def with_one_more(inputs: Inputs) -> Inputs | None:
     """`inputs` with one more item in each list of tensors; None if there is no such list."""
     changed = tuple(

@@ -199,8 +199,9 @@ def _sampled(
             taken.append(shot)
     if session.real_only and taken:
         # A size that hangs on values is another one for others.
-        for draw in values.draws(found.inputs, looked_at=True)[1:]:
-            again = functools.partial(session.on_real, found.inputs, draw=draw)
+        drawn = [(found.inputs, draw) for draw in values.draws(found.inputs, looked_at=True)[1:]]
+        for inputs, draw in (*drawn, (values.all_alike(found.inputs), 0)):
+            again = functools.partial(session.on_real, inputs, draw=draw)
             _, shot = shots.take(again, session.module, context.path, lines)
             if shot is not None:
                 samples.append(claim.base)
