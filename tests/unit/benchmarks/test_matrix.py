@@ -74,3 +74,14 @@ def test_an_environment_that_is_there_is_asked_and_stays(monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "argv", ["matrix", "--interpreter", "there/bin/python"])
     assert matrix.main() == 0
     assert seen == ["there/bin/python"]
+
+
+def test_libraries_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    known = tmp_path / "libraries.txt"
+    known.write_text("einops\ntimm>=1.0\nkornia\n", encoding="utf-8")
+    monkeypatch.setattr(matrix, "LIBRARIES", known)
+    assert matrix.chosen(None) == []
+    assert matrix.chosen([]) == ["einops", "timm>=1.0", "kornia"]
+    assert matrix.chosen(["timm", "einops"]) == ["timm>=1.0", "einops"]
+    with pytest.raises(ValueError, match="nothing"):
+        matrix.chosen(["nothing"])

@@ -231,6 +231,15 @@ def test_labels_in_a_tuple_have_the_batch_of_what_is_scored(tmp_path: Path) -> N
     check(tmp_path, source, {"batch": [["B", 12], ["B"]]}, [])
 
 
+def test_a_column_of_labels_is_no_sign_of_more_dims(tmp_path: Path) -> None:
+    body = (
+        "logits = self.a(x); loss = nn.functional.cross_entropy(logits, y); "
+        "right = logits.argmax(1).reshape(y.shape[0], -1) == y.reshape(y.shape[0], -1); "
+        "return loss + right.float().mean()"
+    )
+    check(tmp_path, net("self.a = nn.Linear(12, 5)", body, "x, y"), {"x": ["B", 12], "y": ["B"]}, [])
+
+
 def test_numbers_of_nodes_go_as_far_as_there_are_nodes(tmp_path: Path) -> None:
     source = net(
         "self.f = nn.Linear(12, 5)",

@@ -146,9 +146,13 @@ class Forms(TorchFunctionMode):
 
 
 def _is_counted_as_one(before: torch.Tensor, sizes: Sequence[Any], result: torch.Tensor) -> bool:
-    """Whether a view with more dims leaves a size to torch, behind the first, and that comes to one."""
+    """Whether a view with more dims leaves a size to torch, behind the first, and that comes to one. What flattens the
+    numbers of classes, one for each item, makes a column of them.
+    """
     given = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], (tuple, list)) else sizes
     if result.dim() <= before.dim() or len(given) != result.dim():
+        return False
+    if not before.is_floating_point() and result.dim() == before.dim() + 1 and given[-1] == -1:
         return False
     return any(type(size) is int and size == -1 and at > 0 and result.shape[at] == 1 for at, size in enumerate(given))
 
