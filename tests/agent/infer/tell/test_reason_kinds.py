@@ -73,6 +73,14 @@ def test_a_reason_has_a_kind(tmp_path: Path, source: str, code: str, kind: str, 
             "`depth` is used in line {line} and has no value there.",
         ),
         (net("pass", "return widened(x)"), "`widened` is used in line {line} and has no value there."),
+        (
+            net("self.layer = nn.Linear2d(width, 3)", "return self.layer(x)", arguments=", width"),
+            "`torch.nn` has no `Linear2d` here, which is used in line {line}.",
+        ),
+        (
+            net("pass", "return nn.widen(x)"),
+            "`torch.nn` has no `widen` here, which is used in line {line}.",
+        ),
     ],
 )
 def test_a_name_that_is_not_defined_is_told_without_advice(tmp_path: Path, source: str, message: str) -> None:
