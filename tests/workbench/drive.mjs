@@ -125,6 +125,10 @@ async function reportOf(words) {
 /** The line of code that the cursor stands in after a click on what the drawn flow calls `name`. */
 async function ledTo(frame, name, expected) {
   await frame.locator("g.node", { hasText: name }).first().dispatchEvent("click");
+  return cursorIn(expected);
+}
+
+async function cursorIn(expected) {
   return eventually(`the cursor in a line that matches ${expected}`, async () => {
     const line = await page.evaluate(() => {
       const editor = document.querySelector(".monaco-editor.focused");
@@ -204,7 +208,27 @@ const scenes = {
     await page.locator(".squiggly-info").first().waitFor();
     const shown = await hover('"image"', /script-error/);
     await picture("refusal");
-    return shown;
+    await page.locator(".monaco-hover:not(.hidden) a", { hasText: "script-error" }).first().click();
+    const headings = await eventually("the page of the code at its heading", async () => {
+      for (const frame of page.frames()) {
+        const found = await frame
+          .evaluate(() =>
+            [...document.querySelectorAll("h2")]
+              .filter((each) => each.getBoundingClientRect().top >= 0 && each.getBoundingClientRect().top < innerHeight)
+              .map((each) => each.innerText),
+          )
+          .catch(() => []);
+        if (found.includes("script-error")) {
+          return found;
+        }
+      }
+      return null;
+    });
+    await picture("explained");
+    await command("View: Close All Editors");
+    await openFile("two_inputs.py");
+    await page.locator(".squiggly-info").first().waitFor();
+    return { shown, headings };
   },
   async fix() {
     await away();
@@ -254,6 +278,25 @@ const scenes = {
     await sleep(1_000);
     await picture("export");
     return { choices, proposed, told };
+  },
+  async refused() {
+    await command("Notifications: Clear All Notifications");
+    await openFile("conv_chain.py");
+    const { x, y } = await placeOf("ConvChain");
+    await page.mouse.click(x, y);
+    await command("TorchScript Shapes: Export TorchScript…");
+    const rows = ".quick-input-list .monaco-list-row";
+    await page.locator(rows, { hasText: "Dtype" }).waitFor();
+    await page.keyboard.press("Enter");
+    const input = page.locator(".quick-input-widget input");
+    await eventually("the file dialog", async () => /\.pt$/.test(await input.inputValue().catch(() => "")));
+    await page.keyboard.press("Enter");
+    const told = await eventually("word of the refusal", async () =>
+      (await texts(".notification-toast")).find((text) => /cannot be exported/.test(text)),
+    );
+    await picture("refused");
+    await page.locator(".notification-toast .monaco-button", { hasText: "Go to Line" }).click();
+    return { told, led: await cursorIn(/self\.conv2/) };
   },
 };
 
