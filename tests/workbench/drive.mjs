@@ -296,7 +296,12 @@ const scenes = {
     );
     await picture("refused");
     await page.locator(".notification-toast .monaco-button", { hasText: "Go to Line" }).click();
-    return { told, led: await cursorIn(/self\.conv2/) };
+    const led = await cursorIn(/self\.conv2/);
+    const at = await placeOf("ConvChain");
+    await page.mouse.click(at.x, at.y);
+    await hover("ConvChain", /fails for every input/);
+    await page.locator(".monaco-hover:not(.hidden) a", { hasText: "line 12" }).first().click();
+    return { told, led, linked: await cursorIn(/self\.conv2\(x\)/) };
   },
 };
 

@@ -96,4 +96,8 @@ def test_the_export_asks_for_weights_method_and_dtype_with_enter_for_what_is_usu
 def test_a_refusal_names_class_and_file_and_leads_to_the_line(seen: Mapping[str, Any]) -> None:
     found = shown(seen, "refused")
     assert "ConvChain in conv_chain.py cannot be exported" in found["told"]
-    assert "self.conv2(" in found["led"]
+    assert "self.conv2(x)" in found["led"]
+
+
+def test_a_line_in_a_hover_is_a_link(seen: Mapping[str, Any]) -> None:
+    assert "self.conv2(x)" in shown(seen, "refused")["linked"]
