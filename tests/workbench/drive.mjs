@@ -209,17 +209,11 @@ const scenes = {
     const shown = await hover('"image"', /script-error/);
     await picture("refusal");
     await page.locator(".monaco-hover:not(.hidden) a", { hasText: "script-error" }).first().click();
-    const headings = await eventually("the page of the code at its heading", async () => {
+    const heading = await eventually("the page of the code", async () => {
       for (const frame of page.frames()) {
-        const found = await frame
-          .evaluate(() =>
-            [...document.querySelectorAll("h2")]
-              .filter((each) => each.getBoundingClientRect().top >= 0 && each.getBoundingClientRect().top < innerHeight)
-              .map((each) => each.innerText),
-          )
-          .catch(() => []);
+        const found = await frame.locator("h1").allInnerTexts().catch(() => []);
         if (found.includes("script-error")) {
-          return found;
+          return found[0];
         }
       }
       return null;
@@ -228,7 +222,7 @@ const scenes = {
     await command("View: Close All Editors");
     await openFile("two_inputs.py");
     await page.locator(".squiggly-info").first().waitFor();
-    return { shown, headings };
+    return { shown, heading };
   },
   async fix() {
     await away();

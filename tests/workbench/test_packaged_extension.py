@@ -61,8 +61,8 @@ def test_what_torchscript_refuses_is_underlined_and_explained(seen: Mapping[str,
     assert "Dict[str, Tensor]" in shown(seen, "refusal")["shown"]
 
 
-def test_a_code_leads_to_its_page_rendered_at_its_heading(seen: Mapping[str, Any]) -> None:
-    assert shown(seen, "refusal")["headings"][0] == "script-error"
+def test_a_code_leads_to_its_page_rendered(seen: Mapping[str, Any]) -> None:
+    assert shown(seen, "refusal")["heading"] == "script-error"
 
 
 def test_the_quick_fix_annotates_the_file(seen: Mapping[str, Any], workspace: Path) -> None:

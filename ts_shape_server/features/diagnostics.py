@@ -31,7 +31,8 @@ SEVERITIES: Mapping[str, Severity] = {
     "probe-failed": "hint",
     "bad-pragma": "warning",
 }
-"""Every code that a diagnostic of this server can have. pages/diagnostics.md has one section for each.
+"""Every code that a diagnostic of this server can have. pages/diagnostics.md has one section for each, of which
+`python -m scripts.diagnostic_pages` makes a page.
 
 Those of `TORCHSCRIPT` are warnings where somebody uses the class so, which `_severity` decides.
 """
@@ -42,8 +43,13 @@ TORCHSCRIPT = frozenset({"script-error", "script-trap", "trace-warning"})
 _AT_THEIR_PLACE = frozenset({"call-mismatch", "description-mismatch", "bad-pragma"})
 """Codes of findings that stand where something is said, in whatever file that is."""
 
-DOCUMENTATION = (Path(__file__).parent.parent / "pages" / "diagnostics.md").as_uri()
-"""The page comes with the package, so that the link works wherever the server runs, without a network."""
+PAGES = Path(__file__).parent.parent / "pages" / "codes"
+"""They come with the package, so that a link to one works wherever the server runs, without a network."""
+
+
+def page_of(code: str) -> str:
+    """The URI of the page of a code."""
+    return (PAGES / f"{code}.md").as_uri()
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,7 @@ class Finding:
 
     @property
     def link(self) -> str:
-        return f"{DOCUMENTATION}#{self.code}"
+        return page_of(self.code)
 
 
 @dataclass(frozen=True)

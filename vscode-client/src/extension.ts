@@ -3,7 +3,6 @@
 import * as path from "node:path";
 import * as vscode from "vscode";
 import { executeCommand, Pages, selectInterpreter } from "./commands";
-import * as explained from "./explained";
 import { onInterpreterChange } from "./python";
 import { Server, SECTION } from "./server";
 import { failed, parse, shown, type Shown, STARTING, type StatusView } from "./status";
@@ -88,7 +87,6 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     vscode.workspace.onDidChangeWorkspaceFolders(refresh),
     vscode.workspace.registerTextDocumentContentProvider(Pages.SCHEME, new Pages()),
     vscode.commands.registerCommand("tsShape.selectInterpreter", () => selectInterpreter(started)),
-    explained.register(),
     vscode.commands.registerCommand("tsShape.showMenu", showMenu),
     vscode.commands.registerCommand("tsShape.showLog", () => output.show()),
     vscode.commands.registerCommand("tsShape.restartServer", () => started.restart()),

@@ -11,9 +11,7 @@ import {
   type Middleware,
   RevealOutputChannelOn,
   State,
-  vsdiag,
 } from "vscode-languageclient/node";
-import { explained } from "./explained";
 import { type Choice, choose, type Machine, versionOf } from "./interpreter";
 import { activeInterpreter } from "./python";
 import { Coalesced } from "./restarts";
@@ -159,14 +157,6 @@ export class Server {
       revealOutputChannelOn: RevealOutputChannelOn.Never,
       middleware: {
         executeCommand: this.executeCommand,
-        handleDiagnostics: (uri, found, next) => next(uri, explained(found)),
-        provideDiagnostics: async (document, previous, token, next) => {
-          const report = await next(document, previous, token);
-          if (report?.kind === vsdiag.DocumentDiagnosticReportKind.full) {
-            explained(report.items);
-          }
-          return report;
-        },
         workspace: {
           configuration: async (asked, token, next) => {
             const answers = await next(asked, token);
