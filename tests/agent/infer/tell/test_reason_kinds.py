@@ -50,6 +50,12 @@ from inference_helpers import net, report
         ),
         (net("pass", "return widened(x)"), "no-input", "name-undefined", {"error": "NameError"}),
         (net("pass", "raise NotImplementedError"), "abstract", "class-abstract", {}),
+        (
+            net("self.act = getattr(nn, width)()", "return self.act(x)", arguments=", width='Rel'"),
+            "no-constructor",
+            "constructor-fails",
+            {"error": "AttributeError", "arguments": []},
+        ),
         (net("pass", "raise NotImplemented"), "abstract", "class-abstract", {}),
         (
             net("pass", "return self.encode(x)") + "\n    def encode(self, x):\n        raise NotImplementedError\n",

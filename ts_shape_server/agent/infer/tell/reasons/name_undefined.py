@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from types import ModuleType
 
@@ -28,8 +29,10 @@ def told(error: BaseException, context: Context) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     lacking = getattr(error, "obj", None) if isinstance(error, AttributeError) else None
     if isinstance(lacking, ModuleType) and frames and not _is_of_workspace(lacking, context):
-        where = _line(frames[-1], context)
-        return f"`{lacking.__name__}` has no `{error.name}` here, which is used in {where}."  # type: ignore[attr-defined]
+        name = getattr(error, "name", None) or ""
+        if re.search(rf"\.\s*{re.escape(name)}\b", frames[-1].line or ""):
+            # Where the line has no such attribute, `getattr` was asked for a name that an argument gives.
+            return f"`{lacking.__name__}` has no `{name}` here, which is used in {_line(frames[-1], context)}."
     missing = torch_says.read(error).get("missing-name") if isinstance(error, NameError) else None
     if missing is None or isinstance(error, UnboundLocalError):
         return ""
