@@ -24,7 +24,8 @@ def html_page(pictures: Sequence[Mapping[str, Any]], title: str) -> str:
     data = json.dumps(list(pictures), ensure_ascii=True).replace("<", "\\u003c")
     parts = {
         "NONCE": secrets.token_urlsafe(16),
-        "TITLE": html.escape(title),
+        # The name of a file may have bytes that no encoding has.
+        "TITLE": html.escape(title.encode("utf-8", "replace").decode("utf-8")),
         "STYLE": _read("report.css"),
         "REPORTS": data,
         "SCRIPT": _read("report.js"),
