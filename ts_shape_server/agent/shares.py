@@ -59,6 +59,8 @@ AFTER_BUILDING = Share(0.45, most=2.0)
 """The search for inputs after a constructor that was slow."""
 ADJUSTMENT = 1.0
 """Arguments that are changed for a run which comes further."""
+CHOICE = Share(0.3, most=8.0)
+"""Which of several finds is meant: bounded by counted calls, so that a slow machine chooses as a fast one does."""
 SHORTEST_RUN = 1.0
 """One run of the search, however little of its time is left."""
 RUN = Share(0.25, least=SHORTEST_RUN)

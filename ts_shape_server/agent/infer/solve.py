@@ -7,6 +7,7 @@ arguments, they are changed and it is searched again.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,7 @@ from ts_shape_server.agent.infer.engine import Budget, Proposal, Ran, Search, Tr
 from ts_shape_server.agent.infer.facts import config_files, documented, evidence, factories, files, pragmas, uses
 from ts_shape_server.agent.infer.facts.body import Hint
 from ts_shape_server.agent.infer.guesses import values
-from ts_shape_server.agent.infer.inputs import choice, confirming, points, search, splits
+from ts_shape_server.agent.infer.inputs import choice, confirming, merging, points, search, splits
 from ts_shape_server.agent.infer.running import instances, symbolic
 from ts_shape_server.agent.infer.running.session import Outcome, Session, innermost_line, is_hopeless
 from ts_shape_server.contract.asked import ClassAsked, ParentAsked
@@ -291,13 +292,15 @@ def _search(case: Case, built: building.Built, deadline: float) -> Solved | Miss
     failed = search.NotFound(starts[0].inputs, Outcome(None, wishes={}), 0)
     longest = shares.RUN.of(context.remaining())
 
-    def look(inputs: values.Inputs, omitted: values.Inputs, attempts: int) -> search.Found | search.NotFound:
+    def look(
+        inputs: values.Inputs, omitted: values.Inputs, attempts: int, until: float = deadline
+    ) -> search.Found | search.NotFound:
         return search.search(
             session,
             [inputs],
             context.path,
             case.lines,
-            deadline,
+            until,
             omitted,
             bool(built.plan),
             longest,
@@ -308,8 +311,11 @@ def _search(case: Case, built: building.Built, deadline: float) -> Solved | Miss
     for start in starts:
         checked = look(start.inputs, omitted, BRIEF_ATTEMPTS if case.brief else search.ATTEMPTS)
         if isinstance(checked, search.Found):
-            checked = choice.best(session, checked, lambda inputs: look(inputs, (), SHORT_SEARCH), known)
+            until = max(deadline, now() + shares.CHOICE.of(context.remaining()))
+            again = functools.partial(look, omitted=(), attempts=SHORT_SEARCH, until=until)
+            checked = choice.best(session, checked, again, known)
             checked = splits.as_arguments_say(session, checked, built.plan)
+            checked = merging.as_arguments_say(session, checked, built.plan)
             checked = confirming.on_real(session, checked, context, case.lines, deadline)
         if isinstance(checked, search.Found):
             return _solved(case, built, checked, starts, start, known, omitted, deadline)

@@ -258,3 +258,36 @@ def test_what_goes_between_two_kinds_of_nodes_does_not_tie_their_numbers(tmp_pat
     )
     found = check(tmp_path, source, {"a": ["B", 12], "b": ["B2", 7]}, ["B2", 5])
     assert found["notes"] == []
+
+
+HEADS = net(
+    "self.heads = heads; self.size = embed // heads; self.a = nn.Linear(self.size, self.size); "
+    "self.out = nn.Linear(embed, embed)",
+    "N = query.shape[0]; lv, lq = values.shape[1], query.shape[1]\n"
+    "        v = self.a(values.reshape(N, lv, self.heads, self.size))\n"
+    "        q = self.a(query.reshape(N, lq, self.heads, self.size))\n"
+    "        energy = torch.einsum('nqhd,nkhd->nhqk', [q, v]).softmax(3)\n"
+    "        return self.out(torch.einsum('nhql,nlhd->nqhd', [energy, v]).reshape(N, lq, -1))",
+    "values, query",
+    ", embed=24, heads=4",
+)
+
+
+def test_features_that_forward_takes_apart_are_one_dim(tmp_path: Path) -> None:
+    check(tmp_path, HEADS, {"values": ["N", "L", 24], "query": ["N", "L2", 24]}, ["N", "L2", 24])
+
+
+@pytest.mark.parametrize("arguments", [", width=24, parts=5", ", width=25, parts=4"])
+def test_two_dims_are_two_where_no_arguments_make_them_one(tmp_path: Path, arguments: str) -> None:
+    source = net("self.f = nn.Linear(6, 2)", "b, n, h, d = x.shape; return self.f(x)", arguments=arguments)
+    check(tmp_path, source, {"x": ["b", "n", "h", 6]}, ["b", "n", "h", 2])
+
+
+def test_an_image_keeps_its_sides_where_their_product_is_an_argument(tmp_path: Path) -> None:
+    source = net("self.c = nn.Conv2d(1, 3, 4); self.f = nn.Linear(3, hidden)", "return self.f(self.c(x).flatten(1))")
+    check(
+        tmp_path,
+        source.replace("def __init__(self", "def __init__(self, side=4, hidden=16"),
+        {"x": ["B", 1, 4, 4]},
+        ["B", 16],
+    )

@@ -9,6 +9,7 @@ as it is. Counts torch calls, never time. Knows nothing of names or claims.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +34,8 @@ BESIDE = ((3, 2), (2, 1), (4, 2))
 """Numbers of dims of two tensors, the second with something for each item of the first: a mask, lengths, a label."""
 LARGEST_MATRIX = 3
 """Dims of a batch of matrices."""
+LEAST_OF_ITEMS = 2
+"""Dims of a table, which any tensor can be taken for."""
 ROUNDS = 2
 """How often all tensors are gone through again after one was changed."""
 CAME_BACK = 4
@@ -325,6 +328,21 @@ def _uneven(found: search.Found, stuck: list[int]) -> int:
     )
 
 
+def _alike(inputs: Inputs, opened: list[int]) -> Iterator[Inputs]:
+    """Tensors that have as many elements as another one, in its form: what is reshaped to the same is passed alike."""
+    tensors = values.all_tensors(inputs)
+    for index in sorted(opened, key=lambda at: -len(tensors[at].dims)):
+        dims = tensors[index].dims
+        same = [at for at in opened if tensors[at].dims != dims and math.prod(tensors[at].dims) == math.prod(dims)]
+        if same and len(dims) > LEAST_OF_ITEMS:
+            sizes = [item.dims if at not in same else dims for at, item in enumerate(tensors)]
+            yield values.map_tensors(inputs, functools.partial(_of_dims, sizes))
+
+
+def _of_dims(every: list[tuple[int, ...]], index: int, guess: TensorGuess) -> TensorGuess:
+    return guess if guess.dims == every[index] else replace(guess, dims=every[index], axes=())
+
+
 def _others(session: Session, judged: _Judged) -> Iterator[Inputs]:
     """Inputs to try beside those of a find, the likeliest first."""
     inputs = judged.found.inputs
@@ -334,6 +352,8 @@ def _others(session: Session, judged: _Judged) -> Iterator[Inputs]:
         yield from _squared(inputs)
     opened = _open(inputs)
     tensors = values.all_tensors(inputs)
+    if judged.doubts:
+        yield from _alike(inputs, opened)
     if len(opened) > 1:
         yield _as_wished(judged.found, opened)
     for rank in RANKS:

@@ -37,9 +37,9 @@ def as_arguments_say(session: Session, found: Found, plan: Mapping[str, str]) ->
         # Features come last, channels behind the batch.
         places = _axes(found.inputs, 1)
         parts = _with_one_sum(session, found.inputs, places)
-    numbers = _numbers(session, plan) if parts else []
+    known = numbers(session, plan) if parts else []
     sizes = values.sizes(found.inputs)
-    for chosen in _assignments(parts, [names[index] for index in parts], numbers, sum(sizes[places[i]] for i in parts)):
+    for chosen in _assignments(parts, [names[index] for index in parts], known, sum(sizes[places[i]] for i in parts)):
         changed = {places[index]: size for index, size in zip(parts, chosen)}
         inputs = values.with_sizes(found.inputs, [changed.get(slot, size) for slot, size in enumerate(sizes)])
         if inputs == found.inputs:
@@ -102,7 +102,7 @@ def _with_one_sum(session: Session, inputs: Inputs, places: Mapping[int, int]) -
     return []
 
 
-def _numbers(session: Session, plan: Mapping[str, str]) -> list[tuple[str, int]]:
+def numbers(session: Session, plan: Mapping[str, str]) -> list[tuple[str, int]]:
     """The whole numbers among the constructor's arguments, in their order."""
     found: list[tuple[str, int]] = []
     try:
