@@ -101,7 +101,7 @@ def workspace() -> Iterator[Path]:
     """A copy of some fixture projects, under a path that is short enough for a picture."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary).resolve() / "models"
-        for name in ("start", "refusals", "notebook", "mismatch"):
+        for name in ("start", "refusals", "notebook"):
             shutil.copytree(CHECKOUT / "tests/workspaces" / name, folder, dirs_exist_ok=True)
         yield folder
 

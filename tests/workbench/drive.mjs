@@ -125,10 +125,6 @@ async function reportOf(words) {
 /** The line of code that the cursor stands in after a click on what the drawn flow calls `name`. */
 async function ledTo(frame, name, expected) {
   await frame.locator("g.node", { hasText: name }).first().dispatchEvent("click");
-  return cursorIn(expected);
-}
-
-async function cursorIn(expected) {
   return eventually(`the cursor in a line that matches ${expected}`, async () => {
     const line = await page.evaluate(() => {
       const editor = document.querySelector(".monaco-editor.focused");
@@ -208,21 +204,7 @@ const scenes = {
     await page.locator(".squiggly-info").first().waitFor();
     const shown = await hover('"image"', /script-error/);
     await picture("refusal");
-    await page.locator(".monaco-hover:not(.hidden) a", { hasText: "script-error" }).first().click();
-    const heading = await eventually("the page of the code", async () => {
-      for (const frame of page.frames()) {
-        const found = await frame.locator("h1").allInnerTexts().catch(() => []);
-        if (found.includes("script-error")) {
-          return found[0];
-        }
-      }
-      return null;
-    });
-    await picture("explained");
-    await command("View: Close All Editors");
-    await openFile("two_inputs.py");
-    await page.locator(".squiggly-info").first().waitFor();
-    return { shown, heading };
+    return shown;
   },
   async fix() {
     await away();
@@ -272,30 +254,6 @@ const scenes = {
     await sleep(1_000);
     await picture("export");
     return { choices, proposed, told };
-  },
-  async refused() {
-    await command("Notifications: Clear All Notifications");
-    await openFile("conv_chain.py");
-    const { x, y } = await placeOf("ConvChain");
-    await page.mouse.click(x, y);
-    await command("TorchScript Shapes: Export TorchScript…");
-    const rows = ".quick-input-list .monaco-list-row";
-    await page.locator(rows, { hasText: "Dtype" }).waitFor();
-    await page.keyboard.press("Enter");
-    const input = page.locator(".quick-input-widget input");
-    await eventually("the file dialog", async () => /\.pt$/.test(await input.inputValue().catch(() => "")));
-    await page.keyboard.press("Enter");
-    const told = await eventually("word of the refusal", async () =>
-      (await texts(".notification-toast")).find((text) => /cannot be exported/.test(text)),
-    );
-    await picture("refused");
-    await page.locator(".notification-toast .monaco-button", { hasText: "Go to Line" }).click();
-    const led = await cursorIn(/self\.conv2/);
-    const at = await placeOf("ConvChain");
-    await page.mouse.click(at.x, at.y);
-    await hover("ConvChain", /fails for every input/);
-    await page.locator(".monaco-hover:not(.hidden) a", { hasText: "line 12" }).first().click();
-    return { told, led, linked: await cursorIn(/self\.conv2\(x\)/) };
   },
 };
 

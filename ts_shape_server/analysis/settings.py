@@ -211,10 +211,8 @@ def _records(program: Program) -> Iterator[_Maker]:
 
 
 def _fields(node: ast.ClassDef) -> set[str]:
-    """The fields with a value of a class that takes nothing; empty for one that needs something, and for a module."""
+    """The fields with a value of a class that takes nothing; empty for one that needs something."""
     found: set[str] = set()
-    if any("Module" in last_part(base) for base in node.bases):
-        return found
     for item in node.body:
         if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
             if item.value is None:

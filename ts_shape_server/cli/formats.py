@@ -16,7 +16,7 @@ from ts_shape_server.contract import schema, wire
 from ts_shape_server.contract.places import Range
 from ts_shape_server.contract.report import SCHEMA, Report
 from ts_shape_server.features import words
-from ts_shape_server.features.diagnostics import SEVERITIES, TORCHSCRIPT, Finding, page_of
+from ts_shape_server.features.diagnostics import DOCUMENTATION, SEVERITIES, TORCHSCRIPT, Finding
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _SARIF_LEVELS = {"error": "error", "warning": "warning", "information": "note", "hint": "note"}
@@ -120,7 +120,7 @@ def sarif(findings: Sequence[Finding], reports: Sequence[Report], part: str = ""
     rules = [
         {
             "id": code,
-            "helpUri": page_of(code),
+            "helpUri": f"{DOCUMENTATION}#{code}",
             "defaultConfiguration": {"level": _SARIF_LEVELS[severity]},
         }
         for code, severity in SEVERITIES.items()

@@ -31,8 +31,7 @@ SEVERITIES: Mapping[str, Severity] = {
     "probe-failed": "hint",
     "bad-pragma": "warning",
 }
-"""Every code that a diagnostic of this server can have. pages/diagnostics.md has one section for each, of which
-`python -m scripts.diagnostic_pages` makes a page.
+"""Every code that a diagnostic of this server can have. pages/diagnostics.md has one section for each.
 
 Those of `TORCHSCRIPT` are warnings where somebody uses the class so, which `_severity` decides.
 """
@@ -43,13 +42,8 @@ TORCHSCRIPT = frozenset({"script-error", "script-trap", "trace-warning"})
 _AT_THEIR_PLACE = frozenset({"call-mismatch", "description-mismatch", "bad-pragma"})
 """Codes of findings that stand where something is said, in whatever file that is."""
 
-PAGES = Path(__file__).parent.parent / "pages" / "codes"
-"""They come with the package, so that a link to one works wherever the server runs, without a network."""
-
-
-def page_of(code: str) -> str:
-    """The URI of the page of a code."""
-    return (PAGES / f"{code}.md").as_uri()
+DOCUMENTATION = (Path(__file__).parent.parent / "pages" / "diagnostics.md").as_uri()
+"""The page comes with the package, so that the link works wherever the server runs, without a network."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +74,7 @@ class Finding:
 
     @property
     def link(self) -> str:
-        return page_of(self.code)
+        return f"{DOCUMENTATION}#{self.code}"
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Sequence
-from pathlib import Path
 
 from ts_shape_server.analysis.modules import ModuleClass, Signature
-from ts_shape_server.contract.places import Location
 from ts_shape_server.contract.report import Failure, InputSpec, Layer, Report, ScriptAttempt, ValueSpec
 from ts_shape_server.features import words
 from ts_shape_server.features.known import Known
@@ -198,9 +196,8 @@ def _until_failure(report: Report) -> str:
     """Which input the sizes of a class are of that fails for every one."""
     if report.status == "ok" or not (ran := words.example(report)):
         return ""
-    place = None if report.reason is None else report.reason.location
-    where = "" if place is None else f", in {line_of(place)}"
-    return f"With {plain(ran)} going in: `forward` fails for every input{where}."
+    line = "" if report.reason is None or report.reason.location is None else report.reason.location.range.line
+    return f"With {plain(ran)} going in: `forward` fails for every input, in line {line}."
 
 
 def size_hover(known: Known, name: str, tensor: str, line: int, dim: int) -> str | None:
@@ -244,17 +241,8 @@ def reading_saved_file(name: str) -> str:
 
 def failure_text(failure: Failure) -> str:
     """The message of a failure with its line."""
-    place = f" ({line_of(failure.location)})" if failure.location is not None else ""
+    place = f" (line {failure.location.range.line})" if failure.location is not None else ""
     return plain(failure.message) + place
-
-
-def line_of(location: Location) -> str:
-    """A line as a link to it. Brackets that are no part of a link's syntax are written as their codes."""
-    label = f"line {location.range.line}"
-    if not Path(location.path).is_absolute():
-        return label
-    uri = Path(location.path).as_uri().replace("(", "%28").replace(")", "%29")
-    return f"[{label}]({uri}#L{location.range.line})"
 
 
 def plain(text: str) -> str:
@@ -342,7 +330,7 @@ def _failed(report: Report) -> list[str]:
         return [head]
     if report.reason.code in ("syntax-error", "import-error", "raises-at-import"):
         head = "**The file cannot be loaded.**"
-    related = [f"- {plain(item.message)} ({line_of(item)})" for item in report.reason.related if item.message]
+    related = [f"- {plain(item.message)} (line {item.range.line})" for item in report.reason.related if item.message]
     return [head, failure_text(report.reason), "\n".join(related[:_MOST_LAYERS])]
 
 

@@ -24,8 +24,7 @@ def html_page(pictures: Sequence[Mapping[str, Any]], title: str) -> str:
     data = json.dumps(list(pictures), ensure_ascii=True).replace("<", "\\u003c")
     parts = {
         "NONCE": secrets.token_urlsafe(16),
-        # The name of a file may have bytes that no encoding has.
-        "TITLE": html.escape(title.encode("utf-8", "replace").decode("utf-8")),
+        "TITLE": html.escape(title),
         "STYLE": _read("report.css"),
         "REPORTS": data,
         "SCRIPT": _read("report.js"),

@@ -8,7 +8,6 @@ _FENCE = re.compile(r"^```\w*\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 _RULE = re.compile(r"^\| *:?-{3,}.*\n", re.MULTILINE)
 _CELLS = re.compile(r"^\| (.*) \|$", re.MULTILINE)
 _ITALIC = re.compile(r"^_(.*)_$", re.MULTILINE)
-_LINK = re.compile(r"\[(line \d+)\]\(file:[^\s()]*\)")
 _PIECES = re.compile(r"`([^`\n]*)`|\*\*(.+?)\*\*|\\([\\\[\]<>*_#~!])")
 
 
@@ -23,5 +22,5 @@ def _without_signs(text: str) -> str:
     rows = _CELLS.sub(lambda found: found[1].replace(" | ", "   "), _RULE.sub("", text))
     lines = "\n".join(line.rstrip() for line in rows.split("\n"))
     # A line in italics may have other signs in it.
-    upright = _ITALIC.sub(r"\1", _LINK.sub(r"\1", lines))
+    upright = _ITALIC.sub(r"\1", lines)
     return _PIECES.sub(lambda found: next((part for part in found.groups() if part is not None), ""), upright)

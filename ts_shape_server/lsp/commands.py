@@ -14,7 +14,7 @@ from typing import Any
 
 from lsprotocol import types
 
-from ts_shape_server.contract.report import Failure, Report
+from ts_shape_server.contract.report import Report
 from ts_shape_server.contract.wire import printable
 from ts_shape_server.deadline import within
 from ts_shape_server.features import hover
@@ -26,7 +26,7 @@ from ts_shape_server.lsp.convert import is_path, path_of
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.server import Server
 from ts_shape_server.lsp.session import UNTRUSTED
-from ts_shape_server.probing.requests import ExportOrder, ExportResult
+from ts_shape_server.probing.requests import ExportOrder
 
 log = logging.getLogger(__name__)
 
@@ -43,18 +43,8 @@ _MOST_SECONDS = 3600.0
 _CONFIGURED_SECONDS = 10
 
 
-Step = dict[str, Any]
-"""What a person can do about a refusal: `kind` is ``place`` (with `uri` and `line`, counted from 1), ``repair`` (with
-`uri` and `class`), ``trust`` or ``interpreter``.
-"""
-
-
 class CommandRefused(Exception):
-    """The command cannot be done; the text is for the person who asked, `step` what they can do next."""
-
-    def __init__(self, message: str, step: Step | None = None) -> None:
-        super().__init__(message)
-        self.step = step
+    """The command cannot be done; the text is for the person who asked."""
 
 
 def register(server: Server) -> None:
@@ -100,8 +90,7 @@ async def _guarded(server: Server, work: Coroutine[Any, Any, dict[str, Any]]) ->
         await _configured(server)
         answer = await work
     except CommandRefused as refused:
-        answer = {"ok": False, "message": str(refused)}
-        return answer if refused.step is None else {**answer, "next": refused.step}
+        return {"ok": False, "message": str(refused)}
     except asyncio.CancelledError:
         work.close()
         return {"ok": False, "message": "Cancelled.", "cancelled": True}
@@ -148,7 +137,7 @@ async def _final(server: Server, document: Document, name: str) -> Report:
     """The final report of the class as it stands; `CommandRefused` with the reason why there is none."""
     session = server.session
     if session.service is None:
-        raise CommandRefused(UNTRUSTED, {"kind": "trust"})
+        raise CommandRefused(UNTRUSTED)
     while document.current is None and document.working:
         await document.news(1.0)
     if document.current is not None and document.current.module(name) is None:
@@ -156,17 +145,8 @@ async def _final(server: Server, document: Document, name: str) -> Report:
     await session.wait_for(document, name, _MOST_SECONDS, final=True)
     known = document.known(name)
     if known.current is None:
-        missing = session.service.problem is not None
-        raise CommandRefused(known.note(), {"kind": "interpreter"} if missing else None)
+        raise CommandRefused(known.note())
     return known.current
-
-
-def _place(server: Server, failure: Failure | None) -> Step | None:
-    """The way to the line of a failure, if an editor can open it."""
-    if failure is None or failure.location is None:
-        return None
-    found = server.document_of(failure.location.path, failure.location.range.line)
-    return None if found is None else {"kind": "place", "uri": found[0], "line": found[1]}
 
 
 async def repair_class(server: Server, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,8 +162,7 @@ async def repair_class(server: Server, given: Mapping[str, Any]) -> dict[str, An
         tell("Trying what TorchScript would take", None)
         found = await menu.repair(server, document, name)
     if found.edit is None:
-        refusal = next(iter(report.torchscript.script.failures), report.reason)
-        raise CommandRefused(found.why, _place(server, refusal))
+        raise CommandRefused(found.why)
     label = f"Repair {last} for TorchScript"
     made = await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(found.edit, label))
     if not made.applied:
@@ -202,19 +181,18 @@ async def export_class(server: Server, given: Mapping[str, Any]) -> dict[str, An
     dtype = given.get("dtype") or ""
     if dtype not in ("", *DTYPES):
         raise CommandRefused(f'The dtype must be one of {", ".join(DTYPES)}, not "{dtype}".')
-    file = Path(document.path).name
     async with server.work(f"Exporting {name}") as tell:
         tell("Waiting for the report", None)
         report = await _final(server, document, name)
         if report.status != "ok":
             reason = report.reason.message if report.reason is not None else "its forward does not run"
-            raise CommandRefused(f"{name} in {file} cannot be exported: {reason}", _place(server, report.reason))
+            raise CommandRefused(f"{name} cannot be exported: {reason}")
         assert document.current is not None
         output = _output(document, name, method, given.get("output"))
         service, workspace = server.session.service, server.session.workspace
         request = await asyncio.to_thread(workspace.request, document.current, [name])
         if service is None:
-            raise CommandRefused(UNTRUSTED, {"kind": "trust"})
+            raise CommandRefused(UNTRUSTED)
         checkpoint = given.get("checkpoint")
         order = ExportOrder(
             output,
@@ -224,11 +202,7 @@ async def export_class(server: Server, given: Mapping[str, Any]) -> dict[str, An
             dtype,
         )
         result = await service.export(request, name, report, order, lambda message: tell(message, None))
-    told = f"{name} in {file}: {result.message}"
-    answer: dict[str, Any] = {"ok": result.ok, "message": told, "method": result.method}
-    step = None if result.ok else _after_export(server, document, report, result)
-    if step is not None:
-        answer["next"] = step
+    answer: dict[str, Any] = {"ok": result.ok, "message": result.message, "method": result.method}
     answer["path"] = None if result.path is None else str(result.path)
     there = os.path.exists(output)  # noqa: PTH110  # the method of paths raises for a name that is too long
     answer["exists"] = there and not result.ok and given.get("force") is not True
@@ -236,14 +210,6 @@ async def export_class(server: Server, given: Mapping[str, Any]) -> dict[str, An
     answer["largestDifference"] = result.largest_difference
     answer["notes"] = list(result.notes)
     return answer
-
-
-def _after_export(server: Server, document: Document, report: Report, result: ExportResult) -> Step | None:
-    """What a person can do about an export that was refused."""
-    scripts = report.torchscript.script.ok
-    if result.method != "program" and scripts is False and document.fixes_of(report.name):
-        return {"kind": "repair", "uri": document.uri, "class": report.name}
-    return _place(server, result.failure)
 
 
 def _output(document: Document, name: str, method: str, given: Any) -> Path:
@@ -257,7 +223,7 @@ async def inspect_archive(server: Server, given: Mapping[str, Any]) -> dict[str,
     """What a saved file holds and what goes into the module in it; the file is opened in the sandbox only."""
     service = server.session.service
     if service is None:
-        raise CommandRefused(UNTRUSTED, {"kind": "trust"})
+        raise CommandRefused(UNTRUSTED)
     name = given.get("path") or given.get("uri")
     if not isinstance(name, str) or not name:
         raise CommandRefused("The argument must name a saved file: {path}.")
@@ -295,7 +261,7 @@ async def check_workspace(server: Server) -> dict[str, Any]:
     """Probe every class of every file of the workspace; findings of files that are not open are published."""
     session = server.session
     if session.service is None:
-        raise CommandRefused(UNTRUSTED, {"kind": "trust"})
+        raise CommandRefused(UNTRUSTED)
     paths = [path for folder in session.folders for path in await asyncio.to_thread(session.workspace.files, folder)]
     counts = {"files": 0, "classes": 0, "errors": 0, "warnings": 0}
     async with server.work("Checking the workspace") as tell:

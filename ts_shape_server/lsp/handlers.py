@@ -28,7 +28,7 @@ from ts_shape_server.features import hover, lenses
 from ts_shape_server.features.known import Known, unparsed
 from ts_shape_server.features.plain_text import as_text
 from ts_shape_server.lsp import menu
-from ts_shape_server.lsp.convert import SOURCE, Converter, path_of
+from ts_shape_server.lsp.convert import SOURCE, Converter
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.server import Server
 from ts_shape_server.settings import parse
@@ -37,7 +37,6 @@ from ts_shape_server.workspace import Snapshot
 log = logging.getLogger(__name__)
 
 SECTION = "tsShape"
-_LINK = re.compile(r"\[line \d+\]\((file:[^\s()#]*)#L(\d+)\)")
 _CONFIGURATION_SECONDS = 5.0
 _PULL_SECONDS = 60.0
 MENU = types.CodeActionOptions(code_action_kinds=menu.KINDS, resolve_provider=True)
@@ -242,10 +241,7 @@ def _register_answers(server: Server) -> None:
         if document is None:
             return None
         found = await hover_at(server, document, params.position, params.text_document.uri)
-        if found is None:
-            return None
-        found = _led(server, found)
-        return found if server.shows_markdown else _as_text(found)
+        return found if found is None or server.shows_markdown else _as_text(found)
 
     @server.feature(types.TEXT_DOCUMENT_INLAY_HINT)
     async def on_hints(params: types.InlayHintParams) -> list[types.InlayHint]:
@@ -347,22 +343,6 @@ def _unparsed(convert: Converter, document: Document, line: int, column: int) ->
     span = Range(line, named.start(1), line, named.end(1))
     said = unparsed(snapshot.classes.syntax_error)
     return _hover(f"_{hover.plain(said)}_", convert.range(snapshot.source, span))
-
-
-def _led(server: Server, found: types.Hover) -> types.Hover:
-    """The hover with links to what the client can open: a line of a cell is no link, and one that it counts itself."""
-
-    def place(link: re.Match[str]) -> str:
-        path, line = path_of(link[1]), int(link[2])
-        document = None if path is None else server.document_of(path, line)
-        if document is None:
-            return f"line {line}"
-        uri, there = document
-        return f"[line {there}]({link[1]}#L{there})" if uri.startswith("file:") else f"line {there}"
-
-    assert isinstance(found.contents, types.MarkupContent)
-    told = types.MarkupContent(found.contents.kind, _LINK.sub(place, found.contents.value))
-    return types.Hover(told, found.range)
 
 
 def _as_text(found: types.Hover) -> types.Hover:

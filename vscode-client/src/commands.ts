@@ -6,7 +6,6 @@ import type { Method } from "./choices";
 import { type Format, ask } from "./exporting";
 import { candidates } from "./interpreter";
 import type { Server } from "./server";
-import { goTo, refuse, type Step } from "./steps";
 
 type Next = (command: string, args: unknown[]) => vscode.ProviderResult<unknown>;
 
@@ -29,7 +28,6 @@ interface Answer {
   readonly markdown?: string;
   readonly html?: string;
   readonly class?: string;
-  readonly next?: Step;
   readonly notes?: readonly string[];
 }
 
@@ -119,7 +117,7 @@ async function tell(answer: Answer | undefined): Promise<void> {
     return;
   }
   if (!answer.ok) {
-    await refuse(answer.message, answer.next);
+    await vscode.window.showErrorMessage(answer.message);
     return;
   }
   const said = [answer.message, ...(answer.notes ?? [])].join(" ");
@@ -155,7 +153,15 @@ class Pictures {
     if (typeof uri !== "string" || typeof line !== "number") {
       return;
     }
-    await goTo(uri, line);
+    // The editor's own command knows cells of notebooks and buffers without a name, too.
+    const selection = new vscode.Range(line - 1, 0, line - 1, 0);
+    const place = vscode.Uri.parse(uri);
+    try {
+      await vscode.commands.executeCommand("vscode.open", place, { selection, viewColumn: vscode.ViewColumn.One });
+    } catch (error) {
+      const name = path.basename(place.path);
+      await vscode.window.showErrorMessage(`${name} could not be opened at line ${line}: ${String(error)}`);
+    }
   }
 }
 

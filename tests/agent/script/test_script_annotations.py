@@ -150,23 +150,6 @@ class Net(nn.Module):
     check(load, source, expected)
 
 
-def test_what_is_compared_with_texts_is_one_where_only_none_came(load: Any) -> None:
-    source = """
-class Net(nn.Module):
-    def forward(self, x, how=None, mask=None):
-        if how in ("max", "most"):
-            return x.max()
-        return x
-"""
-    expected = {
-        "Net.forward.x": "Tensor",
-        "Net.forward.how": "Optional[str]!",
-        "Net.forward.mask": "Optional[Tensor]!",
-        "Net.forward.return": "Tensor",
-    }
-    check(load, source, expected)
-
-
 def test_an_annotation_of_a_function_beside_the_classes_is_read(load: Any) -> None:
     source = """
 def scaled(x, times: int, bias=1):

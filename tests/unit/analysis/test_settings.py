@@ -88,7 +88,6 @@ def test_a_dict_of_the_module() -> None:
     [
         pytest.param(NET.format(annotation=""), PARSER.replace('"--deep"', '"--deeper"'), id="that lacks a setting"),
         pytest.param(NET.format(annotation=""), RECORD.replace(" = 4", ""), id="that needs one"),
-        pytest.param(NET.format(annotation=""), RECORD.replace("Config:", "Config(nn.Module):"), id="that is a module"),
         pytest.param(NET.format(annotation=""), "CONFIG = dict(width=3, classes=4, deep=1)\n", id="that has keys"),
         pytest.param(BY_KEY.format(annotation=""), PARSER, id="that has attributes"),
         pytest.param(NET.format(annotation=": Config"), PARSER, id="where the annotation names a class"),

@@ -133,8 +133,3 @@ def test_the_page_needs_no_network_and_runs_its_own_script_alone() -> None:
     nonce = re.search(r"script-src 'nonce-([^']+)'", policy[1])
     assert nonce is not None and page.count(f'<script nonce="{nonce[1]}">') == 1
     assert not re.search(r'(src|href)="https?:', page)
-
-
-def test_a_file_whose_name_is_no_text_has_a_page() -> None:
-    page = html_page([{**drawn(), "path": "/p/\udcff.py"}], "Net in \udcff.py")
-    assert b"<title>Net in " in page.encode()

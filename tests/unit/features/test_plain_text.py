@@ -24,7 +24,6 @@ def test_names_keep_their_signs() -> None:
 def test_notes_lists_and_tables_lose_their_signs() -> None:
     assert as_text("_A \\_probe\\_ is under way._") == "A _probe_ is under way."
     assert as_text("- `for` over a Tensor (line 9)") == "- for over a Tensor (line 9)"
-    assert as_text("It fails ([line 9](file:///p/a_b_.py#L9)).") == "It fails (line 9)."
     assert as_text("| layer | type |\n| --- | --- |\n| `a.b` | Linear |") == "layer   type\na.b   Linear"
 
 

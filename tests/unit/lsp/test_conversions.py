@@ -76,7 +76,7 @@ def test_a_finding_keeps_its_code_link_and_related_places() -> None:
     found = converter("utf-16").diagnostic(finding)
     assert (found.source, found.code, found.severity) == ("ts-shape", "script-error", types.DiagnosticSeverity.Warning)
     assert found.code_description is not None
-    assert found.code_description.href.endswith("pages/codes/script-error.md")
+    assert found.code_description.href.endswith("pages/diagnostics.md#script-error")
     assert [item.message for item in found.related_information or []] == ["made here"]
 
 

@@ -6,12 +6,10 @@ decided here. It knows nothing of TorchScript's compiler.
 
 from __future__ import annotations
 
-import ast
 import inspect
 import os
 import sys
 import sysconfig
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
@@ -114,31 +112,7 @@ def watch(call: Callable[[], Any], before: dict[CodeType, Seen] | None = None) -
         sys.setprofile(previous)
     for entry in seen.values():
         entry.parameters.update(_made_inside(entry))
-        entry.parameters.update(_asked_inside(entry))
     return result, seen
-
-
-def _asked_inside(entry: Seen) -> dict[str, Type]:
-    """Parameters that only None arrived in and that the function compares with texts: they are texts where they are
-    something.
-    """
-    absent = {name for name, kind in entry.parameters.items() if kind == types.NONE}
-    if not absent:
-        return {}
-    try:
-        tree = ast.parse(textwrap.dedent("".join(inspect.getsourcelines(entry.code)[0])))
-    except (OSError, SyntaxError, TypeError, ValueError):
-        return {}
-    asked: set[str] = set()
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Compare) or not isinstance(node.ops[0], (ast.Eq, ast.NotEq, ast.In, ast.NotIn)):
-            continue
-        other = node.comparators[0]
-        others = other.elts if isinstance(other, (ast.Tuple, ast.List, ast.Set)) else [other]
-        texts = bool(others) and all(isinstance(item, ast.Constant) and isinstance(item.value, str) for item in others)
-        if texts and isinstance(node.left, ast.Name):
-            asked.add(node.left.id)
-    return {name: types.join(types.NONE, Type("str")) for name in absent & asked}
 
 
 def _made_inside(entry: Seen) -> dict[str, Type]:

@@ -34,6 +34,11 @@ def _between(match: re.Match[str]) -> Facts | None:
     return {"wanted": wanted, "got": got} if got > wanted else None
 
 
+def _below(match: re.Match[str]) -> Facts | None:
+    wanted, got = int(match.group("wanted")), int(match.group("got"))
+    return {"wanted": wanted, "got": got} if got < wanted else None
+
+
 def _differing(match: re.Match[str]) -> Facts | None:
     wanted, got = int(match.group("wanted")), int(match.group("got"))
     return {"wanted": wanted, "got": got} if got != wanted else None
@@ -186,6 +191,14 @@ ROWS = (
         r"should be a (?P<wanted>\d)D .*?\bgot (?P<got>\d)D",
         "'lengths' argument should be a 1D CPU int64 tensor, but got 2D cpu Long tensor",
         read=_between,
+    ),
+    # What was made of inputs has too few dims, so all of them have, or one of them.
+    row(
+        "rank-too-low",
+        r"input\.dim\(\) = (?P<got>\d) is not equal to len\(dims\) = (?P<wanted>\d)",
+        "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
+        "ordering of dimensions i.e. input.dim() = 3 is not equal to len(dims) = 4",
+        read=_below,
     ),
     row(
         "axis-out-of-range",

@@ -1,8 +1,7 @@
 """Parameters that a function holds against texts are texts.
 
 Why: TorchScript takes a parameter without an annotation for a Tensor, and a method that no run calls (one under
-`@torch.jit.export`) shows no type. What is compared with texts, and with nothing else, is a `str`, unless the file
-passes something else in plain sight.
+`@torch.jit.export`) shows no type. What is compared with texts, and with nothing else, is a `str`.
 
 Refused: no-matching-overload
 Input: x=[2, 3]
@@ -53,25 +52,6 @@ Left alone:
             if how == "max":
                 return x.max()
             return x.sum(how)
-
-Left alone:
-    import torch
-    from torch import nn
-
-
-    class Net(nn.Module):
-        def forward(self, x):
-            return x.relu()
-
-        @torch.jit.export
-        def pooled(self, x, how):
-            if how == "max":
-                return x.max()
-            return x.sum()
-
-
-    def used(net: Net, x):
-        return net.pooled(x, None), net.pooled(x, how="max")
 """
 
 from __future__ import annotations
@@ -79,7 +59,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from ts_shape_server.analysis.rewrites.situation import Definition, Place, Rewrite, Situation
+from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation
 from ts_shape_server.contract.report import Annotation
 
 
@@ -95,7 +75,6 @@ def annotated(situation: Situation, place: Place) -> Iterator[Rewrite]:
         if item.annotation is None
         and (situation.arrived(function, item.arg) or "str") == "str"
         and _is_text(situation, function, item.arg)
-        and not _gets_another(situation, function, item.arg)
     ]
     edits = situation.annotated(found) if found else ()
     if edits:
@@ -107,23 +86,6 @@ def _is_text(situation: Situation, function: ast.AST, name: str) -> bool:
     """Whether all that a function does with a name is to compare it with texts."""
     uses = [node for node in ast.walk(function) if isinstance(node, ast.Name) and node.id == name]
     return bool(uses) and all(_compares(situation.parents.get(node), node) for node in uses)
-
-
-def _gets_another(situation: Situation, function: Definition, name: str) -> bool:
-    """Whether a call of a function of this name passes something that is written out and no text."""
-    place = [item.arg for item in function.args.args].index(name)
-    for node in ast.walk(situation.tree):
-        called = node.func if isinstance(node, ast.Call) else None
-        word = called.attr if isinstance(called, ast.Attribute) else called.id if isinstance(called, ast.Name) else ""
-        if not isinstance(node, ast.Call) or word != function.name:
-            continue
-        # ``net.pooled(x)`` passes the instance before the others.
-        before = isinstance(called, ast.Attribute) and situation.owner(function) is not None
-        given = [item.value for item in node.keywords if item.arg == name]
-        given += node.args[place - before : place - before + 1] if place >= before else []
-        if any(isinstance(item, ast.Constant) and not isinstance(item.value, str) for item in given):
-            return True
-    return False
 
 
 def _compares(above: ast.AST | None, node: ast.Name) -> bool:

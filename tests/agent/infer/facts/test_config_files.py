@@ -54,24 +54,6 @@ class Net(nn.Module):
     def forward(self, x):
         return self.head(x)
 """
-MADE_INSIDE = """
-import importlib
-from torch import nn
-
-def instantiate(config):
-    module, name = config["_target_"].rsplit(".", 1)
-    arguments = {key: value for key, value in config.items() if key != "_target_"}
-    return getattr(importlib.import_module(module), name)(**arguments)
-
-class Net(nn.Module):
-    def __init__(self, head, width):
-        super().__init__()
-        self.head = instantiate(head)
-        self.fc = nn.Linear(width, 6)
-
-    def forward(self, x):
-        return self.head(self.fc(x))
-"""
 DERIVED = NET.replace("class Net", "class Base") + (
     "class Net(Base):\n    def __init__(self, width, scale=1.0, classes=2):\n        super().__init__(width, classes)\n"
 )
@@ -122,12 +104,6 @@ def told(prober: Prober, folder: Path, files: Mapping[str, str]) -> dict[str, tu
             '{"_target_": "net.Net", "head": {"_target_": "net.Head", "width": 6}}',
             {"head": "Head(width=6)"},
             id="of parts, which hydra makes",
-        ),
-        pytest.param(
-            MADE_INSIDE,
-            '{"_target_": "net.Net", "width": 9, "head": {"_target_": "torch.nn.Softmax", "dim": 1}}',
-            {"head": "{'_target_': 'torch.nn.Softmax', 'dim': 1}", "width": "9"},
-            id="of parts, which the class makes itself",
         ),
         pytest.param(
             ATTRIBUTES,

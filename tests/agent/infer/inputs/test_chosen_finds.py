@@ -80,8 +80,8 @@ SINUSOIDS = net(
                 "return (self.u(user) * self.v(item)).sum(1) + self.b(user).squeeze()",
                 "user, item",
             ),
-            {"user": ["L"], "item": ["L"]},
-            ["L"],
+            {"user": ["B"], "item": ["B"]},
+            ["B"],
             id="ids of which only one number runs in a row are one for each item",
         ),
         pytest.param(

@@ -7,7 +7,7 @@ The same procedure works without guards, with plainer claims. Knows nothing of n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -194,9 +194,47 @@ def _of_one_size(trials: Trials) -> dict[int, list[int]]:
     for slot, name in enumerate(names):
         if isinstance(name, values.OneSize):
             alike.setdefault((name, name.of, trials.base[slot]), []).append(slot)
-    together = [members for members in alike.values() if len(members) > 1 and _movable(trials, tuple(members))]
+    together = [moved for members in alike.values() if len(members) > 1 for moved in _with_partner(trials, members)]
     together += _one_for_each_item(trials, {slot for members in together for slot in members})
+    together += _one_for_each_step(trials, {slot for members in together for slot in members})
     return {slot: members for members in together for slot in members}
+
+
+def _with_partner(trials: Trials, members: list[int]) -> Iterator[list[int]]:
+    """The places that have one size, with another that has to move with them, as the nodes do whose features are
+    joined; nothing where they do not move.
+    """
+    size = trials.base[members[0]]
+    alike = [[slot] for slot, other in enumerate(trials.base) if other == size and slot not in members]
+    for partner in ([], *alike):
+        if _movable(trials, (*members, *partner)):
+            yield sorted([*members, *partner])
+            return
+
+
+def _one_for_each_step(trials: Trials, taken: set[int]) -> list[list[int]]:
+    """The lengths of a sequence and of what is told of each of its steps, as tags and flags are, where the sequence may
+    not be longer than those. That they are longer runs, and is not meant.
+    """
+    tensors = values.all_tensors(trials.inputs)
+    owners = values.owners(trials.inputs)
+    starts = [sum(len(tensor.dims) for tensor in tensors[:index]) for index in range(len(tensors))]
+    long = [start + 1 for start, tensor in zip(starts, tensors) if len(tensor.dims) == 3 and "int" not in tensor.dtype]
+    told = [
+        start + 1
+        for start, tensor, owner in zip(starts, tensors, owners)
+        if len(tensor.dims) == 2 and (tensor.dtype in ("int64", "bool") or "mask" in owner.name.lower())
+    ]
+    steps = [slot for slot in told if long and trials.base[slot] == trials.base[long[0]]]
+    if len(long) != 1 or not steps or taken.intersection([*long, *steps]):
+        return []
+    size = trials.base[long[0]]
+    more, fewer = trials.moved(long, size + 1), trials.moved(steps, size - 1)
+    one = [*long, *steps]
+    if size < 2 or trials.good(more) or trials.good(fewer) or not trials.good(trials.moved(one, size + 1)):
+        return []
+    needed = [slot for slot in steps if not trials.good(trials.moved((slot,), size - 1))]
+    return [sorted([*long, *needed])] if needed and trials.good(trials.moved([*long, *needed], size + 1)) else []
 
 
 def _one_for_each_item(trials: Trials, taken: set[int]) -> list[list[int]]:
@@ -351,6 +389,10 @@ def _verified(trials: Trials, claim: Claim, conditions: Sequence[Condition]) -> 
             continue
         moved = [item for item in claim.free if failed[item.members[0]] != claim.base[item.members[0]]]
         alone = [item for item in moved if _is_wrong(trials, trials.moved(item.members, failed[item.members[0]]))]
+        apart = None if alone else _not_both_one(trials, moved, failed)
+        if apart is not None and apart.holds(claim.base) and not apart.holds(failed):
+            claim = Claim(claim.base, claim.free, (*claim.conditions, apart), None)
+            continue
         guilty = max(alone or moved, key=lambda item: min(item.members), default=None)
         if guilty is None:
             break
@@ -362,6 +404,20 @@ def _verified(trials: Trials, claim: Claim, conditions: Sequence[Condition]) -> 
         )
         claim = Claim(claim.base, free, claim.conditions, None)
     return Claim(claim.base, (), (), None)
+
+
+def _not_both_one(trials: Trials, moved: Sequence[Free], failed: Sizes) -> Condition | None:
+    """The condition that two dims are not both one, where each may be and both together fail."""
+    ones = [item for item in moved if failed[item.members[0]] == 1]
+    for number, item in enumerate(ones):
+        for other in ones[number + 1 :]:
+            alone = [trials.moved(each.members, 1) for each in (item, other)]
+            both = tuple(
+                1 if slot in (*item.members, *other.members) else size for slot, size in enumerate(trials.base)
+            )
+            if not trials.good(both) and all(trials.good(sizes) for sizes in alone):
+                return stated.not_both_one(item.members[0], other.members[0])
+    return None
 
 
 def _is_wrong(trials: Trials, sizes: Sizes) -> bool:

@@ -39,6 +39,12 @@ def between_equals(places: Sequence[Sequence[int]], sizes: Sequence[int]) -> lis
     return found
 
 
+def not_both_one(slot: int, other: int) -> Condition | None:
+    """Of two sizes one at least is more than one, as of an image that is normalised by itself."""
+    left, right = (sympy.Symbol(f"s{at}", integer=True, positive=True) for at in (slot, other))
+    return _condition(Guard(sympy.Ge(left * right, 2), True))
+
+
 def _condition(guard: Guard) -> Condition | None:
     names = sorted(expressions.symbol_names(guard.expression), key=lambda name: int(name[1:]))
     slots = tuple(int(name[1:]) for name in names)

@@ -9,7 +9,6 @@ part that names another class stays the mapping that it is, but for hydra's, whi
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
 import json
@@ -25,7 +24,6 @@ from torch import nn
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.facts import registered
 from ts_shape_server.agent.infer.facts.evidence import Drawn
-from ts_shape_server.agent.infer.facts.source import function_tree
 from ts_shape_server.agent.infer.facts.uses import Use, required, uses_of
 from ts_shape_server.agent.infer.guesses import portable
 
@@ -270,42 +268,19 @@ def _init(
         inspect.signature(cls).bind_partial(**arguments)
     except (TypeError, ValueError):
         return None
-    uses, left = uses_of(cls), _left_to_the_class(cls)
-    spelled = {
-        name: _value(value, document, context, uses.get(name), name in left) for name, value in arguments.items()
-    }
+    uses = uses_of(cls)
+    spelled = {name: _value(value, document, context, uses.get(name)) for name, value in arguments.items()}
     return {name: text for name, text in spelled.items() if text is not None}
-
-
-def _left_to_the_class(cls: type) -> set[str]:
-    """The arguments that the constructor takes as configurations, and makes itself what they name: they are annotated
-    as such, or passed to hydra's `instantiate`.
-    """
-    found = {
-        item.name
-        for item in inspect.signature(cls).parameters.values()
-        if str(getattr(item.annotation, "__name__", item.annotation)).endswith(("DictConfig", "ListConfig"))
-    }
-    tree = function_tree(cls.__init__)  # type: ignore[misc]  # read, not called
-    for node in ast.walk(tree) if tree is not None else ():
-        if isinstance(node, ast.Call) and isinstance(node.func, (ast.Attribute, ast.Name)):
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
-            first = node.args[0] if node.args else None
-            if called == "instantiate" and isinstance(first, ast.Name):
-                found.add(first.id)
-    return found
 
 
 class _Unknown(Exception):
     """A part whose value the file does not have."""
 
 
-def _value(value: Any, document: Any, context: Context, use: Use | None, left: bool) -> str | None:
-    """The expression for a value; None where it cannot be told from the file. `left`: the class makes what it names."""
+def _value(value: Any, document: Any, context: Context, use: Use | None) -> str | None:
+    """The expression for a value; None where it cannot be told from the file."""
     try:
         resolved = _resolved(value, document)
-        if left and isinstance(resolved, Mapping):
-            return _with_attributes(resolved) if _has_omegaconf() else portable.literal(resolved)
         if _holds_hydra(resolved):
             return _objects(resolved, context)
     except _Unknown:
@@ -380,15 +355,11 @@ def _with_attributes(value: Mapping[str, Any]) -> str | None:
     plain = portable.literal(value)
     if plain is None:
         return None
-    return f"__import__('omegaconf').OmegaConf.create({plain})" if _has_omegaconf() else _namespace(value)
-
-
-def _has_omegaconf() -> bool:
     try:
         importlib.import_module("omegaconf")
     except Exception:
-        return False
-    return True
+        return _namespace(value)
+    return f"__import__('omegaconf').OmegaConf.create({plain})"
 
 
 def _namespace(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from ts_shape_server.agent.infer.guesses.values import TensorGuess
+from ts_shape_server.agent.infer.guesses.values import OneSize, TensorGuess
 
 BATCH = 2
 SEQUENCE = 8
@@ -57,6 +57,12 @@ _ROTATIONS = re.compile(r"(^|_)freqs?_cis$")
 """What language models call the complex numbers by which queries and keys are turned, a row for each position."""
 _EDGES = re.compile(r"(^|_)edge_(label_)?index$")
 """What graph libraries call the pairs of nodes that are joined."""
+_MOMENTS = re.compile(r"(^|_)(mu|log_?var|log_?sigma|log_?std)$")
+"""What variational models call the moments of a distribution: a vector for each item of the batch."""
+_ONE_EACH = re.compile(r"^(users?|item)(_(id|idx|index|indices))?$")
+"""What recommenders call who rates what: a number for each item of the batch."""
+_ADJACENCY = re.compile(r"(^|_)(adj|adjacency|laplacian)(_(mat|matrix))?$")
+"""What graph networks call the matrix of which node is joined to which."""
 _LENGTHS = re.compile(r"(^|_)(lengths|lens)$|(?<!max)(?<!min)(?<!new)(?<!total)(?<!chunk)(?<!window)_(len|length)$")
 _TIMES = frozenset(
     ["t", "time", "times", "timestep", "timesteps", "time_step", "diffusion_step", "sigma", "sigmas", "noise_level"]
@@ -88,6 +94,18 @@ def edges() -> TensorGuess:
     return TensorGuess((2, 6), "int64", 0, 1)
 
 
+def is_adjacency(name: str) -> bool:
+    """Whether a name is what graph networks call the matrix of which node is joined to which."""
+    return _ADJACENCY.search(name.lower()) is not None
+
+
+def _adjacency(rank: int) -> TensorGuess:
+    """A matrix with a row and a column for each node, or a batch of them."""
+    nodes = OneSize("N", "adjacency")
+    batch: tuple[str | None, ...] = ("B",) * (rank - 2)
+    return TensorGuess((BATCH,) * (rank - 2) + (SEQUENCE, SEQUENCE), axes=(*batch, nodes, nodes))
+
+
 def is_edges(name: str) -> bool:
     """Whether a name is what graph libraries call the pairs of nodes that are joined."""
     return _EDGES.search(name.lower()) is not None
@@ -115,6 +133,12 @@ def named_tensor(
         return lengths()
     if rank is None and lowered in _TIMES and at_least < 2:
         return TensorGuess((BATCH,))
+    if rank in (None, 2, 3) and at_least <= 3 and is_adjacency(name):
+        return _adjacency(rank or max(at_least, 2))
+    if rank is None and at_least < 2 and _ONE_EACH.search(lowered):
+        return TensorGuess((BATCH,), "int64", axes=axes or ("B",))
+    if rank is None and at_least <= 2 and _MOMENTS.search(lowered):
+        return replace(tensor(2), axes=axes)
     if rank is None and at_least:
         rank = max(at_least, 2)
     if index and "mask" in lowered:

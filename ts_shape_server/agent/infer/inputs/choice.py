@@ -3,8 +3,8 @@ and other sizes, and keeps the best by what the runs show.
 
 What speaks against a find, the gravest first: layers get single items, or tensors are spread over a table's dims;
 the rows of the output are not those of the input; a size that `forward` asks for cannot be another; many sizes are
-fixed; of two sizes that only have a product, the one is not the other. Where nothing speaks against a find it is kept
-as it is. Counts torch calls, never time. Knows nothing of names or claims.
+fixed; of two sizes that only have a product, the one is not the other; inputs are spread over each other. Where
+nothing speaks against a find it is kept as it is. Counts torch calls, never time. Knows nothing of names or claims.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 from ts_shape_server.agent import trees
 from ts_shape_server.agent.infer.facts.body import Hint
 from ts_shape_server.agent.infer.guesses import values
-from ts_shape_server.agent.infer.guesses.first_tensors import default_sizes
+from ts_shape_server.agent.infer.guesses.first_tensors import SEQUENCE, default_sizes
 from ts_shape_server.agent.infer.guesses.values import Inputs, TensorGuess
 from ts_shape_server.agent.infer.inputs import search, solving
 from ts_shape_server.agent.infer.running import forms, symbolic
@@ -59,6 +59,8 @@ class Doubts:
     """Sizes that cannot be changed."""
     uneven: int
     """Pairs of fixed sizes of which only the product matters and that are not equal."""
+    raised: int = 0
+    """Dims that tensors which come from inputs get of each other."""
     ones: int = 0
     """Sizes of one that can be others."""
 
@@ -84,14 +86,21 @@ class _Judged:
         # Features and channels are of floating numbers; indices come in any number.
         tensors = values.all_tensors(self.found.inputs)
         few = self.doubts.fixed <= sum("int" not in tensor.dtype for tensor in tensors)
-        return not self.doubts and not self.doubts.ones and few and _distance(self.found, beyond=1) == 0
+        return (
+            not self.doubts
+            and not self.doubts.raised
+            and not self.doubts.ones
+            and few
+            and _distance(self.found, beyond=1) == 0
+        )
 
 
 def best(session: Session, found: search.Found, again: Again, hints: Mapping[str, Hint]) -> search.Found:
     """The find that is meant, as far as runs can tell; `found` itself where nothing speaks against it."""
     judge = _Judge(session, hints)
+    found = _without_ones(session, _with_equal_lengths(session, found))
     here = judge.of(found)
-    if here is None or not _open(found.inputs) or not (here.doubts or (here.doubts.fixed and _weakly_formed(found))):
+    if here is None or not _open(found.inputs) or not (here.doubts or _may_be_other(here)):
         return _told(session, here.found if here is not None else found, "")
     first = here
     tried = {found.inputs}
@@ -118,6 +127,47 @@ def best(session: Session, found: search.Found, again: Again, hints: Mapping[str
         if here is before or here.is_plain:
             break
     return _told(session, here.found, "" if here is first else first.doubts.word)
+
+
+def _without_ones(session: Session, found: search.Found) -> search.Found:
+    """The find with sizes of one as large as those of the first tensor at their axis, where it runs so too: a one is
+    spread over what it meets.
+    """
+    owners, tensors = values.owners(found.inputs), values.all_tensors(found.inputs)
+    for index, tensor in enumerate(tensors[1:], 1):
+        first = tensors[0].dims[: len(tensor.dims)]
+        ones = [axis for axis, size in enumerate(first) if size > 1 == tensor.dims[axis] and axis > 0]
+        if not ones or owners[index].given:
+            continue
+        dims = tuple(tensors[0].dims[axis] if axis in ones else size for axis, size in enumerate(tensor.dims))
+        inputs = values.with_tensor(found.inputs, index, functools.partial(replace, dims=dims))
+        outcome = session.concrete(inputs)
+        found = replace(found, inputs=inputs, outcome=outcome) if outcome.ok else found
+    return found
+
+
+def _may_be_other(judged: _Judged) -> bool:
+    """Whether sizes that are fixed, or are one, leave a doubt which no layer's own form takes away."""
+    return bool(judged.doubts.fixed or judged.doubts.ones) and _weakly_formed(judged.found)
+
+
+def _with_equal_lengths(session: Session, found: search.Found) -> search.Found:
+    """The find with what is told of each step, as tags and flags are, as long as the sequence beside it, where it runs
+    so too: nothing asked for the lengths that were tried first.
+    """
+    tensors, owners = values.all_tensors(found.inputs), values.owners(found.inputs)
+    long = [tensor for tensor in tensors if len(tensor.dims) == 3 and tensor.dims[1] == SEQUENCE]
+    if not long:
+        return found
+
+    def change(index: int, guess: TensorGuess) -> values.Guess:
+        told = guess.dtype in ("int64", "bool") or "mask" in owners[index].name.lower()
+        plain = guess.dims == default_sizes(2) and not owners[index].given
+        return replace(guess, dims=(guess.dims[0], SEQUENCE)) if told and plain else guess
+
+    inputs = values.map_tensors(found.inputs, change)
+    outcome = session.concrete(inputs) if inputs != found.inputs else None
+    return replace(found, inputs=inputs, outcome=outcome) if outcome is not None and outcome.ok else found
 
 
 def _told(session: Session, found: search.Found, why: str) -> search.Found:
@@ -170,7 +220,16 @@ class _Judge:
         rows = int(not self._keeps_rows(found.inputs, watched.batch))
         ones = sum(size == 1 and slot not in stuck for slot, size in enumerate(values.sizes(found.inputs)))
         return _Judged(
-            found, Doubts(misused, rows, self._asked(found.inputs, stuck), len(stuck), _uneven(found, stuck), ones)
+            found,
+            Doubts(
+                misused,
+                rows,
+                self._asked(found.inputs, stuck),
+                len(stuck),
+                _uneven(found, stuck),
+                watched.raised,
+                ones,
+            ),
         )
 
     def _run(self, inputs: Inputs, observers: list[forms.Forms] | None = None) -> Outcome:

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+import sympy
 import torch
 
 from ts_shape_server.agent import shares, torch_says, trees
@@ -23,7 +24,7 @@ from ts_shape_server.agent.infer.inputs import moves, solving, wishes
 from ts_shape_server.agent.infer.inputs.moves.move import Attempt, Move
 from ts_shape_server.agent.infer.inputs.moves.sizes import EQUATION_PRIORITY, PLAIN_PRIORITY
 from ts_shape_server.agent.infer.inputs.solving import places
-from ts_shape_server.agent.infer.running import forms, mismatch
+from ts_shape_server.agent.infer.running import forms, mismatch, symbolic
 from ts_shape_server.agent.infer.running.session import Outcome, Session, innermost_line, is_abstract, is_hopeless
 
 __all__ = ["Found", "NotFound", "TooSlow", "first_tensor", "keeps_batch", "places", "search"]
@@ -47,6 +48,8 @@ STRANGE = 2
 LARGEST_REAL, LARGEST_FAKE = 1 << 23, 1 << 28
 """Elements of a tensor."""
 AFTER_SWALLOWED_BATCH, AFTER_WISH = 12, 4
+SIDES = (28, 32, 64, 84, 96, 128, 224, 227, 256, 299)
+"""Of images that are passed, where a net takes several sizes."""
 EQUATION = "equation"
 """The name of the move that reads the equation behind a failure, in the trail."""
 FIRST = 1_000_000
@@ -247,6 +250,9 @@ class _Inputs:
                 self.disagreed = inputs, outcome
             self.budget.patience = FIXED
             return
+        yield from self._fitting(
+            inputs, (Proposal(EQUATION, 0, values.with_sizes(inputs, sizes)) for sizes in _unfolded(inputs, traced))
+        )
         later = 6 if _asks_for_structure(outcome.error) else 0
         solved = solving.flips(traced.guards, values.sizes(inputs), places(inputs))[:24]
         yield from self._fitting(
@@ -291,6 +297,25 @@ def keeps_batch(inputs: Inputs, outcome: Outcome) -> bool:
     if rows == batch or any(rows == size for tensor in tensors for size in tensor.dims):
         return True
     return not (output.dim() == 2 and (rows % batch == 0 or rows < batch))
+
+
+def _unfolded(inputs: Inputs, traced: Outcome) -> Iterator[tuple[int, ...]]:
+    """Sizes for which the first view that took items apart, as ``view(-1, 320)`` does, takes them whole."""
+    sizes = values.sizes(inputs)
+    hints = {f"s{slot}": size for slot, size in enumerate(sizes)}
+    for item, width in traced.folds:
+        count = math.prod(traced.size(size) for size in item)
+        if not isinstance(count, sympy.Expr) or count.subs(hints) == width:
+            continue
+        for side in SIDES:
+            square = list(sizes)
+            for group in places(inputs).spatial:
+                for slot in group:
+                    square[slot] = side
+            if count.subs({f"s{slot}": size for slot, size in enumerate(square)}) == width:
+                yield tuple(square)
+        yield from map(tuple, solving.flips([symbolic.Guard(sympy.Eq(count, width), False)], sizes, places(inputs))[:2])
+        return
 
 
 def _slips_through(session: Session, inputs: Inputs, disagreed: Outcome) -> bool:

@@ -24,6 +24,7 @@ from ts_shape_server.agent.infer.guesses.first_tensors import (
     BATCH,
     default_sizes,
     edges,
+    is_adjacency,
     is_edges,
     named_tensor,
     tensor,
@@ -103,7 +104,17 @@ def first_guess(
                 omitted.append(InputGuess(parameter.name, guess, "default"))
     if sides:
         required = [replace(item, guess=_of_area(item.guess)) if not item.given else item for item in required]
-    return tuple(required), known, tuple(omitted)
+    return _beside_nodes(tuple(required)), known, tuple(omitted)
+
+
+def _beside_nodes(inputs: Inputs) -> Inputs:
+    """Tensors of which nothing is known as features of the nodes, where one is a matrix of which are joined."""
+    joined = next((item.guess for item in inputs if is_adjacency(item.name)), None)
+    if not isinstance(joined, TensorGuess) or len(joined.dims) not in (2, 3):
+        return inputs
+    plain = [item.guess == tensor(4) and not item.given for item in inputs]
+    features = TensorGuess((*joined.dims[:-1], 16))
+    return tuple(replace(item, guess=features) if bare else item for item, bare in zip(inputs, plain))
 
 
 def _spread(

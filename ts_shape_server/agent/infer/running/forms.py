@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 from torch._ops import OpOverload
+from torch.nn.utils.rnn import PackedSequence
 from torch.overrides import TorchFunctionMode
 
 from ts_shape_server.agent import trees
@@ -43,6 +44,15 @@ _SPREADING = frozenset(
 )
 """Functions that give their tensors the dims of each other."""
 
+_ALIKE = frozenset(
+    [
+        *("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "pairwise_distance"),
+        *("binary_cross_entropy", "binary_cross_entropy_with_logits"),
+    ]
+)
+"""Functions of two tensors of the same sizes, which may spread the one over the other all the same."""
+_EXPANDING = frozenset(["expand", "expand_as", "broadcast_to"])
+"""Functions that give a tensor the dims that are written out, or those of another one."""
 _RESHAPING = frozenset(["view", "reshape"])
 
 DEPTH = 3
@@ -60,7 +70,8 @@ class Forms(TorchFunctionMode):
 
     `single` counts calls of layers with one item where they take a batch, `spread` those that put a tensor which comes
     from the inputs together with a table of another rank, that give the first input the dims of another one, or that
-    find one item where the author counts them (``x.view(b, -1, heads, width)``). `batch` is the size of the dim that
+    find one item where the author counts them (``x.view(b, -1, heads, width)``). `raised` counts the dims that tensors
+    which come from inputs get of each other. `batch` is the size of the dim that
     the first layer which reads sequences takes for the batch, None without such a layer.
     """
 
@@ -68,6 +79,7 @@ class Forms(TorchFunctionMode):
         super().__init__()
         self.single = 0
         self.spread = 0
+        self.raised = 0
         self.batch: int | None = None
         self._module = module
         self._handles: list[Any] = []
@@ -99,7 +111,8 @@ class Forms(TorchFunctionMode):
                 self._of_first.add(id(tensor))
 
     def _read(self, module: nn.Module, arguments: Any, keywords: Any) -> None:
-        first = next(_within((*arguments[:1], *keywords.values())), None)
+        packed = any(isinstance(item, PackedSequence) for item in (*arguments, *keywords.values()))
+        first = None if packed else next(_within((*arguments[:1], *keywords.values())), None)
         form = _sequence_form(module)
         if first is None or form is None or id(first) not in self._derived:
             return
@@ -126,6 +139,8 @@ class Forms(TorchFunctionMode):
         name = getattr(function, "__name__", "").partition(".")[0]
         if name in _RESHAPING and isinstance(result, torch.Tensor):
             self.spread += _is_counted_as_one(own[0], arguments[1:], result)
+        if name in _EXPANDING and isinstance(result, torch.Tensor):
+            self.raised += result.dim() - own[0].dim()
         if name in _BATCHED_RANK and own[0].dim() == _BATCHED_RANK[name] - 1:
             self.single += 1
         if name in _RECURRENT and self.batch is None and own[0].dim() == 3 and type(arguments[-1]) is bool:
@@ -135,6 +150,11 @@ class Forms(TorchFunctionMode):
             # A program has no layers: what they did is one operation after the other.
             size = own[0].shape[0]
             self.batch = size if isinstance(size, int) else None
+        if name == "_pack_padded_sequence" and self.batch is None and own[0].dim() > 1 and len(arguments) > 2:
+            size = own[0].shape[0 if arguments[2] else 1]
+            self.batch = size if isinstance(size, int) else None
+        if name in _ALIKE:
+            self.spread += _is_of_other_rank(name, arguments)
         if name == "__getitem__" and len(arguments) == 2 and isinstance(arguments[1], tuple):
             self.spread += _is_laid_out(arguments[1], self._derived)
         if name in _SPREADING and isinstance(result, torch.Tensor):
@@ -142,6 +162,7 @@ class Forms(TorchFunctionMode):
             self.spread += _is_spread(max(item.dim() for item in own), result, tables)
             first = [item.dim() for item in own if id(item) in self._of_first]
             self.spread += bool(first) and not alone and 0 < max(first) < result.dim()
+            self.raised += sum(result.dim() - item.dim() for item in own if item.dim() and len(own) > 1)
         return result
 
 
@@ -155,6 +176,18 @@ def _is_counted_as_one(before: torch.Tensor, sizes: Sequence[Any], result: torch
     if not before.is_floating_point() and result.dim() == before.dim() + 1 and given[-1] == -1:
         return False
     return any(type(size) is int and size == -1 and at > 0 and result.shape[at] == 1 for at, size in enumerate(given))
+
+
+def _is_of_other_rank(name: str, arguments: Sequence[Any]) -> bool:
+    """Whether the two tensors of a function that compares item by item differ in their sizes, or in how many there are
+    where each may be a batch or one item.
+    """
+    pair = [item for item in arguments[:2] if isinstance(item, torch.Tensor)]
+    if len(pair) < 2:
+        return False
+    if name == "pairwise_distance":
+        return pair[0].dim() != pair[1].dim()
+    return tuple(pair[0].shape) != tuple(pair[1].shape)
 
 
 def _is_laid_out(index: tuple[Any, ...], derived: Mapping[int, torch.Tensor]) -> bool:

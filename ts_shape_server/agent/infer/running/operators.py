@@ -172,7 +172,12 @@ def _cross_entropy(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dic
     high = int(classes) - 1 if isinstance(classes, int) else None
     rest = [*scores.shape[:1], *scores.shape[2:]] if scores.dim() > 1 else []
     axes = {axis: size for axis, size in enumerate(rest) if isinstance(size, int)}
-    return {1: Documented(max(scores.dim() - 1, 0), True, "int64", axes, high=high)}
+    return {0: Documented(2), 1: Documented(max(scores.dim() - 1, 0), True, "int64", axes, high=high)}
+
+
+def _vectors(count: int) -> Handler:
+    """So many arguments of one vector for each item of a batch."""
+    return lambda arguments, keywords: {place: Documented(2) for place in range(count)}
 
 
 def _rank(rank: int, dtype: str | None = None) -> Handler:
@@ -231,6 +236,9 @@ HANDLERS: dict[str, Handler] = {
     "__invert__": _mask_at(0),
     "bitwise_not": _mask_at(0),
     "ctc_loss": lambda arguments, keywords: {0: Documented(3, True), 1: Documented(2, False, "int64")},
+    "pairwise_distance": _vectors(2),
+    "triplet_margin_loss": _vectors(3),
+    "cosine_embedding_loss": _vectors(2),
     "cross_entropy": _cross_entropy,
     "nll_loss": _cross_entropy,
 }

@@ -44,6 +44,8 @@ class Outcome:
     indexes: bool = False
     work: int = 0
     """Products that the run's convolutions and matrix products take on real tensors."""
+    folds: tuple[tuple[tuple[Any, ...], int], ...] = ()
+    """The views that leave the rows to torch: the sizes of an item before, and how many numbers a row has."""
 
     @property
     def ok(self) -> bool:
@@ -181,6 +183,7 @@ class Session:
             symbols.guards(),
             symbols.size,
             outcome.last_call,
+            folds=outcome.folds,
         )
 
     def _fake_run(self, inputs: values.Inputs, observers: Sequence[Any]) -> Outcome:
@@ -237,7 +240,8 @@ class Session:
             if clock.came_of_a_limit(error):
                 raise clock.TimeLimit().with_traceback(error.__traceback__) from error
             _release(error)
-            return Outcome(interpreter.inner(error), None, spy.steps, spy.wishes, last_call=spy.last_call)
+            told = interpreter.inner(error)
+            return Outcome(told, None, spy.steps, spy.wishes, last_call=spy.last_call, folds=tuple(spy.folds))
         finally:
             _restore(before)
             if spy.unsafe:

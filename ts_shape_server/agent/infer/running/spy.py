@@ -139,6 +139,10 @@ class Spy(TorchFunctionMode):
         self.last_call = ""
         self.indexes = False
         self.wishes: dict[int, Wish] = {}
+        self.folds: list[tuple[tuple[Any, ...], int]] = []
+        """For each view that leaves the rows to torch, ``view(-1, 320)``, the sizes of an item before, and how many
+        numbers a row has.
+        """
         self._intervals = Intervals(inputs)
         self._alive: list[Any] = list(inputs)
         self._same: dict[int, int] = {id(tensor): index for index, tensor in enumerate(inputs)}
@@ -207,6 +211,8 @@ class Spy(TorchFunctionMode):
 
     def _read(self, name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> None:
         handler = HANDLERS.get(name)
+        if name in ("view", "reshape") and len(arguments) == 3 and arguments[1] == -1 and arguments[0].dim() > 2:
+            self.folds += [(tuple(arguments[0].shape[1:]), arguments[2])] if type(arguments[2]) is int else []
         self.indexes = self.indexes or name in INDEXING
         try:
             if handler is not None:

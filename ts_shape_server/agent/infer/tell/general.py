@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -81,6 +81,7 @@ def general(
     first = traced if traced is not None else others[0] if others else None
     if first is not None:
         told = shots.spelled(first, others, spelling.told)
+        told = _without_mixed(told, naming.varying(found.inputs, claim, names))
         told, counted = _counted(told, first, solved, context, lines)
         if counted:
             symbols["N"] = Symbol()
@@ -258,6 +259,18 @@ def _counted(
 
     changed = shots.spelled(told, [first, shot], count)
     return changed, seen
+
+
+def _without_mixed(told: shots.Shot, varying: Collection[str]) -> shots.Shot:
+    """Sizes that come of several items of a list, which may differ and are called the same, told as unknown."""
+
+    def plain(size: Any) -> Any:
+        words = list(dims.names(size))
+        return UNKNOWN if any(words.count(name) > 1 for name in varying) else size
+
+    if not varying:
+        return told
+    return shots.respelled(told, [plain(size) for section in shots.sections(told) for size in section])
 
 
 def _symbols(claim: Claim, names: Mapping[int, str], named: argument_names.Named) -> dict[str, Symbol]:

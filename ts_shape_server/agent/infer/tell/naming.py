@@ -85,10 +85,23 @@ def name_places(
             names.update(dict.fromkeys(free.members, names[twin]))
             continue
         candidates = sorted((wanted[member] for member in free.members), key=lambda pair: not pair[1])
-        name = _unused(candidates[0][0], used)
+        letter, own = candidates[0]
+        nodes = not own and letter == "B" and _is_square(inputs, free.members)
+        name = _unused("N" if nodes else letter, used)
         used.add(name)
         names.update(dict.fromkeys(free.members, name))
     return names
+
+
+def _is_square(inputs: values.Inputs, members: Sequence[int]) -> bool:
+    """Whether the first dim of a tensor is one size with both sides of a matrix, as of what is joined to what: there
+    is no batch.
+    """
+    slot, squares = 0, False
+    for tensor in values.all_tensors(inputs):
+        squares = squares or (len(tensor.dims) == 2 and slot in members and slot + 1 in members)
+        slot += len(tensor.dims)
+    return squares and 0 in members
 
 
 def _is_name(text: str) -> bool:

@@ -84,8 +84,8 @@ def smallest_index(guess: TensorGuess, said: Complaints) -> Guesses:
     says: IndexError: index out of range in self
     after: x=T(2, 16, dtype='int64', high=0)
     """
-    if "index-out-of-range" in said and "int" in guess.dtype and guess.high > 0:
-        yield 1, replace(guess, high=0)
+    if "index-out-of-range" in said and "int" in guess.dtype and guess.high > max(guess.low, 0):
+        yield 1, replace(guess, high=max(guess.low, 0))
 
 
 @tensor_move

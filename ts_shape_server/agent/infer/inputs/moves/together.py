@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ts_shape_server.agent.infer.guesses import values
-from ts_shape_server.agent.infer.guesses.first_tensors import LARGEST_RANK, default_sizes, ranked
+from ts_shape_server.agent.infer.guesses.first_tensors import BATCH, LARGEST_RANK, SEQUENCE, default_sizes, ranked
 from ts_shape_server.agent.infer.guesses.values import Guess, Inputs, TensorGuess
 from ts_shape_server.agent.infer.inputs.moves.move import Attempt, Proposals, move
 from ts_shape_server.agent.torch_says import Complaints
@@ -226,6 +226,42 @@ def lower_ranks(attempt: Attempt) -> Proposals:
 
 
 @move
+def one_more_dim_for_all(attempt: Attempt) -> Proposals:
+    """What was made of several inputs lacks a dim, so each of them lacks it: the steps of a sequence behind the batch,
+    or the batch itself.
+
+    before: states=T(2, 7), actions=T(2, 3), steps=T(2, dtype='int64')
+    says: RuntimeError: number of dimensions does not match: input.dim() = 3 is not equal to len(dims) = 4
+    after: states=T(2, 8, 7), actions=T(2, 8, 3), steps=T(2, 8, dtype='int64')
+    """
+    tensors = values.all_tensors(attempt.inputs)
+    if len(tensors) < 2 or _missing_dims(attempt.said) != 1:
+        return
+
+    def with_dims(dims_of: Callable[[TensorGuess], tuple[int, ...]]) -> Callable[[int, TensorGuess], Guess]:
+        def change(index: int, guess: TensorGuess) -> Guess:
+            grows = guess.dims and not attempt.owners[index].given and len(guess.dims) < LARGEST_RANK
+            axes = (None, *guess.axes) if len(guess.axes) == len(guess.dims) else ()
+            return replace(guess, dims=dims_of(guess), axes=axes) if grows else guess
+
+        return change
+
+    steps = with_dims(lambda guess: (guess.dims[0], SEQUENCE, *guess.dims[1:]))
+    batch = with_dims(lambda guess: (BATCH, *guess.dims))
+    for order, change in enumerate((steps, batch)):
+        yield order, values.map_tensors(attempt.inputs, change)
+
+
+def _missing_dims(said: Complaints) -> int:
+    """How many dims more are asked for than there are."""
+    low, axis = said.get("rank-too-low"), said.get("axis-out-of-range")
+    if low is not None:
+        return (low.number("wanted") or 0) - (low.number("got") or 0)
+    place, rank = (axis.number("axis"), axis.number("rank")) if axis is not None else (None, None)
+    return 0 if place is None or rank is None or place < rank else place + 1 - rank
+
+
+@move
 def all_states(attempt: Attempt) -> Proposals:
     """The states of a recurrent layer that are passed one by one have one size.
 
@@ -348,5 +384,6 @@ ALL = (
     as_many_parts,
     table_as_long,
     lower_ranks,
+    one_more_dim_for_all,
     all_states,
 )
