@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -98,6 +99,19 @@ def test_a_number_keeps_its_value_until_it_is_changed() -> None:
         assert count.item() == 5
         count.zero_()
         assert count.item() == 0
+
+
+def test_a_number_is_copied_and_not_the_memory_behind_it() -> None:
+    mode = symbolic.new_mode()
+    with mode, torch.no_grad(), WithoutValues(mode):
+        count = torch.tensor(5)
+        first, second = copy.deepcopy([count, count])
+        layer = copy.deepcopy(nn.BatchNorm1d(4))
+    assert first is second
+    assert first is not count
+    assert symbolic.is_fake(first)
+    assert (first.shape, first.dtype) == (count.shape, count.dtype)
+    assert symbolic.is_fake(layer.num_batches_tracked)
 
 
 def test_an_alias_shares_its_storage() -> None:

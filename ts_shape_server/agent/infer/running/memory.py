@@ -79,6 +79,8 @@ class WithoutValues(TorchFunctionMode):
             raise
 
     def _called(self, function: Any, arguments: Any, keywords: Any) -> Any:
+        if function is torch.Tensor.__deepcopy__:
+            return _copied(*arguments)
         made = symbolic.allocated(self._mode, function, arguments, keywords)
         if made is not None:
             return made
@@ -104,6 +106,15 @@ class WithoutValues(TorchFunctionMode):
         for name, value in self._kept.items():
             setattr(nn.init, name, value)
         super().__exit__(*error)  # type: ignore[no-untyped-call]
+
+
+def _copied(tensor: torch.Tensor, memo: dict[int, Any]) -> torch.Tensor:
+    """A copy as `copy.deepcopy` makes it. Torch copies the bytes of a number that a fake tensor has beside it, of which
+    the fake tensor has none: that writes over the memory of others.
+    """
+    if id(tensor) not in memo:
+        memo[id(tensor)] = tensor.detach().clone().requires_grad_(tensor.requires_grad)
+    return memo[id(tensor)]  # type: ignore[no-any-return]
 
 
 def _all_real(values: Any) -> bool:
