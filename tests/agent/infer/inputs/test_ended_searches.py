@@ -62,7 +62,8 @@ def test_what_fails_alike_for_very_different_sizes_is_not_tried_for_all(tmp_path
 def test_what_an_error_says_ends_with_one_full_stop(tmp_path: Path, said: str) -> None:
     found = report(tmp_path, net("self.layer = nn.Linear(8, 4)", f"raise RuntimeError({said!r})"))
     assert f"{said.rstrip('.')}." in found["reason"]["message"]
-    assert ".." not in found["reason"]["message"]
+    # An input of which nothing is known has the shape `(...)` in the advice.
+    assert ".." not in found["reason"]["message"].replace("(...)", "")
 
 
 def test_a_trail_crosses_as_the_contract_has_it(tmp_path: Path) -> None:
