@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import random
 import struct
 import tarfile
 import zipfile
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -332,6 +334,10 @@ def _safetensors() -> bytes:
         (lambda: _saved({"epoch": 3, "model": Conv().state_dict()}), "state-dict", "under `model`"),
         (lambda: _saved({"epoch": 3}), "data", "no module and no weights"),
         (lambda: _saved(Conv()), "module", "Conv`"),
+        (lambda: _saved({"model": Conv().state_dict(), "args": Namespace(rate=1)}), "module", "`argparse.Namespace`"),
+        (lambda: pickle.dumps({"a": 1}), "module", "`torch.save` did not write"),
+        (lambda: _saved(torch.optim.SGD(Conv().parameters()).state_dict()), "data", "state of an optimizer"),
+        (lambda: _saved([Conv().state_dict()]), "data", "holds 4 tensors, and no module"),
         (_safetensors, "safetensors", "weights and no module"),
         (_numpy, "other", "NumPy"),
         (lambda: b"\x89HDF\r\n\x1a\n" + bytes(100), "other", "HDF5"),
@@ -362,6 +368,25 @@ def test_what_holds_no_module_is_named_in_a_sentence(
     assert (found.kind, found.report) == (kind, None)
     assert words in found.message
     assert "\n" not in found.message
+
+
+def test_a_checkpoint_is_told_with_what_is_beside_its_weights(
+    inspect: Callable[[Path], Inspection], tmp_path: Path
+) -> None:
+    told = {"epoch": 3, "state_dict": Pair().state_dict(), "hyper_parameters": {"width": 5, "name": "a"}}
+    (tmp_path / "last.ckpt").write_bytes(_saved(told))
+    found = inspect(tmp_path / "last.ckpt")
+    assert found.kind == "state-dict"
+    assert found.facts[2:] == ("beside them: `epoch`, `hyper_parameters`", "it was made with width=5, name='a'")
+
+
+def test_a_package_whose_operations_an_archive_calls_is_named_where_it_is_not_there(
+    inspect: Callable[[Path], Inspection], tmp_path: Path
+) -> None:
+    code = b"def forward(self, x):\n  return ops.torch_cluster.fps(x)\n"
+    (tmp_path / "net.pt").write_bytes(_zip(**{"a/code/__torch__.py": code, "a/constants.pkl": b"x"}))
+    found = inspect(tmp_path / "net.pt")
+    assert "operations of `torch_cluster`, which this interpreter has not" in found.message
 
 
 def test_nothing_is_unpickled_that_could_run_code(inspect: Callable[[Path], Inspection], tmp_path: Path) -> None:

@@ -5,16 +5,19 @@ Runs in the sandbox only: an archive is a stranger's file. Only plain values are
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 
-from ts_shape_server.agent import clock, infer, load, runs, shares
+from ts_shape_server.agent import clock, infer, load, runs, shares, trees
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.saved import checkpoint, kinds, replay, wrapping
 from ts_shape_server.contract import schema
@@ -28,7 +31,13 @@ _TITLES = {
     "program": "A program of `torch.export`.",
 }
 
-_TENSOR_CLASSES = ("torch._utils.", "torch.storage.", "collections.OrderedDict", "torch.serialization.")
+_OF_TENSORS = re.compile(r"torch\._utils\..*|torch\.storage\..*|torch\.\w*Storage|torch\.serialization\..*|torch\.Size")
+_PLAIN = re.compile(r"collections\.OrderedDict|torch\.(?:device|\w*int\d+|\w*float\d+|bool)")
+"""Of the names that a pickle asks for, those that it has for tensors, and those that run nobody's code."""
+_ARGUMENTS = ("hyper_parameters", "hparams", "args", "config", "model_args")
+"""Where training programs put the arguments of a module's constructor."""
+_OPERATIONS_OF = ("torchvision", "torchaudio", "torchtext", "torch_scatter", "torch_sparse", "torch_cluster")
+"""Packages that register operations of their own, by the namespace of these."""
 
 
 def inspect(job: InspectJob, seconds: float, scratch: str) -> InspectAnswer:
@@ -68,6 +77,11 @@ class _NotLoaded(Exception):
 
 def _solved(kind: kinds.Kind, path: str, facts: list[str], deadline: float, scratch: str) -> InspectAnswer:
     answer = _answer(kind.name, _TITLES[kind.name], facts)
+    packages = _needed(path) if kind.name != "program" else []
+    missing = [package for package in packages if not _imported(package)]
+    if missing:
+        words = f"It calls operations of `{missing[0]}`, which this interpreter has not: install it there."
+        return replace(answer, message=f"{answer.message} {words}")
     try:
         saved = wrapping.read(path, kind.name)
     except wrapping.NoForward as found:
@@ -94,6 +108,22 @@ def _solved(kind: kinds.Kind, path: str, facts: list[str], deadline: float, scra
     report = replace(report, parameters=report.parameters + number, parameter_bytes=report.parameter_bytes + size)
     source = "solved" if report.status == "ok" else ""
     return replace(answer, source=source, report=report, facts=tuple(facts))
+
+
+def _needed(path: str) -> list[str]:
+    """The packages that register operations which the code of an archive calls."""
+    with zipfile.ZipFile(path) as archive:
+        code = [entry for entry in archive.infolist() if "/code/" in entry.filename and entry.filename.endswith(".py")]
+        texts = [archive.read(entry) for entry in code if entry.file_size < kinds.MOST_SPEC]
+    return [name for name in _OPERATIONS_OF if any(f"ops.{name}.".encode() in text for text in texts)]
+
+
+def _imported(package: str) -> bool:
+    try:
+        importlib.import_module(package)
+    except Exception:
+        return False
+    return True
 
 
 def _reported(saved: wrapping.Saved, path: str, replayed: bool, deadline: float, scratch: str) -> tuple[Report, bool]:
@@ -154,34 +184,58 @@ def _pickled(path: str) -> InspectAnswer:
     try:
         value = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError:
-        named = _first_class(path)
-        told = f" of the class `{named}`" if named else ""
-        message = (
-            f"It is a pickled object{told}: it would run code, so it is not loaded here. Load it where its class is, "
-            "and save it with `torch.jit.save`, or its weights with `torch.save(module.state_dict(), path)`."
-        )
-        return _answer("module", message, [])
+        return _answer("module", _told_of_code(_first_class(path)), [])
     except Exception as error:
         return _answer("other", f"It looks like a file of `torch.save`, and does not load: {_first_line(error)}", [])
-    found = [(".".join(path), _tensors(item)) for path, item in checkpoint.nested(value)]
-    under, tensors = next(((path, each) for path, each in found if each), ("", {}))
+    if isinstance(value, Mapping) and {"state", "param_groups"} <= set(value):
+        return _answer("data", "It is the state of an optimizer, and holds no module and no weights of one.", [])
+    found = [(path, item, _tensors(item)) for path, item in checkpoint.nested(value)]
+    under, holder, tensors = next((each for each in found if each[2]), ((), {}, {}))
     if not tensors:
         facts = [_told(value)] if isinstance(value, torch.Tensor) else []
-        return _answer("data", f"It is a saved {type(value).__name__}, and holds no module and no weights.", facts)
-    inside = f" under `{under}`" if under else ""
-    message = f"It is a `state_dict`{inside}: weights and no module. What goes in is told by the class they are for."
+        inside = sum(1 for _ in trees.tensors(value)) if not facts else 0
+        count = f"{inside} {'tensor' if inside == 1 else 'tensors'}" if inside else "no module and no weights"
+        plain = f"It is a saved {type(value).__name__}, and holds {count}{', and no module' if inside else ''}."
+        return _answer("data", plain, facts)
+    key = ".".join(under)
+    message = (
+        f"It is a `state_dict`{f' under `{key}`' if key else ''}: weights and no module. What goes in is told by the "
+        "class they are for."
+    )
+    return _answer("state-dict", message, [*_told_weights(tensors), *_beside(value, under, holder)])
+
+
+def _told_of_code(named: str) -> str:
+    """What is said of a pickle that asks for a class."""
+    if named.startswith("__torch__."):
+        return "It is a module of TorchScript without its code: it was not saved to its end, save it again."
+    if not named:
+        return "It is a pickle that `torch.save` did not write: it holds no module that can be read here."
+    return (
+        f"It is a pickle with the class `{named}`: it would run code, so it is not loaded here. Load it where its "
+        "class is, and save the module with `torch.jit.save`, or its weights with "
+        "`torch.save(module.state_dict(), path)`."
+    )
+
+
+def _told_weights(tensors: Mapping[str, torch.Tensor]) -> list[str]:
     count = sum(tensor.numel() for tensor in tensors.values())
     dtypes = sorted({str(tensor.dtype).replace("torch.", "") for tensor in tensors.values()})
     first = ", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in list(tensors.items())[:3])
     more = ", …" if len(tensors) > 3 else ""
-    return _answer(
-        "state-dict",
-        message,
-        [
-            f"{len(tensors)} {'tensor' if len(tensors) == 1 else 'tensors'}, {count} numbers of {', '.join(dtypes)}",
-            first + more,
-        ],
-    )
+    number = f"{len(tensors)} {'tensor' if len(tensors) == 1 else 'tensors'}"
+    return [f"{number}, {count} numbers of {', '.join(dtypes)}", first + more]
+
+
+def _beside(value: Any, under: tuple[str, ...], holder: Any) -> list[str]:
+    """What a checkpoint has beside its weights, those of the constructor with their values."""
+    if holder is value:
+        return []
+    others = [str(key) for key in value if str(key) != under[0]]
+    told = [f"beside them: {', '.join(f'`{key}`' for key in others[:12])}"] if others else []
+    given: Mapping[str, Any] = next((value[key] for key in _ARGUMENTS if isinstance(value.get(key), Mapping)), {})
+    plain = [f"{key}={item!r}" for key, item in given.items() if isinstance(item, (bool, int, float, str, type(None)))]
+    return [*told, *([f"it was made with {', '.join(plain[:12])}"[:300]] if plain else [])]
 
 
 def _told(tensor: torch.Tensor) -> str:
@@ -206,7 +260,8 @@ def _first_class(path: str) -> str:
     else:
         with open(path, "rb") as file:
             data = file.read(kinds.MOST_HEADER)
-    return next((item for item in kinds.pickled_classes(data) if not item.startswith(_TENSOR_CLASSES)), "")
+    asked = (item for item in kinds.pickled_classes(data) if not _OF_TENSORS.fullmatch(item))
+    return next((item for item in asked if not _PLAIN.fullmatch(item)), "")
 
 
 def _first_line(error: BaseException) -> str:
