@@ -308,6 +308,28 @@ def test_a_comparison_that_decides_a_type_is_made_in_the_constructor(tmp_path: P
     check(tmp_path, source, 'self._mode_is_two = self.mode == "two"', "if self._mode_is_two:", depth=SIGNATURE)
 
 
+def test_what_another_class_sets_by_a_name_is_no_attribute_of_this_one(tmp_path: Path) -> None:
+    source = """
+        class Other(nn.Module):
+            def __init__(self, names):
+                super().__init__()
+                for name in names:
+                    setattr(self, name, 1)
+
+
+        class Net(nn.Module):
+            def __init__(self, depth: int = 1):
+                super().__init__()
+                self.depth = depth
+
+            def forward(self, x):
+                if 1 < self.depth:
+                    return x, x
+                return x
+        """
+    check(tmp_path, source, "self._depth_over_1 = 1 < self.depth", "if self._depth_over_1:", depth=SIGNATURE)
+
+
 def test_a_global_number_is_a_constant_of_the_class(tmp_path: Path) -> None:
     source = """
         SCALE = 3.0

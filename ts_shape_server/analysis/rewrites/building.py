@@ -216,7 +216,7 @@ def _is_set_once(situation: Situation, target: ast.expr) -> bool:
     owner = situation.owner(function) if function is not None else None
     if not isinstance(target, ast.Attribute) or owner is None:
         return False
-    if situation.may_be_set_by_name(target.attr):
+    if situation.may_be_set_by_name(owner, target.attr):
         return False
     places = situation.attributes_of(owner, target.attr)
     return all(node is target or isinstance(node.ctx, ast.Load) for node in places)

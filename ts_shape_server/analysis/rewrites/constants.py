@@ -148,7 +148,7 @@ def _stays(situation: Situation, owner: ast.ClassDef, name: str) -> bool:
     """Whether an attribute keeps what it is at the end of the constructor: only it, and those of the bases, set it. A
     class that inherits may set it behind that, and so may who holds an instance.
     """
-    if situation.may_be_set_by_name(name):
+    if situation.may_be_set_by_name(owner, name):
         return False
     making = {situation.method(base, "__init__") for base in situation.bases(owner)}
     return all(

@@ -370,19 +370,26 @@ class Situation:
         """
         related = set(self._related(owner))
         for node in ast.walk(self.tree):
-            if not isinstance(node, ast.Attribute) or node.attr != name:
-                continue
-            function = self.function_of(node) if ast.unparse(node.value) == "self" else None
-            of_class = self.owner(function) if function is not None else None
-            if of_class is None or of_class in related:
+            if isinstance(node, ast.Attribute) and node.attr == name and self._may_be_of(node.value, related):
                 yield node
 
-    def may_be_set_by_name(self, name: str) -> bool:
-        """Whether the file sets attributes by names that it computes (``setattr``), and this may be one of them."""
+    def _may_be_of(self, node: ast.expr, related: set[ast.ClassDef]) -> bool:
+        """Whether an expression may be an instance of one of these classes: anything but `self` in another class."""
+        function = self.function_of(node) if ast.unparse(node) == "self" else None
+        owner = self.owner(function) if function is not None else None
+        return owner is None or owner in related
+
+    def may_be_set_by_name(self, owner: ast.ClassDef, name: str) -> bool:
+        """Whether the file sets attributes by names that it computes (``setattr``), and this one of a class may be one
+        of them.
+        """
+        related = set(self._related(owner))
         for node in ast.walk(self.tree):
             if not isinstance(node, ast.Name) or node.id not in ("setattr", "delattr"):
                 continue
             call = self.parents.get(node)
+            if isinstance(call, ast.Call) and call.args and not self._may_be_of(call.args[0], related):
+                continue
             given = call.args[1] if isinstance(call, ast.Call) and call.func is node and len(call.args) > 1 else None
             start = _start_of_text(given)
             if not start or (name == start if isinstance(given, ast.Constant) else name.startswith(start)):
