@@ -155,6 +155,19 @@ CASES = {
         {},
     ),
     "features are numbers": (net(LINEAR.format("in_features"), "in_features"), {}),
+    "the sides of an image": (
+        net(
+            "side = lambda n: (n - 5) // 2 + 1; self.layer = nn.Conv2d(3, 8, 5, 2); "
+            "self.head = nn.Linear(8 * side(h) * side(w), 4)",
+            "h, w",
+            "return self.head(self.layer(x).flatten(1))",
+        ),
+        {"h": "32", "w": "32"},
+    ),
+    "heads, where no width stands beside them": (
+        net("self.layer = nn.MultiheadAttention(embed_dim, h)", "embed_dim, h", "return self.layer(x, x, x)[0]"),
+        {"h": "4"},
+    ),
     "the shape of an observation": (
         net("self.layer = nn.Conv2d(obs_shape[0], 8, 3)", "obs_shape"),
         {"obs_shape": "(3, 32, 32)"},

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import re
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,6 +113,7 @@ def plan(cls: type, given: Mapping[str, str], profile: Profile, namespace: Mappi
             known = None if use.strings else ecosystem.argument(parameter, cls, namespace)
             known = known or config_instances.made(parameter, cls, use.attributes, namespace)
             known = known or _config_with_fields(parameter, cls, use.attributes, sizes, namespace)
+            known = known or _side(parameter, required(cls))
             result[name] = known or _expression(parameter, use, sizes, namespace)
     result.update({name: expression for name, expression in given.items() if name not in result})
     return result
@@ -138,6 +139,24 @@ def _config_with_fields(
     if found is None:
         sizes.taken = start
     return found
+
+
+_HEIGHT, _WIDTH = re.compile(r"(^|_)(h|height)(?=_|$)"), re.compile(r"(^|_)(w|width)(?=_|$)")
+SIDE = "32"
+"""Of an image, as where one argument is its size."""
+
+
+def _side(parameter: inspect.Parameter, every: Iterable[inspect.Parameter]) -> str | None:
+    """The side of an image: `h` is one where there is a `w` beside it, and else a number of heads."""
+    if parameter.annotation not in (parameter.empty, int, "int"):
+        return None
+    every = list(every)
+    heights, widths = (
+        {pattern.sub(r"\1", item.name): item.name for item in every if pattern.search(item.name)}
+        for pattern in (_HEIGHT, _WIDTH)
+    )
+    sides = {names[stem] for stem in heights.keys() & widths.keys() for names in (heights, widths)}
+    return SIDE if parameter.name in sides else None
 
 
 class Sizes:
