@@ -107,8 +107,8 @@ SINUSOIDS = net(
                 "y = self.f(h); e = y @ y.T; return F.softmax(torch.where(adj > 0, e, e - 9.0), 1) @ y",
                 "h, adj",
             ),
-            {"h": ["B", 9], "adj": ["B", "B"]},
-            ["B", 5],
+            {"h": ["N", 9], "adj": ["N", "N"]},
+            ["N", 5],
             id="what is joined to what has as many rows and columns as there are nodes",
         ),
         pytest.param(
