@@ -405,7 +405,7 @@ def _candidates(text: str, names: frozenset[str]) -> Candidates:
 
 
 @lru_cache(maxsize=1024)
-def _settings_read(text: str, name: str) -> tuple[settings.Read, ...]:
+def _settings_read(text: str, name: str) -> tuple[settings.SettingsRead, ...]:
     return settings.read_by(SourceText(text), name)
 
 

@@ -27,7 +27,7 @@ _DICT_METHODS = frozenset(dir(dict))
 
 
 @dataclass(frozen=True)
-class Read:
+class SettingsRead:
     """What a class reads of one parameter of its constructor: attributes, or keys."""
 
     parameter: str
@@ -48,7 +48,7 @@ class _Maker:
     """The name under which it can be imported from the file instead."""
 
 
-def read_by(source: SourceText, class_name: str) -> tuple[Read, ...]:
+def read_by(source: SourceText, class_name: str) -> tuple[SettingsRead, ...]:
     """The parameters of the constructor of a class at the top of a file that are read like settings."""
     tree, _ = parse(source)
     node = next((item for item in tree.body if isinstance(item, ast.ClassDef) and item.name == class_name), None)
@@ -60,7 +60,7 @@ def read_by(source: SourceText, class_name: str) -> tuple[Read, ...]:
     if node is None or function is None:
         return ()
     required = function.args.args[1 : len(function.args.args) - len(function.args.defaults)]
-    found: list[Read] = []
+    found: list[SettingsRead] = []
     for parameter in required:
         annotation = "" if parameter.annotation is None else ast.unparse(parameter.annotation)
         if annotation and annotation not in _PLAIN:
@@ -71,7 +71,7 @@ def read_by(source: SourceText, class_name: str) -> tuple[Read, ...]:
     return tuple(found)
 
 
-def _read(node: ast.ClassDef, function: ast.AST, name: str) -> Read:
+def _read(node: ast.ClassDef, function: ast.AST, name: str) -> SettingsRead:
     stored = {
         target.attr
         for item in ast.walk(function)
@@ -87,7 +87,7 @@ def _read(node: ast.ClassDef, function: ast.AST, name: str) -> Read:
                 (attributes if isinstance(item.ctx, ast.Load) else written).add(item.attr)
             elif own and isinstance(item, ast.Subscript) and isinstance(item.slice, ast.Constant):
                 keys |= {item.slice.value} if isinstance(item.slice.value, str) else set()
-    return Read(name, frozenset(attributes - written - _DICT_METHODS), frozenset(keys))
+    return SettingsRead(name, frozenset(attributes - written - _DICT_METHODS), frozenset(keys))
 
 
 def _unconditional(node: ast.AST) -> Iterator[ast.AST]:
@@ -113,7 +113,7 @@ def speaks(text: str) -> bool:
     return "add_argument(" in text or re.search(r"^class \w|^\w+ *= *(\{|dict\()", text, re.MULTILINE) is not None
 
 
-def made_in(read: Read, source: SourceText, path: str, root: str) -> Iterator[CallEvidence]:
+def made_in(read: SettingsRead, source: SourceText, path: str, root: str) -> Iterator[CallEvidence]:
     """The objects of a file that have all that is read."""
     names = read.attributes or read.keys
     for maker in _makers(source.text):

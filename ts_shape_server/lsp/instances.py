@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from ts_shape_server.lsp.session import EditorSession
 
 MOST = 64
-"""Instances whose reports are remembered."""
+"""InstanceReports whose reports are remembered."""
 Asked = tuple[int, str, str, str, tuple[tuple[str, str], ...]]
 """The state of all files, path and text of the one that defines the class, the class, the arguments by parameter."""
 
 
-class Instances:
+class InstanceReports:
     """Reports of instances, those under way among them."""
 
     def __init__(self) -> None:

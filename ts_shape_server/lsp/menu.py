@@ -124,33 +124,33 @@ async def resolve(server: Server, action: types.CodeAction) -> types.CodeAction:
 
 
 @dataclass(frozen=True)
-class Change:
+class MenuChange:
     """An edit that is proven; None with a sentence on why there is none."""
 
     edit: types.WorkspaceEdit | None = None
     why: str = ""
 
 
-async def repair(server: Server, document: Document, name: str) -> Change:
+async def repair(server: Server, document: Document, name: str) -> MenuChange:
     """The edit that repairs a class, once its trials are done."""
     deadline = time.monotonic() + _RESOLVE_SECONDS
     while document.busy and not document.was_tried(name) and (left := deadline - time.monotonic()) > 0:
         await document.news(left)
     last, file = name.rsplit(".", 1)[-1], Path(document.path).name
     if not document.was_tried(name):
-        return Change(None, _untried(server, document, f"A repair of {last}", file))
+        return MenuChange(None, _untried(server, document, f"A repair of {last}", file))
     fix = actions.repair_of(document.fixes_of(name))
     edit = None if fix is None else _edit(server, document, actions.edits_for(fix, document.text))
     if fix is not None and edit is None:
-        return Change(None, f"{file} has changed since the repair of {last} was tried.")
-    return Change(edit, f"No change of {last} in {file} was found that scripts and computes the same.")
+        return MenuChange(None, f"{file} has changed since the repair of {last} was tried.")
+    return MenuChange(edit, f"No change of {last} in {file} was found that scripts and computes the same.")
 
 
-async def _proven_later(server: Server, document: Document, name: str, action: types.CodeAction) -> Change:
+async def _proven_later(server: Server, document: Document, name: str, action: types.CodeAction) -> MenuChange:
     """The edit of an offer of a menu, tried by now, if the text is the one that the menu was made for."""
     assert isinstance(action.data, dict)
     edition, file = document.edition, Path(document.path).name
-    changed = Change(None, f"{file} has changed since “{action.title}” was offered: open the menu again.")
+    changed = MenuChange(None, f"{file} has changed since “{action.title}” was offered: open the menu again.")
     offer = document.pending.get((name, str(action.data.get("change"))))
     if offer is None or action.data.get("edition") != edition:
         return changed
@@ -161,10 +161,10 @@ async def _proven_later(server: Server, document: Document, name: str, action: t
     if document.edition != edition:
         return changed
     if proven:
-        return Change(_edit(server, document, offer.rewrite.edits))
+        return MenuChange(_edit(server, document, offer.rewrite.edits))
     if document.is_refuted(offer.rewrite):
-        return Change(None, f"“{action.title}” was tried on {name} and does not hold, so {file} is left as it is.")
-    return Change(None, _untried(server, document, f"“{action.title}”", file))
+        return MenuChange(None, f"“{action.title}” was tried on {name} and does not hold, so {file} is left as it is.")
+    return MenuChange(None, _untried(server, document, f"“{action.title}”", file))
 
 
 def _untried(server: Server, document: Document, what: str, file: str) -> str:

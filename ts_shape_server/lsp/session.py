@@ -27,7 +27,7 @@ from ts_shape_server.features.known import unparsed
 from ts_shape_server.features.offers import Offer
 from ts_shape_server.lsp.convert import uri_of
 from ts_shape_server.lsp.documents import Document
-from ts_shape_server.lsp.instances import Instances
+from ts_shape_server.lsp.instances import InstanceReports
 from ts_shape_server.lsp.saved import SavedFiles
 from ts_shape_server.lsp.trials import RewriteTrials, is_of_agent
 from ts_shape_server.probing.service import FileRequest, ProbeService
@@ -63,7 +63,7 @@ class Status:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedFile:
     """What a check of the workspace found in a file that is no longer looked at, and the text that it is true of."""
 
     text: str
@@ -85,13 +85,13 @@ class EditorSession:
         self.folders: tuple[str, ...] = ()
         self.workspace = Workspace((), self._overlays)
         self.saved = SavedFiles()
-        self.instances = Instances()
+        self.instances = InstanceReports()
         self.state = 0
         """Changes with the text of any file, with the settings and with the interpreter."""
         self.service: ProbeService | None = None
         self._on_change, self._on_status, self._on_warning = on_change, on_status, on_warning
         self._documents: dict[str, Document] = {}
-        self._checked: dict[str, Checked] = {}
+        self._checked: dict[str, CheckedFile] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._found: asyncio.Task[None] | None = None
         self._others: asyncio.Task[None] | None = None
@@ -239,7 +239,7 @@ class EditorSession:
         unopened = [item for item in self._documents.values() if not item.open]
         for item in unopened[:-_MOST_UNOPENED]:
             if item.checked:
-                self._checked[item.path] = Checked(item.text, tuple(item.findings()))
+                self._checked[item.path] = CheckedFile(item.text, tuple(item.findings()))
             self._forget(item)
 
     def _withdraw(self, path: str) -> None:

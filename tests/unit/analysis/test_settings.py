@@ -60,7 +60,7 @@ def found(net: str, other: str) -> list[tuple[str, str, str]]:
 
 def test_what_a_class_reads_whatever_happens() -> None:
     assert settings.read_by(SourceText(NET.format(annotation="")), "Net") == (
-        settings.Read("args", frozenset({"width", "classes", "deep"}), frozenset()),
+        settings.SettingsRead("args", frozenset({"width", "classes", "deep"}), frozenset()),
     )
 
 

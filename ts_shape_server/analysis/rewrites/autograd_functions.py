@@ -397,7 +397,7 @@ _SELECTIONS = re.compile(
 
 
 @dataclass(frozen=True)
-class _Function:
+class _AutogradFunction:
     """A function of autograd's own of this file: the statements of its `forward` that compute are the `body`."""
 
     name: str
@@ -443,7 +443,7 @@ def _name_of(situation: Situation, node: ast.AST) -> str:
     return applied.value.id
 
 
-def _function(situation: Situation, name: str) -> _Function | None:
+def _function(situation: Situation, name: str) -> _AutogradFunction | None:
     """The function of autograd's own of that name in this file, if it has a plain `forward` that is a formula."""
     found = [item for item in situation.tree.body if isinstance(item, ast.ClassDef) and item.name == name]
     if len(found) != 1 or not any(
@@ -459,10 +459,10 @@ def _function(situation: Situation, name: str) -> _Function | None:
     if [ast.unparse(item) for item in forward.decorator_list] != ["staticmethod"] or not arguments.args:
         return None
     body = _without_context(forward)
-    return _Function(name, forward, backward, body) if body else None
+    return _AutogradFunction(name, forward, backward, body) if body else None
 
 
-def _is_like_its_formula(situation: Situation, made: _Function) -> bool:
+def _is_like_its_formula(situation: Situation, made: _AutogradFunction) -> bool:
     """Whether `backward` reads nothing that the formula does not read, and chooses nothing by values: then one run
     shows whether both have the same gradient.
     """
@@ -499,7 +499,7 @@ def _asks_for_need(node: ast.AST) -> bool:
     return isinstance(node, (ast.If, ast.IfExp)) and ".needs_input_grad[" in ast.unparse(node.test)
 
 
-def _is_sure(situation: Situation, made: _Function, call: ast.Call) -> bool:
+def _is_sure(situation: Situation, made: _AutogradFunction, call: ast.Call) -> bool:
     """Whether a call ran, with arguments that the formula takes as they are. A number that may be another one in
     another instance has to reach `backward`.
     """
@@ -515,7 +515,7 @@ def _is_sure(situation: Situation, made: _Function, call: ast.Call) -> bool:
     return True
 
 
-def _reaches_backward(made: _Function, parameter: str) -> bool:
+def _reaches_backward(made: _AutogradFunction, parameter: str) -> bool:
     """Whether what is kept for `backward` is a parameter, or computed with it."""
     known = {parameter}
     for statement in made.forward.body:
@@ -573,7 +573,7 @@ def _only_keeps(statement: ast.stmt, context: str) -> bool:
     )
 
 
-def _inlined(situation: Situation, made: _Function, call: ast.Call) -> str:
+def _inlined(situation: Situation, made: _AutogradFunction, call: ast.Call) -> str:
     """A formula of one expression with what is passed in the place of its parameters; empty where that would evaluate
     something twice or read a name of the method's.
     """
@@ -595,7 +595,9 @@ def _inlined(situation: Situation, made: _Function, call: ast.Call) -> str:
     return text if alone or simple else f"({text})"
 
 
-def _as_function(situation: Situation, place: Place, made: _Function, calls: list[ast.Call]) -> Iterator[Rewrite]:
+def _as_function(
+    situation: Situation, place: Place, made: _AutogradFunction, calls: list[ast.Call]
+) -> Iterator[Rewrite]:
     """The formula as a function of the file, above the class that calls it, or the function that has it already."""
     speller = situation.spelling()
     parameters = []
@@ -624,7 +626,7 @@ def _as_function(situation: Situation, place: Place, made: _Function, calls: lis
     yield Rewrite("autograd-formula", made.title, tuple(edits))
 
 
-def _lines(situation: Situation, made: _Function) -> list[str] | None:
+def _lines(situation: Situation, made: _AutogradFunction) -> list[str] | None:
     """The lines of a formula as the body of a function at the top of a file."""
     outer, inner = situation.indent(made.forward), situation.indent(made.forward.body[0])
     step = inner[len(outer) :]

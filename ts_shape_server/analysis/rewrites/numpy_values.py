@@ -121,25 +121,25 @@ _BACK = ("torch.from_numpy", "torch.as_tensor", "torch.tensor")
 _NUMBERS = ("int", "float", "bool")
 
 
-class _Unknown(Exception):
+class _UnknownValue(Exception):
     """Something that torch does not do in the same words."""
 
 
 def by_torch(situation: Situation, place: Place) -> Iterator[Rewrite]:
     """``np.argmax(x.numpy(), axis=1)`` as ``torch.argmax(x, dim=1)``, for the whole function."""
-    work = _Function(situation, place)
+    work = _NumpyFunction(situation, place)
     if not work.leaves:
         return
     try:
         edits = work.edits()
-    except _Unknown:
+    except _UnknownValue:
         return
     title = f"Compute what `{place.function.name}` does with numpy by torch"
     gone = without_import(situation.source, situation.tree, work.unused())
     yield Rewrite("numpy-by-torch", title, (*edits, *gone, *situation.torch_import()))
 
 
-class _Function:
+class _NumpyFunction:
     """One function whose arrays become tensors: `arrays` are the expressions that are one of numpy's."""
 
     def __init__(self, situation: Situation, place: Place) -> None:
@@ -183,7 +183,7 @@ class _Function:
         return False
 
     def edits(self) -> list[TextEdit]:
-        """The edits of every array. Raises `_Unknown`."""
+        """The edits of every array. Raises `_UnknownValue`."""
         edits: list[TextEdit] = []
         for node in self.nodes:
             if isinstance(node, ast.expr) and self.is_array(node) and isinstance(getattr(node, "ctx", None), ast.Store):
@@ -191,7 +191,7 @@ class _Function:
             elif isinstance(node, ast.expr) and self.is_array(node):
                 self._check_use(node)
                 if self.situation.idle(node):
-                    raise _Unknown
+                    raise _UnknownValue
                 if isinstance(node, ast.Call):
                     edits += self._call(node)
             elif isinstance(node, ast.Call) and self.situation.path_of(node.func) in _BACK:
@@ -213,7 +213,7 @@ class _Function:
     def _check_stores(self, node: ast.expr) -> None:
         above = self.situation.parents.get(node)
         if not isinstance(node, ast.Name) or not isinstance(above, ast.Assign) or not self.is_array(above.value):
-            raise _Unknown
+            raise _UnknownValue
 
     def _check_name(self, node: ast.Attribute) -> None:
         """A function that is called, or a dtype where one is taken; both are written with their calls."""
@@ -221,7 +221,7 @@ class _Function:
         called = isinstance(above, ast.Call) and above.func is node
         typed = isinstance(above, ast.Call) and _is_method(above, "astype") and above.args == [node]
         if not called and not typed and not isinstance(above, ast.Attribute):
-            raise _Unknown
+            raise _UnknownValue
 
     def _check_use(self, node: ast.expr) -> None:
         """Whether what reads an array takes a tensor as well."""
@@ -231,7 +231,7 @@ class _Function:
         if isinstance(above, (ast.List, ast.Tuple)) and isinstance(above.ctx, ast.Load):
             above = self.situation.parents.get(above)
             if not isinstance(above, ast.Call) or not self.situation.path_of(above.func).startswith("numpy."):
-                raise _Unknown
+                raise _UnknownValue
             return
         if isinstance(above, (ast.BinOp, ast.UnaryOp, ast.Compare, ast.Attribute)):
             return
@@ -243,7 +243,7 @@ class _Function:
             path = self.situation.path_of(above.func)
             if path.startswith("numpy.") or path in (*_BACK, *_NUMBERS) or self.is_array(above):
                 return
-        raise _Unknown
+        raise _UnknownValue
 
     def _call(self, node: ast.Call) -> Iterator[TextEdit]:
         path = self.situation.path_of(node.func)
@@ -253,7 +253,7 @@ class _Function:
         elif path.startswith("numpy."):
             name = _FUNCTIONS.get(path.removeprefix("numpy."))
             if name is None:
-                raise _Unknown
+                raise _UnknownValue
             yield self.situation.replace(node.func, f"{self.torch}.{name}")
             yield from self._axes(node)
         elif isinstance(node.func, ast.Attribute) and node.func.attr == "astype":
@@ -268,16 +268,16 @@ class _Function:
                 yield TextEdit(Range(start.end_line, start.end_column, end.end_line, end.end_column), f".{name}")
             yield from self._axes(node)
         else:
-            raise _Unknown
+            raise _UnknownValue
 
     def _axes(self, node: ast.Call) -> Iterator[TextEdit]:
-        """``axis=1`` as ``dim=1``; a keyword that torch has not is `_Unknown`."""
+        """``axis=1`` as ``dim=1``; a keyword that torch has not is `_UnknownValue`."""
         for keyword in node.keywords:
             if keyword.arg == "axis":
                 span = self.situation.range_of(keyword)
                 yield TextEdit(Range(span.line, span.column, span.line, span.column + len("axis")), "dim")
             elif keyword.arg != "keepdims":
-                raise _Unknown
+                raise _UnknownValue
             else:
                 span = self.situation.range_of(keyword)
                 yield TextEdit(Range(span.line, span.column, span.line, span.column + len("keepdims")), "keepdim")
@@ -289,7 +289,7 @@ class _Function:
         name = self.situation.path_of(given).removeprefix("numpy.") if given is not None else ""
         name = str(given.value) if isinstance(given, ast.Constant) else name
         if name not in _DTYPES:
-            raise _Unknown
+            raise _UnknownValue
         copied = "" if self._is_new(node.func.value) else ", copy=True"
         yield TextEdit(self._between(node.func.value, node), f".to({self.torch}.{name}{copied})")
 
@@ -297,7 +297,7 @@ class _Function:
         """``torch.from_numpy(a)`` as `a`, and ``torch.tensor(a, dtype=…)`` as ``a.to(dtype=…)``."""
         if len(node.args) != 1 or not self.is_array(node.args[0]):
             if any(self.is_array(inner) for inner in ast.walk(node)):
-                raise _Unknown
+                raise _UnknownValue
             return
         (given,) = node.args
         options = ", ".join(self.situation.text(item) for item in node.keywords)
