@@ -98,16 +98,28 @@ def _solved(kind: kinds.Kind, path: str, facts: list[str], deadline: float, scra
     if saved.packed[0]:
         facts.append(f"{saved.packed[0]} weights are packed by quantised layers")
     try:
-        for replayed in (False,) if kind.name == "program" else (True, False):
+        for replayed in _ways(kind, packages):
             report, sure = _reported(saved, path, replayed, deadline, scratch)
             if sure:
                 break
     except _NotLoaded as problem:
         return replace(answer, message=f"{answer.message} It does not load: {problem}", facts=tuple(facts))
+    if report.status == "ok" and not sure:
+        words = "The module itself does not do what its replay does, so what goes in is not told."
+        return replace(answer, message=f"{answer.message} {words}", facts=tuple(facts))
     number, size = saved.packed
     report = replace(report, parameters=report.parameters + number, parameter_bytes=report.parameter_bytes + size)
     source = "solved" if report.status == "ok" else ""
     return replace(answer, source=source, report=report, facts=tuple(facts))
+
+
+def _ways(kind: kinds.Kind, packages: list[str]) -> tuple[bool, ...]:
+    """Whether a module is replayed, in each attempt. With operations of packages it is not run itself without
+    memory: torch's interpreter of scripts can end the process there.
+    """
+    if kind.name == "program":
+        return (False,)
+    return (True,) if packages else (True, False)
 
 
 def _needed(path: str) -> list[str]:
