@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ts_shape_server.agent import torch_says
+from ts_shape_server.agent.torch_says import people
 from ts_shape_server.agent.torch_says.reading import TABLE
 from ts_shape_server.agent.torch_says.rows import Row, row
 
@@ -125,3 +126,19 @@ def test_the_tables_are_read_without_torch() -> None:
     import subprocess
 
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=Path(__file__).parents[2]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "Attempting to broadcast a dimension of length 4 at -1! Mismatching argument at index 1 had "
+            "torch.Size([2, 4]); but expected shape should be broadcastable to [2, 8]",
+            "tensors of the sizes (2, 4) and (2, 8) cannot be broadcast together",
+        ),
+        ("'types.SimpleNamespace' object has no attribute 'width'", "the argument that was guessed has no attribute"),
+        ("expected a FakeTensor", "expected a Tensor"),
+    ],
+)
+def test_what_stands_in_for_values_is_not_named_to_people(said: str, told: str) -> None:
+    assert people.for_people(said).startswith(told)

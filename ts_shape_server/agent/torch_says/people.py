@@ -12,6 +12,13 @@ _INSTEAD: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"'Inert' object"), "a part of a package that is not installed"),
     (re.compile(r"\bMeta(\w+?)Type\b"), r"torch.\1Tensor"),
     (re.compile(r"\b(?:torch\._subclasses\.fake_tensor\.)?Fake(Tensor|Parameter)\b"), r"\1"),
+    (
+        re.compile(
+            r"Attempting to broadcast a dimension of length \d+ at -?\d+! Mismatching argument at index \d+ had "
+            r"torch\.Size\(\[([^\]]*)\]\); but expected shape should be broadcastable to \[([^\]]*)\]"
+        ),
+        r"tensors of the sizes (\1) and (\2) cannot be broadcast together",
+    ),
     (re.compile(r"\s*\(Could this error message be improved\?.*", re.DOTALL), ""),
     (re.compile(r" at 0x[0-9a-f]{6,}"), ""),
 )
