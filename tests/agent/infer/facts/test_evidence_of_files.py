@@ -163,6 +163,19 @@ def with_words(words: str, body: str = "self.c = nn.Conv2d(1, 4, 3)", parameter:
 
 
 EMBEDDED = LINEAR.replace("nn.Linear", "nn.Embedding")
+COLUMNS = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.day, self.shop = nn.Embedding(7, 4), nn.Embedding(100, 4)
+
+    def forward(self, x):
+        return torch.cat([self.day(x[:, 0]), self.shop(x[:, 1])], dim=1)
+"""
+"""Each column has a range of its own."""
 HALVED = with_words("").replace("return self.c(x)", "return x + F.interpolate(F.max_pool2d(x, 2), scale_factor=2)")
 HALVED = HALVED.replace("import torch\n", "import torch\nimport torch.nn.functional as F\n")
 OTHER = "# ts-shape: x=(B, 1, H, W)\nclass Other(nn.Module):\n    pass\n\n"
@@ -208,6 +221,7 @@ OTHER = "# ts-shape: x=(B, 1, H, W)\nclass Other(nn.Module):\n    pass\n\n"
         ),
         (EMBEDDED, "Net(10)(torch.tensor([[3, 10]]))\n", "train", 5, ["values from 0 to 9, and 10"]),
         (EMBEDDED, "Net(10)(torch.tensor([[-1, 3]]))\n", "train", 5, ["values from 0 to 9, and -1"]),
+        (COLUMNS, "Net()(torch.tensor([[3, 57], [1, 180]]))\n", "train", 5, ["index out of range"]),
         (HALVED, "Net()(torch.rand(1, 1, 9, 8))\n", "train", 5, ["a multiple of 2, and is 9"]),
         (with_words("", "self.c = nn.Conv2d(1, 4, 3)"), "Net()(torch.rand(1, 1, 2, 8))\n", "train", 5, ["3 at least"]),
         (LINEAR, "Net(10)\nNet(10, 5)\n", "train", 6, ["too many positional arguments"]),
@@ -239,6 +253,7 @@ def test_a_contradiction_is_told_where_it_stands(
         (with_words("x: (B, 1, 28, 28)"), ""),
         (with_words("x: (N, C, H, W)"), "Net()(torch.rand(2, 1, 9, 9))\n"),
         (with_words("", "self.c = nn.Linear(10, 2)"), "Net()(torch.rand(2, 5, 10))\nNet()(torch.rand(2, 10))\n"),
+        (COLUMNS, "Net()(torch.tensor([[3, 57], [1, 80]]))\n"),
         *((LINEAR, f"Net(10)(torch.rand(2, 10))\n{doubtful}") for doubtful in DOUBTFUL),
     ],
 )

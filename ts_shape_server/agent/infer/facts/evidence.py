@@ -11,12 +11,12 @@ import contextlib
 import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 
-from ts_shape_server.agent import devices, runs, shares, standins, torch_says
+from ts_shape_server.agent import devices, runs, shares, standins, torch_says, trees
 from ts_shape_server.agent.clock import TimeLimit, now, waiting_limit
 from ts_shape_server.agent.command_lines import ByName
 from ts_shape_server.agent.context import Context
@@ -51,6 +51,7 @@ class Drawn:
     """What one piece of evidence gave: constructor expressions, guesses by parameter, or both.
 
     `certain` where the call is reached on an object that is as `init` made it: what it denies is an error there.
+    `integers` are the integer tensors among the inputs, in their order: a layer may take a value in one place only.
     """
 
     label: str
@@ -61,6 +62,7 @@ class Drawn:
     inputs: Mapping[str, values.InputGuess] | None
     span: Span | None = None
     certain: bool = False
+    integers: tuple[torch.Tensor, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ def draw(cls: type, item: CallEvidence, context: Context, by_name: ByName, secon
     namespace = _surrounding_names(item, context)
     init: dict[str, str] | None = None
     inputs: dict[str, values.InputGuess] | None = None
+    integers: tuple[torch.Tensor, ...] = ()
     without_weights = SkipInitialisation(of_parameters=True)
     surroundings = drawing.surroundings(item.path, context.root, by_name)
     with waiting_limit(seconds), surroundings, torch.no_grad(), without_weights:
@@ -166,10 +169,11 @@ def draw(cls: type, item: CallEvidence, context: Context, by_name: ByName, secon
         if item.init is not None:
             init = _init(cls, item.init, namespace, context, item.setup)
         if item.inputs is not None:
-            inputs = _inputs(cls, item.inputs, namespace, item.label or "call", context.namespace)
+            inputs, integers = _inputs(cls, item.inputs, namespace, item.label or "call", context.namespace)
             if inputs is not None and item.cast:
                 inputs = _uncast(inputs, item.cast)
-    return Drawn(item.label, item.kind, item.path, item.line, init, inputs, _span(item), item.certain == "values")
+    certain = item.certain == "values"
+    return Drawn(item.label, item.kind, item.path, item.line, init, inputs, _span(item), certain, integers)
 
 
 def _surrounding_names(item: CallEvidence, context: Context) -> dict[str, Any]:
@@ -291,12 +295,14 @@ def _init(
 
 def _inputs(
     cls: type, call: CallArguments, namespace: dict[str, Any], label: str, own: Mapping[str, Any]
-) -> dict[str, values.InputGuess] | None:
+) -> tuple[dict[str, values.InputGuess] | None, tuple[torch.Tensor, ...]]:
+    """The guesses by parameter, None if one of the values is nothing that can be told; and the integer tensors."""
     positional, named = _texts(call, namespace)
     arguments = [eval(text, namespace) for text in positional]
     keywords = {name: eval(text, namespace) for name, text in named.items()}
     bound = _bound("forward", runs.forward_signature(cls), arguments, keywords)
     result: dict[str, values.InputGuess] = {}
+    integers: list[torch.Tensor] = []
     for name, parameter in bound.signature.parameters.items():
         if name not in bound.arguments:
             continue
@@ -308,6 +314,7 @@ def _inputs(
         for key, value in pairs:
             guess = values.from_value(value, own)
             if guess is None:
-                return None
+                return None, ()
             result[key] = values.InputGuess(key, guess, label, True)
-    return result
+            integers += [item.detach() for item in trees.tensors(value, fields=True) if "int" in str(item.dtype)]
+    return result, tuple(integers)

@@ -124,25 +124,34 @@ class Session:
             return False
         return all(self.quickly(inputs, draw).ok for draw in values.draws(inputs))
 
-    def quickly(self, inputs: values.Inputs, draw: int = 0) -> Outcome:
-        """Run on real tensors, through the instance whose large weights are all alike if there is no other yet."""
+    def quickly(self, inputs: values.Inputs, draw: int = 0, integers: Sequence[torch.Tensor] = ()) -> Outcome:
+        """Run on real tensors, through the instance whose large weights are all alike if there is no other yet.
+
+        `integers` are the integer tensors among the inputs, in their order, where their very values matter.
+        """
         if self._make_light is None or self._real is not None:
-            return self.on_real(inputs, draw=draw)
+            return self.on_real(inputs, draw=draw, integers=integers)
         try:
             if self._light is None:
                 self._light = self._make_light()
             runs.seed(draw)
-            made = self._build(inputs, lambda guess: runs.tensor(values.to_contract(guess), draw))
+            made = self._build(inputs, _maker(draw, integers))
         except Exception as error:
             return Outcome(error, wishes={})
         return self._call(self._light, made, ())
 
-    def on_real(self, inputs: values.Inputs, observers: Sequence[Any] = (), draw: int = 0) -> Outcome:
-        """Run on real tensors, for each draw on other values."""
+    def on_real(
+        self,
+        inputs: values.Inputs,
+        observers: Sequence[Any] = (),
+        draw: int = 0,
+        integers: Sequence[torch.Tensor] = (),
+    ) -> Outcome:
+        """Run on real tensors, for each draw on other values but for `integers`, as in `quickly`."""
         try:
             module = self.real
             runs.seed(draw)
-            made = self._build(inputs, lambda guess: runs.tensor(values.to_contract(guess), draw))
+            made = self._build(inputs, _maker(draw, integers))
         except Exception as error:
             return Outcome(error, wishes={})
         return self._call(module, made, observers)
@@ -301,6 +310,18 @@ def innermost_line(error: BaseException, path: str) -> int | None:
     """The line of `path` nearest to where the error was raised."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     return lines[-1] if lines else None
+
+
+def _maker(draw: int, integers: Sequence[torch.Tensor]) -> Callable[[values.TensorGuess], torch.Tensor]:
+    """What makes the tensor of a guess, of an integer one the next of `integers`."""
+    left = iter(integers)
+
+    def make(guess: values.TensorGuess) -> torch.Tensor:
+        known = next(left, None) if "int" in guess.dtype else None
+        made: torch.Tensor = runs.tensor(values.to_contract(guess), draw) if known is None else known.clone()
+        return made
+
+    return make
 
 
 def is_hopeless(error: BaseException | None) -> bool:

@@ -90,7 +90,7 @@ def _of_calls(solved: Solved) -> Iterator[Contradiction]:
         elif start is not used or denials.are_changed(start.inputs, solved.found.inputs):
             own = dict(drawn.init or {})
             other = any(plan.get(name) != text for name, text in own.items()) or bool(set(plan) - set(own))
-            denied_by = denials.of(session, own if other else None, start.inputs, solved.found.inputs)
+            denied_by = denials.of(session, own if other else None, start.inputs, drawn.integers, solved.found.inputs)
             if denied_by is not None:
                 why = _why(denied_by, other)
                 place, wrong = place_of(drawn), denied_by.wrong

@@ -6,9 +6,8 @@ what was found to run, real tensors decide. Runs; says nothing in words.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -21,6 +20,8 @@ from ts_shape_server.agent.infer.running.session import Session
 ERRORS = (RuntimeError, ValueError, IndexError, AssertionError, TypeError)
 _OF_DTYPES = ("dtypes-differ", "integer-needed", "float-needed")
 _OF_VALUES = ("index-out-of-range", "item-missing")
+MOST_PLACES = 16
+"""So many numbers that are out of a range are tried, each alone."""
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,25 @@ def are_changed(passed: values.Inputs, found: values.Inputs) -> bool:
     )
 
 
-def of(session: Session, own: Mapping[str, str] | None, passed: values.Inputs, found: values.Inputs) -> Denial | None:
+def of(
+    session: Session,
+    own: Mapping[str, str] | None,
+    passed: values.Inputs,
+    integers: Sequence[torch.Tensor],
+    found: values.Inputs,
+) -> Denial | None:
     """What the session's object, or one made with arguments of its `own`, refuses of what is passed, where `found`
-    runs; None if it takes it, or where only other values could tell.
+    runs; None if it takes it, or where only other values could tell. `integers` are the integer tensors among what is
+    passed.
     """
     if own is not None:
         try:
             session = instances.build(session.cls, own, session.namespace, solve.warm())
         except Exception:
             return None
-    denied = _of_dtypes(session, passed, found) or (_of_values(session, passed, found) if own is None else None)
+    denied = _of_dtypes(session, passed, found)
+    if denied is None and own is None:
+        denied = _of_values(session, passed, integers, found)
     if denied is not None or session.real_only:
         return denied
     watched = mismatch.FailingLayer(session.module)
@@ -76,21 +86,43 @@ def _of_dtypes(session: Session, passed: values.Inputs, found: values.Inputs) ->
         return None if session.quickly(passed).ok else Denial(error)
 
 
-def _of_values(session: Session, passed: values.Inputs, found: values.Inputs) -> Denial | None:
-    """Indices that are out of range."""
-    for name, one, other in _pairs(passed, found):
-        number = one.high if one.high > other.high else one.low
-        if "int" not in one.dtype or other.low <= number <= other.high:
-            continue
-        all_alike = values.map_tensors(passed, functools.partial(_all_alike, tensor=one, number=number))
-        error = session.quickly(all_alike).error
-        if error is not None and any(kind in torch_says.read(error) for kind in _OF_VALUES):
-            return Denial(error, outside=(name, number, (other.low, other.high)))
-    return None
+def _of_values(
+    session: Session, passed: values.Inputs, integers: Sequence[torch.Tensor], found: values.Inputs
+) -> Denial | None:
+    """Indices that are out of range, as a run with the very values shows: one column may take what another refuses."""
+    pairs = [(name, one, other) for name, one, other in _pairs(passed, found) if "int" in one.dtype]
+    wider = [pair for pair in pairs if pair[1].low < pair[2].low or pair[1].high > pair[2].high]
+    if not wider or [one.dims for _, one, _ in pairs] != [tuple(item.shape) for item in integers]:
+        return None
+    error = session.quickly(passed, integers=integers).error
+    if error is None or not any(kind in torch_says.read(error) for kind in _OF_VALUES):
+        return None
+    places = [at for at, pair in enumerate(pairs) if pair in wider]
+    outside = next(filter(None, (_outside(session, passed, integers, pairs, at) for at in places)), None)
+    return Denial(error, outside=outside)
 
 
-def _all_alike(_: int, guess: values.TensorGuess, tensor: values.TensorGuess, number: int) -> values.TensorGuess:
-    return replace(guess, low=number, high=number) if guess == tensor else guess
+def _outside(
+    session: Session,
+    passed: values.Inputs,
+    integers: Sequence[torch.Tensor],
+    pairs: Sequence[tuple[str, values.TensorGuess, values.TensorGuess]],
+    at: int,
+) -> tuple[str, int, tuple[int, int]] | None:
+    """Of one tensor a number out of the range that was found, and that range; None where such a number runs in some
+    places, so that the range is not that of all.
+    """
+    name, _, other = pairs[at]
+    inside = [item.clamp(pair[2].low, pair[2].high) for item, pair in zip(integers, pairs)]
+    flat = integers[at].flatten()
+    beyond = ((flat < other.low) | (flat > other.high)).nonzero().flatten().tolist()
+    for place in beyond[:: len(beyond) // MOST_PLACES + 1]:
+        alone = inside[at].flatten().clone()
+        alone[place] = flat[place]
+        tried = [*inside[:at], alone.reshape(integers[at].shape), *inside[at + 1 :]]
+        if session.quickly(passed, integers=tried).ok:
+            return None
+    return (name, int(flat[beyond[0]]), (other.low, other.high)) if beyond else None
 
 
 def _pairs(passed: values.Inputs, found: values.Inputs) -> list[tuple[str, values.TensorGuess, values.TensorGuess]]:
