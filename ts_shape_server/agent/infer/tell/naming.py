@@ -73,7 +73,7 @@ def name_places(
                 author = written[axis] if axis < len(written) else None
                 # One that begins with an underscore ties sizes to each other, and is no name for them.
                 own = author is not None and author not in _IGNORED and author[:1] != "_" and _is_name(author)
-                wanted[slot] = (author if own and author is not None else letters[axis], own)
+                wanted[slot] = (str(author) if own else letters[axis], own)
                 slot += 1
             index += 1
     names: dict[int, str] = {}
