@@ -381,7 +381,9 @@ def _class(source: SourceText, definition: _Definition, names: _Paths, digests: 
 
 def _pragmas(source: SourceText, node: ast.ClassDef, lines: set[int], forward: Signature | None) -> Pragmas:
     """What the comments over a class and its `forward` say, and which of those inside of it nothing reads."""
-    names = None if forward is None else frozenset(item.name for item in forward.parameters)
+    # What takes all other arguments by their names may be told of each of them.
+    is_open = forward is None or any(item.kind == "var_keyword" for item in forward.parameters)
+    names = None if forward is None or is_open else frozenset(item.name for item in forward.parameters)
     found = pragmas.read(source, lines, names)
     inner = [item for item in ast.walk(node) if isinstance(item, (ast.ClassDef, *FUNCTIONS))]
     heads = [item for item in inner if isinstance(item, ast.ClassDef) or item.name == "forward"]

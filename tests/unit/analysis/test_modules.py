@@ -235,6 +235,12 @@ def test_an_input_that_cannot_be_meant_is_a_problem(pragma: str, words: str | No
     assert [message[: len(words or "")] for message in problems] == ([] if words is None else [words])
 
 
+def test_an_input_may_be_one_of_all_keyword_arguments() -> None:
+    source = f"{TORCH}# ts-shape: mask=(B, 10)\nclass B(nn.Module):\n    def forward(self, x, **others): return x\n"
+    classes, _ = find_classes(SourceText(source))
+    assert classes.classes[0].pragmas.problems == ()
+
+
 @pytest.mark.parametrize(
     ("body", "line"),
     [
