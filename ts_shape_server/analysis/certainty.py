@@ -128,7 +128,12 @@ def _is_of_outside(node: ast.AST) -> bool:
 
 def sets_dtypes(program: Program) -> bool:
     """Whether a file says what dtype new weights and tensors have: other files' objects are of it too."""
-    return any(isinstance(node, ast.Attribute) and node.attr in _SETS_DTYPES for node in ast.walk(program.tree))
+    for node in ast.walk(program.tree):
+        if isinstance(node, ast.Attribute) and node.attr in _SETS_DTYPES:
+            return True
+        if isinstance(node, ast.ImportFrom) and any(item.name in _SETS_DTYPES for item in node.names):
+            return True
+    return False
 
 
 def construction(program: Program, target: ast.expr, way: Way) -> ast.Call | None:
