@@ -109,3 +109,8 @@ def test_what_a_config_misses_is_all_that_is_tried() -> None:
 def test_after_a_run_sizes_that_disagree_are_made_to_agree() -> None:
     refusal = Refusal({"width": "16"}, RuntimeError("mat1 and mat2 shapes cannot be multiplied (2x16 and 48x5)"))
     assert [plan for _, plan in argument_moves.after_a_run(refusal)] == [{"width": "48"}]
+
+
+def test_a_keyword_of_python_is_no_argument() -> None:
+    refusal = Refusal({"width": "16"}, KeyError("lambda"), PassesOn, "self.weight = others['lambda']")
+    assert not [plan for _, plan in argument_moves.proposals(refusal) if "lambda" in plan]

@@ -188,3 +188,9 @@ def test_of_several_files_the_first_that_builds(prober: Prober, tmp_path: Path) 
         "c.json": '{"target": "net.Net", "params": {"width": 6}}',
     }
     assert told(prober, tmp_path, files) == {"width": ("6", "c.json")}
+
+
+def test_a_link_to_nothing_says_nothing(prober: Prober, tmp_path: Path) -> None:
+    (tmp_path / ".#net.py").symlink_to("somebody@somewhere.1234")
+    found = told(prober, tmp_path, {"net.py": NET, "small.json": '{"model": {"name": "Net", "width": 9}}'})
+    assert found["width"][1] == "guess"

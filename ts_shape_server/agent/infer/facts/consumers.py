@@ -136,7 +136,7 @@ class _Function:
             return first if first is not None else self._value(node.orelse, local)
         if isinstance(node, ast.Attribute):
             owner = self._value(node.value, local)
-            return getattr(owner, node.attr, None) if isinstance(owner, nn.Module) or inspect.ismodule(owner) else None
+            return _attribute(owner, node.attr) if isinstance(owner, nn.Module) or inspect.ismodule(owner) else None
         if not isinstance(node, ast.Name):
             return None
         if node.id == self._own and self._module is not None:
@@ -186,6 +186,14 @@ class _Function:
             and node.lineno < call.lineno
             for node in ast.walk(self._tree)
         )
+
+
+def _attribute(owner: Any, name: str) -> Any:
+    """What an attribute holds; None where there is none, or where the author's code that gives it fails."""
+    try:
+        return getattr(owner, name, None)
+    except Exception:
+        return None
 
 
 def _arguments(call: ast.Call, target: Any) -> Iterator[tuple[ast.expr, str]]:

@@ -56,10 +56,12 @@ def _texts(root: str) -> Iterator[str]:
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _LEFT_OUT)
         for name in sorted(files):
             path = os.path.join(folder, name)
-            if not name.endswith(".py") or os.path.getsize(path) > LARGEST:
+            if not name.endswith(".py"):
                 continue
             number += 1
             try:
+                if os.path.getsize(path) > LARGEST:
+                    continue
                 with open(path, encoding="utf-8") as file:
                     yield file.read()
             except (OSError, ValueError):

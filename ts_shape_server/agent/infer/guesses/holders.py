@@ -57,7 +57,7 @@ def of(cls: Any) -> Holder | None:
     markers = {name: _Marker() for name in needed}
     try:
         held = dict(vars(cls(**markers)))
-    except Exception:
+    except (Exception, SystemExit):
         return None
     if not all(any(value is marker for value in held.values()) for marker in markers.values()):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import keyword
 import re
 from collections.abc import Iterator
 
@@ -161,8 +162,9 @@ def key_of_other_keywords(refusal: Refusal) -> Iterator[Plan]:
     except (TypeError, ValueError):
         return
     spread = [item.name for item in signature.parameters.values() if item.kind is item.VAR_KEYWORD]
-    if spread and spread[0] in refusal.blamed and key.name("name").isidentifier():
-        yield {**refusal.plan, key.name("name"): expression_for(key.name("name"), refusal.profile)}
+    name = key.name("name")
+    if spread and spread[0] in refusal.blamed and name.isidentifier() and not keyword.iskeyword(name):
+        yield {**refusal.plan, name: expression_for(name, refusal.profile)}
 
 
 @plan_move
