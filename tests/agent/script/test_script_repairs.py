@@ -481,6 +481,24 @@ def test_an_empty_container_stays_false(tmp_path: Path) -> None:
     check(tmp_path, source, "if len(self.layers) > 0:", "if self.head is not None and len(self.head) > 0:")
 
 
+def test_a_container_of_the_files_own_class_stays_false_where_it_is_empty(tmp_path: Path) -> None:
+    source = """
+        class Blocks(nn.Sequential):
+            pass
+
+        class Net(nn.Module):
+            def __init__(self, depth: int = 2):
+                super().__init__()
+                self.blocks = Blocks(*[nn.Linear(3, 3) for _ in range(depth)])
+
+            def forward(self, x):
+                if self.blocks:
+                    x = self.blocks(x) + 1.0
+                return x
+        """
+    check(tmp_path, source, "if len(self.blocks) > 0:")
+
+
 def test_a_parameter_that_something_stands_in_for_has_its_type_and_its_truth_is_kept(tmp_path: Path) -> None:
     source = """
         class Net(nn.Module):

@@ -315,6 +315,22 @@ def test_the_first_parameter_is_called_by_its_name(tmp_path: Path) -> None:
     check(tmp_path, source, "weight = self.lstm.weight_ih_l0.data", "hidden: Optional[Tuple[Tensor, Tensor]] = None")
 
 
+def test_the_first_parameter_stays_open_where_one_is_registered_by_name(tmp_path: Path) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self, half=False):
+                super().__init__()
+                self.fc = nn.Linear(3, 3)
+                first = torch.ones(3, dtype=torch.float16 if half else torch.float32)
+                self.register_parameter("scale", nn.Parameter(first))
+
+            def forward(self, x):
+                return self.fc(x) + torch.ones(3).to(next(self.parameters()).dtype)
+        """
+    text = HEADER + textwrap.dedent(source)
+    assert Bench(tmp_path / "net.py", text, X, {}).repaired().text.count("next(self.parameters())") == 1
+
+
 def test_modules_in_modules_and_starred_sizes_are_unpacked(tmp_path: Path) -> None:
     source = """
         class Attention(nn.Module):

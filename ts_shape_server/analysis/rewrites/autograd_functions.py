@@ -244,6 +244,48 @@ Left alone:
     from torch import nn
 
 
+    class Bounded(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x.abs() < 10000.0)
+            return x * 1.0
+
+        @staticmethod
+        def backward(ctx, grad):
+            (small,) = ctx.saved_tensors
+            return grad * small
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            return Bounded.apply(x)
+
+Left alone:
+    import torch
+    from torch import nn
+
+
+    class Bounded(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            large = x.abs() > 10000.0
+            ctx.kept = 1.0 - large.to(x.dtype)
+            return x * 1.0
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad * ctx.kept
+
+
+    class Net(nn.Module):
+        def forward(self, x):
+            return Bounded.apply(x)
+
+Left alone:
+    import torch
+    from torch import nn
+
+
     class Root(torch.autograd.Function):
         @staticmethod
         def forward(ctx, x):
@@ -463,13 +505,35 @@ def _function(situation: Situation, name: str) -> _AutogradFunction | None:
 
 
 def _is_like_its_formula(situation: Situation, made: _AutogradFunction) -> bool:
-    """Whether `backward` reads nothing that the formula does not read, and chooses nothing by values: then one run
-    shows whether both have the same gradient.
+    """Whether `backward` reads nothing that the formula does not read, and nothing in it, or kept for it, is chosen by
+    values: then one run shows whether both have the same gradient.
     """
     read = {node.id for statement in made.body for node in ast.walk(statement) if isinstance(node, ast.Name)}
     if any(item.arg not in read for item in made.parameters):
         return False
+    if any(map(_chooses, _kept_only(made))):
+        return False
     return _chooses_nothing(situation, made.backward, read, set())
+
+
+def _kept_only(made: _AutogradFunction) -> Iterator[ast.stmt]:
+    """The statements of `forward` on which its result does not depend."""
+    needed: set[str] = set()
+    for statement in reversed(made.forward.body):
+        made_here = bound_by(statement)
+        if _only_keeps(statement, made.context) or (made_here and made_here.isdisjoint(needed)):
+            yield statement
+        else:
+            needed |= {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
+
+
+def _chooses(statement: ast.stmt) -> bool:
+    """``ctx.save_for_backward(x > 0)``."""
+    return any(
+        isinstance(node, ast.Compare)
+        or (isinstance(node, ast.Attribute) and _SELECTIONS.fullmatch(node.attr) is not None)
+        for node in ast.walk(statement)
+    )
 
 
 def _chooses_nothing(situation: Situation, function: ast.FunctionDef, read: set[str], seen: set[str]) -> bool:

@@ -236,6 +236,8 @@ def _first_of(situation: Situation, initialiser: ast.FunctionDef, depth: int = 4
             if found is None or _holds_parameter(situation, statement, found.split(".")[1].split("[")[0]):
                 return None
             continue
+        if _registers_parameter(statement):
+            return None
         target = statement.targets[0] if isinstance(statement, ast.Assign) else None
         value = statement.value if isinstance(statement, ast.Assign) else None
         if not isinstance(target, ast.Attribute) or ast.unparse(target.value) != "self":
@@ -249,6 +251,11 @@ def _first_of(situation: Situation, initialiser: ast.FunctionDef, depth: int = 4
             return None
         found = f"self.{target.attr}{inner}" if inner is not None else found
     return found
+
+
+def _registers_parameter(statement: ast.stmt) -> bool:
+    """``self.register_parameter(…)``, which may make one of the class itself, or say that there is none."""
+    return any(isinstance(node, ast.Attribute) and node.attr == "register_parameter" for node in ast.walk(statement))
 
 
 def _holds_parameter(situation: Situation, statement: ast.stmt, attribute: str) -> bool:

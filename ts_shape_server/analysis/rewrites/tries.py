@@ -99,6 +99,16 @@ Left alone:
     import torch
 
 
+    def device_of(x: torch.Tensor = None):
+        try:
+            return x.device
+        except AttributeError:
+            return torch.device("cpu")
+
+Left alone:
+    import torch
+
+
     def device_of(x):
         try:
             return x.device
@@ -219,11 +229,16 @@ def _says_why(situation: Situation, statement: ast.Try) -> bool:
 
 
 def _is_annotated(situation: Situation, function: Definition, name: str) -> bool:
-    """Whether a name is a parameter that is annotated as a Tensor, and nothing else in the function."""
+    """Whether a name is a parameter that is annotated as a Tensor, and nothing else in the function: not its default
+    either, such as None.
+    """
     arguments = function.args
-    given = [item for item in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs) if item.arg == name]
+    plain = [*arguments.posonlyargs, *arguments.args]
+    optional = {item.arg for item in plain[len(plain) - len(arguments.defaults) :]}
+    optional |= {item.arg for item, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True) if default}
+    given = [item for item in (*plain, *arguments.kwonlyargs) if item.arg == name]
     annotation = given[0].annotation if given else None
-    if annotation is None or not situation.means(annotation, "torch.Tensor"):
+    if annotation is None or name in optional or not situation.means(annotation, "torch.Tensor"):
         return False
     return all(name not in bound_by(statement) for statement in function.body)
 

@@ -211,10 +211,18 @@ def _may_be_empty(situation: Situation, node: ast.expr, kind: str) -> bool:
     sets it to.
     """
     given = [item for item in _given(situation, node) if not _is_none(item)]
-    made = [item for item in given if isinstance(item, ast.Call) and _called_name(item) in _CONTAINERS]
-    if kind.startswith("!torch.nn.modules.container."):
+    made = [item for item in given if isinstance(item, ast.Call) and _is_container(situation, _called_name(item))]
+    own = kind.startswith("!") and _is_container(situation, kind.rpartition(".")[2])
+    if own or kind.startswith("!torch.nn.modules.container."):
         return not given or len(made) < len(given) or not all(map(_has_items, made))
     return not all(map(_has_items, made))
+
+
+def _is_container(situation: Situation, name: str) -> bool:
+    """Whether a class is a container of torch's, or one of the file that inherits from it."""
+    found = [item for item in situation.tree.body if isinstance(item, ast.ClassDef) and item.name == name]
+    above = [ast.unparse(base) for item in found for each in situation.bases(item) for base in each.bases]
+    return any(item.rpartition(".")[2] in _CONTAINERS for item in (above if found else [name]))
 
 
 def _given(situation: Situation, node: ast.expr) -> list[ast.expr]:
@@ -236,7 +244,9 @@ def _called_name(call: ast.Call) -> str:
 
 
 def _has_items(call: ast.Call) -> bool:
-    """Whether a container is made with something in it, in plain sight."""
+    """Whether a container of torch's is made with something in it, in plain sight."""
+    if _called_name(call) not in _CONTAINERS:
+        return False
     first = call.args[0] if call.args else None
     if _called_name(call) == "Sequential":
         return first is not None and not isinstance(first, ast.Starred)
