@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 from probing_helpers import Prober
 
+from ts_shape_server.agent.clock import now
+from ts_shape_server.agent.context import Context
+from ts_shape_server.agent.infer.facts import config_files
+
 NET = """
 from torch import nn
 
@@ -194,3 +198,26 @@ def test_a_link_to_nothing_says_nothing(prober: Prober, tmp_path: Path) -> None:
     (tmp_path / ".#net.py").symlink_to("somebody@somewhere.1234")
     found = told(prober, tmp_path, {"net.py": NET, "small.json": '{"model": {"name": "Net", "width": 9}}'})
     assert found["width"][1] == "guess"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("# Net\nwidth: 9\n", id="in a comment"),
+        pytest.param("module: net.Network\n", id="as the beginning of a longer name"),
+        pytest.param("type: Net\nwidth: 9\n", id="by its name alone, in no table"),
+    ],
+)
+def test_a_file_that_cannot_name_the_class_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(NET, encoding="utf-8")
+    (tmp_path / "small.yaml").write_text(text, encoding="utf-8")
+    namespace: dict[str, Any] = {"__name__": "net"}
+    exec(NET, namespace)
+    read: list[str] = []
+    monkeypatch.setattr(config_files, "_parsed", lambda path, _: read.append(path))
+    context = Context(str(path), str(tmp_path), NET, namespace, now() + 100.0)
+    assert config_files.find(namespace["Net"], context) == []
+    assert read == []

@@ -78,7 +78,9 @@ def find(cls: type, context: Context) -> list[Drawn]:
     for kind in cls.__mro__:
         if kind is nn.Module or kind.__module__.split(".")[0] == "torch":
             return []
-        named = [(path, text) for path, text in documents if kind.__name__ in text]
+        # Only what may end an import path is read: a file may have thousands of lines, and a class a common name.
+        ends_path = re.compile(rf"\.{re.escape(kind.__name__)}(?!\w)")
+        named = [(path, text) for path, text in documents if ends_path.search(text)]
         source = context.path if kind is cls else _source(kind)
         found = _of_class(cls, kind, named, source, context) if source else []
         found = found or (_of_name(cls, names, documents, context) if kind is cls else [])
@@ -104,9 +106,11 @@ def _of_class(cls: type, kind: type, files: Sequence[tuple[str, str]], source: s
 def _of_name(cls: type, names: frozenset[str], files: Sequence[tuple[str, str]], context: Context) -> list[Drawn]:
     """What the files say of the class under a name by which it is registered: in its file, or in a table."""
     found: list[_Found] = []
-    for path, text in files:
-        if not any(name in text for name in names or {cls.__name__}):
-            continue
+    whole = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in sorted(names or {cls.__name__})))
+    named = [(path, text) for path, text in files if whole.search(text)]
+    if not names and (not named or not registered.in_table(cls, context.root)):
+        return []
+    for path, text in named:
         document = _parsed(path, text)
         for place in _plain_places(document):
             known = place.dotted in names or (place.dotted == cls.__name__ and registered.in_table(cls, context.root))
@@ -175,7 +179,7 @@ def _parsed(path: str, text: str) -> Any:
 def _yaml(text: str) -> Any:
     yaml = importlib.import_module("yaml")
 
-    class Loader(yaml.SafeLoader):  # type: ignore[name-defined,misc]  # the package is the user's
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the package is the user's
         """Reads real numbers as libraries of configurations do."""
 
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
