@@ -308,6 +308,28 @@ def test_a_comparison_that_decides_a_type_is_made_in_the_constructor(tmp_path: P
     check(tmp_path, source, 'self._mode_is_two = self.mode == "two"', "if self._mode_is_two:", depth=SIGNATURE)
 
 
+@pytest.mark.parametrize(
+    "statement", ["self.__dict__.update(given)", "vars(self).update(given)", "object.__setattr__(self, *given)"]
+)
+def test_a_comparison_of_what_may_be_set_later_stays(tmp_path: Path, statement: str) -> None:
+    source = """
+        class Net(nn.Module):
+            def __init__(self, mode="one"):
+                super().__init__()
+                self.mode = mode
+
+            def change(self, given):
+                STATEMENT
+
+            def forward(self, x):
+                if self.mode == "two":
+                    return x, x
+                return x
+        """
+    text = HEADER + textwrap.dedent(source.replace("STATEMENT", statement))
+    assert "_mode_is_two" not in Bench(tmp_path / "net.py", text, X, {}).repaired().text
+
+
 def test_what_another_class_sets_by_a_name_is_no_attribute_of_this_one(tmp_path: Path) -> None:
     source = """
         class Other(nn.Module):

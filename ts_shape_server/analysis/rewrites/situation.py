@@ -380,11 +380,13 @@ class Situation:
         return owner is None or owner in related
 
     def may_be_set_by_name(self, owner: ast.ClassDef, name: str) -> bool:
-        """Whether the file sets attributes by names that it computes (``setattr``), and this one of a class may be one
-        of them.
+        """Whether the file sets attributes by names that it computes (``setattr``, ``self.__dict__.update``), and this
+        one of a class may be one of them.
         """
         related = set(self._related(owner))
         for node in ast.walk(self.tree):
+            if self._writes_dict(node, related):
+                return True
             if not isinstance(node, ast.Name) or node.id not in ("setattr", "delattr"):
                 continue
             call = self.parents.get(node)
@@ -395,6 +397,23 @@ class Situation:
             if not start or (name == start if isinstance(given, ast.Constant) else name.startswith(start)):
                 return True
         return False
+
+    def _writes_dict(self, node: ast.AST, related: set[ast.ClassDef]) -> bool:
+        """``self.__dict__[name] = value``, ``vars(net).update(…)``, ``object.__setattr__(net, name, value)``."""
+        above = self.parents.get(node)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "vars" and len(node.args) == 1:
+            holder = node.args[0]
+        elif isinstance(node, ast.Attribute) and node.attr in ("__dict__", "__setattr__"):
+            holder = node.value
+        else:
+            return False
+        if not self._may_be_of(holder, related):
+            return False
+        if isinstance(node, ast.Attribute) and node.attr == "__setattr__":
+            function = self.function_of(node)
+            return function is None or function.name != "__setattr__"
+        changes = isinstance(above, ast.Attribute) and above.attr in ("update", "setdefault", "pop", "clear")
+        return changes or (isinstance(above, ast.Subscript) and not isinstance(above.ctx, ast.Load))
 
     def means(self, node: ast.AST, *paths: str) -> bool:
         """Whether a dotted name is one of these members of imported modules, however it is imported."""
