@@ -151,6 +151,19 @@ def test_what_a_program_leaves_free_is_free_and_its_rank_is_kept(
     assert dict(found.report.symbols)["B"].maximum == 64
 
 
+def test_what_a_program_takes_by_name_is_passed_by_name(inspect: Callable[[Path], Inspection], tmp_path: Path) -> None:
+    class Scaled(nn.Module):
+        def forward(self, x: Tensor, by: Tensor, twice: bool = False) -> Tensor:
+            return x * by * (2 if twice else 1)
+
+    by_name = {"by": torch.randn(3, 1), "twice": True}
+    torch.export.save(torch.export.export(Scaled(), (torch.randn(3, 4),), by_name), tmp_path / "named.pt2")
+    found = inspect(tmp_path / "named.pt2")
+    assert found.source == "solved"
+    assert dims(found) == {"x": (3, 4), "by": (3, 1)}
+    assert "`twice` is fixed at True: it was exported so" in found.facts
+
+
 def test_a_parameter_of_which_a_program_keeps_the_value_is_told_as_fixed(
     inspect: Callable[[Path], Inspection], tmp_path: Path
 ) -> None:

@@ -54,8 +54,8 @@ class Saved:
     A dim of a shape is a number, or a letter where the program says that it may vary. `ranks` are what is sure of the
     shapes: the rank and perhaps the dtype, and of a program the sizes that it fixes. `fixed` are parameters of a
     program that only take the value with which it was exported, as Python spells it; they are no `parameters`. `order`
-    has the names of both. `methods` are those beside `forward`, `packed` the number of weights that quantised layers
-    keep in a form of their own, and their bytes.
+    has the names of both, `keywords` those that are passed by name. `methods` are those beside `forward`, `packed` the
+    number of weights that quantised layers keep in a form of their own, and their bytes.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Saved:
     order: tuple[str, ...]
     methods: tuple[str, ...] = ()
     packed: tuple[int, int] = (0, 0)
+    keywords: frozenset[str] = frozenset()
 
 
 def read(path: str, kind: str) -> Saved:
@@ -135,24 +136,27 @@ def _program(path: str) -> Saved:
     names = [
         name for name, item in signature.parameters.items() if item.kind not in (item.VAR_POSITIONAL, item.VAR_KEYWORD)
     ]
-    given = _placeholders(program, names)
+    given, keywords = _placeholders(program, names)
     fixed = {name: repr(value) for name, value in given.items() if isinstance(value, _CONSTANTS)}
     letters: dict[str, str] = {}
     ran = _texts(given, lambda _, dim: dim if _plain(dim) else letters.setdefault(str(dim), f"D{len(letters)}"))
     limits = _texts(given, lambda _, dim: dim if _plain(dim) else f"_{letters[str(dim)]}")
     parameters = tuple(ForwardParameter(name, None, None) for name in names if name not in fixed)
-    return Saved("Program", "program", parameters, ran, limits, fixed, tuple(names))
+    return Saved("Program", "program", parameters, ran, limits, fixed, tuple(names), keywords=keywords)
 
 
-def _placeholders(program: Any, names: typing.Sequence[str]) -> dict[str, Any]:
-    """By parameter what the program was exported with: shapes in containers, and plain values."""
+def _placeholders(program: Any, names: typing.Sequence[str]) -> tuple[dict[str, Any], frozenset[str]]:
+    """By parameter what the program was exported with: shapes in containers, and plain values; and which of them it
+    takes by name.
+    """
     values = {node.name: node.meta.get("val") for node in program.graph.nodes if node.op == "placeholder"}
     leaves = [
         _leaf(values.get(name) if isinstance(name, str) and name in values else name)
         for name in program.graph_signature.user_inputs
     ]
     arguments, keywords = pytree.tree_unflatten(leaves, program.call_spec.in_spec)
-    return {**dict(zip(names, arguments)), **{name: value for name, value in keywords.items() if name in names}}
+    named = {name: value for name, value in keywords.items() if name in names}
+    return {**dict(zip(names, arguments)), **named}, frozenset(named)
 
 
 def _leaf(value: Any) -> Any:
@@ -225,6 +229,10 @@ class {name}(torch.nn.Module):
 """
 
 
+def _passed(saved: Saved, name: str) -> str:
+    return f"{name}=" * (name in saved.keywords) + saved.fixed.get(name, name)
+
+
 def source(saved: Saved, path: str, replayed: bool) -> str:
     """The text of a file that has the saved module as a class, in its state of evaluation.
 
@@ -247,5 +255,5 @@ def source(saved: Saved, path: str, replayed: bool) -> str:
         module=module,
         name=saved.name,
         parameters=", ".join(parameters),
-        arguments=", ".join(saved.fixed.get(name, name) for name in saved.order),
+        arguments=", ".join(_passed(saved, name) for name in saved.order),
     )
