@@ -20,7 +20,7 @@ from ts_shape_server.agent.ecosystem import SPREAD, Passed
 from ts_shape_server.agent.infer.facts.source import function_tree, taken
 
 MAXIMUM = 200
-"""Calls of one function that are looked at."""
+"""Calls of one function that are looked at, and of what one value is passed to."""
 DEPTH = 5
 """So many functions of the author's pass a value on, one to the next."""
 _LIBRARIES = ("site-packages", "dist-packages")
@@ -35,7 +35,8 @@ class Uses:
 
     def add(self, other: Uses, call: str = "") -> None:
         """Take over what another function does with the value, in a call of it."""
-        self.passed = (*self.passed, *(replace(item, call=f"{call} {item.call}".strip()) for item in other.passed))
+        more = other.passed[: MAXIMUM - len(self.passed)] if len(self.passed) < MAXIMUM else ()
+        self.passed = (*self.passed, *(replace(item, call=f"{call} {item.call}".strip()) for item in more))
         for key, item in other.items.items():
             self.items.setdefault(key, Uses()).add(item, call)
 
@@ -47,12 +48,13 @@ class Uses:
 def of(forward: Any, module: Any, namespace: Mapping[str, Any]) -> dict[str, Uses]:
     """For each parameter of `forward` what it is passed to. `module` is an instance, or None if there is none yet."""
     tree = function_tree(forward)
-    return {} if tree is None else _Function(tree, taken(tree), module, namespace, {}, ()).uses()
+    return {} if tree is None else _Function(tree, taken(tree), module, namespace, {}, (), {}).uses()
 
 
 class _Function:
     """One function whose text is read, and the parameters that a caller passes to it. `known` are the objects that
-    they hold in the call that is followed, `outer` the functions that lead here.
+    they hold in the call that is followed, `outer` the functions that lead here, `read` what was read of other
+    functions.
     """
 
     def __init__(
@@ -63,9 +65,10 @@ class _Function:
         namespace: Mapping[str, Any],
         known: Mapping[str, Any],
         outer: tuple[ast.AST, ...],
+        read: dict[Any, tuple[dict[str, Uses], Any]],
     ) -> None:
         self._tree, self._module, self._namespace, self._known = tree, module, namespace, known
-        self._outer = (*outer, tree)
+        self._outer, self._read = (*outer, tree), read
         every = [*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs]
         self._own = every[0].arg if len(parameters) < len(every) else ""
         self.spread = tree.args.kwarg.arg if tree.args.kwarg is not None else ""
@@ -163,8 +166,13 @@ class _Function:
         namespace = getattr(inspect.unwrap(function), "__globals__", {})
         bound = inspect.ismethod(function)
         parameters = taken(tree) if bound else [*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs]
-        inner = _Function(tree, parameters, owner if bound else None, namespace, known, self._outer)
-        uses = inner.uses()
+        inner = _Function(tree, parameters, owner if bound else None, namespace, known, self._outer, self._read)
+        # A part that is called many times is read once: all of a block's parts are, for each call of the block.
+        key = self._outer, tree, id(owner), tuple((name, id(value)) for name, value in known.items())
+        if key not in self._read:
+            # What the identities are of is kept, so that they stay theirs.
+            self._read[key] = inner.uses(), (owner, known)
+        uses = self._read[key][0]
         if parameter != SPREAD:
             return uses.get(parameter, Uses())
         # What is spread goes to the parameters by its keys, and the others to the one that takes all others.
