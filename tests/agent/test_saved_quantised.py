@@ -10,6 +10,7 @@ import torch
 from probing_helpers import Prober
 from torch import Tensor, nn
 
+from ts_shape_server.agent.saved import wrapping
 from ts_shape_server.probing.requests import Inspection
 
 pytestmark = [
@@ -119,3 +120,15 @@ def test_the_recurrent_layer_of_a_dynamically_quantised_module_says_where_its_ba
     found: Inspection = prober.run(prober.service.inspect(tmp_path / "net.pt"))
     assert found.report is not None
     assert {item.name: item.value.dims for item in found.report.inputs} == {"x": ("L", "B", 8)}
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.LSTM(6, 8), nn.GRU(6, 8, num_layers=2, bidirectional=True), nn.LSTMCell(6, 8), nn.Linear(6, 8)],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_every_packed_weight_is_counted_once(layer: nn.Module, tmp_path: Path) -> None:
+    number = sum(item.numel() for item in layer.parameters())
+    packed = quantisation.quantize_dynamic(nn.Sequential(layer).eval(), {type(layer)}, dtype=torch.qint8)
+    torch.jit.script(packed).save(str(tmp_path / "packed.pt"))
+    assert wrapping.read(str(tmp_path / "packed.pt"), "script").packed[0] == number

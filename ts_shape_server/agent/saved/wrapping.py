@@ -29,6 +29,8 @@ _CONSTANTS = (bool, int, float, str, type(None))
 """What an exported program has as the value of a parameter that it does not leave open."""
 _UNPACKING = ("linear_unpack", "conv2d_unpack", "conv1d_unpack", "conv3d_unpack")
 """Torch's operations that give back the weights of a quantised layer."""
+_PACKED = ("_packed_params", "_packed_weight", "_packed_weight_ih", "_packed_weight_hh", "param")
+"""The attributes in which quantised layers keep them."""
 _INNER = re.compile(r"forward\d*|__\w+__|_\w+")
 """Methods that nobody calls by name."""
 _TYPING = ("Any", "Dict", "Final", "List", "NamedTuple", "Optional", "Tuple", "Union")
@@ -105,14 +107,29 @@ def _packed(module: Any) -> tuple[int, int]:
     """How many weights the quantised layers of a module have packed, and how many bytes these take."""
     number = size = 0
     for part in module.modules():
-        held = getattr(part, "_packed_params", None)
-        for unpack in _UNPACKING if isinstance(held, torch.ScriptObject) else ():
-            with contextlib.suppress(RuntimeError, AttributeError):
-                weights = [item for item in getattr(torch.ops.quantized, unpack)(held) if item is not None]
-                number += sum(item.numel() for item in weights)
-                size += sum(item.numel() * item.element_size() for item in weights)
-                break
+        for name in _PACKED:
+            weights = _unpacked(getattr(part, name, None))
+            number += sum(item.numel() for item in weights)
+            size += sum(item.numel() * item.element_size() for item in weights)
     return number, size
+
+
+def _unpacked(held: Any) -> list[torch.Tensor]:
+    """The weights in an object in which torch keeps those of a quantised layer; nothing of any other value."""
+    if not isinstance(held, torch.ScriptObject):
+        return []
+    for unpack in _UNPACKING:
+        with contextlib.suppress(RuntimeError, AttributeError):
+            return [item for item in getattr(torch.ops.quantized, unpack)(held) if item is not None]
+    kept: Any = held
+    try:
+        state = kept.__getstate__()[0]
+    except (RuntimeError, AttributeError, TypeError, IndexError):
+        return []
+    parts = [item for group in state if isinstance(group, (list, tuple)) for item in group]
+    inner = [item for part in parts for item in _unpacked(part)]
+    # A recurrent layer has its biases in the packed parts as well.
+    return inner or [item for item in parts if isinstance(item, torch.Tensor)]
 
 
 def _texts(nested: Mapping[str, Any], dim: Callable[[int, Any], object]) -> dict[str, str]:
