@@ -26,8 +26,15 @@ _LEAVES_AS_IT_IS = frozenset(
 )
 _ONLY_READS = frozenset({"print", "len", "repr", "str", "type", "isinstance", "id", "sum", "list", "summary"})
 _SETS_DTYPES = frozenset({"set_default_dtype", "set_default_tensor_type"})
-_MODULES_OF_OUTSIDE = frozenset({"argparse", "click", "hydra", "fire", "typer", "absl", "tyro", "docopt"})
-_READS_OUTSIDE = frozenset({"parse_args", "parse_known_args", "argv", "environ", "getenv", "stdin"})
+_MODULES_OF_OUTSIDE = frozenset(
+    (
+        *("argparse", "jsonargparse", "configargparse", "simple_parsing", "pyrallis"),
+        *("click", "hydra", "fire", "typer", "absl", "tyro", "docopt"),
+    )
+)
+_READS_OUTSIDE = frozenset({"argv", "environ", "getenv", "stdin", "from_cli"})
+_READS_ARGUMENTS = ("parse_args", "parse_known_args", "parse_intermixed_args", "parse_known_intermixed_args")
+"""Of the methods of parsers, the beginnings: there is a ``parse_args_into_dataclasses`` too."""
 
 
 def is_reached(way: Way, node: ast.AST) -> bool:
@@ -119,11 +126,15 @@ def _is_of_outside(node: ast.AST) -> bool:
     if isinstance(node, ast.Import):
         return any(item.name.partition(".")[0] in _MODULES_OF_OUTSIDE for item in node.names)
     if isinstance(node, ast.ImportFrom):
-        named = any(item.name in _READS_OUTSIDE for item in node.names)
+        named = any(_reads_outside(item.name) for item in node.names)
         return named or (node.module or "").partition(".")[0] in _MODULES_OF_OUTSIDE
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         return node.func.id == "input"
-    return isinstance(node, ast.Attribute) and node.attr in _READS_OUTSIDE
+    return isinstance(node, ast.Attribute) and _reads_outside(node.attr)
+
+
+def _reads_outside(name: str) -> bool:
+    return name in _READS_OUTSIDE or name.startswith(_READS_ARGUMENTS)
 
 
 def sets_dtypes(program: Program) -> bool:
