@@ -113,6 +113,8 @@ def misplaced(source: SourceText, lines: Iterable[int], within: Range) -> list[t
 
 def _unreadable(text: str) -> str | None:
     """Why the text of an input is neither a shape nor a literal; None where it may be one."""
+    if isinstance(syntax.expression(text), ast.Constant):
+        return None
     unknown = next(
         (word for word in _TYPED.findall(text) if word not in _DTYPES and not word.startswith("float8")), None
     )

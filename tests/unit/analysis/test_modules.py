@@ -226,6 +226,7 @@ def test_a_pragma_that_cannot_be_read_is_a_problem_with_its_place(pragma: str, w
         ("mask=None", None),
         ("x=-1.5", None),
         ("x='mean'", None),
+        ("x='the mean (of all) values'", None),
     ],
 )
 def test_an_input_that_cannot_be_meant_is_a_problem(pragma: str, words: str | None) -> None:
