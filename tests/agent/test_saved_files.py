@@ -348,6 +348,7 @@ def _safetensors() -> bytes:
         (lambda: _saved({"epoch": 3}), "data", "no module and no weights"),
         (lambda: _saved(Conv()), "module", "Conv`"),
         (lambda: _saved({"model": Conv().state_dict(), "args": Namespace(rate=1)}), "module", "`argparse.Namespace`"),
+        (lambda: _saved(Conv().state_dict(), pickle_protocol=4), "module", "saved with pickle protocol 4"),
         (lambda: pickle.dumps({"a": 1}), "module", "`torch.save` did not write"),
         (lambda: _saved(torch.optim.SGD(Conv().parameters()).state_dict()), "data", "state of an optimizer"),
         (lambda: _saved([Conv().state_dict()]), "data", "holds 4 tensors, and no module"),

@@ -34,6 +34,8 @@ _TITLES = {
 _OF_TENSORS = re.compile(r"torch\._utils\..*|torch\.storage\..*|torch\.\w*Storage|torch\.serialization\..*|torch\.Size")
 _PLAIN = re.compile(r"collections\.OrderedDict|torch\.(?:device|\w*int\d+|\w*float\d+|bool)")
 """Of the names that a pickle asks for, those that it has for tensors, and those that run nobody's code."""
+_SAFE_PROTOCOL = 2
+"""The newest protocol of pickles that torch reads in full without running code."""
 _ARGUMENTS = ("hyper_parameters", "hparams", "args", "config", "model_args")
 """Where training programs put the arguments of a module's constructor."""
 _OPERATIONS_OF = ("torchvision", "torchaudio", "torchtext", "torch_scatter", "torch_sparse", "torch_cluster")
@@ -196,7 +198,10 @@ def _pickled(path: str) -> InspectAnswer:
     try:
         value = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError:
-        return _answer("module", _told_of_code(_first_class(path)), [])
+        data = _pickle_in(path)
+        return _answer(
+            "module", _told_of_code(_first_class(data), _protocol(data) if zipfile.is_zipfile(path) else 0), []
+        )
     except Exception as error:
         return _answer("other", f"It looks like a file of `torch.save`, and does not load: {_first_line(error)}", [])
     if isinstance(value, Mapping) and {"state", "param_groups"} <= set(value):
@@ -217,10 +222,17 @@ def _pickled(path: str) -> InspectAnswer:
     return _answer("state-dict", message, [*_told_weights(tensors), *_beside(value, under, holder)])
 
 
-def _told_of_code(named: str) -> str:
-    """What is said of a pickle that asks for a class."""
+def _told_of_code(named: str, protocol: int) -> str:
+    """What is said of a pickle that torch does not load without running code: one that asks for a class, or one of
+    `torch.save` in a newer protocol.
+    """
     if named.startswith("__torch__."):
         return "It is a module of TorchScript without its code: it was not saved to its end, save it again."
+    if not named and protocol > _SAFE_PROTOCOL:
+        return (
+            f"It was saved with pickle protocol {protocol}, which torch loads only where it may run code, so it is not "
+            "loaded here: save it again without `pickle_protocol`."
+        )
     if not named:
         return "It is a pickle that `torch.save` did not write: it holds no module that can be read here."
     return (
@@ -260,18 +272,26 @@ def _tensors(value: object) -> dict[str, torch.Tensor]:
     return {str(name): item for name, item in value.items() if isinstance(item, torch.Tensor)}
 
 
-def _first_class(path: str) -> str:
-    """The class that a pickle asks for first, tensors apart."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            name = next((name for name in archive.namelist() if name.endswith("data.pkl")), None)
-            if name is None:
-                return ""
-            with archive.open(name) as entry:
-                data = entry.read(kinds.MOST_HEADER)
-    else:
+def _pickle_in(path: str) -> bytes:
+    """The beginning of the pickle in a file, or of a file that is one; empty where an archive has none."""
+    if not zipfile.is_zipfile(path):
         with open(path, "rb") as file:
-            data = file.read(kinds.MOST_HEADER)
+            return file.read(kinds.MOST_HEADER)
+    with zipfile.ZipFile(path) as archive:
+        name = next((name for name in archive.namelist() if name.endswith("data.pkl")), None)
+        if name is None:
+            return b""
+        with archive.open(name) as entry:
+            return entry.read(kinds.MOST_HEADER)
+
+
+def _protocol(data: bytes) -> int:
+    """The number that a pickle begins with, after the operation that announces it."""
+    return data[1] if data[:1] == pickle.PROTO and len(data) > 1 else 0
+
+
+def _first_class(data: bytes) -> str:
+    """The class that a pickle asks for first, tensors apart."""
     asked = (item for item in kinds.pickled_classes(data) if not _OF_TENSORS.fullmatch(item))
     return next((item for item in asked if not _PLAIN.fullmatch(item)), "")
 
