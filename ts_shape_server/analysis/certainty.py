@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 from ts_shape_server.analysis.instances import moves_only
 from ts_shape_server.analysis.program import Program, Step, Way, is_main_guard, segments
@@ -194,7 +195,15 @@ def _scope(way: Way) -> list[ast.stmt]:
 
 
 def _is_bound_once(program: Program, name: str, way: Way) -> bool:
-    return sum(name in program.bound(statement) for statement in _scope(way)) == 1
+    once = sum(name in program.bound(statement) for statement in _scope(way)) == 1
+    return once and name not in _bound_from_inside(program.tree)
+
+
+@lru_cache(maxsize=32)
+def _bound_from_inside(tree: ast.Module) -> frozenset[str]:
+    """The names that a function may bind outside of itself: by ``global``, by ``nonlocal``."""
+    found = (node.names for node in ast.walk(tree) if isinstance(node, (ast.Global, ast.Nonlocal)))
+    return frozenset(name for names in found for name in names)
 
 
 def _is_left_alone(name: str, way: Way) -> bool:

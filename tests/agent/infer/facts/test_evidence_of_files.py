@@ -148,6 +148,7 @@ DOUBTFUL = (
     "nets = {'a': Net}\nnets['a'](10, 5)\n",
     "with torch.autocast('cpu'):\n    Net(10)(torch.rand(3, 10).bfloat16())\n",
     "torch.set_default_dtype(torch.float64)\nNet(10)(torch.rand(3, 10, dtype=torch.float64))\n",
+    "m = Net(10)\ndef other():\n    global m\n    m = Net(7)\nother()\nm(torch.rand(3, 7))\n",
     "from torch import set_default_dtype\nset_default_dtype(torch.float64)\nNet(10)(torch.rand(3, 10).double())\n",
     "input_size = int(input())\nNet(10)(torch.rand(3, input_size))\n",
     "from sys import argv\nNet(10)(torch.rand(3, len(argv) + 3))\n",
