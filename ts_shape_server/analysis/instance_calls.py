@@ -95,7 +95,15 @@ def _way_at(program: Program, line: int) -> Way | None:
 
 
 def _is_bound_inside(way: Way, name: str) -> bool:
-    """Whether a lambda or a comprehension in a statement has a name of its own that is the same."""
+    """Whether a lambda or a comprehension in a statement has a name of its own that is the same, or a loop or a
+    ``with`` around it gives the name to something else.
+    """
+    owners = [step.owner for step in way]
+    targets = [owner.target for owner in owners if isinstance(owner, (ast.For, ast.AsyncFor))]
+    items = [item for owner in owners if isinstance(owner, (ast.With, ast.AsyncWith)) for item in owner.items]
+    targets += [item.optional_vars for item in items if item.optional_vars is not None]
+    if any(name in stored(target) for target in targets):
+        return True
     for node in ast.walk(way[-1].body[way[-1].index]):
         if isinstance(node, ast.comprehension) and name in stored(node.target):
             return True
