@@ -221,3 +221,12 @@ def test_a_file_that_cannot_name_the_class_is_not_read(
     context = Context(str(path), str(tmp_path), NET, namespace, now() + 100.0)
     assert config_files.find(namespace["Net"], context) == []
     assert read == []
+
+
+def test_a_class_of_a_file_that_was_not_saved_is_none_of_a_saved_one(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(NET, encoding="utf-8")
+    (tmp_path / "small.json").write_text('{"target": "net.Net", "params": {"width": 9}}', encoding="utf-8")
+    namespace: dict[str, Any] = {"__name__": "unsaved"}
+    exec(NET, namespace)
+    context = Context(str(tmp_path / "unsaved.py"), str(tmp_path), NET, namespace, now() + 100.0)
+    assert config_files.find(namespace["Net"], context) == []

@@ -231,11 +231,19 @@ def _names(dotted: str, file: str, cls: type, source: str, context: Context) -> 
     for folder in _around(file, context.root):
         start = os.path.join(folder, relative)
         if os.path.isfile(start + ".py"):
-            return os.path.samefile(start + ".py", source)
+            return _is_same(start + ".py", source)
         if os.path.isfile(os.path.join(start, "__init__.py")):
             return _passed_on(dotted, cls, source)
     # Of a folder that is put on the path, such as `src`.
     return os.path.splitext(source)[0].endswith(os.sep + relative) and module == cls.__module__
+
+
+def _is_same(file: str, source: str) -> bool:
+    """Whether two paths are those of one file; no file has the path of one that was not saved yet."""
+    try:
+        return os.path.samefile(file, source)
+    except OSError:
+        return False
 
 
 def _around(file: str, root: str) -> Iterator[str]:
