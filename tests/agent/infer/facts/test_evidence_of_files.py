@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from evidence_helpers import calls_in
 
 from ts_shape_server.agent import clock, runs
@@ -47,6 +48,7 @@ def as_it_was() -> Iterator[None]:
     path, arguments = list(sys.path), list(sys.argv)
     yield
     logging.disable(logging.NOTSET)
+    assert torch.get_default_dtype() is torch.float32
     assert (sys.path, sys.argv) == (path, arguments)
 
 

@@ -161,7 +161,7 @@ def draw(cls: type, item: CallEvidence, context: Context, by_name: ByName, secon
     integers: tuple[torch.Tensor, ...] = ()
     without_weights = SkipInitialisation(of_parameters=True)
     surroundings = drawing.surroundings(item.path, context.root, by_name)
-    with waiting_limit(seconds), surroundings, torch.no_grad(), without_weights:
+    with waiting_limit(seconds), surroundings, torch.no_grad(), without_weights, _default_dtype_put_back():
         runs.seed()
         if item.setup:
             tree = _of_this_file(item.setup, item.path, context)
@@ -206,6 +206,16 @@ def _filled(lost: partly.Lost, by_name: ByName) -> list[str]:
             setattr(owner, name, ast.literal_eval(by_name(name)))
             guessed.append(name)
     return list(dict.fromkeys(guessed))
+
+
+@contextlib.contextmanager
+def _default_dtype_put_back() -> Iterator[None]:
+    """What a script says for its own tensors is not for the runs that follow."""
+    before = torch.get_default_dtype()
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def _of_this_file(setup: str, path: str, context: Context) -> ast.Module:
