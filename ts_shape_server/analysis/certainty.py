@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from functools import lru_cache
 
 from ts_shape_server.analysis.instances import moves_only
 from ts_shape_server.analysis.program import Program, Step, Way, is_main_guard, segments
@@ -138,6 +139,7 @@ def _reads_outside(name: str) -> bool:
     return name in _READS_OUTSIDE or name.startswith(_READS_ARGUMENTS)
 
 
+@lru_cache(maxsize=8)
 def sets_dtypes(program: Program) -> bool:
     """Whether a file says what dtype new weights and tensors have: other files' objects are of it too."""
     for node in ast.walk(program.tree):
