@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from functools import lru_cache
 
 from ts_shape_server.analysis.instances import moves_only
 from ts_shape_server.analysis.program import Program, Step, Way, is_main_guard, segments

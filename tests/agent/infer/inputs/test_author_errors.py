@@ -184,6 +184,15 @@ RECURRENT = "self.r = nn.GRU(10, 20, batch_first=True)"
 STATE = "h = torch.zeros(1, x.size(0), 20)"
 
 
+UNLIKE = "self.a = nn.Linear(8, 6); self.b = nn.Linear(5, 2)"
+
+
+def test_a_layer_that_the_constructor_sets_by_way_of_a_method_is_the_one_that_is_meant(tmp_path: Path) -> None:
+    source = net("self.a = nn.Linear(8, 6); self.make()", "return self.b(self.a(x))")
+    source += "    def make(self):\n        self.b = nn.Linear(5, 2)\n"
+    assert report(tmp_path, source)["status"] == "failed"
+
+
 @pytest.mark.parametrize(
     "source",
     [
@@ -219,6 +228,20 @@ STATE = "h = torch.zeros(1, x.size(0), 20)"
                 "return self.f(self.p(self.c(x)).transpose(0, 1))",
             ),
             id="a single signal",
+        ),
+        pytest.param(net(UNLIKE, "y = self.a(x); return y if self.training else self.b(y)"), id="only while trained"),
+        pytest.param(
+            net(TWO, "y = self.b(self.a(x)); return y if self.training else x + y"),
+            id="a sum that is left out in training",
+        ),
+        pytest.param(
+            net(UNLIKE, "return self.b(self.a(x))") + "    def adapt(self, n):\n        self.b = nn.Linear(n, 2)\n",
+            id="a layer that a method replaces",
+        ),
+        pytest.param(
+            net(UNLIKE, "return self.b(self.a(x))")
+            + "    def adapt(self, name, n):\n        setattr(self, name, nn.Linear(n, 2))\n",
+            id="layers that a method sets by name",
         ),
     ],
 )

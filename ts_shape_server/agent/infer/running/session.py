@@ -115,6 +115,19 @@ class Session:
             return on_real
         return self.on_real(inputs, observers)
 
+    def in_training(self, inputs: values.Inputs) -> Outcome:
+        """A run of the module as it is trained, in which it may go another way than in eval mode."""
+        before = [(part, part.training) for part in (self.real if self.real_only else self.module).modules()]
+        remembered, self._remembered = self._remembered, None
+        for part, _ in before:
+            part.training = True
+        try:
+            return self.concrete(inputs)
+        finally:
+            self._remembered = remembered
+            for part, training in before:
+                part.training = training
+
     def confirms(self, inputs: values.Inputs) -> bool:
         """Whether the inputs run on real tensors too, through an instance whose large weights are all alike.
 

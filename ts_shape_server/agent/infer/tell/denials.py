@@ -69,7 +69,8 @@ def of(
     error = session.concrete(passed, [watched]).error
     if not isinstance(error, ERRORS) or session.real_only:
         return None
-    if not isinstance(session.quickly(passed).error, ERRORS):
+    if not isinstance(session.quickly(passed).error, ERRORS) or session.in_training(passed).ok:
+        # A module is called as it is made, which is not in eval mode.
         return None
     flat = mismatch.missing_reshape(error, watched, session.module)
     return Denial(error, mismatch.given(error, watched, "", ""), flat)

@@ -13,6 +13,7 @@ from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.running import mismatch
 from ts_shape_server.agent.infer.tell.reasons.one_form import has_one_form
+from ts_shape_server.agent.infer.tell.reasons.other_ways import may_run
 from ts_shape_server.agent.infer.tell.reasons.unsolved import Unfound, Unsolved, layer_places, shape, unsolved
 from ts_shape_server.contract.report import Fact
 
@@ -38,7 +39,8 @@ def reason(unfound: Unfound) -> Unsolved | None:
     error = unfound.error
     if wrong is None and passed is not None:
         wrong, error = passed.wrong, passed.error
-    if wrong is None:
+    inputs = passed.inputs if passed is not None else unfound.result.inputs
+    if wrong is None or may_run(unfound, inputs, wrong.layer, wrong.producer):
         return None
     message = _told(wrong, passed)
     if passed is not None and wrong.multiple_of:

@@ -19,6 +19,7 @@ from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.running import expressions, mismatch
 from ts_shape_server.agent.infer.running.session import Outcome
 from ts_shape_server.agent.infer.tell.reasons.one_form import are_all_tensors, has_one_form
+from ts_shape_server.agent.infer.tell.reasons.other_ways import may_run
 from ts_shape_server.agent.infer.tell.reasons.unsolved import Place, Unfound, Unsolved, layer_places, unsolved
 from ts_shape_server.contract.report import Fact
 
@@ -42,7 +43,7 @@ class _Impossible:
 
 def reason(unfound: Unfound) -> Unsolved | None:
     never = _impossible(unfound) if unfound.certain else None
-    if never is None:
+    if never is None or may_run(unfound, unfound.result.inputs, never.layer):
         return None
     facts: dict[str, Fact] = {"layer": never.layer}
     if never.wanted is not None and never.got is not None:

@@ -9,12 +9,13 @@ from torch import nn
 from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.infer.running import mismatch
 from ts_shape_server.agent.infer.tell.reasons.one_form import are_all_tensors
+from ts_shape_server.agent.infer.tell.reasons.other_ways import may_run
 from ts_shape_server.agent.infer.tell.reasons.unsolved import Unfound, Unsolved, unsolved
 
 
 def reason(unfound: Unfound) -> Unsolved | None:
     layer = _layer(unfound) if unfound.certain else ""
-    if not layer:
+    if not layer or may_run(unfound, unfound.result.inputs, layer):
         return None
     kind = type(unfound.session.module.get_submodule(layer)).__name__
     is_one = f"`{layer}` is a `{kind}`, whose state is one Tensor, and gets a tuple, as an `LSTM` does"
