@@ -291,3 +291,9 @@ def test_an_image_keeps_its_sides_where_their_product_is_an_argument(tmp_path: P
         {"x": ["B", 1, 4, 4]},
         ["B", 16],
     )
+
+
+def test_an_item_that_nothing_looks_up_is_no_whole_number(tmp_path: Path) -> None:
+    source = net("self.w = nn.Parameter(torch.ones(6))", "return item * self.w", "item")
+    (found,) = check(tmp_path, source, {}, [6])["inputs"]
+    assert found["dtype"] == "float32"

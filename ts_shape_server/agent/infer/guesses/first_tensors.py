@@ -60,7 +60,7 @@ _EDGES = re.compile(r"(^|_)edge_(label_)?index$")
 _MOMENTS = re.compile(r"(^|_)(mu|log_?var|log_?sigma|log_?std)$")
 """What variational models call the moments of a distribution: a vector for each item of the batch."""
 _ONE_EACH = re.compile(r"^(users?|item)(_(id|idx|index|indices))?$")
-"""What recommenders call who rates what: a number for each item of the batch."""
+"""What recommenders call who rates what: a number for each item of the batch, whole where it is called an id."""
 _ADJACENCY = re.compile(r"(^|_)(adj|adjacency|laplacian)(_(mat|matrix))?$")
 """What graph networks call the matrix of which node is joined to which."""
 _LENGTHS = re.compile(r"(^|_)(lengths|lens)$|(?<!max)(?<!min)(?<!new)(?<!total)(?<!chunk)(?<!window)_(len|length)$")
@@ -135,8 +135,9 @@ def named_tensor(
         return TensorGuess((BATCH,))
     if rank in (None, 2, 3) and at_least <= 3 and is_adjacency(name):
         return _adjacency(rank or max(at_least, 2))
-    if rank is None and at_least < 2 and _ONE_EACH.search(lowered):
-        return TensorGuess((BATCH,), "int64", axes=axes or ("B",))
+    one_each = _ONE_EACH.search(lowered) if rank is None and at_least < 2 else None
+    if one_each is not None:
+        return TensorGuess((BATCH,), "int64" if one_each[2] or index else "float32", axes=axes or ("B",))
     if rank is None and at_least <= 2 and _MOMENTS.search(lowered):
         return replace(tensor(2), axes=axes)
     if rank is None and at_least:
