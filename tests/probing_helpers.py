@@ -16,6 +16,30 @@ from ts_shape_server.probing.agents import Limits
 from ts_shape_server.probing.service import ClassRequest, FileRequest, Options, ProbeService
 
 NUMBERS = itertools.count()
+HEAD = "import torch\nfrom torch import nn\n"
+GOOD = """
+class Good(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 3)
+    def forward(self, x):
+        return self.fc(x)
+"""
+BAD = """
+def loop(*_):
+    while True: pass
+class Bad(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 3)
+    def forward(self, x):
+        {}
+"""
+"""A class whose `forward` is to be filled in."""
+
+
+def quiet(report: Report) -> None:
+    """Takes a report that nobody wants to hear of."""
 
 
 class Prober:

@@ -12,33 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from probing_helpers import BAD, GOOD, HEAD, quiet
 
 from ts_shape_server.probing import agents, process
 from ts_shape_server.probing.agents import Agent, AgentError, State
-
-HEAD = "import torch\nfrom torch import nn\n"
-GOOD = """
-class Good(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(4, 3)
-    def forward(self, x):
-        return self.fc(x)
-"""
-BAD = """
-def loop(*_):
-    while True: pass
-class Bad(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(4, 3)
-    def forward(self, x):
-        {}
-"""
-
-
-def quiet(report: Any) -> None:
-    return None
 
 
 def test_an_agent_that_is_killed_during_a_probe_is_replaced(

@@ -11,37 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from probing_helpers import descendants
+from probing_helpers import BAD, GOOD, HEAD, descendants, quiet
 
 from ts_shape_server.contract import wire
 from ts_shape_server.contract.asked import CallArguments, CallEvidence
 from ts_shape_server.contract.report import Report
 from ts_shape_server.probing import process
 from ts_shape_server.probing.agents import Limits
-
-HEAD = "import torch\nfrom torch import nn\n"
-GOOD = """
-class Good(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(4, 3)
-    def forward(self, x):
-        return self.fc(x)
-"""
-BAD = """
-def loop(*_):
-    while True: pass
-class Bad(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.fc = nn.Linear(4, 3)
-    def forward(self, x):
-        {}
-"""
-
-
-def quiet(report: Any) -> None:
-    return None
 
 
 @pytest.fixture

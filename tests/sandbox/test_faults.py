@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import weakened
+from probing_helpers import quiet
 
 from ts_shape_server.contract.report import Report
 from ts_shape_server.probing import store
@@ -18,10 +19,6 @@ from ts_shape_server.probing.store import Entry, Store
 PACKAGE = Path(__file__).parents[2] / "ts_shape_server"
 GOOD = "from torch import nn\nclass Good(nn.Linear):\n    def __init__(self): super().__init__(4, 3)\n"
 FULL = OSError(errno.ENOSPC, "No space left on device")
-
-
-def quiet(report: Any) -> None:
-    return None
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import weakened
-from probing_helpers import Prober, descendants
+from probing_helpers import Prober, descendants, quiet
 
 from ts_shape_server.agent import endings, guards, waiting
 from ts_shape_server.agent.sandbox import macos, policy, windows
@@ -32,10 +32,6 @@ class Good(nn.Module):
     def forward(self, x):
         return self.fc(x)
 """
-
-
-def quiet(report: Any) -> None:
-    return None
 
 
 @pytest.fixture(scope="module")

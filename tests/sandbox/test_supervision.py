@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import weakened
-from probing_helpers import Prober
+from probing_helpers import Prober, quiet
 
 from ts_shape_server.probing.agents import State
 
@@ -34,10 +34,6 @@ ready.hello = hello
 """
 SECONDS = 120.0
 """Only what never comes is waited for so long."""
-
-
-def quiet(report: Any) -> None:
-    return None
 
 
 async def until(true: Callable[[], bool]) -> None:

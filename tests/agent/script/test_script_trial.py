@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ts_shape_server.agent import script
-from ts_shape_server.contract import schema
+from ts_shape_server.contract.jobs import TrialAnswer
 
 ORIGINAL = """
 class Net(nn.Module):
@@ -98,10 +98,20 @@ def test_a_change_must_be_better_and_nothing_else(load: Any, candidate: str, kno
     original, before = load(ORIGINAL, second=second)
     known = script.examine(original, before) if knows else None
     changed, context = load(candidate, second=second)
-    found = schema.write(script.trial(original, changed, context, known))
-    assert found["ok"] == ok, found["reason"]
-    assert words in found["reason"]
-    assert bool(found["reason"]) != ok
+    found = script.trial(original, changed, context, known)
+    assert found.ok == ok, found.reason
+    assert words in found.reason
+    assert bool(found.reason) != ok
+
+
+def refused(load: Any, source: str, candidate: str, words: str, **run: Any) -> TrialAnswer:
+    """The answer to a change that does not compute the same, and says so with these words; `run` is said of both."""
+    original, _ = load(source)
+    changed, context = load(candidate)
+    found = script.trial(dataclasses.replace(original, **run), dataclasses.replace(changed, **run), context)
+    assert (found.ok, found.torchscript) == (False, None)
+    assert words in found.reason, found.reason
+    return found
 
 
 @pytest.mark.parametrize(
@@ -117,20 +127,12 @@ def test_a_change_must_be_better_and_nothing_else(load: Any, candidate: str, kno
 def test_what_a_run_leaves_and_other_values_of_a_fixed_size_are_compared(
     load: Any, source: str, candidate: str, words: str
 ) -> None:
-    original, _ = load(source)
-    changed, context = load(candidate)
-    found = schema.write(script.trial(original, changed, context))
-    assert (found["ok"], found["torchscript"]) == (False, None)
-    assert words in found["reason"], found["reason"]
+    refused(load, source, candidate, words)
 
 
 def test_a_class_too_large_to_run_gets_no_fix(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ts_shape_server.agent.script.session.HEAVY_BYTES", 10)
-    original, _ = load(ORIGINAL)
-    changed, context = load(FIXED)
-    found = schema.write(script.trial(original, changed, context))
-    assert (found["ok"], found["torchscript"], found["compared"]) == (False, None, False)
-    assert "too large" in found["reason"]
+    assert not refused(load, ORIGINAL, FIXED, "too large").compared
 
 
 LIST_TOO = """
@@ -179,13 +181,7 @@ class Net(nn.Module):
 def test_every_input_that_is_known_is_compared(
     load: Any, source: str, candidate: str, words: str, run: dict[str, Any]
 ) -> None:
-    original, _ = load(source)
-    changed, context = load(candidate)
-    found = schema.write(
-        script.trial(dataclasses.replace(original, **run), dataclasses.replace(changed, **run), context)
-    )
-    assert (found["ok"], found["torchscript"]) == (False, None)
-    assert words in found["reason"], found["reason"]
+    refused(load, source, candidate, words, **run)
 
 
 CLIPPED = """
@@ -267,7 +263,4 @@ class Net(nn.Module):
     ids=["cut off", "made finite at zero", "of an input that is written to", "that is not to be had"],
 )
 def test_a_gradient_of_its_own_is_not_lost(load: Any, source: str, call: str, formula: str, words: str) -> None:
-    original, _ = load(source)
-    changed, context = load(source.replace(f"return {call}", f"return {formula}"))
-    found = script.trial(original, changed, context)
-    assert (found.ok, words in found.reason) == (False, True), found.reason
+    refused(load, source, source.replace(f"return {call}", f"return {formula}"), words)
