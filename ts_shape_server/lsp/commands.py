@@ -277,7 +277,7 @@ async def check_workspace(server: Server) -> dict[str, Any]:
             await session.settled(document)
             counts["files"] += 1
             counts["classes"] += len(document.all_known())
-            server.push(session.concerned(document), unopened=True)
+            server.push(document.concerned(), unopened=True)
             for finding in session.findings(path):
                 counts["errors"] += finding.severity == "error"
                 counts["warnings"] += finding.severity == "warning"

@@ -167,6 +167,10 @@ class Document:
         """What the text and the reports of its classes say, of this file and of others."""
         return [*self.said, *(item for each in self.drawn.values() for item in each.findings)]
 
+    def concerned(self) -> set[str]:
+        """The files that the findings of the reports stand in, this one among them."""
+        return {self.path, *(item.path for each in self.drawn.values() for item in each.findings)}
+
     def take_snapshot(self, snapshot: Snapshot, settings: Settings) -> None:
         """What the text says now; what was said of classes that are gone goes, unless the text does not parse."""
         self.snapshot = snapshot

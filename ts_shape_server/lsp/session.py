@@ -7,31 +7,30 @@ change cancels it, and with it the child process. Knows no LSP type: the server 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
-from ts_shape_server.analysis.local_names import made_elsewhere
 from ts_shape_server.analysis.shifting import Shift, shift
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.report import Report
 from ts_shape_server.features import actions
-from ts_shape_server.features.diagnostics import Finding, once
+from ts_shape_server.features.diagnostics import Finding
 from ts_shape_server.features.known import unparsed
 from ts_shape_server.features.offers import Offer
 from ts_shape_server.lsp.convert import uri_of
 from ts_shape_server.lsp.documents import Document
+from ts_shape_server.lsp.files import SessionFiles, called_from
 from ts_shape_server.lsp.instances import InstanceReports
 from ts_shape_server.lsp.saved import SavedFiles
 from ts_shape_server.lsp.trials import RewriteTrials, is_of_agent
 from ts_shape_server.probing.service import FileRequest, ProbeService
-from ts_shape_server.project import options, project_settings
+from ts_shape_server.project import options, project_layers
 from ts_shape_server.settings import Settings, parse
 from ts_shape_server.workspace import Snapshot, Workspace
 
@@ -42,9 +41,6 @@ UNTRUSTED = (
     "or start the server with --trust-workspace."
 )
 _PAUSE_FOR_OTHERS = 0.5
-_MOST_UNOPENED = 32
-_MOST_CALLED = 12
-"""Classes of other files that an open file makes, which are looked at with it."""
 
 
 @dataclass(frozen=True)
@@ -62,14 +58,6 @@ class Status:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class CheckedFile:
-    """What a check of the workspace found in a file that is no longer looked at, and the text that it is true of."""
-
-    text: str
-    findings: tuple[Finding, ...]
-
-
 class EditorSession:
     """Not started until `configure` has said which folders, whether they are trusted, and the settings."""
 
@@ -83,15 +71,14 @@ class EditorSession:
         self.trusted = False
         self.configured = asyncio.Event()
         self.folders: tuple[str, ...] = ()
-        self.workspace = Workspace((), self._overlays)
+        self.files = SessionFiles()
+        self.workspace = Workspace((), self.files.overlays)
         self.saved = SavedFiles()
         self.instances = InstanceReports()
         self.state = 0
         """Changes with the text of any file, with the settings and with the interpreter."""
         self.service: ProbeService | None = None
         self._on_change, self._on_status, self._on_warning = on_change, on_status, on_warning
-        self._documents: dict[str, Document] = {}
-        self._checked: dict[str, CheckedFile] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._found: asyncio.Task[None] | None = None
         self._others: asyncio.Task[None] | None = None
@@ -103,7 +90,7 @@ class EditorSession:
     async def configure(self, folders: Sequence[str], trusted: bool, layers: Sequence[Mapping[str, Any]]) -> None:
         """Take new settings; a service whose options changed is replaced and every open file looked at anew."""
         async with self._reconfiguring:
-            project, problems = await asyncio.to_thread(_project_layers, folders)
+            project, problems = await asyncio.to_thread(project_layers, folders)
             settings, found = parse(*project, *layers)
             for problem in (*problems, *found):
                 self._warn_once(problem)
@@ -113,11 +100,11 @@ class EditorSession:
             self.settings, self.trusted = settings, trusted
             if not same:
                 self.folders = tuple(folders)
-                self.workspace = Workspace(self.folders, self._overlays)
+                self.workspace = Workspace(self.folders, self.files.overlays)
             if not same or self.service is None or before != options(settings, self.folders, None):
                 await self._replace_service()
         self.configured.set()
-        self._on_change(set(self._documents))
+        self._on_change(set(self.files.documents))
         self.refresh_all()
 
     async def _replace_service(self) -> None:
@@ -143,7 +130,7 @@ class EditorSession:
         """End the agents, look for an interpreter anew, probe the open files again; what came of it in a sentence."""
         if self.service is None:
             return UNTRUSTED
-        for document in self._documents.values():
+        for document in self.files.documents.values():
             self._cancel(document)
         await self.service.restart()
         self.state += 1
@@ -173,19 +160,18 @@ class EditorSession:
 
     def open(self, path: str, uri: str, text: str, version: int) -> Document:
         self.look_at(path)
-        known = self._documents.get(path)
+        known = self.files.documents.get(path)
         if known is not None:
             known.open, known.uri = True, uri
             self._change(known, text, version, _whole(known, text))
         else:
-            self._withdraw(path)
-            known = self._documents[path] = Document(path, uri, text, self._quick, version)
+            known = self._add(Document(path, uri, text, self._quick, version))
         self.refresh(known, pause=False)
         return known
 
     def change(self, path: str, text: str, version: int, edits: Sequence[Shift] | None = None) -> None:
         """An open file has a new text; `edits` lead to it, where the editor has told them."""
-        document = self._documents.get(path)
+        document = self.files.documents.get(path)
         if document is not None:
             self.look_at(path)
             self._change(document, text, version, _whole(document, text) if edits is None else edits)
@@ -195,7 +181,7 @@ class EditorSession:
     def _change(self, document: Document, text: str, version: int, edits: Sequence[Shift]) -> None:
         self.state += 1
         document.change(text, version, edits)
-        for other in self._documents.values():
+        for other in self.files.documents.values():
             if other is not document:
                 for edit in edits:
                     other.move_said(document.path, edit)
@@ -203,32 +189,36 @@ class EditorSession:
     def _quick(self, path: str, text: str) -> Snapshot:
         return self.workspace.quick(path, text)
 
+    def _add(self, document: Document) -> Document:
+        """Look at one more file."""
+        self._withdraw(document.path)
+        self.files.documents[document.path] = document
+        return document
+
     def close(self, path: str) -> None:
-        document = self._documents.get(path)
+        document = self.files.documents.get(path)
         if document is not None:
             self._forget(document)
 
     def _forget(self, document: Document) -> None:
         """Look at a file no more, and take back what was said of it and because of it."""
-        del self._documents[document.path]
+        del self.files.documents[document.path]
         self._cancel(document)
         self._on_change({document.path, *document.told})
 
     def opened(self, path: str) -> Document | None:
-        document = self._documents.get(path)
-        return document if document is not None and document.open else None
+        return self.files.opened(path)
 
     def document(self, path: str) -> Document | None:
         """The file, opened or not; an unopened one is read from disk and probed like an open one."""
-        known = self._documents.get(path)
+        known = self.files.documents.get(path)
         text = self.workspace.text(path)
         if known is not None and (known.open or text == known.text):
             return known
         if text is None:
             return None
         if known is None:
-            self._withdraw(path)
-            known = self._documents[path] = Document(path, uri_of(path), text, self._quick, open=False)
+            known = self._add(Document(path, uri_of(path), text, self._quick, open=False))
             self._forget_unopened()
         else:
             self._change(known, text, 0, _whole(known, text))
@@ -236,17 +226,15 @@ class EditorSession:
         return known
 
     def _forget_unopened(self) -> None:
-        unopened = [item for item in self._documents.values() if not item.open]
-        for item in unopened[:-_MOST_UNOPENED]:
-            if item.checked:
-                self._checked[item.path] = CheckedFile(item.text, tuple(item.findings()))
+        for item in self.files.surplus():
+            self.files.keep_check(item)
             self._forget(item)
 
     def _withdraw(self, path: str) -> None:
         """What a check of the workspace said of a file is no longer true, or is going to be asked anew."""
-        left = self._checked.pop(path, None)
-        if left is not None:
-            self._on_change({path, *(item.path for item in left.findings)})
+        concerned = self.files.withdraw_check(path)
+        if concerned:
+            self._on_change(concerned)
 
     def look_for_fixes(self, document: Document) -> None:
         """Try the fixes of a file that is not open too."""
@@ -255,20 +243,17 @@ class EditorSession:
             self.refresh(document, pause=False)
 
     def source(self, path: str) -> SourceText:
-        document = self._documents.get(path)
+        document = self.files.documents.get(path)
         return document.source if document is not None else SourceText(self.workspace.text(path) or "")
 
     def uri(self, path: str) -> str:
-        document = self._documents.get(path)
+        document = self.files.documents.get(path)
         return document.uri if document is not None else uri_of(path)
-
-    def _overlays(self) -> Mapping[str, str]:
-        return {path: item.text for path, item in list(self._documents.items()) if item.open}
 
     # ---- probing
 
     def refresh_all(self) -> None:
-        for document in list(self._documents.values()):
+        for document in list(self.files.documents.values()):
             self.refresh(document, pause=False)
 
     def refresh(self, document: Document, pause: bool = True) -> None:
@@ -302,13 +287,11 @@ class EditorSession:
         """A file was saved or changed: every other one that is looked at may depend on it, or be called in it. Those
         that are not open are read again.
         """
-        unopened = [item.path for item in self._documents.values() if not item.open]
-        places = [*unopened, *self._checked]
+        places = self.files.on_disk()
         texts = await asyncio.to_thread(lambda: {place: self.workspace.text(place) for place in places})
-        for place, left in list(self._checked.items()):
-            if place in texts and texts[place] != left.text:
-                self._withdraw(place)
-        for document in list(self._documents.values()):
+        for place in self.files.outdated_checks(texts):
+            self._withdraw(place)
+        for document in list(self.files.documents.values()):
             if document.path == path:
                 continue
             text = document.text if document.open else texts.get(document.path, document.text)
@@ -361,17 +344,8 @@ class EditorSession:
 
     async def _look_at_called(self, document: Document) -> None:
         """The files whose classes an open file makes: a call that does not fit is then found without a hover."""
-        if document.current is None:
-            return
-        places = made_elsewhere(document.current.classes.tree, document.current.classes.imports)
-        text, source, asked = document.text, document.source, self.workspace.definition
-        files: dict[str, None] = {}
-        for line, column in places[:_MOST_CALLED]:
-            found = await asyncio.to_thread(asked, document.path, text, line, source.from_ast(line, column))
-            if found is not None and self.workspace.is_inside(found[0]):
-                files[found[0]] = None
-        for path in files:
-            if path not in self._documents:
+        for path in await called_from(document, self.workspace):
+            if path not in self.files.documents:
                 self.document(path)
 
     async def _read(self, document: Document) -> None:
@@ -480,18 +454,11 @@ class EditorSession:
 
     def findings(self, path: str) -> list[Finding]:
         """What is to say about this file, also what the reports of other files say about it."""
-        looked_at = (item.findings() for item in self._documents.values())
-        checked = (item.findings for item in self._checked.values())
-        found = [item for each in itertools.chain(looked_at, checked) for item in each if item.path == path]
-        return sorted(once(found), key=lambda item: (item.range.line, item.range.column, item.code))
-
-    def concerned(self, document: Document) -> set[str]:
-        """The files that the findings of this one stand in."""
-        return {document.path, *(item.path for each in document.drawn.values() for item in each.findings)}
+        return self.files.findings(path)
 
     def _told(self, document: Document) -> None:
         """Tell of the files that findings of this one stand in now, and of those that they stood in before."""
-        before, document.told = document.told, self.concerned(document)
+        before, document.told = document.told, document.concerned()
         self._on_change({*before, *document.told})
 
     def status(self) -> Status:
@@ -526,14 +493,3 @@ class EditorSession:
 
 def _whole(document: Document, text: str) -> tuple[Shift, ...]:
     return (shift(document.source, SourceText(text)),)
-
-
-def _project_layers(folders: Iterable[str]) -> tuple[list[Mapping[str, Any]], list[str]]:
-    """The settings in the ``pyproject.toml`` of each folder."""
-    layers: list[Mapping[str, Any]] = []
-    problems: list[str] = []
-    for folder in folders:
-        layer, found = project_settings(folder)
-        layers.append(layer)
-        problems.extend(found)
-    return layers, problems

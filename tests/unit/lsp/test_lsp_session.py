@@ -13,6 +13,7 @@ from ts_shape_server.contract.places import Location, Range
 from ts_shape_server.contract.report import Failure, Report, without_report
 from ts_shape_server.lsp import session as session_module
 from ts_shape_server.lsp.documents import Document
+from ts_shape_server.lsp.files import MOST_UNOPENED
 from ts_shape_server.lsp.session import UNTRUSTED, EditorSession
 from ts_shape_server.probing.rounds import Tiers
 from ts_shape_server.probing.service import FileRequest
@@ -246,7 +247,7 @@ async def test_a_file_that_is_not_open_is_read_again_when_the_disk_has_changed(
     watched.changes.clear()
     await watched.session.disk_changed()
     assert {document.path} in watched.changes
-    assert document.path not in watched.session._documents
+    assert document.path not in watched.session.files.documents
 
 
 async def test_what_was_found_because_of_a_file_goes_when_that_is_forgotten(watched: Watched, tmp_path: Path) -> None:
@@ -258,7 +259,7 @@ async def test_what_was_found_because_of_a_file_goes_when_that_is_forgotten(watc
     await until(lambda: watched.session.findings(train))
     assert first.told == {first.path, train}
     watched.changes.clear()
-    for number in range(session_module._MOST_UNOPENED):
+    for number in range(MOST_UNOPENED):
         watched.session.document(written(tmp_path, f"more{number}.py"))
     assert {first.path, train} in watched.changes
     assert watched.session.findings(train) == []
@@ -274,9 +275,9 @@ async def test_what_a_check_of_the_workspace_found_stays_until_the_file_changes(
     first.checked = True
     train = str(tmp_path / "train.py")
     await until(lambda: watched.session.findings(train))
-    for number in range(session_module._MOST_UNOPENED):
+    for number in range(MOST_UNOPENED):
         watched.session.document(written(tmp_path, f"more{number}.py"))
-    assert first.path not in watched.session._documents
+    assert first.path not in watched.session.files.documents
     await watched.session.disk_changed()
     assert len(watched.session.findings(train)) == 1
     written(tmp_path, "first.py", TEXT + "MORE = 1\n")

@@ -41,7 +41,7 @@ class Editor:
         self.document.take(Report(PATH, "Net", 4, "ok", stage="final"), self.document.edition, Settings())
         self.session: Any = EditorSession(lambda paths: None, lambda status: None, lambda words: None)
         self.session.service = object()
-        self.session._documents[PATH] = self.document
+        self.session.files.documents[PATH] = self.document
         self.session.proven = self.proven
         self.buffers = SimpleNamespace(path=lambda uri: PATH, uris=lambda path: [])
 

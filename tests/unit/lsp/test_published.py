@@ -44,7 +44,7 @@ def test_what_was_told_of_a_file_is_taken_back(server: Any) -> None:
 
 def test_a_file_that_is_opened_is_asked_for(server: Any) -> None:
     server.push({PATH}, unopened=True)
-    server.session._documents[PATH] = Document(PATH, Path(PATH).as_uri(), "x = 1\n", Workspace(()).quick)
+    server.session.files.documents[PATH] = Document(PATH, Path(PATH).as_uri(), "x = 1\n", Workspace(()).quick)
     server.push({PATH})
     server.push({PATH})
     assert server.said == [["call-mismatch"], []]
