@@ -272,18 +272,9 @@ Left alone:
         def forward(self, x):
             for i in range(2):
                 x = self.layers[i](x)
-            return x * i
+            return self.from_the_end(x * i)
 
-Left alone:
-    from torch import nn
-
-
-    class Net(nn.Module):
-        def __init__(self, depth=3):
-            super().__init__()
-            self.layers = nn.ModuleList([nn.Linear(3, 3) for _ in range(depth)])
-
-        def forward(self, x):
+        def from_the_end(self, x):
             for i in range(2, 0, -1):
                 x = self.layers[i](x)
             return x
@@ -295,6 +286,7 @@ import ast
 from collections.abc import Iterator
 
 from ts_shape_server.analysis.rewrites.extraction import has_long_strings
+from ts_shape_server.analysis.rewrites.list_lengths import has_one_for_each_number
 from ts_shape_server.analysis.rewrites.missing_modules import as_identities
 from ts_shape_server.analysis.rewrites.situation import Place, Rewrite, Situation
 from ts_shape_server.analysis.scopes import FUNCTIONS, stored
@@ -382,31 +374,14 @@ def _edits(
     outer = situation.indent(loop)
     step = situation.indent(first)[len(outer) :]
     absent = [text for text in found if _may_be_none(situation, place, text) and not _is_asked(situation, loop, text)]
-    names: dict[str, str] = {}
-    for text, nodes in found.items():
-        wanted = _item_name(nodes[0].value)
-        names[text] = situation.free_name(wanted, place.function)
-        if names[text] in list(names.values())[:-1]:
-            names[text] = f"{names[text]}_{len(names)}"
-    texts, items = list(found), list(names.values())
-    single = len(texts) == 1
-    over = texts[0] if single else f"zip({', '.join(texts)})"
-    newline = situation.source.newline
-    lines = [f"if {' and '.join(f'{text} is not None' for text in absent)}:"] if absent else []
-    deeper = step * len(lines)
-    if counted:
-        item = items[0] if single else f"({', '.join(items)})"
-        lines.append(f"{deeper}for {index}, {item} in enumerate({over}):")
-    else:
-        lines.append(f"{deeper}for {', '.join(items)} in {over}:")
-    if test:
-        lines.append(f"{deeper}{step}if {test}:")
+    names = _item_names(situation, place, found)
+    lines = _heads(index, names, step, absent, test, counted)
     line = situation.source.line(head.end_line)
     colon = line.find(":", head.end_column)
     if colon < 0:
         return None
     top = Range(span.line, span.column, head.end_line, colon + 1)
-    edits = [TextEdit(top, (newline + outer).join(lines))]
+    edits = [TextEdit(top, (situation.source.newline + outer).join(lines))]
     for text, nodes in found.items():
         edits += [situation.replace(node, names[text]) for node in nodes]
     added = step * (len(lines) - 1)
@@ -414,6 +389,31 @@ def _edits(
         if added and situation.source.line(number).strip():
             edits.append(TextEdit(Range(number, 0, number, 0), added))
     return (*edits, *as_identities(situation, place.owner))
+
+
+def _item_names(situation: Situation, place: Place, found: dict[str, list[ast.Subscript]]) -> dict[str, str]:
+    """A name for a module of each list, by the text of the list."""
+    names: dict[str, str] = {}
+    for text, nodes in found.items():
+        name = situation.free_name(_item_name(nodes[0].value), place.function)
+        names[text] = f"{name}_{len(names) + 1}" if name in names.values() else name
+    return names
+
+
+def _heads(index: str, names: dict[str, str], step: str, absent: list[str], test: str, counted: bool) -> list[str]:
+    """The lines that stand in the place of the head of a loop, each one deeper than the one above it."""
+    texts, items = list(names), list(names.values())
+    single = len(texts) == 1
+    over = texts[0] if single else f"zip({', '.join(texts)})"
+    lines = [f"if {' and '.join(f'{text} is not None' for text in absent)}:"] if absent else []
+    if counted:
+        item = items[0] if single else f"({', '.join(items)})"
+        lines.append(f"for {index}, {item} in enumerate({over}):")
+    else:
+        lines.append(f"for {', '.join(items)} in {over}:")
+    if test:
+        lines.append(f"if {test}:")
+    return [step * number + line for number, line in enumerate(lines)]
 
 
 def _is_read(situation: Situation, loop: ast.For, index: str, found: dict[str, list[ast.Subscript]]) -> bool:
@@ -450,111 +450,9 @@ def _test(situation: Situation, place: Place, index: str, texts: list[str], boun
     start, end = bounds
     parts = [f"{start} <= {index}"] if start != "0" else []
     lengths = {f"len({text})" for text in texts}
-    if end not in lengths and not any(_is_as_long(situation, place, text, end) for text in texts):
+    if end not in lengths and not any(has_one_for_each_number(situation, place.owner, text, end) for text in texts):
         parts.append(f"{index} < {end}")
     return " and ".join(parts)
-
-
-def _is_as_long(situation: Situation, place: Place, text: str, end: str) -> bool:
-    """Whether a list is made with one module for each number below `end`, in plain sight, and not added to later."""
-    inside = place.owner or situation.tree
-    made = [
-        node.value
-        for node in ast.walk(inside)
-        if isinstance(node, ast.Assign) and [situation.text(item) for item in node.targets] == [text]
-    ]
-    changed = _changed(situation, place.owner, text)
-    if changed is None:
-        return False
-    grown = [node for node in changed if node.attr == "append"]
-    if (
-        len(grown) != len(changed)
-        or len(made) != 1
-        or not isinstance(made[0], ast.Call)
-        or len(made[0].args) > 1
-        or made[0].keywords
-    ):
-        return False
-    ends = {f"range({item})" for item in (end, _given(situation, inside, end)) if item}
-    if not made[0].args:
-        return len(grown) == 1 and _appended_in_turn(situation, grown[0], ends)
-    listed = made[0].args[0]
-    if grown or not isinstance(listed, (ast.ListComp, ast.GeneratorExp)) or len(listed.generators) != 1:
-        return False
-    only = listed.generators[0]
-    return not only.ifs and situation.text(only.iter) in ends
-
-
-def _changed(situation: Situation, owner: ast.ClassDef | None, text: str) -> list[ast.Attribute] | None:
-    """What is called of a list anywhere in the file (``self.layers.append``), but for calls of the whole; None where
-    it is used in a way that may change how long it is, or that hands it on to what may.
-    """
-    name = text.rpartition(".")[2]
-    nodes: list[ast.Attribute | ast.Name] = []
-    if owner is not None and name != text:
-        nodes += situation.attributes_of(owner, name)
-    else:
-        nodes += [node for node in ast.walk(situation.tree) if isinstance(node, ast.Name) and node.id == name]
-    found: list[ast.Attribute] = []
-    for node in nodes:
-        above = situation.parents.get(node)
-        if isinstance(above, ast.Attribute):
-            found.append(above)
-        elif not _only_reads(node, above):
-            return None
-    return found
-
-
-def _only_reads(node: ast.Attribute | ast.Name, above: ast.AST | None) -> bool:
-    """Whether a list is made, indexed, gone through, asked for its length or called by what stands around it."""
-    if isinstance(node.ctx, ast.Store):
-        return isinstance(above, ast.Assign)
-    if isinstance(above, ast.Subscript):
-        return above.value is node and isinstance(above.ctx, ast.Load)
-    if isinstance(above, ast.Call):
-        return node is above.func or ast.unparse(above.func) in ("len", "enumerate", "zip", "reversed", "iter")
-    return isinstance(above, (ast.For, ast.comprehension)) and above.iter is node
-
-
-def _given(situation: Situation, inside: ast.AST, end: str) -> str:
-    """The constructor's parameter that an attribute is set to, once and as it came; empty for anything else."""
-    set_to = [
-        (node, node.value)
-        for node in ast.walk(inside)
-        if isinstance(node, ast.Assign) and end in [situation.text(item) for item in node.targets]
-    ]
-    name = end.removeprefix("self.")
-    places = situation.attributes_of(inside, name) if isinstance(inside, ast.ClassDef) else ()
-    stores_of = [node for node in places if not isinstance(node.ctx, ast.Load)]
-    if len(set_to) != 1 or len(stores_of) != 1:
-        return ""
-    statement, value = set_to[0]
-    function = situation.function_of(statement)
-    if not isinstance(value, ast.Name) or function is None or function.name != "__init__":
-        return ""
-    stores = [
-        node
-        for node in ast.walk(function)
-        if isinstance(node, ast.Name) and node.id == value.id and not isinstance(node.ctx, ast.Load)
-    ]
-    return value.id if not stores and statement in function.body else ""
-
-
-def _appended_in_turn(situation: Situation, append: ast.Attribute, ends: set[str]) -> bool:
-    """Whether a list gets its modules in each turn of a loop over such a range, at the constructor's own depth."""
-    statement = situation.statement_of(append)
-    loop = situation.parents.get(statement) if statement is not None else None
-    function = situation.function_of(append)
-    leaves = any(isinstance(node, (ast.Break, ast.Continue)) for node in ast.walk(loop)) if loop is not None else True
-    return (
-        isinstance(loop, ast.For)
-        and isinstance(statement, ast.Expr)
-        and append.attr == "append"
-        and not leaves
-        and function is not None
-        and loop in function.body
-        and situation.text(loop.iter) in ends
-    )
 
 
 def _may_be_none(situation: Situation, place: Place, text: str) -> bool:
