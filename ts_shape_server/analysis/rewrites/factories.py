@@ -70,62 +70,39 @@ After:
             return self.act(self.fc(x))
 
 Before:
-    import torch
-    from torch import nn
-
-    ACTIVATIONS = {"relu": torch.relu, "mish": lambda x: x * torch.tanh(nn.functional.softplus(x))}
-
-
-    class Net(nn.Module):
-        def __init__(self, name="mish"):
-            super().__init__()
-            self.act = ACTIVATIONS[name]
-
-        def forward(self, x):
-            return self.act(x)
-
-After:
-    import torch
-    from torch import nn
-
-
-    def mish(x):
-        return x * torch.tanh(nn.functional.softplus(x))
-
-
-    ACTIVATIONS = {"relu": torch.relu, "mish": mish}
-
-
-    class Net(nn.Module):
-        def __init__(self, name="mish"):
-            super().__init__()
-            self.act = ACTIVATIONS[name]
-
-        def forward(self, x):
-            return self.act(x)
-
-Before:
     from functools import partial, reduce
 
+    import torch
     import torch.nn.functional as F
     from torch import nn
 
-    ACTIVATIONS = {"leaky": partial(F.leaky_relu, negative_slope=0.3), "same": lambda x: x}
+    ACTIVATIONS = {
+        "relu": torch.relu,
+        "mish": lambda x: x * torch.tanh(F.softplus(x)),
+        "leaky": partial(F.leaky_relu, negative_slope=0.3),
+        "same": lambda x: x,
+    }
 
 
     class Net(nn.Module):
-        def __init__(self, name="leaky"):
+        def __init__(self, name="mish"):
             super().__init__()
             self.act = ACTIVATIONS[name]
+            self.out = ACTIVATIONS["leaky"]
 
         def forward(self, x):
-            return self.act(x)
+            return self.out(self.act(x))
 
 After:
     from functools import reduce
 
+    import torch
     import torch.nn.functional as F
     from torch import nn
+
+
+    def mish(x):
+        return x * torch.tanh(F.softplus(x))
 
 
     def leaky(x):
@@ -136,16 +113,22 @@ After:
         return x
 
 
-    ACTIVATIONS = {"leaky": leaky, "same": same}
+    ACTIVATIONS = {
+        "relu": torch.relu,
+        "mish": mish,
+        "leaky": leaky,
+        "same": same,
+    }
 
 
     class Net(nn.Module):
-        def __init__(self, name="leaky"):
+        def __init__(self, name="mish"):
             super().__init__()
             self.act = ACTIVATIONS[name]
+            self.out = ACTIVATIONS["leaky"]
 
         def forward(self, x):
-            return self.act(x)
+            return self.out(self.act(x))
 
 Left alone:
     from functools import partial

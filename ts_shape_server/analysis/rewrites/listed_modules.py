@@ -7,6 +7,7 @@ Refused: lambda
 Input: x=[2, 3]
 
 Before:
+    import torch
     from torch import nn
 
 
@@ -18,9 +19,11 @@ Before:
 
         def forward(self, x):
             q, k = map(lambda layer: layer(x).relu(), (self.q, self.k))
-            return q + k
+            both = torch.cat([layer(x) for layer in [self.q, self.k]], dim=-1)
+            return q, both, tuple(layer(k).sum((1,)) for layer in (self.q, self.k))
 
 After:
+    import torch
     from torch import nn
 
 
@@ -32,63 +35,8 @@ After:
 
         def forward(self, x):
             q, k = self.q(x).relu(), self.k(x).relu()
-            return q + k
-
-Before:
-    import torch
-    from torch import nn
-
-
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.q = nn.Linear(3, 3)
-            self.k = nn.Linear(3, 3)
-
-        def forward(self, x):
-            return torch.cat([layer(x) for layer in [self.q, self.k]], dim=-1)
-
-After:
-    import torch
-    from torch import nn
-
-
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.q = nn.Linear(3, 3)
-            self.k = nn.Linear(3, 3)
-
-        def forward(self, x):
-            return torch.cat([self.q(x), self.k(x)], dim=-1)
-
-Before:
-    from torch import nn
-
-
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.q = nn.Linear(3, 3)
-            self.k = nn.Linear(3, 3)
-
-        def forward(self, x):
-            q, k = map(lambda layer: layer(x), (self.q, self.k))
-            return q, tuple(layer(k).sum((1,)) for layer in (self.q, self.k))
-
-After:
-    from torch import nn
-
-
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.q = nn.Linear(3, 3)
-            self.k = nn.Linear(3, 3)
-
-        def forward(self, x):
-            q, k = self.q(x), self.k(x)
-            return q, (self.q(k).sum((1,)), self.k(k).sum((1,)))
+            both = torch.cat([self.q(x), self.k(x)], dim=-1)
+            return q, both, (self.q(k).sum((1,)), self.k(k).sum((1,)))
 
 Left alone:
     import torch

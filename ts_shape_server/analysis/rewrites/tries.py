@@ -80,6 +80,45 @@ Left alone:
     from torch import nn
 
 
+    def device_of(x: torch.Tensor = None):
+        try:
+            return x.device
+        except AttributeError:
+            return torch.device("cpu")
+
+
+    def dtype_of(x):
+        try:
+            return x.dtype
+        except AttributeError:
+            return torch.float32
+
+
+    class Net(nn.Module):
+        def __init__(self, plain=False):
+            super().__init__()
+            self.fc = nn.Linear(3, 3)
+            self.norm = nn.LayerNorm(3, elementwise_affine=not plain)
+
+        def fuse(self):
+            self.fc = nn.Identity()
+
+        def forward(self, x):
+            try:
+                device = self.fc.weight.device
+            except AttributeError:
+                device = torch.device("cpu")
+            try:
+                dtype = self.norm.weight.dtype
+            except AttributeError:
+                dtype = torch.float32
+            return self.norm(self.fc(x)).to(device, dtype)
+
+Left alone:
+    import torch
+    from torch import nn
+
+
     class Net(nn.Module):
         def __init__(self):
             super().__init__()
@@ -92,91 +131,18 @@ Left alone:
                 # once quantized it has none
                 return torch.device("cpu")
 
-        def forward(self, x):
-            return self.fc(x) + torch.arange(3, device=self.place())
-
-Left alone:
-    import torch
-
-
-    def device_of(x: torch.Tensor = None):
-        try:
-            return x.device
-        except AttributeError:
-            return torch.device("cpu")
-
-Left alone:
-    import torch
-
-
-    def device_of(x):
-        try:
-            return x.device
-        except AttributeError:
-            return torch.device("cpu")
-
-Left alone:
-    import torch
-    from torch import nn
-
-
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.fc = nn.Linear(3, 3)
-
-        def fuse(self):
-            self.fc = nn.Identity()
-
-        def forward(self, x):
-            try:
-                device = self.fc.weight.device
-            except AttributeError:
-                device = torch.device("cpu")
-            return self.fc(x) + torch.arange(3, device=device)
-
-Left alone:
-    import torch
-    from torch import nn
-
-
-    class Net(nn.Module):
-        def __init__(self, plain=False):
-            super().__init__()
-            self.norm = nn.LayerNorm(3, elementwise_affine=not plain)
-
-        def forward(self, x):
-            try:
-                dtype = self.norm.weight.dtype
-            except AttributeError:
-                dtype = torch.float32
-            return self.norm(x).to(dtype)
-
-Left alone:
-    from torch import nn
-
-
-    class Net(nn.Module):
-        def forward(self, x):
+        def forward(self, x: torch.Tensor):
             try:
                 y = x.view(-1, 2)
             except RuntimeError:
                 y = x
-            return y
-
-Left alone:
-    from torch import nn
-
-
-    class Net(nn.Module):
-        def forward(self, x):
             try:
                 device = x.device
             except AttributeError:
-                device = None
+                device = self.place()
             finally:
                 print("asked")
-            return x.to(device)
+            return y.to(device)
 """
 
 from __future__ import annotations
