@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -47,11 +49,14 @@ class Config:
 """
 
 
+FOLDER = Path(os.sep, "workspace")
+
+
 def found(net: str, other: str) -> list[tuple[str, str, str]]:
     """The setup, the expression and the label of each object of settings for `Net` in another file."""
     made: list[tuple[str, str, str]] = []
     for read in settings.read_by(SourceText(net), "Net"):
-        for item in settings.made_in(read, SourceText(other), "/root/conf/made.py", "/root"):
+        for item in settings.made_in(read, SourceText(other), str(FOLDER / "conf" / "made.py"), str(FOLDER)):
             assert item.init is not None
             assert [name for name, _ in item.init.kwargs] == ["args"]
             made.append((item.setup, item.init.kwargs[0][1], item.label))

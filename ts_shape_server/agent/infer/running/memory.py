@@ -114,7 +114,7 @@ def _copied(tensor: torch.Tensor, memo: dict[int, Any]) -> torch.Tensor:
     """
     if id(tensor) not in memo:
         memo[id(tensor)] = tensor.detach().clone().requires_grad_(tensor.requires_grad)
-    return memo[id(tensor)]  # type: ignore[no-any-return]
+    return memo[id(tensor)]  # type: ignore[no-any-return]  # the copy of a tensor is one
 
 
 def _all_real(values: Any) -> bool:
