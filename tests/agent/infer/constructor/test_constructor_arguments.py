@@ -108,6 +108,29 @@ CASES = {
         net("self.layer = nn.Sequential(*[nn.Linear(8, 8) for _ in range(resblk_num)])", "resblk_num"),
         {"resblk_num": "2"},
     ),
+    "layers that are counted in steps": (
+        net("n = (depth - 4) // 6; self.layer = nn.Sequential(*[nn.Linear(8, 8)] * n)", "depth"),
+        {"depth": "10"},
+    ),
+    "layers that are counted in steps, which a check asks for": (
+        net(
+            "assert (depth - 4) % 6 == 0, 'depth is not 6n+4'; self.layer = nn.Sequential(*[nn.Linear(8, 8)] * depth)",
+            "depth: int",
+        ),
+        {"depth": "10"},
+    ),
+    "layers that are counted in steps of two kinds": (
+        net(
+            "self.depth = depth; n = (self.depth - 2) // 9 if wide else (depth - 2) // 6; "
+            "self.layer = nn.Sequential(*[nn.Linear(8, 8)] * n)",
+            "depth, wide=False",
+        ),
+        {"depth": "20"},
+    ),
+    "layers that are counted in steps that never meet": (
+        net("n = (depth - 1) % 6 + (depth - 2) // 6 + 1; self.layer = nn.Linear(n, 8)", "depth"),
+        {"depth": "2"},
+    ),
     "a layer by its name": (net("self.layer = getattr(nn, kind)()", "kind: str"), {"kind": "'ReLU'"}),
     "parts of a config": (net(LINEAR.format("cfg.model.encoder.width"), "cfg"), {}),
     "keys of a config": (net(LINEAR.format("cfg['model']['width']"), "cfg"), {}),

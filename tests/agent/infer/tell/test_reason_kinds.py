@@ -128,3 +128,15 @@ class Net(nn.Module):
 
 def test_a_size_that_larger_inputs_change_is_no_fixed_one(tmp_path: Path) -> None:
     assert report(tmp_path, PATCHES)["status"] != "failed"
+
+
+@pytest.mark.parametrize(
+    ("constructor", "failed"),
+    [
+        ("self.a = nn.Linear(8, 4); self.b = nn.Linear(4 if depth > 4 else 2, 2)", False),
+        ("self.a = nn.Linear(8, 6); self.b = nn.Linear(5, depth)", True),
+    ],
+)
+def test_sizes_that_meet_for_another_guess_are_no_error(tmp_path: Path, constructor: str, failed: bool) -> None:
+    found = report(tmp_path, net(constructor, "return self.b(self.a(x))", arguments=", depth"))
+    assert (found["status"] == "failed") == failed

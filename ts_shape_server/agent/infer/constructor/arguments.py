@@ -94,6 +94,9 @@ _SEQUENCES = re.compile(
 )
 
 
+MOST_COUNTED = 64
+"""A greater number of layers than that takes too long to build for a guess."""
+
 Plan = dict[str, str]
 """Expressions by parameter name, in the order of the signature."""
 
@@ -179,6 +182,9 @@ def expression_for(name: str, profile: Profile) -> str:
 
 def _expression(parameter: inspect.Parameter, use: Use, sizes: Sizes, namespace: Mapping[str, Any]) -> str:
     name = parameter.name.lower()
+    counted = use.least_counted() if parameter.annotation in (parameter.empty, int, "int") else None
+    if counted is not None and counted <= MOST_COUNTED:
+        return str(counted)
     annotated = _by_annotation(parameter.annotation, name, sizes)
     if annotated is not None:
         return annotated

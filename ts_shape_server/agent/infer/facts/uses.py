@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from ts_shape_server.agent.infer.facts.source import function_tree
+
+LARGEST_STEP = 64
+"""What a greater number divides is no number of layers."""
 
 
 @dataclass
@@ -26,6 +30,21 @@ class Use:
     spread: bool = False
     pairs: bool = False
     """Whether a method calls what was stored with two values or more."""
+    steps: list[tuple[int, int]] = field(default_factory=list)
+    """The constant and the step of each ``(depth - 4) // 6``, ``/`` or ``%`` of it: below 10 it counts nothing."""
+
+    def least_counted(self) -> int | None:
+        """The least number with which each of `steps` comes out even, and counts one or more; None without steps."""
+        if not self.steps:
+            return None
+        repeats = math.lcm(*(step for _, step in self.steps))
+        first = max(start + step for start, step in self.steps)
+        found = (
+            number
+            for number in range(first, first + repeats)
+            if all((number - start) % step == 0 for start, step in self.steps)
+        )
+        return next(found, None)
 
 
 def parameters(cls: type) -> list[inspect.Parameter]:
@@ -156,7 +175,18 @@ class _Uses(ast.NodeVisitor):
             use = self._of(side)
             if use is not None:
                 use.numeric = True
+        self._count(node)
         self.generic_visit(node)
+
+    def _count(self, node: ast.BinOp) -> None:
+        """Note ``(depth - 4) // 6``, of a parameter or of what holds one."""
+        of, step = node.left, node.right
+        if not isinstance(node.op, (ast.FloorDiv, ast.Div, ast.Mod)) or not isinstance(of, ast.BinOp):
+            return
+        held = self.attributes.get(_own_attribute(of.left))
+        use = self._of(of.left) or (self.uses[held] if held else None)
+        if use is not None and isinstance(of.op, ast.Sub) and _is_count(of.right) and _is_count(step):
+            use.steps.append((ast.literal_eval(of.right), ast.literal_eval(step)))
 
     def visit_Compare(self, node: ast.Compare) -> None:
         use = self._of(node.left)
@@ -209,6 +239,11 @@ def _stored_uses(tree: ast.FunctionDef | None, reader: _Uses) -> None:
             name = _own_attribute(node.value)
             if name in reader.attributes:
                 reader.uses[reader.attributes[name]].keys.add(node.slice.value)
+
+
+def _is_count(node: ast.AST) -> bool:
+    """Whether a number stands there that may be a step: a whole one from 1 on, and no large one."""
+    return isinstance(node, ast.Constant) and type(node.value) is int and 0 < node.value <= LARGEST_STEP
 
 
 def _own_attribute(node: ast.AST) -> str:

@@ -47,8 +47,9 @@ def of(case: Case, best: Missed | building.NotBuilt) -> Unsolved:
     plan = best.built.plan
     sources = {name: case.init.sources.get(name, "guess") for name in plan}
     passed = tuple(tuple(item.inputs.values()) for item in case.drawn if item.certain and item.inputs)
-    certain = "guess" not in sources.values() and not case.init.supposed
-    unfound = Unfound(best.built.session, best.result, case.context, passed, certain)
+    guessed = frozenset(name for name, source in sources.items() if source == "guess")
+    certain = not guessed and not case.init.supposed
+    unfound = Unfound(best.built.session, best.result, case.context, passed, certain, plan, guessed)
     told = next((told for reason in ORDER if (told := reason(unfound)) is not None), None)
     told = told or every_attempt_failed.reason(unfound)
     return replace(told, init=init_of(plan, sources, case.context.namespace))

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from ts_shape_server.agent import shares
 from ts_shape_server.agent.clock import TimeLimit, time_limit
+from ts_shape_server.agent.infer.constructor.arguments import int_arguments
 from ts_shape_server.agent.infer.guesses import values
-from ts_shape_server.agent.infer.running import mismatch
+from ts_shape_server.agent.infer.running import instances, mismatch
 from ts_shape_server.agent.infer.tell.reasons.one_form import has_one_form
 from ts_shape_server.agent.infer.tell.reasons.other_ways import may_run
 from ts_shape_server.agent.infer.tell.reasons.unsolved import Unfound, Unsolved, layer_places, shape, unsolved
@@ -22,6 +23,10 @@ MOST_PASSED = 3
 
 MOST_AXES, LARGER = 4, 4
 """So many axes of the inputs are made so many times as large, to see whether what a layer gets changes."""
+
+
+OTHER_NUMBERS = (5, 8)
+"""A number that was guessed is made so many times as large, to see whether the layer still refuses."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,10 @@ def reason(unfound: Unfound) -> Unsolved | None:
     error = unfound.error
     if wrong is None and passed is not None:
         wrong, error = passed.wrong, passed.error
+    if wrong is None:
+        return None
     inputs = passed.inputs if passed is not None else unfound.result.inputs
-    if wrong is None or may_run(unfound, inputs, wrong.layer, wrong.producer):
+    if may_run(unfound, inputs, wrong.layer, wrong.producer) or _rests_on_a_guess(unfound, wrong, inputs):
         return None
     message = _told(wrong, passed)
     if passed is not None and wrong.multiple_of:
@@ -108,6 +115,25 @@ def _gives_other_sizes(unfound: Unfound, found: mismatch.Mismatch) -> bool:
         other = None if error is None else mismatch.given(error, watched, context.path, context.source)
         if error is None or (other is not None and other.layer == found.layer and other.got != found.got):
             return True
+    return False
+
+
+def _rests_on_a_guess(unfound: Unfound, wrong: mismatch.Mismatch, inputs: values.Inputs) -> bool:
+    """Whether the layer takes what arrives where a number is larger that was guessed for the constructor: with too few
+    layers the sizes between them may not meet.
+    """
+    session = unfound.session
+    for name, number in int_arguments(dict(unfound.plan)).items():
+        for factor in OTHER_NUMBERS if name in unfound.guessed else ():
+            plan = {**unfound.plan, name: str(number * factor)}
+            try:
+                other = instances.build(session.cls, plan, session.namespace, not session.real_only)
+            except Exception:
+                continue
+            watched = mismatch.FailingLayer(other.module)
+            error = other.concrete(inputs, [watched]).error
+            if error is None or wrong.layer in (layer for layer, _ in watched.finished):
+                return True
     return False
 
 

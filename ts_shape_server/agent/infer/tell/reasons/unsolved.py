@@ -33,7 +33,8 @@ class Unsolved:
 @dataclass(frozen=True)
 class Unfound:
     """A class that could be built, and the search that found no input for it. `passed` are inputs that the workspace
-    certainly gives it, `certain` is whether none of its constructor's arguments is a guess.
+    certainly gives it, `certain` is whether none of its constructor's arguments is a guess, `plan` has them all, and
+    `guessed` the names of those that are.
     """
 
     session: Session
@@ -41,6 +42,8 @@ class Unfound:
     context: Context
     passed: Sequence[values.Inputs]
     certain: bool
+    plan: Mapping[str, str]
+    guessed: frozenset[str]
 
     @property
     def error(self) -> BaseException:
