@@ -47,7 +47,11 @@ def guess(text: str, names: Names | None = None) -> values.Guess | None:
     repeated = _REPEATED.fullmatch(text)
     if repeated is not None:
         inner = guess(repeated.group(1), names)
-        return None if inner is None else values.SequenceGuess((inner, inner), "list")
+        if inner is None:
+            return None
+        # Each item of a list has its own sizes.
+        inner = values.map_tensors((values.InputGuess("", inner, ""),), _untied)[0].guess
+        return values.SequenceGuess((inner, inner), "list")
     if text[:1] == "{" and text[-1:] == "}":
         return _mapping(text, names)
     parts = _parts(text)
@@ -84,6 +88,10 @@ def _tensor(shape: WrittenShape, dtype: str, names: Names) -> values.TensorGuess
     # Of a pragma, whoever writes one name twice means one size.
     tied = tuple(values.OneSize(name) if name is not None and name != "_" else name for name in guess.axes)
     return replace(guess, axes=tied)
+
+
+def _untied(_: int, guess: values.TensorGuess) -> values.TensorGuess:
+    return replace(guess, axes=tuple(None if name is None else str(name) for name in guess.axes))
 
 
 def _mapping(text: str, names: Names) -> values.Guess | None:
