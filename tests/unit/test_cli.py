@@ -12,8 +12,10 @@ import pytest
 from rich.console import Console
 
 from ts_shape_server import cli
+from ts_shape_server.analysis.modules import find_classes
+from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.cli import tables
-from ts_shape_server.cli.commands import constructor, inputs
+from ts_shape_server.cli.commands import constructor, inputs, must_take
 from ts_shape_server.cli.formats import FORMATS, summed
 from ts_shape_server.cli.runs import CommandProblem, target
 from ts_shape_server.contract.places import Location, Range
@@ -101,6 +103,26 @@ def test_input_specs_are_taken_as_they_are() -> None:
     assert inputs(["x=(2, 3)", "y = [(L,) int64, ...]"]) == {"x": "(2, 3)", "y": "[(L,) int64, ...]"}
     with pytest.raises(CommandProblem):
         inputs(["(2, 3)"])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "given", "words"),
+    [
+        ("x", {"x": "(2, 3)"}, ""),
+        ("x", {"y": "(2, 3)"}, "--input y=(2, 3): `forward` has no parameter `y`; it has `x`."),
+        ("x", {"x": "2 by 3"}, "--input x=2 by 3: `2 by 3` is neither a shape nor a value"),
+        ("x, **other", {"y": "(2, 3)"}, ""),
+    ],
+)
+def test_an_input_that_forward_does_not_take_is_refused(parameters: str, given: dict[str, str], words: str) -> None:
+    text = f"from torch import nn\nclass Net(nn.Module):\n    def forward(self, {parameters}):\n        return x\n"
+    (module,) = find_classes(SourceText(text))[0].classes
+    if not words:
+        must_take(module, given)
+        return
+    with pytest.raises(CommandProblem) as raised:
+        must_take(module, given)
+    assert str(raised.value).startswith(words)
 
 
 def test_a_target_is_a_file_with_or_without_a_class(tmp_path: Path) -> None:

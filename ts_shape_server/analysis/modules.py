@@ -379,12 +379,16 @@ def _class(source: SourceText, definition: _Definition, names: _Paths, digests: 
     )
 
 
+def names_taken(forward: Signature | None) -> frozenset[str] | None:
+    """The inputs that a comment can tell; None where they are not known, or where any other may be passed by name."""
+    if forward is None or any(item.kind == "var_keyword" for item in forward.parameters):
+        return None
+    return frozenset(item.name for item in forward.parameters)
+
+
 def _pragmas(source: SourceText, node: ast.ClassDef, lines: set[int], forward: Signature | None) -> Pragmas:
     """What the comments over a class and its `forward` say, and which of those inside of it nothing reads."""
-    # What takes all other arguments by their names may be told of each of them.
-    is_open = forward is None or any(item.kind == "var_keyword" for item in forward.parameters)
-    names = None if forward is None or is_open else frozenset(item.name for item in forward.parameters)
-    found = pragmas.read(source, lines, names)
+    found = pragmas.read(source, lines, names_taken(forward))
     inner = [item for item in ast.walk(node) if isinstance(item, (ast.ClassDef, *FUNCTIONS))]
     heads = [item for item in inner if isinstance(item, ast.ClassDef) or item.name == "forward"]
     read = lines.union(line for item in heads for line in (item.lineno, first_line(item)))

@@ -78,10 +78,7 @@ def read(source: SourceText, lines: Iterable[int], parameters: frozenset[str] | 
         elif given is not None:
             name, text = given.group(1), given.group(2)
             inputs[name] = text
-            wrong = _unreadable(text)
-            if parameters is not None and name.lstrip("*") not in parameters:
-                there = ", ".join(f"`{item}`" for item in sorted(parameters)) or "none"
-                wrong = f"`forward` has no parameter `{name}`; it has {there}."
+            wrong = input_problem(name, text, parameters)
             if wrong is not None:
                 problems.append((place, wrong))
         else:
@@ -89,6 +86,14 @@ def read(source: SourceText, lines: Iterable[int], parameters: frozenset[str] | 
                 (place, "This pragma is not known: use `init(...)`, `x=(B, 3, 28, 28)`, `ignore[...]` or `skip`.")
             )
     return Pragmas(init, inputs, frozenset(ignore), skip, tuple(problems))
+
+
+def input_problem(name: str, text: str, parameters: frozenset[str] | None) -> str | None:
+    """Why no input is told by a name and its text; None where one may be. `parameters`: as for `read`."""
+    if parameters is not None and name.lstrip("*") not in parameters:
+        there = ", ".join(f"`{item}`" for item in sorted(parameters)) or "none"
+        return f"`forward` has no parameter `{name}`; it has {there}."
+    return _unreadable(text)
 
 
 def misplaced(source: SourceText, lines: Iterable[int], within: Range) -> list[tuple[Range, str]]:

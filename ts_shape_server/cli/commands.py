@@ -14,6 +14,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
+from ts_shape_server.analysis.modules import ModuleClass, names_taken
+from ts_shape_server.analysis.pragmas import input_problem
 from ts_shape_server.cli import tables
 from ts_shape_server.cli.changes import reached_files, share
 from ts_shape_server.cli.fixing import fix
@@ -171,6 +173,15 @@ def inputs(texts: list[str]) -> dict[str, str]:
     return found
 
 
+def must_take(module: ModuleClass | None, given: Mapping[str, str]) -> None:
+    """Raise for what ``--input`` gives to no parameter of `forward`, or as no shape and no value."""
+    taken = names_taken(module.forward if module is not None else None)
+    for name, spec in given.items():
+        wrong = input_problem(name, spec, taken)
+        if wrong is not None:
+            raise CommandProblem(f"--input {name}={spec}: {wrong}")
+
+
 async def export(options: argparse.Namespace, flags: Flags) -> int:
     """Export one class; 1 if it is refused or does not verify."""
     item = target(options.target)
@@ -196,6 +207,7 @@ async def export(options: argparse.Namespace, flags: Flags) -> int:
                 f"Name the class as FILE:CLASS: {shown_path(item.path)} has {words.listed(names) or 'none'}."
             )
         name = item.class_name or names[0]
+        must_take(snapshot.module(name), given)
         probed = await runner.probe(snapshot, [name], init, given)
         if not probed.reports:
             raise CommandProblem(f"{name} is skipped by a comment.")
