@@ -271,6 +271,20 @@ def test_a_file_in_a_folder_that_is_no_package_is_run_once(check: Check) -> None
     assert found["value"] is True
 
 
+@pytest.mark.parametrize(
+    ("path", "top", "sizes"),
+    [
+        ("parts/net.py", "from .sizes import width\n", "parts/sizes.py"),
+        ("more/parts/net.py", "from ..sizes import width\n", "more/sizes.py"),
+        ("more/parts/net.py", "from ..parts.sizes import width\n", "more/parts/sizes.py"),
+    ],
+)
+def test_a_folder_without_init_is_a_package_for_relative_imports(check: Check, path: str, top: str, sizes: str) -> None:
+    found = check({path: top + WORKS.replace("4, 3", "4, width"), sizes: "width = 6\n"}, path=path)
+    assert found["shape"] == [2, 6]
+    assert found["stubbed"] == []
+
+
 READS = HEAD + NET.replace("nn.Linear(4, 3)", "nn.Linear(4, width)")
 
 

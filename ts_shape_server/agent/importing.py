@@ -163,9 +163,28 @@ def import_root(path: str) -> str:
     return folder
 
 
-def module_name(path: str) -> str:
-    """The dotted name of `path` in its package; a name of its own where that is taken, or is no name."""
+def module_name(path: str, tree: ast.Module | None = None) -> str:
+    """The dotted name of `path` in its package; a name of its own where that is taken, or is no name.
+
+    A folder without an ``__init__`` is a package too for a file whose `tree` imports what stands beside it by ``.``.
+    """
     root = import_root(path)
+    if tree is not None and root == os.path.dirname(path):
+        for _ in range(_levels(tree)):
+            root = os.path.dirname(root)
+        name = _name_below(root, path)
+        if "." in name:
+            return name
+        root = os.path.dirname(path)
+    return _name_below(root, path)
+
+
+def _levels(tree: ast.Module) -> int:
+    """How many folders up the relative imports of a file reach, its own counted."""
+    return max((node.level for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)), default=0)
+
+
+def _name_below(root: str, path: str) -> str:
     parts = os.path.splitext(os.path.relpath(path, root))[0].split(os.sep)
     if parts[-1] == "__init__" and len(parts) > 1:
         parts.pop()
@@ -174,7 +193,8 @@ def module_name(path: str) -> str:
     if not all(part.isidentifier() for part in parts):
         return own
     taken = sys.modules.get(parts[0])
-    file = os.path.abspath(getattr(taken, "__file__", None) or root)
+    folders = list(getattr(taken, "__path__", None) or [root])
+    file = os.path.abspath(getattr(taken, "__file__", None) or folders[0])
     if taken is not None and not file.startswith(os.path.join(root, parts[0])):
         return own
     return own if parts[0] in sys.builtin_module_names or parts[0] in _standard() else name

@@ -146,7 +146,7 @@ def _unknown(name: str) -> str:
 
 def _run(path: str, tree: ast.Module, source: str) -> Loaded:
     stopped: LoadProblem | None = None
-    name = module_name(path)
+    name = module_name(path, tree)
     namespace: dict[str, Any] = {}
     try:
         _import_parents(name, path)
@@ -233,7 +233,7 @@ def _slice(loaded: Loaded, qualified: str, path: str, seconds: float) -> Loaded 
     """The class and what it reaches, in a module of its own that takes the place of the file's."""
     assert loaded.tree is not None
     first = qualified.split(".")[0]
-    name = module_name(path)
+    name = module_name(path, loaded.tree)
     with _budget(seconds, sliced=True), command_lines.empty(_unknown):
         try:
             _bare_parents(name, path)
@@ -279,9 +279,15 @@ def _parents(name: str, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _import_parents(name: str, path: str) -> None:
-    """Run the `__init__` of each package, as an import does; one that fails is replaced by a bare package."""
+    """Run the `__init__` of each package, as an import does; one that fails or is missing is replaced by a bare
+    package.
+    """
     for package, folder in _parents(name, path):
         if package in sys.modules:
+            continue
+        first = os.path.join(folder, "__init__.py")
+        if not os.path.isfile(first) and not _files.unsaved(first):
+            importing.bare_package(package, folder)
             continue
         try:
             importlib.import_module(package)
