@@ -108,6 +108,16 @@ CASES = {
         net("self.layer = nn.Sequential(*[nn.Linear(8, 8) for _ in range(resblk_num)])", "resblk_num"),
         {"resblk_num": "2"},
     ),
+    "a size that another one stands in for": (
+        BLOCKS
+        + net(
+            "self.layer = nn.Sequential(*self.parts(block, in_planes, out_planes))",
+            "in_planes, out_planes, block",
+        )
+        + "\n    def parts(self, block, in_planes, out_planes):\n"
+        "        return [block(i == 0 and in_planes or out_planes, out_planes) for i in range(2)]\n",
+        {"in_planes": "16", "out_planes": "32", "block": "Basic"},
+    ),
     "layers that are counted in steps": (
         net("n = (depth - 4) // 6; self.layer = nn.Sequential(*[nn.Linear(8, 8)] * n)", "depth"),
         {"depth": "10"},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,8 @@ LENGTH = 4
 DEPTH = 2
 """A list of lists is the most that an answer is taken for."""
 MAXIMUM = 400
+_SIZED = re.compile(r"(planes|channels|features|filters|width|dim|size)s?$")
+"""What the name of an argument that is a size ends with."""
 _TEXT_METHODS = frozenset({"lower", "upper", "strip", "split", "startswith", "endswith", "replace", "format", "title"})
 _MAPPING_METHODS = frozenset({"get", "keys", "values", "items", "pop", "setdefault", "update", "copy"})
 
@@ -30,7 +33,8 @@ _MAPPING_METHODS = frozenset({"get", "keys", "values", "items", "pop", "setdefau
 class Note:
     """What was asked of one unknown value. `guess` is what its name suggests, `untouched` what it is if nothing was.
 
-    A `flag` was asked whether it is true, and its name says nothing of a number.
+    A `flag` was asked whether it is true, and its name says nothing of a number. One that is `sized` is called like
+    a number of channels or features, and is never taken for a flag.
     """
 
     name: str
@@ -44,6 +48,7 @@ class Note:
     texts: list[str] = field(default_factory=list)
     called: bool = False
     flag: bool = False
+    sized: bool = False
 
     def expression(self) -> str:
         """A Python expression for a value that can do what was asked."""
@@ -116,7 +121,11 @@ class _Answers:
 
     def __bool__(self) -> bool:
         note = self._note
-        if self._recorder.says_nothing(note.name) and not (note.attributes or note.keys or note.items):
+        if (
+            not note.sized
+            and self._recorder.says_nothing(note.name)
+            and not (note.attributes or note.keys or note.items)
+        ):
             # What is left out where it is false asks for less: a file of weights, a layer more.
             note.flag = True
             return False
@@ -298,7 +307,9 @@ def recorded(
 
     None if nothing was asked that the guesses could not answer.
     """
-    notes = {name: Note(name, guess, plan[name]) for name, guess in unknown.items()}
+    notes = {
+        name: Note(name, guess, plan[name], sized=_SIZED.search(name) is not None) for name, guess in unknown.items()
+    }
     local = {f"_answer_{name}": recorder.value(note) for name, note in notes.items()}
     try:
         with polite(namespace):
