@@ -1,4 +1,4 @@
-"""``python -m scripts.refusals_page``: makes ``docs/refusals.md`` from the rows, the catalogue and the rewrites."""
+"""``python -m scripts.refusals_page``: makes ``docs/refusals.md`` from the rows, the refusals and the rewrites."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
-from ts_shape_server.agent.script import neutralise
-from ts_shape_server.agent.script.catalogue import TABLE, Wording
+from ts_shape_server.agent.script import neutralise, refusals
+from ts_shape_server.agent.script.refusals.refusal import Refusal
 from ts_shape_server.agent.torch_says import compiler
 from ts_shape_server.analysis.rewrites import RULES, Rule
 
@@ -23,18 +23,18 @@ _SECTION = re.compile(r"^(Before|After|Left alone):\n((?:    .*\n|\n)+)", re.MUL
 _HEAD = """# Refusals of TorchScript, and what is done about each
 
 Made by `python -m scripts.refusals_page` from the tables themselves. Each kind of refusal has an id, which JSON, tests
-and rewrites use: what torch says (a row of `agent/torch_says/compiler_rows.py`), the sentence that is told
-(`agent/script/catalogue.py`; `…` stands for what the run saw), and the rewrites that know something against it
-(`analysis/rewrites`). A rewrite is offered only where a trial shows that the class scripts further and computes the
-same.
+and rewrites use: what torch says (a row of `agent/torch_says/compiler_rows.py`), the sentence that is told and how a
+copy is changed to go past it (its entry in `agent/script/refusals`; `…` stands for what the run saw), and the rewrites
+that know something against it (`analysis/rewrites`). A rewrite is offered only where a trial shows that the class
+scripts further and computes the same.
 """
 
 
 def page() -> str:
     """The whole page."""
     parts = [_HEAD, *_ladder(), "\n## Kinds\n"]
-    for kind, wording in TABLE.items():
-        parts += _kind(kind, wording)
+    for refusal in refusals.BY_KIND.values():
+        parts += _kind(refusal)
     parts.append("\n## Rewrites\n\nIn the order of their modules. Those without a kind look at the source alone.\n")
     for module in dict.fromkeys(inspect.getmodule(rule.rewriter) for rule in RULES):
         assert module is not None
@@ -58,12 +58,16 @@ def _ladder() -> Iterator[str]:
     yield "1. the whole body, with a value of the type that the run saw"
 
 
-def _kind(kind: str, wording: Wording) -> Iterator[str]:
+def _kind(refusal: Refusal) -> Iterator[str]:
+    kind = refusal.kind
     yield f"\n### {kind}\n"
     said = [text for row in (*compiler.REFUSALS, *compiler.MENTIONS) if row.kind == kind for text in row.said]
     if said:
         yield f"- torch: `{_short(said[0])}`"
-    yield f"- told: {_sentence(wording)}"
+    yield f"- told: {_sentence(refusal)}"
+    for change in (refusal.neutralised, refusal.mended):
+        if change is not None:
+            yield f"- the copy: {_summary(change)}"
     for rule in RULES:
         if kind in rule.kinds:
             yield f"- rewrite: [`{_name(rule)}`](#{_anchor(rule)}) {_summary(rule.rewriter)}"
@@ -83,11 +87,11 @@ def _rewrites(module: ModuleType) -> Iterator[str]:
         yield f"\n{title}:\n\n```python\n{inspect.cleandoc(body)}\n```"
 
 
-def _sentence(wording: Wording) -> str:
+def _sentence(refusal: Refusal) -> str:
     """The words of a kind; of a sentence that is made of facts the longest form, with `…` for what differs."""
-    if isinstance(wording.sentence, str):
-        return wording.sentence.replace("{{", "{").replace("}}", "}")
-    made = ast.parse(inspect.getsource(wording.sentence))
+    if isinstance(refusal.sentence, str):
+        return refusal.sentence.replace("{{", "{").replace("}}", "}")
+    made = ast.parse(inspect.getsource(refusal.sentence))
     told = [node.args[0] for node in ast.walk(made) if isinstance(node, ast.Call) and ast.unparse(node.func) == "Told"]
     texts = [_text(node) for node in told if isinstance(node, (ast.Constant, ast.JoinedStr))]
     return max(texts, key=len, default="made of what the run saw")

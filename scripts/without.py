@@ -11,6 +11,7 @@ from typing import Any
 
 from ts_shape_server.agent.infer.constructor import moves as argument_moves
 from ts_shape_server.agent.infer.inputs import moves
+from ts_shape_server.agent.script import refusals
 from ts_shape_server.agent.torch_says import compiler, reading
 from ts_shape_server.analysis import rewrites
 
@@ -26,6 +27,9 @@ def rules() -> dict[str, Callable[[], None]]:
         found[f"rewrite {rule.rewriter.__module__.rpartition('.')[2]}.{rule.rewriter.__name__}"] = _silenced(
             rule, "rewriter"
         )
+    for refusal in refusals.BY_KIND.values():
+        if refusal.neutralised is not None:
+            found[f"neutraliser {refusal.kind}"] = _silenced(refusal, "neutralised")
     for number, row in enumerate(reading.TABLE):
         found[f"row {number} {row.kind}"] = _unread(row)
     for number, row in enumerate((*compiler.REFUSALS, *compiler.MENTIONS)):

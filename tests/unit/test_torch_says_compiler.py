@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ts_shape_server.agent.script.catalogue import TABLE
+from ts_shape_server.agent.script import refusals
 from ts_shape_server.agent.torch_says import compiler, exporter, tracer
 from ts_shape_server.agent.torch_says.rows import Row
 
@@ -44,7 +44,7 @@ def test_a_kind_that_no_row_has_cannot_be_asked_for() -> None:
 
 
 def test_every_refusal_has_its_sentence() -> None:
-    assert {row.kind for row in compiler.REFUSALS} == set(TABLE)
+    assert {row.kind for row in compiler.REFUSALS} == set(refusals.BY_KIND)
 
 
 OVERLOADS = """\

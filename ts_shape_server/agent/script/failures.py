@@ -1,7 +1,7 @@
 """Every reason why `torch.jit.script` refuses a module: compile, note the refusal, take it out of the way, compile on.
 
 It decides what counts as a reason of its own and what merely follows from an edit. What torch's words mean is in
-`words`, which edit to try in `neutralise`.
+`words` and `refusals`, which edit to try in `neutralise`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from itertools import chain
 from typing import Any
 
 from ts_shape_server.agent import clock
-from ts_shape_server.agent.script import edits, locate, neutralise, unplaced, words
+from ts_shape_server.agent.script import edits, locate, neutralise, refusals, unplaced, words
 from ts_shape_server.agent.script.compiler import Compiler
 from ts_shape_server.agent.script.finding import finding
+from ts_shape_server.agent.script.neutralisation import Neutralisation
 from ts_shape_server.agent.script.problem import CompilerProblem, RefusalSearch, take_apart
-from ts_shape_server.agent.script.sentences import Told
+from ts_shape_server.agent.script.refusals.refusal import Told
 from ts_shape_server.agent.script.sources import Edit, key_of
 from ts_shape_server.agent.torch_says import compiler as torch_says_compiler
 from ts_shape_server.contract.report import Failure
@@ -60,7 +61,7 @@ def collect(compiler: Compiler, search: RefusalSearch, remaining: Callable[[], f
         started = clock.now()
         if problem.place is None:
             problem = unplaced.place(problem, compiler.module, search)
-        if unplaced.mend(problem, compiler.module, search):
+        if refusals.mended(problem, compiler.module, search):
             error, repaired = compiler(), None
         else:
             error, repaired = _get_past(problem, compiler, search, remaining)
@@ -81,7 +82,7 @@ def problem_error(error: BaseException | None, problem: CompilerProblem, search:
 
 def _get_past(
     problem: CompilerProblem, compiler: Compiler, search: RefusalSearch, remaining: Callable[[], float]
-) -> tuple[BaseException | None, neutralise.Neutralisation | None]:
+) -> tuple[BaseException | None, Neutralisation | None]:
     """Try edits until the problem is gone: the next error (None: it compiles), and the edit if it was a repair.
 
     The error of the problem itself comes back if nothing helps.
@@ -131,7 +132,7 @@ def _follows(problem: CompilerProblem, search: RefusalSearch) -> bool:
     if problem.refused("tuple-index-range") and variadic is not None:
         # What `*args` are nobody knows where none arrived; that they have no type is told already.
         return variadic.arg in edits.loaded_names(problem.node)
-    return not words.independent(problem) and search.invented(problem.function, problem.whole or problem.node)
+    return not refusals.independent(problem) and search.invented(problem.function, problem.whole or problem.node)
 
 
 def _is_of_our_making(error: BaseException, problem: CompilerProblem, search: RefusalSearch) -> bool:

@@ -9,29 +9,13 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ts_shape_server.agent import torch_says
-from ts_shape_server.agent.script import edits, types, words
+from ts_shape_server.agent.script import edits, neutralisation, refusals, types
+from ts_shape_server.agent.script.neutralisation import Neutralisation
 from ts_shape_server.agent.script.problem import CompilerProblem, RefusalSearch, default_values, statement_at
-from ts_shape_server.agent.script.sources import Edit, NodeKey, ParsedFunction, key_of
-from ts_shape_server.agent.script.types import Type
-
-
-@dataclass(frozen=True)
-class Neutralisation:
-    """Edits to make together. `lost` are names that have no true value any more, `opaque` expressions of which only
-    the place is left; `repairs` names the parameters (of `function`) whose annotation is the whole edit. `narrower`
-    are smaller ones, of which one may do if this one does."""
-
-    function: ParsedFunction
-    edits: tuple[Edit, ...]
-    lost: frozenset[str] = frozenset()
-    repairs: tuple[str, ...] = ()
-    opaque: frozenset[NodeKey] = frozenset()
-    narrower: tuple[Neutralisation, ...] = ()
+from ts_shape_server.agent.script.sources import ParsedFunction, key_of
 
 
 def candidates(problem: CompilerProblem, search: RefusalSearch) -> Iterator[Neutralisation]:
@@ -41,13 +25,11 @@ def candidates(problem: CompilerProblem, search: RefusalSearch) -> Iterator[Neut
         return
     if problem.library is not None and not search.users(function.path):
         yield _without_library(search, problem.library)
-    yield from _signature(problem, search, function)
-    yield from _expansion(problem, search, function)
     yield from _annotation(problem, search, function)
-    typed = not words.independent(problem)
+    typed = not refusals.independent(problem)
     if typed:
         yield from _callee_parameters(problem, search)
-    yield from _by_message(problem, search, function)
+    yield from _of_kind(problem, search, function)
     if typed:
         yield from _parameters(problem, search, function)
     statement = statement_at(problem)
@@ -71,46 +53,21 @@ def _without_library(search: RefusalSearch, function: ParsedFunction) -> Neutral
     return Neutralisation(function, (edits.any_signature(search.sources), edits.whole_body(search.sources, known)))
 
 
-def _signature(problem: CompilerProblem, search: RefusalSearch, function: ParsedFunction) -> Iterator[Neutralisation]:
-    """A signature that the language lacks: the parameters that the run saw, without stars."""
-    if problem.refused("variadic"):
-        seen = search.seen_of(function)
-        kinds = seen.parameters if seen is not None else {}
-        yield Neutralisation(function, (edits.plain_signature(search.sources, kinds),))
-
-
-def _expansion(problem: CompilerProblem, search: RefusalSearch, function: ParsedFunction) -> Iterator[Neutralisation]:
-    """A call with ``**``: another value behind the stars would be refused again, so the whole call gives way."""
-    if not problem.refused("keyword-expansion") or problem.node is None:
-        return
-    for call in ast.walk(function.tree):
-        if isinstance(call, ast.Call):
-            spread = [item.value for item in call.keywords if item.arg is None]
-            if problem.node is call or any(_within(problem.node, item) for item in spread):
-                kind = search.type_of(function, call)
-                if kind is not None and kind.representable:
-                    yield from _values(search, function, call, kind)
-
-
 def _annotation(problem: CompilerProblem, search: RefusalSearch, function: ParsedFunction) -> Iterator[Neutralisation]:
     """An annotation that the compiler does not know: say what the run saw."""
     if problem.node is None:
         return
     tree = function.tree
-    if tree.returns is not None and _within(problem.node, tree.returns):
+    if tree.returns is not None and neutralisation.within(problem.node, tree.returns):
         yield Neutralisation(function, (edits.without_result,))
     seen = search.seen_of(function)
     for argument in [*tree.args.args, *tree.args.kwonlyargs]:
-        if argument.annotation is None or not _within(problem.node, argument):
+        if argument.annotation is None or not neutralisation.within(problem.node, argument):
             continue
         kind = seen.parameters.get(argument.arg, types.ANY) if seen is not None else types.ANY
         kind = types.with_default(kind, default_values(function), argument.arg)
         known = kind if kind.representable else types.ANY
         yield Neutralisation(function, (edits.annotated(search.sources, argument.arg, known),))
-
-
-def _within(node: ast.AST, outer: ast.AST) -> bool:
-    return any(item is node for item in ast.walk(outer))
 
 
 def _callee_parameters(problem: CompilerProblem, search: RefusalSearch) -> Iterator[Neutralisation]:
@@ -123,14 +80,21 @@ def _callee_parameters(problem: CompilerProblem, search: RefusalSearch) -> Itera
                 yield from _annotations(search, function, arguments)
 
 
+def _of_kind(problem: CompilerProblem, search: RefusalSearch, function: ParsedFunction) -> Iterator[Neutralisation]:
+    """What only this kind of refusal wants: the entry of the kind in `refusals` has it."""
+    refusal = refusals.of(problem)
+    if refusal is not None and refusal.neutralised is not None:
+        yield from refusal.neutralised(problem, search, function)
+
+
 def _parameters(problem: CompilerProblem, search: RefusalSearch, function: ParsedFunction) -> Iterator[Neutralisation]:
     """Parameters without annotation that are no Tensors: those that the failing expression reads first."""
     statement = statement_at(problem)
     named = edits.loaded_names(problem.node) if problem.node is not None else set()
     around = edits.loaded_names(statement) if statement is not None else set()
-    told = problem.complaint
-    about = told is not None and told.kind in ("default-without-type", "variable-type-changed", "branch-types")
-    first = [told.name("name")] if told is not None and about else []
+    complaint, refusal = problem.complaint, refusals.of(problem)
+    about = complaint is not None and refusal is not None and refusal.names_variable
+    first = [complaint.name("name")] if complaint is not None and about else []
     yield from _annotations(search, function, [*first, *sorted(named), *sorted(around - named)])
 
 
@@ -153,61 +117,6 @@ def _annotations(search: RefusalSearch, function: ParsedFunction, first: list[st
     if others:
         every = tuple(edit for item in single.values() for edit in item.edits)
         yield Neutralisation(function, every, guessed, tuple(wanted), narrower=others)
-
-
-def _by_message(problem: CompilerProblem, search: RefusalSearch, function: ParsedFunction) -> Iterator[Neutralisation]:
-    """What the complaint itself names: a value of the type that is expected, a start for what a branch leaves out,
-    the type of an empty container.
-    """
-    told = problem.complaint
-    expected = told.name("first") if told is not None and told.kind in _ONE_TYPE else ""
-    statement = statement_at(problem)
-    whole = isinstance(statement, (ast.AnnAssign, ast.Return)) or (
-        isinstance(statement, ast.Assign) and not any(isinstance(item, ast.Tuple) for item in statement.targets)
-    )
-    if expected and whole and getattr(statement, "value", None) is not None:
-        assert isinstance(statement, (ast.Assign, ast.AnnAssign, ast.Return)) and statement.value is not None
-        tree = torch_says.type_tree(expected)
-        kind = types.OPAQUE if tree is None else types.of_tree(tree)
-        if kind.representable:
-            yield _value(search, function, statement.value, kind)
-    if told is not None and told.kind == "branch-undefined" and isinstance(statement, (ast.If, ast.For, ast.While)):
-        name = told.name("name")
-        kind = _loaded_type(search, function, name)
-        make = edits.value_call(search.sources, kind)
-        yield Neutralisation(
-            function, (edits.inserted_before(key_of(statement), lambda: [edits.assignment(name, make)]),)
-        )
-    if problem.says("list-append") or problem.refused("container-item-type"):
-        yield from _empty_containers(problem, search, function)
-
-
-_ONE_TYPE = ("variable-type-changed", "attribute-type", "return-annotation", "return-types")
-"""Kinds whose `first` is the type that the compiler holds to."""
-
-
-def _loaded_type(search: RefusalSearch, function: ParsedFunction, name: str) -> Type:
-    """What a local name held wherever it was read."""
-    loads = [node for node in ast.walk(function.tree) if isinstance(node, ast.Name) and node.id == name]
-    kinds = [search.type_of(function, node) for node in loads]
-    joined = types.join_all(kind for kind in kinds if kind is not None)
-    return joined if joined.representable else types.ANY
-
-
-def _empty_containers(
-    problem: CompilerProblem, search: RefusalSearch, function: ParsedFunction
-) -> Iterator[Neutralisation]:
-    """``x = []`` is a List[Tensor] to the compiler, whatever goes in later."""
-    assert problem.node is not None
-    names = edits.loaded_names(problem.node)
-    for node in ast.walk(function.tree):
-        if isinstance(node, ast.Assign) and isinstance(node.value, (ast.List, ast.Dict)):
-            empty = not ast.unparse(node.value).strip("[]{}")
-            for target in node.targets:
-                if empty and isinstance(target, ast.Name) and target.id in names:
-                    kind = _loaded_type(search, function, target.id)
-                    if kind.items and kind.known:
-                        yield _value(search, function, node.value, kind)
 
 
 def _statement(
@@ -290,26 +199,12 @@ def _expressions(
                 test = _decided(search, function, statement, node)
                 if test is not None:
                     yield Neutralisation(function, (edits.replaced(key_of(node), partial(_constant, test)),))
-                yield from _values(search, function, node, kind)
+                yield from neutralisation.values(search, function, node, kind)
             elif kind is not None:
                 opaque.append(node)
         node = parent
     for node in opaque:
-        yield _value(search, function, node, types.ANY, lost=frozenset(edits.stored_names(statement)))
-
-
-def _values(search: RefusalSearch, function: ParsedFunction, node: ast.expr, kind: Type) -> Iterator[Neutralisation]:
-    children = [item for item in node.args if not isinstance(item, ast.Starred)] if isinstance(node, ast.Call) else []
-    if children:
-        sources = search.sources
-        keys = {key_of(child) for child in children}
-
-        def make(found: ast.AST) -> ast.expr:
-            kept = [item for item in getattr(found, "args", []) if hasattr(item, "lineno") and key_of(item) in keys]
-            return edits.value_call(sources, kind, kept)
-
-        yield Neutralisation(function, (edits.replaced(key_of(node), make),))
-    yield _value(search, function, node, kind)
+        yield neutralisation.value(search, function, node, types.ANY, lost=frozenset(edits.stored_names(statement)))
 
 
 def _decided(
@@ -328,14 +223,6 @@ def _constant(value: ast.expr, _: ast.AST) -> ast.expr:
     return value
 
 
-def _value(
-    search: RefusalSearch, function: ParsedFunction, node: ast.expr, kind: Type, lost: frozenset[str] = frozenset()
-) -> Neutralisation:
-    edit = edits.replaced(key_of(node), lambda _: edits.value_call(search.sources, kind))
-    opaque = frozenset([key_of(node)]) if kind == types.ANY or not kind.known else frozenset()
-    return Neutralisation(function, (edit,), lost, opaque=opaque)
-
-
 def _give_up(search: RefusalSearch, function: ParsedFunction, statement: ast.stmt) -> Iterator[Neutralisation]:
     """Leave out what never ran; else the statement."""
     for block in edits.blocks(function.tree):
@@ -347,7 +234,7 @@ def _give_up(search: RefusalSearch, function: ParsedFunction, statement: ast.stm
     if isinstance(statement, ast.Return):
         yield Neutralisation(function, (edits.cut_from(key_of(statement)),))
     elif lost:
-        kinds = {name: _loaded_type(search, function, name) for name in sorted(lost)}
+        kinds = {name: neutralisation.type_read(search, function, name) for name in sorted(lost)}
         yield Neutralisation(
             function,
             (

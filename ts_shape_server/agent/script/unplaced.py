@@ -17,7 +17,7 @@ from torch import nn
 
 from ts_shape_server.agent.script import edits, types
 from ts_shape_server.agent.script.locate import MarkedPlace
-from ts_shape_server.agent.script.neutralise import Neutralisation
+from ts_shape_server.agent.script.neutralisation import Neutralisation
 from ts_shape_server.agent.script.problem import CompilerProblem, RefusalSearch, default_of
 from ts_shape_server.agent.script.sources import ParsedFunction
 from ts_shape_server.agent.script.types import Type
@@ -84,41 +84,6 @@ def _owner(part: nn.Module, module: nn.Module, search: RefusalSearch) -> tuple[n
         if _users_forward(owner, search):
             return owner, ".".join(parts[length:])
     return module, path
-
-
-def mend(problem: CompilerProblem, module: nn.Module, search: RefusalSearch) -> bool:
-    """Take out of the instances, or of what torch sees of a function, what no edit of a source can: whether there was
-    such a thing.
-    """
-    if problem.refused("mutable-default") and problem.function is not None:
-        known = problem.function.key in search.sources.bare
-        search.sources.bare.add(problem.function.key)
-        return not known
-    said = problem.complaint
-    hook = said.name("name") if said is not None and said.kind == "hook-class" else ""
-    constant = said if said is not None and said.kind == "constant-unsupported" else None
-    mended = False
-    for part in module.modules():
-        if hook:
-            for hooks in (part._forward_hooks, part._forward_pre_hooks):
-                for key in [key for key, value in hooks.items() if type(value).__name__ == hook]:
-                    del hooks[key]
-                    mended = True
-        elif constant and type(part).__name__ == constant.name("owner"):
-            value = getattr(part, constant.name("attribute"), None)
-            items = getattr(value, "tolist", None)
-            plain = items() if callable(items) else _plain_items(value)
-            if plain is not None:
-                setattr(part, constant.name("attribute"), plain)
-                mended = True
-    return mended
-
-
-def _plain_items(value: object) -> tuple[object, ...] | None:
-    """A tuple with numpy numbers in it as one of Python's."""
-    if not isinstance(value, (tuple, list)):
-        return None
-    return tuple(item.tolist() if hasattr(item, "tolist") else item for item in value)
 
 
 def _forward(module: nn.Module, search: RefusalSearch) -> ParsedFunction | None:

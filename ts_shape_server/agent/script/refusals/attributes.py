@@ -1,14 +1,12 @@
-"""Sentences for refusals that are about an attribute: what it holds, who sets it, and what TorchScript has instead.
-
-Each function takes a complaint of the compiler's and gives the words. Nothing here edits source or compiles.
-"""
+"""Attributes: what they hold, who sets them, and what TorchScript has instead."""
 
 from __future__ import annotations
 
 import ast
 
 from ts_shape_server.agent.script.problem import CompilerProblem, RefusalSearch
-from ts_shape_server.agent.script.sentences import Told, article, short, super_call
+from ts_shape_server.agent.script.refusals.python_values import super_call
+from ts_shape_server.agent.script.refusals.refusal import Refusal, Told, article, short
 from ts_shape_server.agent.script.sources import ParsedFunction
 from ts_shape_server.agent.torch_says.rows import Complaint
 
@@ -88,7 +86,7 @@ def missing_attribute(complaint: Complaint, problem: CompilerProblem, search: Re
     if (
         module is not None
         and type(module).__name__ == owner
-        and isinstance(getattr(type(module), attribute, None), PLAIN)
+        and isinstance(getattr(type(module), attribute, None), _PLAIN)
     ):
         kind = type(getattr(type(module), attribute)).__name__
         return Told(
@@ -122,7 +120,9 @@ _OF_MODULES = {
     "_buffers": "name the buffers, or loop over `self.named_buffers()`",
 }
 """What a module holds its parts in, and how TorchScript gets at them."""
-PLAIN = (bool, int, float, str)
+
+
+_PLAIN = (bool, int, float, str)
 
 
 def _sets(function: ParsedFunction, attribute: str) -> bool:
@@ -159,3 +159,35 @@ def attribute_set(complaint: Complaint, problem: CompilerProblem, search: Refusa
         name, "an in-place operation such as `copy_`"
     )
     return Told(f"`{name}` of {article(kind)} cannot be set in TorchScript: use {instead}")
+
+
+REFUSALS = (
+    Refusal("attribute-unsupported", failed_attribute, independent=True),
+    Refusal("attribute-function", function_attribute, independent=True),
+    Refusal("attribute-missing", missing_attribute, independent=True),
+    Refusal("attribute-first-set", first_set, independent=True),
+    Refusal(
+        "attribute-cast",
+        "`self.{attribute}` is a Python `{type}`, which TorchScript cannot take over: keep values that it has, or name "
+        "the attribute in `__jit_ignored_attributes__` where no method that is compiled reads it",
+        independent=True,
+    ),
+    Refusal("attribute-assignment", attribute_set, independent=True),
+    Refusal("attribute-unknown", "`{code}`: TorchScript knows no `{attribute}` there", independent=True),
+    Refusal(
+        "attribute-lookup",
+        "`{code}`: TorchScript cannot look into a Python `{type}`: take what is needed in `__init__`",
+        independent=True,
+    ),
+    Refusal("method-unknown", no_attribute),
+    Refusal(
+        "getattr-name",
+        "`getattr` needs a literal name in TorchScript: loop over an `nn.ModuleList` instead",
+        independent=True,
+    ),
+    Refusal(
+        "hasattr-target",
+        "`hasattr` works only on objects in TorchScript, and `{code}` is `{type}`: use `isinstance`",
+        independent=True,
+    ),
+)
