@@ -134,7 +134,8 @@ class Runner:
         for problem in problems:
             on_problem(problem)
         cache = Path(platformdirs.user_cache_dir("ts-shape-server")) / "reports"
-        self.service = ProbeService(options(self.settings, roots, cache))
+        # Nobody looks at one of the files: a class that made way for another would only be probed twice.
+        self.service = ProbeService(replace(options(self.settings, roots, cache), preempts=False))
 
     async def __aenter__(self) -> Runner:
         found = await self.service.find()

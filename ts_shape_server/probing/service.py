@@ -228,7 +228,8 @@ class ProbeService:
                         break
                     slow = about.held_up_by(SHARE_SECONDS)
                     jumped = tiers() != began and about.gives_way(tiers())
-                    if slow is not None and slow not in interrupted and (jumped or self._turns.others_wait(path)):
+                    others = self.options.preempts and self._turns.others_wait(path)
+                    if slow is not None and slow not in interrupted and (jumped or others):
                         interrupted.add(slow)
                         return None
                     if jumped and between_classes:

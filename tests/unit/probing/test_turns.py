@@ -128,6 +128,18 @@ async def test_a_file_that_hangs_by_itself_is_left_alone(service: ProbeService, 
     assert service.running == 0
 
 
+async def test_no_class_makes_way_where_nobody_looks_at_a_file(service: ProbeService, tmp_path: Path) -> None:
+    """As on the command line: all of it is waited for, and what makes way is begun twice."""
+    service.options = Options(preempts=False)
+    first = asked(service, tmp_path, "first.py", "Held0", "Good")
+    await until(lambda: Agent.begun == ["Held0"])
+    other = asked(service, tmp_path, "other.py", "Other")
+    await asyncio.sleep(0.1)
+    Agent.let_go = {"Held0"}
+    await asyncio.wait_for(asyncio.gather(first, other), SECONDS)
+    assert Agent.begun == ["Held0", "Good", "Other"]
+
+
 HELD = tuple(f"Held{number}" for number in range(5))
 
 
