@@ -21,8 +21,8 @@ class Options:
     """What the settings say of probing. Times in seconds, sizes in bytes; `cache` None keeps nothing on disk.
 
     `environment` is the agent's, `probe_environment` is set in a child once it is in the sandbox. `stages` are the
-    steps of a report, in order; the cache may not be shared between options that differ in them. With `preempts` a class
-    that takes long makes way for a file that waits: what it did is done again when it comes to it once more.
+    steps of a report, in order; the cache may not be shared between options that differ in them. With `preempts` a
+    class that takes long makes way for a file that waits: what it did is done again when it comes to it once more.
     """
 
     interpreter: str | None = None

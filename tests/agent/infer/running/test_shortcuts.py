@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
 from ts_shape_server.agent.infer.running import symbolic
@@ -35,6 +36,17 @@ CALLS: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] = {
     "batches first": (lambda x: nn.GRU(6, 5, batch_first=True)(x)[0], ((2, 4, 6),)),
     "from a state": (lambda x, h: nn.RNN(6, 5)(x, h)[1], ((4, 2, 6), (1, 2, 5))),
     "a view after a slice": (lambda x: F.relu(x[:, :2]).view(2, -1), ((2, 4, 3),)),
+    "an equation": (lambda x, y: torch.einsum("bhid,bhjd->bhij", x, y), ((2, 3, 5, 4), (2, 3, 7, 4))),
+    "an equation whose letters change places": (
+        lambda x, y: torch.einsum("bijc,cijk->kbij", x, y),
+        ((2, 3, 4, 5), (5, 3, 4, 6)),
+    ),
+    "a product of matrices": (lambda x, y: x @ y.transpose(1, 2), ((2, 5, 4), (2, 7, 4))),
+    "other sizes after a permutation": (lambda x: x.permute(0, 2, 1, 3).reshape(2, 5, 12), ((2, 3, 5, 4),)),
+    "parts": (lambda x: x.chunk(3, -1)[2], ((2, 5, 10),)),
+    "an item": (lambda x: x[:, -1, None], ((2, 5, 4),)),
+    "a mean": (lambda x: x.mean((-2, -1), keepdim=True), ((2, 3, 5, 4),)),
+    "a variance": (lambda x: x.permute(0, 2, 1).var(1, unbiased=False, keepdim=True), ((2, 5, 4),)),
     "the same call twice": (lambda x: F.max_pool2d(x + 1, 2) + F.max_pool2d(x + 1, 2), ((2, 3, 8, 9),)),
 }
 
@@ -53,6 +65,27 @@ def test_shortcuts_give_what_torch_gives(name: str) -> None:
     assert quick.shape == usual.shape
     assert quick.dtype is usual.dtype
     assert quick.is_contiguous() or not usual.is_contiguous()
+
+
+DIRECT = [*CALLS][[*CALLS].index("an equation") : [*CALLS].index("the same call twice")]
+
+
+@pytest.mark.parametrize("name", DIRECT)
+def test_kernels_are_asked_without_torchs_python(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And lay out their results as they do when it calls them."""
+    call, sizes = CALLS[name]
+    usual = run(call, sizes, False)
+    operators: list[str] = []
+    dispatch = FakeTensorMode.dispatch
+
+    def noted(mode: FakeTensorMode, function: Any, *rest: Any) -> Any:
+        operators.append(str(function))
+        return dispatch(mode, function, *rest)
+
+    monkeypatch.setattr(FakeTensorMode, "dispatch", noted)
+    quick = run(call, sizes, True)
+    assert quick.stride() == usual.stride()
+    assert set(operators) == {"aten.empty.memory_format"}
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,21 @@
 """Answers torch calls of a run without memory whose result is known: no values are computed there, sizes alone.
 
-Two ways: what keeps its input's sizes by definition gives the input back, once its own requirements are checked; and
-a call like an earlier one (same function, same sizes, strides and dtypes) gives what that one gave, so that a block
-which repeats costs once. A call that is not surely of this kind goes to torch, as does one whose requirements are not
-met: the error is torch's own. Knows torch's public functions by name, and nothing of what a run is for.
+Three ways: what keeps its input's sizes by definition gives the input back, once its own requirements are checked; a
+call like an earlier one (same function, same sizes, strides and dtypes) gives what that one gave, so that a block which
+repeats costs once; and the sizes of a new one are computed here, or by torch's own kernels (`kernels`). A call that is
+not surely of this kind goes to torch, as does one whose requirements are not met: the error is torch's own. Knows
+torch's public functions by name, and nothing of what a run is for.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
-from ts_shape_server.agent.infer.running import call_names
+from ts_shape_server.agent.infer.running import call_names, kernels
 
 try:
     from torch._subclasses.fake_tensor import FakeTensor
@@ -63,12 +65,12 @@ class Shortcuts:
             return function(*arguments, **keywords)
         key = self._key(function, arguments, keywords)
         if key is None:
-            made = self._made(name, arguments, keywords)
+            made = self._made(function, name, arguments, keywords)
             return self._plain(function(*arguments, **keywords) if made is None else made)
         known = self._remembered.get(key, _NOTHING)
         if known is not _NOTHING:
             return list(known) if isinstance(known, list) else known
-        made = self._made(name, arguments, keywords)
+        made = self._made(function, name, arguments, keywords)
         result = self._plain(function(*arguments, **keywords) if made is None else made)
         if _is_tensors(result) and len(self._remembered) < MAXIMUM:
             self._remembered[key] = list(result) if isinstance(result, list) else result
@@ -106,13 +108,19 @@ class Shortcuts:
             return False
         return bool(self._describe(first)[0] == self._describe(second)[0])
 
-    def _made(self, name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
+    def _made(
+        self, function: Callable[..., Any], name: str, arguments: Sequence[Any], keywords: Mapping[str, Any]
+    ) -> Any:
         """A new tensor of the sizes that the result has; None where torch has to tell."""
         maker = _MAKERS.get(name)
-        try:
-            return None if maker is None else maker(arguments, keywords)
-        except (AttributeError, IndexError, TypeError, ValueError):
-            return None
+        made: Any = None
+        if maker is not None:
+            with contextlib.suppress(AttributeError, IndexError, TypeError, ValueError):
+                made = maker(arguments, keywords)
+        if made is None and self._plainer is None:
+            # What torch asks of symbols on its way to the kernels is not to be missed.
+            made = kernels.result(function, name, arguments, keywords)
+        return made
 
     def _key(self, function: Any, arguments: Sequence[Any], keywords: Mapping[str, Any]) -> Any:
         try:
