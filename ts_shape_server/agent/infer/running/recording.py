@@ -8,6 +8,8 @@ as the run had them (numbers or symbols) and spelled by whoever asks.
 from __future__ import annotations
 
 import dis
+import functools
+import inspect
 import os
 import sys
 from collections import defaultdict
@@ -88,13 +90,17 @@ def flat(value: Any) -> Iterator[Shape]:
 
 class Layers:
     """Context manager: records the calls of `module`'s submodules while it is active, with their lines where the code
-    of `path` in `lines` calls them.
+    of `path` in `lines` calls them. ``layer.forward(x)``, which no hook sees, is a call like any other.
     """
 
     def __init__(self, module: nn.Module, path: str, lines: range) -> None:
         self._module = module
         self._path, self._lines = path, lines
         self._handles: list[Any] = []
+        self._classes: list[tuple[type[nn.Module], Any]] = []
+        self._names: dict[int, str] = {}
+        self._hooked: set[int] = set()
+        self._running: set[int] = set()
         self.calls: list[LayerCall] = []
         self.left_out: set[str] = set()
         """Names of submodules that were called when no more calls were recorded."""
@@ -104,22 +110,65 @@ class Layers:
         self.left_out.clear()
         for name, part in self._module.named_modules():
             if name and not isinstance(part, torch.jit.ScriptModule):
+                self._names[id(part)] = name
+                self._handles.append(part.register_forward_pre_hook(lambda module, _: self._hooked.add(id(module))))
                 self._handles.append(part.register_forward_hook(self._hook(name), with_kwargs=True))
+        defining = {
+            next((base for base in type(part).__mro__ if "forward" in vars(base)), None) for part in self._parts()
+        }
+        for owner in defining - {None, nn.Module}:
+            self._watch_forward(owner)
         return self
+
+    def _parts(self) -> Iterator[nn.Module]:
+        return (part for part in self._module.modules() if id(part) in self._names)
 
     def __exit__(self, *_: object) -> None:
         for handle in self._handles:
             handle.remove()
+        for owner, original in self._classes:
+            owner.forward = original  # type: ignore[method-assign]  # as it was
+        self._handles.clear()
+        self._classes.clear()
+        self._names.clear()
+        self._hooked.clear()
 
     def _hook(self, name: str) -> Callable[..., None]:
         def hook(module: nn.Module, arguments: Any, keywords: Any, output: Any) -> None:
-            if len(self.calls) >= MAXIMUM_LAYERS:
-                self.left_out.add(name)
-            else:
-                inputs = tuple(flat([arguments, keywords]))
-                self.calls.append(LayerCall(name, module, inputs, tuple(flat(output)), self._line(sys._getframe(1))))
+            self._note(name, module, (arguments, keywords), output, sys._getframe(1))
 
         return hook
+
+    def _watch_forward(self, owner: type[nn.Module]) -> None:
+        """Sees calls of `forward` on a recorded module that did not come through its `__call__`."""
+        original = vars(owner)["forward"]
+        if not inspect.isfunction(original):
+            return
+
+        @functools.wraps(original)
+        def forward(module: nn.Module, *arguments: Any, **keywords: Any) -> Any:
+            name, key = self._names.get(id(module)), id(module)
+            if name is None or key in self._running:
+                return original(module, *arguments, **keywords)
+            hooked = key in self._hooked
+            self._hooked.discard(key)
+            self._running.add(key)
+            try:
+                output = original(module, *arguments, **keywords)
+            finally:
+                self._running.discard(key)
+            if not hooked:
+                self._note(name, module, (arguments, keywords), output, sys._getframe(1))
+            return output
+
+        self._classes.append((owner, original))
+        owner.forward = forward  # type: ignore[method-assign]  # put back in `__exit__`
+
+    def _note(self, name: str, module: nn.Module, given: Any, output: Any, frame: FrameType) -> None:
+        if len(self.calls) >= MAXIMUM_LAYERS:
+            self.left_out.add(name)
+        else:
+            self.calls.append(LayerCall(name, module, tuple(flat(given)), tuple(flat(output)), self._line(frame)))
 
     def _line(self, frame: FrameType | None) -> int | None:
         """The line of the code that called the module, if that is the watched code."""
