@@ -7,6 +7,7 @@ It never takes part in a run: where tensors reach it, it raises and says what is
 from __future__ import annotations
 
 import builtins
+import contextlib
 import inspect
 import re
 import sys
@@ -34,6 +35,20 @@ _RECORD = re.compile(
 
 _why: dict[str, str] = {}
 """For each name that a stand-in was given for, why it is missing, in words that follow the name."""
+
+
+_NO_LENGTH: list[None] = []
+"""Not empty while a stand-in that is asked for its length raises."""
+
+
+@contextlib.contextmanager
+def of_no_length() -> Iterator[None]:
+    """While this is active a stand-in has no length: elsewhere it is empty, so that a file loads."""
+    _NO_LENGTH.append(None)
+    try:
+        yield
+    finally:
+        _NO_LENGTH.pop()
 
 
 class StandInUsed(ModuleNotFoundError):
@@ -95,6 +110,8 @@ class Inert:
         return iter(())
 
     def __len__(self) -> int:
+        if _NO_LENGTH:
+            raise StandInUsed(self._stands_for)
         return 0
 
     def __bool__(self) -> bool:

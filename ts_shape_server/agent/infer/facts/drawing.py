@@ -1,8 +1,9 @@
 """The surroundings in which a slice of the workspace's code runs as it would for its author, short of the machine.
 
 Its folder is on the path and is the current one, command lines are empty and ask for nothing (a number that has to be
-given is guessed by its name), loaders work in this
-process, and what is printed is not seen. Everything is put back. Knows nothing of what is drawn.
+given is guessed by its name), loaders work in this process, and what is printed is not seen. What stands for a missing
+package has no length there, since numbers that are made of it are nobody's. Everything is put back. Knows nothing of
+what is drawn.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 from torch.utils import data
 
-from ts_shape_server.agent import command_lines
+from ts_shape_server.agent import command_lines, standins
 from ts_shape_server.agent.command_lines import ByName
 
 _ALONE = {"num_workers": 0, "pin_memory": False, "persistent_workers": False, "prefetch_factor": None, "timeout": 0}
@@ -32,7 +33,7 @@ def surroundings(path: str, root: str, by_name: ByName) -> Iterator[None]:
     kept_path, kept_arguments = list(sys.path), list(sys.argv)
     folder = os.path.dirname(path)
     before = os.getcwd()
-    with contextlib.redirect_stdout(io.StringIO()), command_lines.empty(by_name), _loaders_alone():
+    with contextlib.redirect_stdout(io.StringIO()), command_lines.empty(by_name), _loaders_alone(), standins.of_no_length():
         try:
             sys.path[:] = [*kept_path, *(item for item in (folder, root) if item and item not in kept_path)]
             sys.argv[:] = [path or "evidence"]

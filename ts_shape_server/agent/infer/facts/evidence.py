@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from ts_shape_server.agent import devices, runs, shares, standins, torch_says, trees
+from ts_shape_server.agent import devices, importing, runs, shares, standins, torch_says, trees
 from ts_shape_server.agent.clock import TimeLimit, now, waiting_limit
 from ts_shape_server.agent.command_lines import ByName
 from ts_shape_server.agent.context import Context
@@ -180,7 +180,19 @@ def _surrounding_names(item: CallEvidence, context: Context) -> dict[str, Any]:
     """The names that a slice may use: those of the class's file."""
     if _ACCELERATOR.search(f"{item.setup} {item.init} {item.inputs}"):
         devices.pretend()
-    return {"torch": torch, **context.namespace, "__name__": "ts_shape_evidence", "__file__": item.path}
+    own = {"__name__": "ts_shape_evidence", "__file__": item.path}
+    if item.path != context.path:
+        own = {**own, **_package(item)}
+    return {"torch": torch, **context.namespace, **own}
+
+
+def _package(item: CallEvidence) -> dict[str, Any]:
+    """What the imports of a slice of another file than the class's are relative to."""
+    try:
+        tree = ast.parse(item.setup)
+    except SyntaxError:
+        return {}
+    return {"__package__": importing.module_name(item.path, tree).rpartition(".")[0], "__spec__": None}
 
 
 def _draw_partly(cls: type, item: CallEvidence, context: Context, by_name: ByName, seconds: float) -> Iterator[Drawn]:

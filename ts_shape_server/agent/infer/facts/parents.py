@@ -12,7 +12,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -31,6 +31,7 @@ from ts_shape_server.contract.asked import ParentAsked
 MAXIMUM = 4
 """Different constructions of one part that are kept."""
 
+_T = TypeVar("_T")
 Find = Callable[[str, str], "tuple[type[nn.Module], Context] | None"]
 Solve = Callable[[type[nn.Module], ParentAsked, Context], Iterable[Any]]
 
@@ -111,7 +112,7 @@ class Parents:
             construction = known.get(id(part)) or _sole(made.get(type(part), []))
             init = None if construction is None else _spelled_call(construction, known, own)
             given = calls.get(id(part))
-            inputs = None if given is None else _inputs(given, numbers, own, label)
+            inputs = None if given is None else _inputs(type(part), given, numbers, own, label)
             if init is not None:
                 drawn = Drawn(label, "parent", context.path, 0, init, inputs)
                 self._keep(type(part), drawn, own)
@@ -142,7 +143,7 @@ def _built(cls: type[nn.Module], before: Session, plan: Mapping[str, str], conte
     return Session(cls, context.namespace, None, None, lambda: module)
 
 
-def _needed(cls: type[nn.Module], inputs: Mapping[str, values.InputGuess]) -> dict[str, values.InputGuess]:
+def _needed(cls: type[nn.Module], inputs: Mapping[str, _T]) -> dict[str, _T]:
     """The inputs without those that `forward` has a default for."""
     parameters = inspect.signature(cls.forward).parameters
     empty = inspect.Parameter.empty
@@ -249,13 +250,17 @@ def _numbers(inputs: values.Inputs) -> Numbers:
 
 
 def _inputs(
-    given: Mapping[str, Any], numbers: Numbers, own: Mapping[str, Any], label: str
+    cls: type[nn.Module], given: Mapping[str, Any], numbers: Numbers, own: Mapping[str, Any], label: str
 ) -> dict[str, values.InputGuess] | None:
+    """The guesses by parameter; None if one of the values that have to be passed is nothing that can be told."""
+    needed = _needed(cls, given)
     result: dict[str, values.InputGuess] = {}
     for name, value in given.items():
         guess = _guess(list(value) if name.startswith("*") else value, numbers, own)
-        if guess is None:
+        if guess is None and (name in needed or name.startswith("*")):
             return None
+        if guess is None:
+            continue
         result[name] = values.InputGuess(name, guess, label)
     return result
 

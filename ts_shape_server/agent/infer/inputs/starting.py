@@ -232,6 +232,8 @@ def from_hint(hint: Hint, name: str) -> Guess:
         return SequenceGuess((tensor(4),) * (hint.length or 0), "list")
     if hint.kind == "list" or (hint.iterated and hint.rank is None and not hint.at_least):
         return SequenceGuess(tuple(_element(hint) for _ in range(max(hint.length or 0, 2))), "list")
+    if hint.kind == "callable":
+        return ConstantGuess("(lambda x, *args, **kwargs: x)", "Callable")
     if hint.kind == "int":
         return ConstantGuess(str(BATCH), "int")
     if hint.kind == "str":

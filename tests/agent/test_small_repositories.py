@@ -1,0 +1,130 @@
+"""Small repositories of several files: what one file says of a class of another is found there, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from probing_helpers import Prober
+
+from ts_shape_server.contract.report import InputSpec, Report
+from ts_shape_server.workspace import Workspace
+
+NET = """
+import torch
+from torch import nn
+
+
+class Tagger(nn.Module):
+    def __init__(self, words, width, tags=7):
+        super().__init__()
+        self.words = nn.Embedding(words, width, padding_idx=0)
+        self.fc = nn.Linear(width, tags)
+
+    def forward(self, sentence):
+        return self.fc(self.words(sentence))
+"""
+ATTENTION = """
+import torch
+from torch import nn
+
+
+class Scores(nn.Module):
+    def forward(self, query, key, value, mask=None, drop=None):
+        weights = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
+        if mask is not None:
+            weights = weights.masked_fill(mask == 0, -1e9)
+        weights = weights.softmax(-1)
+        if drop is not None:
+            weights = drop(weights)
+        return weights @ value, weights
+"""
+HEADS = """
+import torch
+from torch import nn
+from .attention import Scores
+
+
+class Heads(nn.Module):
+    def __init__(self, width=32, heads=4):
+        super().__init__()
+        self.heads, self.one = heads, width // heads
+        self.to_each = nn.Linear(width, width * 3)
+        self.scores, self.drop = Scores(), nn.Dropout(0.2)
+
+    def forward(self, x, mask=None):
+        b, n, _ = x.shape
+        q, k, v = self.to_each(x).view(b, n, 3, self.heads, self.one).permute(2, 0, 3, 1, 4)
+        out, _ = self.scores(q, k, v, mask=mask, drop=self.drop)
+        return out.transpose(1, 2).reshape(b, n, -1)
+"""
+
+
+@pytest.fixture(scope="module")
+def prober() -> Iterator[Prober]:
+    made = Prober(wall=60.0)
+    yield made
+    made.close()
+
+
+def look(prober: Prober, folder: Path, files: Mapping[str, str], path: str, name: str) -> Report:
+    """The report of a class of the file at `path` in a repository of these files."""
+    for place, text in files.items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).write_text(text, "utf-8")
+    workspace = Workspace((str(folder),))
+    request = workspace.request(workspace.snapshot(str(folder / path), files[path]), [name])
+    report: Report = prober.run(prober.service.reports(request, lambda report: None))[0]
+    assert report.status == "ok", report.reason
+    return report
+
+
+def dims(report: Report) -> dict[str, tuple[object, ...] | None]:
+    return {item.name: item.value.dims for item in report.inputs}
+
+
+def given(report: Report) -> dict[str, str]:
+    return {name: argument.expression for name, argument in report.init}
+
+
+def named(report: Report, name: str) -> InputSpec:
+    return next(item for item in report.inputs if item.name == name)
+
+
+def test_a_script_of_another_package_imports_what_stands_beside_it(prober: Prober, tmp_path: Path) -> None:
+    files = {
+        "pack/__init__.py": "",
+        "pack/models/__init__.py": "",
+        "pack/models/net.py": NET,
+        "pack/words.py": "WORDS = ['', 'a', 'the', 'cat']\nWIDTH = 12\n",
+        "pack/__main__.py": (
+            "from .models.net import Tagger\nfrom .words import WORDS, WIDTH\n\n\n"
+            "def main():\n    return Tagger(len(WORDS), width=WIDTH)\n"
+        ),
+    }
+    report = look(prober, tmp_path, files, "pack/models/net.py", "Tagger")
+    assert given(report) == {"words": "4", "width": "12"}
+    assert not report.stubbed
+
+
+def test_the_length_of_what_is_not_installed_is_no_number(prober: Prober, tmp_path: Path) -> None:
+    files = {
+        "net.py": NET,
+        "train.py": (
+            "from vocabularies_of_nobody import Vocabulary\nfrom net import Tagger\n\n"
+            "vocabulary = Vocabulary.load('words.pkl')\ntagger = Tagger(len(vocabulary), width=24, tags=3)\n"
+        ),
+    }
+    report = look(prober, tmp_path, files, "net.py", "Tagger")
+    assert (given(report)["width"], given(report)["tags"]) == ("24", "3")
+    assert int(given(report)["words"]) > 1
+    assert dims(report) == {"sentence": ("B", "L")}
+
+
+def test_what_may_be_left_out_and_is_no_value_leaves_the_rest_of_a_call(prober: Prober, tmp_path: Path) -> None:
+    files = {"pack/__init__.py": "", "pack/attention.py": ATTENTION, "pack/heads.py": HEADS}
+    report = look(prober, tmp_path, files, "pack/attention.py", "Scores")
+    found = dims(report)
+    assert [len(found[name] or ()) for name in ("query", "key", "value")] == [4, 4, 4]
+    assert named(report, "drop").value.type == "Callable"
