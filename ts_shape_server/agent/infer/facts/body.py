@@ -39,6 +39,8 @@ class Hint:
     """Of these, those that are called."""
     asked: frozenset[int] = field(default_factory=frozenset)
     """The axes whose sizes are read one by one: ``x.size(1)``, ``x.shape[1]``."""
+    item: Hint | None = None
+    """What is done with its items: those of ``for target in targets``, and ``targets[i]``."""
 
 
 def hints(function: Any) -> dict[str, Hint]:
@@ -210,6 +212,8 @@ class _Reader(ast.NodeVisitor):
         """The uses of names from which an item is taken."""
         self._called: set[int] = set()
         """The attributes that are called."""
+        self._loops: dict[str, Hint] = {}
+        """The hints behind the names that loops bind."""
 
     def visit_Name(self, node: ast.Name) -> None:
         hint = self._hint(node)
@@ -220,6 +224,39 @@ class _Reader(ast.NodeVisitor):
         if isinstance(node, ast.Name) and node.id not in self._stale:
             return self._hints.get(node.id)
         return None
+
+    def _item(self, node: ast.expr) -> Hint | None:
+        """The hint for an item of a parameter: what a loop binds, or ``targets[i]``."""
+        if isinstance(node, ast.Name) and node.id in self._loops:
+            return self._loops[node.id]
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, (ast.Name, ast.Constant)):
+            owner = self._hint(node.value)
+            key = node.slice.value if isinstance(node.slice, ast.Constant) else 0
+            return _item_of(owner) if owner is not None and type(key) is int else None
+        return None
+
+    def _loop(self, target: ast.expr, iterable: ast.expr) -> None:
+        """Note the names that a loop binds to the items of a parameter, by itself or through `enumerate` and `zip`."""
+        called = iterable.func if isinstance(iterable, ast.Call) else None
+        name = called.id if isinstance(called, ast.Name) else ""
+        parts = target.elts if isinstance(target, ast.Tuple) else []
+        if isinstance(iterable, ast.Call) and name == "enumerate" and len(parts) == 2 and iterable.args:
+            self._loop(parts[1], iterable.args[0])
+        elif isinstance(iterable, ast.Call) and name == "zip" and len(parts) == len(iterable.args):
+            for part, argument in zip(parts, iterable.args):
+                self._loop(part, argument)
+        elif isinstance(target, ast.Name):
+            owner = self._hint(iterable)
+            self._loops.pop(target.id, None)
+            if owner is not None:
+                self._loops[target.id] = _item_of(owner)
+
+    def _comprehended(self, node: Any) -> None:
+        for generator in node.generators:
+            self._loop(generator.target, generator.iter)
+        self.generic_visit(node)
+
+    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehended
 
     def visit_Assign(self, node: ast.Assign) -> None:
         self.visit(node.value)
@@ -242,6 +279,7 @@ class _Reader(ast.NodeVisitor):
                 inner = self._hint(argument)
                 if inner is not None:
                     inner.iterated = True
+        self._loop(node.target, node.iter)
         self.generic_visit(node)
 
     def visit_comprehension(self, node: ast.comprehension) -> None:
@@ -303,6 +341,9 @@ class _Reader(ast.NodeVisitor):
         if hint is not None:
             self._subscript(hint, node.slice)
             self._items.add(id(node.value))
+        item = self._item(node.value)
+        if item is not None:
+            self._subscript(item, node.slice)
         index = self._hint(node.slice)
         if index is not None and not index.kind:
             index.kind = "index"
@@ -441,6 +482,11 @@ class _Reader(ast.NodeVisitor):
         hint = self._hint(test)
         if hint is not None and not hint.kind:
             hint.kind = "bool"
+
+
+def _item_of(hint: Hint) -> Hint:
+    hint.item = hint.item or Hint()
+    return hint.item
 
 
 _CONTAINERS = frozenset({"list", "tuple", "dict", "set", "List", "Tuple", "Dict", "Sequence", "Mapping"})

@@ -33,7 +33,12 @@ def surroundings(path: str, root: str, by_name: ByName) -> Iterator[None]:
     kept_path, kept_arguments = list(sys.path), list(sys.argv)
     folder = os.path.dirname(path)
     before = os.getcwd()
-    with contextlib.redirect_stdout(io.StringIO()), command_lines.empty(by_name), _loaders_alone(), standins.of_no_length():
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        command_lines.empty(by_name),
+        _loaders_alone(),
+        standins.of_no_length(),
+    ):
         try:
             sys.path[:] = [*kept_path, *(item for item in (folder, root) if item and item not in kept_path)]
             sys.argv[:] = [path or "evidence"]

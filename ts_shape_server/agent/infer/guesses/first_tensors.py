@@ -64,6 +64,29 @@ _ONE_EACH = re.compile(r"^(users?|item)(_(id|idx|index|indices))?$")
 _ADJACENCY = re.compile(r"(^|_)(adj|adjacency|laplacian)(_(mat|matrix))?$")
 """What graph networks call the matrix of which node is joined to which."""
 _LENGTHS = re.compile(r"(^|_)(lengths|lens)$|(?<!max)(?<!min)(?<!new)(?<!total)(?<!chunk)(?<!window)_(len|length)$")
+_FOUND = 3
+"""Things that are found in an image."""
+_OF_IMAGES: dict[str, tuple[tuple[int, ...], str]] = {
+    "boxes": ((4,), "float32"),
+    "bboxes": ((4,), "float32"),
+    "labels": ((), "int64"),
+    "scores": ((), "float32"),
+    "area": ((), "float32"),
+    "iscrowd": ((), "int64"),
+    "masks": ((64, 64), "bool"),
+    "keypoints": ((17, 3), "float32"),
+}
+"""What detectors are told of each thing in an image, under the names that torchvision documents: the sizes after that
+of the things, and the dtype.
+"""
+_OF_ONE_IMAGE: dict[str, tuple[tuple[int, ...], str]] = {
+    "image_id": ((1,), "int64"),
+    "size": ((2,), "int64"),
+    "orig_size": ((2,), "int64"),
+}
+"""What they are told of the image."""
+_PREDICTED = re.compile(r"(^|_)pred_(boxes|logits)$")
+"""What detectors call what they found in each image of a batch: four numbers or a score for each class."""
 _TIMES = frozenset(
     ["t", "time", "times", "timestep", "timesteps", "time_step", "diffusion_step", "sigma", "sigmas", "noise_level"]
 )
@@ -87,6 +110,17 @@ def tensor(rank: int, dtype: str = "float32", high: int = 1) -> TensorGuess:
 def lengths() -> TensorGuess:
     """A length for each item of a batch of sequences, none of them longer than a short sequence."""
     return TensorGuess((BATCH,), "int64", 1, LONGEST)
+
+
+def of_one_image(key: str) -> TensorGuess:
+    """What a detector is told of one image under that key: a row for each thing in it, which has no batch dim."""
+    lowered = key.lower()
+    if lowered in _OF_ONE_IMAGE:
+        return TensorGuess(*_OF_ONE_IMAGE[lowered])
+    if lowered not in _OF_IMAGES:
+        return named_tensor(key)
+    sizes, dtype = _OF_IMAGES[lowered]
+    return TensorGuess((_FOUND, *sizes), dtype, axes=(OneSize("N", "things"), *(None,) * len(sizes)))
 
 
 def edges() -> TensorGuess:
@@ -125,6 +159,9 @@ def named_tensor(
     lowered = name.lower()
     if is_edges(name):
         return edges()
+    predicted = _PREDICTED.search(lowered) if rank in (None, 3) and at_least <= 3 else None
+    if predicted is not None:
+        return TensorGuess((BATCH, SEQUENCE, 4 if predicted[2] == "boxes" else 16), axes=axes)
     if _ROTATIONS.search(lowered):
         return TensorGuess(default_sizes(rank) if rank else (SEQUENCE, 16), "complex64", axes=axes)
     if rank is None and at_least <= 2 and _SEQUENCE_MASKS.search(lowered):

@@ -27,6 +27,7 @@ from ts_shape_server.agent.infer.guesses.first_tensors import (
     is_adjacency,
     is_edges,
     named_tensor,
+    of_one_image,
     tensor,
 )
 from ts_shape_server.agent.infer.guesses.values import (
@@ -222,6 +223,8 @@ def from_hint(hint: Hint, name: str) -> Guess:
     if is_edges(name) and hint.length in (None, 0, 2):
         # Unpacked or not, it is two rows of node numbers: ``src, dst = edge_index``.
         return edges()
+    if hint.item is not None and hint.item.keys and hint.kind in ("", "list", "tuple"):
+        return SequenceGuess((_of_one(hint.item),) * max(hint.length or 0, 2), "list")
     if hint.kind == "dict" and hint.keys:
         return DictGuess(tuple((key, named_tensor(key)) for key in hint.keys))
     if hint.kind == "dict":
@@ -241,6 +244,11 @@ def from_hint(hint: Hint, name: str) -> Guess:
     if hint.kind == "bool":
         return ConstantGuess("False", "bool")
     return _named(hint, name)
+
+
+def _of_one(hint: Hint) -> DictGuess:
+    """What there is of one thing of a batch, by the keys that are read: the boxes of an image, and their labels."""
+    return DictGuess(tuple((key, of_one_image(key)) for key in hint.keys))
 
 
 def _element(hint: Hint) -> TensorGuess:
@@ -297,9 +305,12 @@ def _container(annotation: Any, hint: Hint, name: str, own: Mapping[str, Any]) -
         inner = [item for item in arguments if item is not type(None)]
         return from_annotation(inner[0], hint, name, own) if inner else ConstantGuess("None", "None")
     if origin in (list, typing.Sequence) or str(origin).endswith((".Sequence'>", ".Iterable'>")):
-        element = from_annotation(arguments[0], Hint(), name, own) if arguments else tensor(4)
+        inner = hint.item or Hint()
+        element = from_annotation(arguments[0], inner, name, own) if arguments else tensor(4)
+        if isinstance(element, DictGuess) and inner.keys:
+            element = _of_one(inner)
         return None if element is None else SequenceGuess((element,) * max(2, hint.length or 0), "list")
-    if annotation is list:
+    if annotation is list and not (hint.item and hint.item.keys):
         return SequenceGuess((tensor(4),) * max(2, hint.length or 0), "list")
     if origin is tuple or annotation is tuple:
         return _tuple(arguments, hint, name, own)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ts_shape_server.agent.infer.guesses import values
-from ts_shape_server.agent.infer.guesses.first_tensors import named_tensor, tensor
+from ts_shape_server.agent.infer.guesses.first_tensors import named_tensor, of_one_image, tensor
 from ts_shape_server.agent.infer.guesses.values import (
     ConstantGuess,
     DictGuess,
@@ -159,6 +159,23 @@ def missed_key(item: InputGuess, said: Complaints) -> Guesses:
 
 
 @value_move
+def missed_key_of_each(item: InputGuess, said: Complaints) -> Guesses:
+    """Each mapping of a list has the key that was missed.
+
+    before: found=[{'mu': T(2, 16)}, {'mu': T(2, 16)}]
+    says: KeyError: 'time'
+    after: found=[{'mu': T(2, 16), 'time': T(2)}, {'mu': T(2, 16), 'time': T(2)}]
+    """
+    guess, key = item.guess, said.get("missing-key")
+    if not isinstance(guess, SequenceGuess) or key is None or not guess.items:
+        return
+    name, dicts = key.name("name"), [each for each in guess.items if isinstance(each, DictGuess)]
+    if len(dicts) == len(guess.items) and all(name not in dict(each.items) for each in dicts):
+        found = (name, of_one_image(name))
+        yield 1, replace(guess, items=tuple(DictGuess((*each.items, found)) for each in dicts))
+
+
+@value_move
 def one_tensor(item: InputGuess, said: Complaints) -> Guesses:
     """What is added, or asked for its shape, is a tensor and no list, mapping or number.
 
@@ -211,6 +228,7 @@ ALL = (
     other_kinds,
     other_lengths,
     missed_key,
+    missed_key_of_each,
     one_tensor,
     other_numbers,
 )
