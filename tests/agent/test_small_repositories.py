@@ -128,3 +128,97 @@ def test_what_may_be_left_out_and_is_no_value_leaves_the_rest_of_a_call(prober: 
     found = dims(report)
     assert [len(found[name] or ()) for name in ("query", "key", "value")] == [4, 4, 4]
     assert named(report, "drop").value.type == "Callable"
+
+
+SPEECH = """
+import torch
+from torch import nn
+
+
+class Vocoder(nn.Module):
+    def __init__(self, h):
+        super().__init__()
+        self.steps = len(h.upsample_rates)
+        self.first = nn.Conv1d(h.num_mels, h.channels, 5, padding=2)
+        self.ups = nn.ModuleList(
+            nn.ConvTranspose1d(h.channels, h.channels, 2 * rate, rate, padding=rate // 2) for rate in h.upsample_rates
+        )
+        self.last = nn.Conv1d(h.channels, 1, 7, padding=3)
+
+    def forward(self, mel):
+        x = self.first(mel)
+        for up in self.ups:
+            x = torch.relu(up(x))
+        return self.last(x).tanh()
+"""
+SYNTHESIS = """
+import json
+import sys
+
+from vocoder import Vocoder
+
+h = None
+
+
+def main():
+    global h
+    h = json.loads(open(sys.argv[1]).read())
+    return synthesise()
+
+
+def synthesise():
+    return Vocoder(h)
+"""
+
+
+def test_a_settings_file_that_names_no_class_is_known_by_what_is_read(prober: Prober, tmp_path: Path) -> None:
+    wanted = '{"lr": 0.1, "upsample_rates": [4, 2], "channels": 24, "num_mels": 40}'
+    files = {
+        "vocoder.py": SPEECH,
+        "synthesise.py": SYNTHESIS,
+        "config_v1.json": wanted,
+        "other.json": '{"num_mels": 13, "channels": 7}',
+    }
+    report = look(prober, tmp_path, files, "vocoder.py", "Vocoder")
+    assert dims(report) == {"mel": ("B", 40, "L")}
+    assert report.outputs[0].dims == ("B", 1, "8*L")
+
+
+def test_a_name_that_a_function_sets_is_not_what_the_module_begins_with(prober: Prober, tmp_path: Path) -> None:
+    report = look(prober, tmp_path, {"vocoder.py": SPEECH, "synthesise.py": SYNTHESIS}, "vocoder.py", "Vocoder")
+    assert [len(found or ()) for found in dims(report).values()] == [3]
+
+
+BLOCK = """
+import torch
+from torch import nn
+
+
+class Residual(nn.Module):
+    def __init__(self, size, rate=0.1):
+        super().__init__()
+        self.norm, self.drop = nn.LayerNorm(size), nn.Dropout(rate)
+
+    def forward(self, x, inner):
+        return x + self.drop(inner(self.norm(x)))
+"""
+LAYER = """
+import torch
+from torch import nn
+from block import Residual
+
+
+class Layer(nn.Module):
+    def __init__(self, size=48):
+        super().__init__()
+        self.block, self.mix = Residual(size), nn.GRU(size, size, batch_first=True)
+
+    def forward(self, x):
+        return self.block(x, lambda item: self.mix(item)[0])
+"""
+
+
+def test_a_function_that_a_parent_passes_leaves_the_tensors_beside_it(prober: Prober, tmp_path: Path) -> None:
+    report = look(prober, tmp_path, {"block.py": BLOCK, "layer.py": LAYER}, "block.py", "Residual")
+    assert dims(report)["x"] == ("B", "L", 48)
+    assert named(report, "inner").value.type == "Callable"

@@ -70,6 +70,8 @@ class Program:
         self.binders: dict[str, list[int]] = {}
         self.changers: dict[str, list[int]] = {}
         self.stars: list[int] = []
+        self.shared = frozenset(name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names)
+        """The names of the module that its functions assign."""
         for number, statement in enumerate(self.module):
             for name in bound_by(statement):
                 self.binders.setdefault(name, []).append(number)

@@ -74,6 +74,7 @@ class _Slicer:
         self._chosen: dict[int, set[str]] = {}
         self._asked: set[tuple[str, int]] = set()
         self._missing: set[str] = set()
+        self._set_elsewhere: set[str] = set()
         self._fixtures: set[str] = set()
         self._attributes: set[tuple[int, str]] = set()
         self._owners: set[str] = set()
@@ -234,6 +235,9 @@ class _Slicer:
             if not places:
                 self._missing.add(name)
                 continue
+            if name in self._program.shared and _is_placeholder(self._program.module[places[0]]):
+                self._set_elsewhere.add(name)
+                continue
             changes = [place for place in self._program.changers.get(name, ()) if places[-1] < place < before]
             for place in (*places, *changes):
                 waiting += self._choose(place, name, end)
@@ -265,8 +269,10 @@ class _Slicer:
             yield from ((inner, place) for inner in free_names(piece))
 
     def unknown(self) -> set[str]:
-        """Needed names that nothing in the file binds; a star import may have any of them."""
-        return set() if self._program.stars else self._missing - _BUILT_IN
+        """Needed names that nothing in the file binds, which a star import may have, and those that only a function
+        gives a value.
+        """
+        return self._set_elsewhere if self._program.stars else self._set_elsewhere | (self._missing - _BUILT_IN)
 
     def of_module(self) -> list[ast.stmt]:
         """The chosen statements of the module in their order."""
@@ -284,6 +290,12 @@ def _names(expressions: Iterable[ast.expr]) -> set[str]:
 
 def _is_name(node: ast.AST, name: str) -> bool:
     return isinstance(node, ast.Name) and node.id == name
+
+
+def _is_placeholder(statement: ast.stmt) -> bool:
+    """Whether a statement is ``name = None``: where a function assigns the name, that is not what others find in it."""
+    value = statement.value if isinstance(statement, (ast.Assign, ast.AnnAssign)) else None
+    return isinstance(value, ast.Constant) and value.value is None
 
 
 def _stand_in(name: str) -> ast.stmt:

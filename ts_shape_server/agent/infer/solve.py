@@ -130,7 +130,8 @@ def gather(
         return instances.build(cls, planned, context.namespace, warm()).module
 
     written = config_files.find(cls, context) if uses.parameters(cls) else []
-    init = given.choose(asked.pragmas.init, [*drawn, *written, *found.partial], build)
+    supposed = [] if any(item.init for item in (*drawn, *written)) else config_files.with_keys(cls, context)
+    init = given.choose(asked.pragmas.init, [*drawn, *written, *found.partial, *supposed], build)
     if not init.init and uses.required(cls):
         made = factories.find(cls, context)
         if made is not None:

@@ -4,7 +4,8 @@ Read are YAML, JSON and TOML, and the ways in which they are written: ``target: 
 ``class_path`` with ``init_args`` (jsonargparse), and ``_target_`` with the arguments beside it (hydra). A path is
 followed from the folders around the file that has it: what only has the same last name is no evidence. A plain name, as
 in ``dict(type="Net", ...)`` of a Python file, counts where the class is registered under it. Values are literals; a
-part that names another class stays the mapping that it is, but for hydra's, which is an object. Builds nothing.
+part that names another class stays the mapping that it is, but for hydra's, which is an object. A file that names no
+class may be the settings that a class reads, if it has all of them. Builds nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -28,6 +29,7 @@ from ts_shape_server.agent.infer.facts.uses import Use, required, uses_of
 from ts_shape_server.agent.infer.guesses import portable
 
 SUFFIXES = (".yaml", ".yml", ".json", ".toml")
+LEAST_READ = 3
 LARGEST = 1 << 16
 """Bytes of a configuration file."""
 MOST_FOLDERS, MOST_FILES = 400, 400
@@ -87,6 +89,41 @@ def find(cls: type, context: Context) -> list[Drawn]:
         if found:
             return found
     return []
+
+
+def with_keys(cls: type, context: Context) -> list[Drawn]:
+    """Settings of the files that name no class and have all that `cls` reads of a parameter, those nearby first: they
+    say less than any call. Fewer than `LEAST_READ` names are in many files.
+    """
+    found: list[_Found] = []
+    for name, use in uses_of(cls).items():
+        read = (use.attributes or use.keys) - set(dir(dict)) - set(dir(str))
+        if len(read) < LEAST_READ or (use.attributes and use.keys) or use.called or use.indexed:
+            continue
+        for path in _files(context.root, SUFFIXES):
+            text = _text(path) or ""
+            if not all(word in text for word in read):
+                continue
+            for depth, settings in _mappings(_parsed(path, text)):
+                plain = settings if read <= settings.keys() else {}
+                try:
+                    resolved = _resolved(plain, plain) if plain else {}
+                except _Unknown:
+                    continue
+                expression = _with_attributes(resolved) if use.attributes else portable.literal(resolved)
+                if resolved and expression is not None and len(expression) <= portable.MAXIMUM_LENGTH:
+                    found.append((depth, _distance(path, context.path), path, {name: expression}))
+                    _consulted.add(path)
+    return [replace(item, kind="settings") for item in _ordered(found, context)]
+
+
+def _mappings(node: Any, depth: int = 0) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The mappings of a document whose keys are texts, with how deep each is."""
+    if depth <= DEEPEST and isinstance(node, Mapping):
+        if all(isinstance(key, str) for key in node):
+            yield depth, node
+        for value in node.values():
+            yield from _mappings(value, depth + 1)
 
 
 def _of_class(cls: type, kind: type, files: Sequence[tuple[str, str]], source: str, context: Context) -> list[Drawn]:

@@ -113,6 +113,8 @@ class Parents:
             init = None if construction is None else _spelled_call(construction, known, own)
             given = calls.get(id(part))
             inputs = None if given is None else _inputs(type(part), given, numbers, own, label)
+            if inputs and any(_is_function(item.guess) for item in inputs.values()):
+                inputs = inputs if init is not None and _runs(type(part), init, inputs, own) else None
             if init is not None:
                 drawn = Drawn(label, "parent", context.path, 0, init, inputs)
                 self._keep(type(part), drawn, own)
@@ -124,10 +126,19 @@ class Parents:
             return
         every.append(drawn)
         needed = _needed(cls, drawn.inputs or {})
-        if drawn.inputs and len(needed) < len(drawn.inputs):
-            session = instances.build(cls, dict(drawn.init or {}), own, True)
-            if session.concrete(tuple(needed.values())).error is None:
-                self._keep(cls, replace(drawn, inputs=needed), own)
+        if drawn.inputs and len(needed) < len(drawn.inputs) and _runs(cls, drawn.init or {}, needed, own):
+            self._keep(cls, replace(drawn, inputs=needed), own)
+
+
+def _runs(
+    cls: type[nn.Module], init: Mapping[str, str], inputs: Mapping[str, values.InputGuess], own: Mapping[str, Any]
+) -> bool:
+    session = instances.build(cls, dict(init), own, True)
+    return session.concrete(tuple(inputs.values())).error is None
+
+
+def _is_function(guess: values.Guess) -> bool:
+    return isinstance(guess, values.ConstantGuess) and guess.type == "Callable"
 
 
 def _built(cls: type[nn.Module], before: Session, plan: Mapping[str, str], context: Context) -> Session:
@@ -283,7 +294,11 @@ def _guess(value: Any, numbers: Numbers, own: Mapping[str, Any]) -> values.Guess
         if any(item is None for _, item in pairs):
             return None
         return values.DictGuess(tuple((key, item) for key, item in pairs if item is not None))
-    return values.from_value(value, own)
+    known = values.from_value(value, own)
+    if known is None and callable(value) and not isinstance(value, type):
+        # A layer or a function that is passed on: one that gives what it gets stands in its place.
+        return values.FUNCTION
+    return known
 
 
 def _ordered(cls: type[nn.Module], seen: Sequence[Drawn]) -> list[Drawn]:

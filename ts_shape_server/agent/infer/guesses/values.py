@@ -65,6 +65,10 @@ class ConstantGuess:
     type: str
 
 
+FUNCTION = ConstantGuess("(lambda x, *args, **kwargs: x)", "Callable")
+"""A function of which nothing is known: it gives what it gets first."""
+
+
 @dataclass(frozen=True)
 class RecordGuess:
     """An object with fields: what the expression `maker` gives for them by name. `type` is what its class is called."""

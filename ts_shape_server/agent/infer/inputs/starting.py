@@ -236,7 +236,7 @@ def from_hint(hint: Hint, name: str) -> Guess:
     if hint.kind == "list" or (hint.iterated and hint.rank is None and not hint.at_least):
         return SequenceGuess(tuple(_element(hint) for _ in range(max(hint.length or 0, 2))), "list")
     if hint.kind == "callable":
-        return ConstantGuess("(lambda x, *args, **kwargs: x)", "Callable")
+        return values.FUNCTION
     if hint.kind == "int":
         return ConstantGuess(str(BATCH), "int")
     if hint.kind == "str":
@@ -305,10 +305,10 @@ def _container(annotation: Any, hint: Hint, name: str, own: Mapping[str, Any]) -
         inner = [item for item in arguments if item is not type(None)]
         return from_annotation(inner[0], hint, name, own) if inner else ConstantGuess("None", "None")
     if origin in (list, typing.Sequence) or str(origin).endswith((".Sequence'>", ".Iterable'>")):
-        inner = hint.item or Hint()
-        element = from_annotation(arguments[0], inner, name, own) if arguments else tensor(4)
-        if isinstance(element, DictGuess) and inner.keys:
-            element = _of_one(inner)
+        one = hint.item or Hint()
+        element = from_annotation(arguments[0], one, name, own) if arguments else tensor(4)
+        if isinstance(element, DictGuess) and one.keys:
+            element = _of_one(one)
         return None if element is None else SequenceGuess((element,) * max(2, hint.length or 0), "list")
     if annotation is list and not (hint.item and hint.item.keys):
         return SequenceGuess((tensor(4),) * max(2, hint.length or 0), "list")
@@ -318,7 +318,7 @@ def _container(annotation: Any, hint: Hint, name: str, own: Mapping[str, Any]) -
         element = from_annotation(arguments[1], Hint(), name, own) if len(arguments) == 2 else tensor(4)
         return None if element is None else DictGuess(tuple((key, element) for key in hint.keys or (NO_KEY,)))
     if str(origin).endswith(".Callable'>"):
-        return ConstantGuess("(lambda x, *args, **kwargs: x)", "Callable")
+        return values.FUNCTION
     return records.of_type(annotation, own, lambda kind, field: _field(kind, field, own))
 
 

@@ -113,21 +113,16 @@ class Layers:
                 self._names[id(part)] = name
                 self._handles.append(part.register_forward_pre_hook(lambda module, _: self._hooked.add(id(module))))
                 self._handles.append(part.register_forward_hook(self._hook(name), with_kwargs=True))
-        defining = {
-            next((base for base in type(part).__mro__ if "forward" in vars(base)), None) for part in self._parts()
-        }
-        for owner in defining - {None, nn.Module}:
+        watched = {type(part) for part in self._module.modules() if id(part) in self._names}
+        for owner in {_defining(kind) for kind in watched} - {nn.Module}:
             self._watch_forward(owner)
         return self
-
-    def _parts(self) -> Iterator[nn.Module]:
-        return (part for part in self._module.modules() if id(part) in self._names)
 
     def __exit__(self, *_: object) -> None:
         for handle in self._handles:
             handle.remove()
         for owner, original in self._classes:
-            owner.forward = original  # type: ignore[method-assign]  # as it was
+            owner.forward = original
         self._handles.clear()
         self._classes.clear()
         self._names.clear()
@@ -162,7 +157,7 @@ class Layers:
             return output
 
         self._classes.append((owner, original))
-        owner.forward = forward  # type: ignore[method-assign]  # put back in `__exit__`
+        owner.forward = forward
 
     def _note(self, name: str, module: nn.Module, given: Any, output: Any, frame: FrameType) -> None:
         if len(self.calls) >= MAXIMUM_LAYERS:
@@ -177,6 +172,11 @@ class Layers:
         if frame is None or frame.f_code.co_filename != self._path or frame.f_code.co_firstlineno not in self._lines:
             return None
         return frame.f_lineno
+
+
+def _defining(kind: type[nn.Module]) -> type[nn.Module]:
+    """The class that has the `forward` of modules of this kind."""
+    return next(base for base in kind.__mro__ if issubclass(base, nn.Module) and "forward" in vars(base))
 
 
 class Locals:
