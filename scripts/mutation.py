@@ -1,7 +1,7 @@
 """``python -m scripts.mutation``: takes one rule away at a time, and shows which of them no fast test notices.
 
-A rule is a move, a rewrite or a row of `torch_says`. `--only TEXT` takes those whose name has the text, `--every N`
-each Nth of them. Ends with the number of rules that no test noticed.
+A rule is a move, a rewrite, what a refusal changes in a copy, or a row of `torch_says`. `--only TEXT` takes those whose
+name has the text, `--every N` each Nth of them. Ends with the number of rules that no test noticed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ TESTS = {
     "move": ("tests/agent/infer/inputs/test_moves.py",),
     "argument move": ("tests/agent/infer/constructor/test_argument_moves.py",),
     "rewrite": ("tests/unit/analysis/test_rewrite_examples.py", "tests/agent/script"),
+    "neutraliser": ("tests/agent/script",),
     "row": ("tests/unit/test_torch_says.py", "tests/agent/test_messages_as_torch_raises_them.py"),
     "compiler row": ("tests/unit/test_torch_says_compiler.py",),
 }
