@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from ts_shape_server.agent.script import neutralise, refusals
-from ts_shape_server.agent.script.refusals.refusal import Refusal
+from ts_shape_server.agent.script.refusals.refusal import RefusalKind
 from ts_shape_server.agent.torch_says import compiler
 from ts_shape_server.analysis.rewrites import RULES, Rule
 
@@ -58,7 +58,7 @@ def _ladder() -> Iterator[str]:
     yield "1. the whole body, with a value of the type that the run saw"
 
 
-def _kind(refusal: Refusal) -> Iterator[str]:
+def _kind(refusal: RefusalKind) -> Iterator[str]:
     kind = refusal.kind
     yield f"\n### {kind}\n"
     said = [text for row in (*compiler.REFUSALS, *compiler.MENTIONS) if row.kind == kind for text in row.said]
@@ -87,7 +87,7 @@ def _rewrites(module: ModuleType) -> Iterator[str]:
         yield f"\n{title}:\n\n```python\n{inspect.cleandoc(body)}\n```"
 
 
-def _sentence(refusal: Refusal) -> str:
+def _sentence(refusal: RefusalKind) -> str:
     """The words of a kind; of a sentence that is made of facts the longest form, with `…` for what differs."""
     if isinstance(refusal.sentence, str):
         return refusal.sentence.replace("{{", "{").replace("}}", "}")

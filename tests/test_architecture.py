@@ -131,7 +131,8 @@ def spenders_of_seconds(folder: Path) -> list[str]:
             limits = isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("time_limit", "waiting_limit"))
             until = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and "now()" in ast.unparse(node.left)
             numbers = [item for item in ast.walk(node) if isinstance(item, ast.Constant) and type(item.value) is float]
-            if any(name.endswith("SECONDS") for name in names) or ((limits or until) and numbers):
+            named = until and isinstance(node.right, ast.Name) and node.right.id.isupper()
+            if any(name.endswith("SECONDS") for name in names) or named or ((limits or until) and numbers):
                 found.append(path.name)
     return list(dict.fromkeys(found))
 
@@ -145,7 +146,8 @@ def test_a_step_that_says_itself_what_it_may_spend_is_found(tmp_path: Path) -> N
     (tmp_path / "named.py").write_text("SLOW_SECONDS = 3\n")
     (tmp_path / "limited.py").write_text("with time_limit(min(2.0, left)):\n    run()\n")
     (tmp_path / "until.py").write_text("deadline = clock.now() + 1.5\n")
+    (tmp_path / "called.py").write_text("PATIENCE = 3600.0\ndeadline = clock.now() + PATIENCE\n")
     (tmp_path / "shared.py").write_text(
         "with time_limit(shares.RUN.of(left)):\n    run()\nuntil = now() + shares.INDICES\n"
     )
-    assert spenders_of_seconds(tmp_path) == ["limited.py", "named.py", "until.py"]
+    assert spenders_of_seconds(tmp_path) == ["called.py", "limited.py", "named.py", "until.py"]

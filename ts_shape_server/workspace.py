@@ -33,11 +33,10 @@ from ts_shape_server.analysis.modules import (
     held_modules,
     module_classes,
 )
+from ts_shape_server.analysis.places import ClassPlace, Stored, stored_names
 from ts_shape_server.analysis.script_uses import Purpose
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.asked import CallEvidence, ClassAsked, ParentAsked, Pinned
-from ts_shape_server.features.diagnostics import ClassPlace
-from ts_shape_server.features.hints import Stored, stored_names
 from ts_shape_server.probing.service import ClassRequest, FileRequest
 from ts_shape_server.purposes import purposes
 from ts_shape_server.resolve import Definition, Resolver

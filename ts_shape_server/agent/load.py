@@ -187,7 +187,7 @@ def find(loaded: Loaded, qualified: str, file: FileAsked, seconds: float) -> Loa
     if cls is None:
         return _why_not(loaded, qualified, path)
     if not issubclass(cls, nn.Module):
-        why = _missing_base(loaded, qualified)
+        why = _missing_base(loaded)
         return LoadProblem("no-module", f"`{qualified}` is no `nn.Module` when the file is imported{why}.", path)
     tree = loaded.tree or ast.Module([], [])
     with command_lines.empty(_unknown):
@@ -205,7 +205,7 @@ def _why_not(loaded: Loaded, qualified: str, path: str) -> LoadProblem:
     return loaded.problem or LoadProblem("no-class", f"`{qualified}` does not exist once the file is imported.", path)
 
 
-def _missing_base(loaded: Loaded, qualified: str) -> str:
+def _missing_base(loaded: Loaded) -> str:
     """Names the packages whose absence may be why a class is no module."""
     return f": {', '.join(f'`{name}`' for name in loaded.stubbed)} could not be imported" if loaded.stubbed else ""
 

@@ -100,6 +100,8 @@ ARGUMENT_NAMES = Share(0.15, most=2.0)
 CONTRADICTIONS = Share(1 / 6, most=2.0, least=0.1)
 """What annotations, words and calls say against the find."""
 
+EXPORT = 3600.0
+"""Seconds for an export: the process that runs it is limited from outside."""
 FREEZING = 1.0
 """TorchScript: functions that are cut to find where a script computes otherwise."""
 FREEZING_NEEDS = 4.0

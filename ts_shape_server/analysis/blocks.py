@@ -134,10 +134,6 @@ def _without_progress(node: ast.expr) -> ast.expr:
     return node
 
 
-def _entering(context: ast.expr) -> ast.expr:
-    return ast.Attribute(context, "__enter__", ast.Load())
-
-
 def source_of(statements: Iterable[ast.stmt]) -> str:
     """The text of statements, tidied: no annotations, no worker processes, no command line."""
     tidy = _Tidy()

@@ -41,11 +41,11 @@ def without_import(
             after += with_group and not above and after < len(source.lines) and not source.line(after).strip()
             edits.append(TextEdit(Range(node.lineno, 0, after, 0), ""))
         elif gone and len(gone) < len(bound):
-            edits += [_without(source, [source.range_of(alias) for alias in node.names], place) for place in gone]
+            edits += [_without([source.range_of(alias) for alias in node.names], place) for place in gone]
     return edits
 
 
-def _without(source: SourceText, spans: list[Range], place: int) -> TextEdit:
+def _without(spans: list[Range], place: int) -> TextEdit:
     """The edit that takes an item out of a list with commas: up to the next one, or from the one before."""
     span = spans[place]
     if place + 1 < len(spans):

@@ -28,7 +28,6 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
 SECTION = "Shapes:"
 _INDENT = "    "
-_QUOTES = ('"""', "'''")
 _SHAPES = re.compile(r"# \([^()]*(?:\([^()]*\)[^()]*)*\)(?:, \([^()]*(?:\([^()]*\)[^()]*)*\))*")
 _PRAGMA = re.compile(r"\s*#\s*ts-shape:\s*(?:(?P<init>init)\(|(?P<name>\*{0,2}\w+)\s*=)")
 _JAXTYPING = {

@@ -147,7 +147,7 @@ class Runner:
         await self.service.stop()
 
     def must_probe(self) -> None:
-        """`Problem` where there is no interpreter to probe with, or no agent that starts in it."""
+        """Raises `CommandProblem` where there is no interpreter to probe with, or no agent that starts in it."""
         if self.service.problem is not None:
             raise CommandProblem(self.service.problem.message)
 

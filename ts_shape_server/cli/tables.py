@@ -50,8 +50,7 @@ def show(report: Report, out: Console) -> None:
     for note in report.notes:
         out.print(f"  [dim]{escape(note)}[/dim]")
     states = (script_state(report.torchscript.script, "script"), script_state(report.torchscript.trace, "trace"))
-    weight = f"{words.count(report.parameters)} parameters ({words.size(report.parameter_bytes)})"
-    out.print(f"  {escape(' · '.join(item for item in (weight, *states) if item))}")
+    out.print(f"  {escape(' · '.join(item for item in (words.weight(report), *states) if item))}")
     for failure in (
         *report.torchscript.script.failures,
         *report.torchscript.trace.failures,

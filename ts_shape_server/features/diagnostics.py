@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from ts_shape_server.analysis.script_uses import Purpose
+from ts_shape_server.analysis.places import ClassPlace
 from ts_shape_server.contract.places import Location, Range
 from ts_shape_server.contract.report import Facts, Failure, Identity, Report
 from ts_shape_server.features import words
@@ -75,21 +75,6 @@ class Finding:
     @property
     def link(self) -> str:
         return f"{DOCUMENTATION}#{self.code}"
-
-
-@dataclass(frozen=True)
-class ClassPlace:
-    """What the text says of a class: where its name stands, the parameters of `forward`, what its comments turn off.
-    `purposes`: what the workspace gives it to.
-    """
-
-    name: str
-    name_range: Range
-    parameters: Mapping[str, tuple[Range, str | None]]
-    ignore: frozenset[str] = frozenset()
-    skip: bool = False
-    problems: tuple[tuple[Range, str], ...] = ()
-    purposes: frozenset[Purpose] = frozenset()
 
 
 def findings(path: str, places: Iterable[ClassPlace], known: Mapping[str, Known], settings: Settings) -> list[Finding]:

@@ -5,15 +5,13 @@ Only a report of the text as it stands makes hints: a shape beside the wrong lin
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ts_shape_server.analysis.text import SourceText
+from ts_shape_server.analysis.places import ClassPlace, Stored
 from ts_shape_server.contract.places import Range
 from ts_shape_server.contract.report import Report, ValueSpec
 from ts_shape_server.features import words
-from ts_shape_server.features.diagnostics import ClassPlace
 from ts_shape_server.features.hover import code
 from ts_shape_server.features.known import Known
 from ts_shape_server.settings import InlayHints
@@ -31,17 +29,6 @@ class InlayHint:
     tooltip: str
 
 
-@dataclass(frozen=True)
-class Stored:
-    """A name that an assignment binds: where the name ends, and the lines of the whole statement."""
-
-    name: str
-    line: int
-    column: int
-    first_line: int
-    last_line: int
-
-
 def hints(
     names: Sequence[Stored], places: Iterable[ClassPlace], known: Mapping[str, Known], mode: InlayHints, shown: Range
 ) -> list[InlayHint]:
@@ -57,38 +44,6 @@ def hints(
         found.extend(_parameters(place, report))
         found.extend(_locals(report, names, mode))
     return [item for item in dict.fromkeys(found) if shown.line <= item.line <= shown.end_line]
-
-
-def stored_names(source: SourceText, tree: ast.Module) -> list[Stored]:
-    """Every plain name that an assignment or a loop binds, anywhere in the file."""
-    found: list[Stored] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.stmt):
-            last = _header_end(node)
-            for name in _bound(node):
-                end = source.range_of(name)
-                found.append(Stored(name.id, end.end_line, end.end_column, node.lineno, last))
-    return found
-
-
-def _header_end(node: ast.stmt) -> int:
-    """The last line of the statement itself: for a loop that of its header."""
-    body = getattr(node, "body", None)
-    if isinstance(body, list) and body:
-        return max(node.lineno, int(body[0].lineno) - 1)
-    return node.end_lineno or node.lineno
-
-
-def _bound(node: ast.stmt) -> Iterator[ast.Name]:
-    targets: Sequence[ast.expr] = ()
-    if isinstance(node, ast.Assign):
-        targets = node.targets
-    elif isinstance(node, (ast.AugAssign, ast.For)) or (isinstance(node, ast.AnnAssign) and node.value is not None):
-        targets = (node.target,)
-    for target in targets:
-        for inner in ast.walk(target):
-            if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
-                yield inner
 
 
 def _parameters(place: ClassPlace, report: Report) -> Iterator[InlayHint]:

@@ -99,7 +99,7 @@ def layer_hover(
         return _page([_code("\n".join(head)), *parts])
     if inside and report.status == "ok":
         tops = _outermost(inside)
-        size = f"{_parameters(sum(item.parameters for item in tops))} in {words.many(len(tops), 'module')}"
+        size = f"{words.parameters(sum(item.parameters for item in tops))} in {words.many(len(tops), 'module')}"
         return _page([_code(f"self.{name}"), size, _parts(tops), _note(known)])
     if declared is not None and any(item.name == name for item in declared.methods):
         return _method(known, report, name)
@@ -128,7 +128,7 @@ def modules_hover(
     head = [f"{name}: {kind} {flow}" for kind, flow in _kinds(found, lines)]
     if len(head) > _MOST_LAYERS:
         head = [*head[:_MOST_LAYERS], "…"]
-    size = _parameters(sum(item.parameters for item in found))
+    size = words.parameters(sum(item.parameters for item in found))
     told = f"{words.many(len(found), 'module')} of {code(f'self.{container}')}, {size}"
     return _page([_code("\n".join(head)), told, _note(known)])
 
@@ -349,15 +349,8 @@ def _symbols_of(report: Report, spec: ValueSpec) -> list[str]:
     return [line for line in words.symbol_lines(report) if names & set(re.findall(r"[^\W\d]\w*", line))]
 
 
-def _parameters(number: int) -> str:
-    return "no parameters" if not number else f"{words.count(number)} parameter{'' if number == 1 else 's'}"
-
-
 def _summary(report: Report) -> str:
-    size = _parameters(report.parameters)
-    if report.parameter_bytes:
-        size += f" ({words.size(report.parameter_bytes)})"
-    return " · ".join(item for item in (size, _state(report)) if item)
+    return " · ".join(item for item in (words.weight(report), _state(report)) if item)
 
 
 def _state(report: Report) -> str:
@@ -420,10 +413,10 @@ def _typing(report: Report, name: str) -> str:
 def _share(report: Report, layer: Layer, inside: Sequence[Layer]) -> str:
     own = layer.parameters or sum(item.parameters for item in _outermost(inside))
     if not own or not report.parameters:
-        return _parameters(own)
+        return words.parameters(own)
     share = 100 * own / report.parameters
     told = f"{share:.0f}" if share >= 10 else f"{share:.1f}" if share >= 0.1 else "less than 0.1"
-    return f"{_parameters(own)}, {told} % of {plain(report.name)}"
+    return f"{words.parameters(own)}, {told} % of {plain(report.name)}"
 
 
 def _parts(inside: Sequence[Layer]) -> str:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from ts_shape_server.analysis.places import ClassPlace
 from ts_shape_server.contract.places import Range
 from ts_shape_server.contract.report import Report
 from ts_shape_server.features import words
-from ts_shape_server.features.diagnostics import ClassPlace
 from ts_shape_server.features.hover import script_state
 from ts_shape_server.features.known import Known
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from ts_shape_server.analysis.places import ClassPlace
 from ts_shape_server.analysis.shifting import Shift
 from ts_shape_server.contract.places import Location, Range
-from ts_shape_server.features.diagnostics import ClassPlace, Finding, findings
+from ts_shape_server.features.diagnostics import Finding, findings
 from ts_shape_server.features.hints import InlayHint, hints
 from ts_shape_server.features.known import Known
 from ts_shape_server.features.lenses import Lens, lenses

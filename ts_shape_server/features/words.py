@@ -250,3 +250,14 @@ def _sizes(item: Any) -> str:
     if "make" in item:
         return "(" + ", ".join(f"{name}={_sizes(each)}" for name, each in (item.get("fields") or {}).items()) + ")"
     return str(item.get("expr", "…"))
+
+
+def parameters(number: int) -> str:
+    """How many parameters: ``no parameters``, ``1 parameter``, ``31.8 K parameters``."""
+    return "no parameters" if not number else f"{count(number)} parameter{'' if number == 1 else 's'}"
+
+
+def weight(report: Report) -> str:
+    """The parameters of a class, with what memory they take."""
+    memory = f" ({size(report.parameter_bytes)})" if report.parameter_bytes else ""
+    return parameters(report.parameters) + memory

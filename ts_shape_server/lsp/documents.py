@@ -15,14 +15,15 @@ from dataclasses import dataclass, field, replace
 from ts_shape_server.analysis import syntax
 from ts_shape_server.analysis.digests import Digests
 from ts_shape_server.analysis.modules import ModuleClass
+from ts_shape_server.analysis.places import ClassPlace
 from ts_shape_server.analysis.rewrites import Rewrite
 from ts_shape_server.analysis.shifting import Shift
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.places import Range
-from ts_shape_server.contract.report import Report
+from ts_shape_server.contract.report import Identity, Report
 from ts_shape_server.deadline import within
 from ts_shape_server.features.actions import Fix
-from ts_shape_server.features.diagnostics import ClassPlace, Finding, about_syntax
+from ts_shape_server.features.diagnostics import Finding, about_syntax
 from ts_shape_server.features.known import Known
 from ts_shape_server.features.offers import Offer
 from ts_shape_server.features.shown import Shown, about_pragmas, moved, moved_findings, shown
@@ -313,7 +314,7 @@ def _overlap(item: ModuleClass, lines: Range) -> bool:
     return item.name_range.line <= lines.end_line and lines.line <= item.body.end_line
 
 
-def _asked(report: Report) -> list[str]:
+def _asked(report: Report) -> list[Identity]:
     """What a report has fixes looked for."""
     reason = [] if report.reason is None else [report.reason]
-    return [item.message for item in (*reason, *report.mismatches, *report.torchscript.script.failures)]
+    return [item.identity for item in (*reason, *report.mismatches, *report.torchscript.script.failures)]

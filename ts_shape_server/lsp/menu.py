@@ -61,7 +61,7 @@ async def code_actions(server: Server, document: Document, params: types.CodeAct
             found.append(types.CodeAction(whole.title, kind=FIX_ALL, edit=edit))
     if _asked_for(only, REWRITE.value):
         found += await _offers(server, document, at, later, 0 if automatic else _PROOF_SECONDS)
-    return _once(document, found)
+    return _once(found)
 
 
 def _resolves(server: Server) -> bool:
@@ -71,7 +71,7 @@ def _resolves(server: Server) -> bool:
     return bool(getattr(action, "data_support", None)) and "edit" in (getattr(lazy, "properties", None) or ())
 
 
-def _once(document: Document, found: list[types.CodeAction]) -> list[types.CodeAction]:
+def _once(found: list[types.CodeAction]) -> list[types.CodeAction]:
     """The actions without those that make a change which an earlier one makes."""
     kept: dict[object, types.CodeAction] = {}
     for item in found:
@@ -286,6 +286,6 @@ def _asked_for(only: Any, kind: str) -> bool:
     return any(not name or kind == name or kind.startswith(f"{name}.") for name in names)
 
 
-def _meets(first: Any, second: Any) -> bool:
+def _meets(first: Range, second: Range) -> bool:
     """Whether two ranges touch; lines alone decide, so that the bulb shows on the whole line."""
-    return bool(first.line <= second.end_line and second.line <= first.end_line)
+    return first.line <= second.end_line and second.line <= first.end_line

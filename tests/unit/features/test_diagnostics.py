@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 from sample_reports import CNN, FAILED, LISTS, failure
 
+from ts_shape_server.analysis.places import ClassPlace
 from ts_shape_server.analysis.script_uses import Purpose
 from ts_shape_server.contract.places import Range
 from ts_shape_server.contract.report import Annotation, InputSpec, Report, ValueSpec
-from ts_shape_server.features.diagnostics import SEVERITIES, TORCHSCRIPT, ClassPlace, Finding, findings
+from ts_shape_server.features.diagnostics import SEVERITIES, TORCHSCRIPT, Finding, findings
 from ts_shape_server.features.known import Known
 from ts_shape_server.settings import Settings, TorchScript
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 from sample_reports import CNN, FAILED, LISTS, tensor
 
+from ts_shape_server.analysis.places import ClassPlace, Stored, stored_names
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.places import Range
 from ts_shape_server.contract.report import Report, Variable
-from ts_shape_server.features.diagnostics import ClassPlace
-from ts_shape_server.features.hints import Stored, hints, stored_names
+from ts_shape_server.features.hints import hints
 from ts_shape_server.features.known import Known
 from ts_shape_server.features.lenses import lens_title, lenses
 

@@ -15,12 +15,12 @@ import pytest
 from markdown_it import MarkdownIt
 from sample_reports import CNN, FAILED, LISTS
 
+from ts_shape_server.analysis.places import ClassPlace, Stored
 from ts_shape_server.contract import schema
 from ts_shape_server.contract.places import Range
 from ts_shape_server.contract.report import Argument, Report, Symbol
 from ts_shape_server.contract.schema import ContractError
 from ts_shape_server.features import hints, hover, words
-from ts_shape_server.features.diagnostics import ClassPlace
 from ts_shape_server.features.known import Known
 from ts_shape_server.features.page import page
 from ts_shape_server.probing.requests import Inspection
@@ -92,7 +92,7 @@ def shown(report: Report) -> Iterator[str]:
     span = Range(1, 0, 99, 0)
     names = [item.name for item in report.inputs]
     place = ClassPlace("Net", span, dict.fromkeys(names, (span, None)), frozenset(), False, ())
-    stored = [hints.Stored(item.name, item.line, 0, item.line, item.line) for item in report.variables]
+    stored = [Stored(item.name, item.line, 0, item.line, item.line) for item in report.variables]
     for hint in hints.hints(stored, [place], {"Net": known}, "all", span):
         yield hint.tooltip
 

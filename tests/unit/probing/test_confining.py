@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from ts_shape_server.analysis.places import ClassPlace
 from ts_shape_server.contract.asked import ClassAsked
 from ts_shape_server.contract.jobs import ProbeClaim
 from ts_shape_server.contract.places import Location, Range
 from ts_shape_server.contract.report import Failure, Report, ScriptAttempt, TorchScript
-from ts_shape_server.features.diagnostics import ClassPlace, findings
+from ts_shape_server.features.diagnostics import findings
 from ts_shape_server.features.known import Known
 from ts_shape_server.probing.agents import Done
 from ts_shape_server.probing.confining import confined, within_folders

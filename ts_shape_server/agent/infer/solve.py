@@ -28,7 +28,7 @@ from ts_shape_server.agent.infer.facts.body import Hint
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.inputs import choice, confirming, merging, points, search, splits
 from ts_shape_server.agent.infer.running import instances, symbolic
-from ts_shape_server.agent.infer.running.session import Outcome, Session, innermost_line, is_hopeless
+from ts_shape_server.agent.infer.running.session import NOTHING_TRIED, Session, innermost_line, is_hopeless
 from ts_shape_server.contract.asked import ClassAsked, ParentAsked
 
 ALIKE = 3
@@ -190,7 +190,7 @@ def for_parts(case: Case) -> Iterator[Solved | Missed]:
             warm(), now(), case.trail, most=1,
         )  # fmt: skip
         if isinstance(built, building.Built):
-            yield Missed(built, search.NotFound((), Outcome(None, wishes={}), 0))
+            yield Missed(built, search.NotFound((), NOTHING_TRIED, 0))
     found = solve(replace(case, brief=True))
     if isinstance(found, Solved):
         yield found
@@ -242,7 +242,7 @@ class _Joint:
     def __init__(self, case: Case, built: building.Built, deadline: float) -> None:
         # The first is searched in any case; the others have some time of their own.
         self.budget = Budget(float("inf"), 1 + ADJUSTMENTS * MOST_PLANS, MOST_PLANS)
-        self.best = Missed(built, search.NotFound((), Outcome(None, wishes={}), 0))
+        self.best = Missed(built, search.NotFound((), NOTHING_TRIED, 0))
         self._case, self._built, self._deadline = case, built, deadline
         self._latest: Missed | None = None
 
@@ -290,7 +290,7 @@ def _search(case: Case, built: building.Built, deadline: float) -> Solved | Miss
     """The inputs for one instance, or the attempt at them that came furthest."""
     session, context, said = built.session, case.context, case.said
     starts, known, omitted = points.starts(case.cls, case.drawn, said, session.module)
-    failed = search.NotFound(starts[0].inputs, Outcome(None, wishes={}), 0)
+    failed = search.NotFound(starts[0].inputs, NOTHING_TRIED, 0)
     longest = shares.RUN.of(context.remaining())
 
     def look(

@@ -11,7 +11,7 @@ import pickle
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 _TRACED_INPUTS = "traced_inputs.pkl"
 _MOST_BYTES = 1 << 20
@@ -38,10 +38,6 @@ class SavedShape:
 
     dims: tuple[Any, ...]
     dtype: str = "float32"
-
-
-Nested = Union[SavedShape, "list[Any]", "tuple[Any, ...]", "dict[Any, Any]"]
-"""A shape, or a container of shapes and containers."""
 
 
 def spelled(value: object, dim: Callable[[int, Any], object]) -> str:

@@ -77,15 +77,15 @@ def scripted(session: ScriptSession) -> Scripted:
     with Sources(edits.apply) as sources:
         trains = observe.trains_otherwise(session.pristine, seen)
         search = RefusalSearch(sources, seen, session.rerun, session.users, session.run.namespace, trains)
-        compiler = Compiler(session.fresh(), sources)
-        ok, found = failures.collect(compiler, search, session.context.remaining)
+        asked = Compiler(session.fresh(), sources)
+        ok, found = failures.collect(asked, search, session.context.remaining)
         found = [item if item.location is not None else replace(item, location=name) for item in found]
         if ok:
-            found = traps.collect(session, search, compiler.scripted, name)
+            found = traps.collect(session, search, asked.scripted, name)
         path = session.context.path
         unseen = () if ok else facts.unseen(search, path)
         known = facts.collect(search, found, path)
-    return Scripted(ScriptAttempt(ok, tuple(found)), compiler.scripted if ok else None, known, unseen)
+    return Scripted(ScriptAttempt(ok, tuple(found)), asked.scripted if ok else None, known, unseen)
 
 
 def traced(session: ScriptSession) -> Traced:

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from ts_shape_server.agent import clock, runs, torch_says, trees
+from ts_shape_server.agent import clock, runs, shares, torch_says, trees
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
 from ts_shape_server.agent.saved import checkpoint
@@ -31,8 +31,6 @@ from ts_shape_server.contract.report import Failure, Report
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 _OVERHEAD = 1 << 20
 """Bytes that an archive takes beside its weights, with room to spare."""
-PATIENCE = 3600.0
-"""Seconds. The process that runs the job is limited from outside."""
 
 
 class ExportRefused(Exception):
@@ -47,7 +45,7 @@ def export(run: Run, job: ExportJob, scratch: str) -> ExportAnswer:
     """The answer to an export job."""
     method, name = job.method, job.output
     expected = f"{name}.expected"
-    context = Context(job.file.path, job.file.root, "", run.namespace, clock.now() + PATIENCE)
+    context = Context(job.file.path, job.file.root, "", run.namespace, clock.now() + shares.EXPORT)
     run = replace(run, dtype=job.dtype)
     try:
         with warnings.catch_warnings():

@@ -68,16 +68,14 @@ def collect(compiler: Compiler, search: RefusalSearch, remaining: Callable[[], f
         if not follows:
             names, owner = (repaired.repairs, repaired.function) if repaired is not None else ((), None)
             reasons.add(problem, words.tell(problem, search, names, owner))
-        if error is problem_error(error, problem, search) or remaining() < 2 * (clock.now() - started):
+        if error is None or not _is_gone(problem, error, search) or remaining() < 2 * (clock.now() - started):
             break
     return first is None, list(reasons.found.values())
 
 
-def problem_error(error: BaseException | None, problem: CompilerProblem, search: RefusalSearch) -> BaseException | None:
-    """`error` if it is the problem again, else None."""
-    if error is None or take_apart(error, search).signature != problem.signature:
-        return None
-    return error
+def _is_gone(problem: CompilerProblem, error: BaseException | None, search: RefusalSearch) -> bool:
+    """Whether an error of the compiler, None where it compiled, is another one than the problem."""
+    return error is None or take_apart(error, search).signature != problem.signature
 
 
 def _get_past(
@@ -98,11 +96,11 @@ def _get_past(
         before: list[Edit] = list(made)
         made.extend(candidate.edits)
         error = compiler(problem.module)
-        if problem_error(error, problem, search) is None:
+        if _is_gone(problem, error, search):
             for narrower in candidate.narrower:
                 made[:] = [*before, *narrower.edits]
                 attempt = compiler(problem.module)
-                if problem_error(attempt, problem, search) is None:
+                if _is_gone(problem, attempt, search):
                     candidate, error = narrower, attempt
                     break
             else:

@@ -17,12 +17,13 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import nn
 
 from ts_shape_server.agent.script import locate
 from ts_shape_server.agent.script.finding import Facts, finding
 from ts_shape_server.agent.script.locate import MarkedPlace
-from ts_shape_server.agent.script.problem import RefusalSearch
+from ts_shape_server.agent.script.problem import RefusalSearch, named_object
 from ts_shape_server.agent.script.session import ScriptSession
 from ts_shape_server.agent.script.sources import ParsedFunction, located_nodes
 from ts_shape_server.contract.report import Failure
@@ -257,31 +258,33 @@ def own_call(module: nn.Module, search: RefusalSearch) -> MarkedPlace | None:
 
 def decorated(search: RefusalSearch) -> MarkedPlace | None:
     """The first decorator that wraps a compiled function of the user's, captioned with its text."""
-    return next((place for function in _compiled(search) for place in _decorators(function)), None)
+    return next((place for function in _compiled(search) for _, place in _decorators(function)), None)
 
 
 def _compiled(search: RefusalSearch) -> list[ParsedFunction]:
     return [item for item in search.sources.functions.values() if search.users(item.path)]
 
 
-def _decorators(function: ParsedFunction) -> Iterator[MarkedPlace]:
+def _decorators(function: ParsedFunction) -> Iterator[tuple[ast.expr, MarkedPlace]]:
     """The decorators that put another function around the one that is compiled."""
     if not hasattr(function.function, "__wrapped__"):
         return
     for node in function.tree.decorator_list:
         text = ast.unparse(node)
         if "jit." not in text and text not in ("staticmethod", "classmethod", "property"):
-            yield function.place_of(node, f"@{text}")
+            yield node, function.place_of(node, f"@{text}")
 
 
-_NO_GRADIENTS = ("no_grad", "inference_mode")
+_NO_GRADIENTS = (torch.no_grad, torch.inference_mode)
 
 
 def _without_gradients(compiled: Iterable[ParsedFunction]) -> Iterator[Failure]:
     """``@torch.no_grad()`` over a function: the script computes gradients in it."""
     for function in compiled:
-        for place in _decorators(function):
-            if any(name in place.caption for name in _NO_GRADIENTS):
+        scope = getattr(inspect.unwrap(function.function), "__globals__", {})
+        for node, place in _decorators(function):
+            made = node.func if isinstance(node, ast.Call) else node
+            if any(named_object(made, scope) is known for known in _NO_GRADIENTS):
                 message = (
                     f"TorchScript leaves `{place.caption}` out: the script computes gradients here. Write "
                     "`with torch.no_grad():` inside of the function"

@@ -191,11 +191,3 @@ def _with_inner(codes: Iterable[CodeType]) -> Iterator[CodeType]:
     for code in codes:
         yield code
         yield from _with_inner(item for item in code.co_consts if isinstance(item, CodeType))
-
-
-def modules_by_class(module: nn.Module) -> dict[type, list[nn.Module]]:
-    """The instances of each class in a module tree, itself included."""
-    found: dict[type, list[nn.Module]] = {}
-    for item in module.modules():
-        found.setdefault(type(item), []).append(item)
-    return found

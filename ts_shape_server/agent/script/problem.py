@@ -292,17 +292,17 @@ def _from_callee(error: BaseException, search: RefusalSearch) -> tuple[MarkedPla
         given = {name: getattr(builtins, name) for name in search.sources.names}
         scope = {**given, **getattr(inspect.unwrap(function.function), "__globals__", {}), **scope}
         for node in located_nodes(function.tree):
-            if (function.key, key_of(node)) not in search.handled and _means(node, scope) is called[-1]:
+            if (function.key, key_of(node)) not in search.handled and named_object(node, scope) is called[-1]:
                 return (function.place_of(node),)
     return ()
 
 
-def _means(node: ast.AST, scope: Mapping[str, Any]) -> Any:
+def named_object(node: ast.AST, scope: Mapping[str, Any]) -> Any:
     """What a dotted name is, in a function's globals; a mark of our own if that cannot be told."""
     if isinstance(node, ast.Name):
         return scope.get(node.id, node)
     if isinstance(node, ast.Attribute):
-        owner = _means(node.value, scope)
+        owner = named_object(node.value, scope)
         return node if isinstance(owner, ast.AST) else getattr(owner, node.attr, node)
     return node
 

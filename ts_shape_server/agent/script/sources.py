@@ -13,16 +13,13 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Union
+from typing import Any, NamedTuple
 
 import torch.jit._recursive
 import torch.jit.annotations
 import torch.jit.frontend
 
 from ts_shape_server.agent.script.locate import MarkedPlace
-
-Function = Union[ast.FunctionDef]
-FunctionKey = "tuple[str, int]"
 
 
 class NodeKey(NamedTuple):

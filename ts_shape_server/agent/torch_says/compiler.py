@@ -87,8 +87,3 @@ def called_forward(text: str) -> str:
 def first_line_says(text: str, kind: str) -> bool:
     """Whether the first line of an error says something of a kind."""
     return complaint(text.split("\n")[0], kind) is not None
-
-
-for _known in (*REFUSALS, *MENTIONS):
-    if not _known.said or any(_known.pattern.search(_text) is None for _text in _known.said):
-        raise ValueError(f"a row of {_known.kind} finds none of its messages: {_known.pattern.pattern}")

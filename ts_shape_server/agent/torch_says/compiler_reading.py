@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 
+from ts_shape_server.agent.torch_says import rows
 from ts_shape_server.agent.torch_says.rows import Facts, Reader, Row
 
 LONGEST_FACT = 200
@@ -23,7 +24,8 @@ def groups(match: re.Match[str]) -> Facts:
 
 
 def row(kind: str, pattern: str, *said: str, read: Reader = groups) -> Row:
-    return Row(kind, re.compile(pattern, re.MULTILINE | re.DOTALL), said, read)
+    """One row, whose pattern may go over the lines of a message."""
+    return rows.row(kind, pattern, *said, read=read, flags=re.MULTILINE | re.DOTALL)
 
 
 EXPECTED = re.compile(
@@ -85,6 +87,13 @@ def called(match: re.Match[str]) -> Facts:
 def truth(match: re.Match[str]) -> Facts:
     """`is_object` is 1 for a module or another object of a class."""
     return {**groups(match), "is_object": int(match.group("type").startswith("__torch__"))}
+
+
+def valued(match: re.Match[str]) -> Facts:
+    """`sort` is ``class`` for a type, ``legacy-constructor`` for `torch.FloatTensor` and the like, else empty."""
+    kind = match.group("type")
+    sort = "class" if "Construct" in kind else "legacy-constructor" if kind.startswith("Legacy") else ""
+    return {**groups(match), "sort": sort}
 
 
 def held(match: re.Match[str]) -> Facts:

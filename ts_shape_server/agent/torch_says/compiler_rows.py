@@ -10,6 +10,7 @@ from ts_shape_server.agent.torch_says.compiler_reading import (
     held,
     row,
     truth,
+    valued,
     variants,
 )
 from ts_shape_server.agent.torch_says.rows import Row
@@ -355,7 +356,13 @@ REFUSALS: tuple[Row, ...] = (
         "cannot call a value of type 'Tensor'",
         read=called,
     ),
-    row("value-unsupported", r"(?P<type>\w+) cannot be used as a value", "builtin cannot be used as a value"),
+    row(
+        "value-unsupported",
+        r"(?P<type>\w+) cannot be used as a value",
+        "builtin cannot be used as a value",
+        "LegacyTensorConstructor cannot be used as a value",
+        read=valued,
+    ),
     row("attribute-unknown", r"object has no attribute (?P<attribute>\w+)", "object has no attribute shape_of"),
     row(
         "hasattr-target",

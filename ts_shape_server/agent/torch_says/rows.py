@@ -62,9 +62,9 @@ def no_facts(match: re.Match[str]) -> Facts:
     return {}
 
 
-def row(kind: str, pattern: str, *said: str, read: Reader = no_facts, any_case: bool = False) -> Row:
+def row(kind: str, pattern: str, *said: str, read: Reader = no_facts, any_case: bool = False, flags: int = 0) -> Row:
     """One row. A row without a message that it finds is an error at import: nothing would show that it works."""
-    compiled = re.compile(pattern, re.IGNORECASE if any_case else 0)
+    compiled = re.compile(pattern, flags | (re.IGNORECASE if any_case else 0))
     if not said or any(compiled.search(text) is None for text in said):
         raise ValueError(f"a row of {kind} finds none of its messages: {pattern}")
     return Row(kind, compiled, said, read)

@@ -361,7 +361,7 @@ def _narrowed(situation: Situation, function: Definition, name: str, held: _Held
     for key, nodes in reads.items():
         if held.keys[key] == held.all and not held.all.startswith(("Optional[", "Union[")):
             continue
-        statement = _common(situation, function, nodes)
+        statement = _common(situation, nodes)
         test = _check(situation, held, key)
         stored = any(not isinstance(node.ctx, ast.Load) for node in nodes)
         if statement is None or test is None or stored or not key.isidentifier():
@@ -388,7 +388,7 @@ def _check(situation: Situation, held: _Held, key: str) -> str | None:
     return f"isinstance({{}}, {situation.spelling().of(kind)})"
 
 
-def _common(situation: Situation, function: Definition, nodes: list[ast.Subscript]) -> ast.stmt | None:
+def _common(situation: Situation, nodes: list[ast.Subscript]) -> ast.stmt | None:
     """The first statement of the block that all of these nodes are in, if something can stand before it."""
     chains = [list(_above(situation, node)) for node in nodes]
     for statement in chains[0]:

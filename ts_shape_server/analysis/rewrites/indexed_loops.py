@@ -302,7 +302,7 @@ def over_modules(situation: Situation, place: Place) -> Iterator[Rewrite]:
             bounds = _bounds(situation, current)
             if found and bounds is not None:
                 test = _test(situation, place, current.target.id, list(found), bounds)
-                counted = bool(test) or _is_read(situation, current, current.target.id, found)
+                counted = bool(test) or _is_read(current, current.target.id, found)
                 edits = _edits(situation, place, current, found, test, counted)
                 listed = " and ".join(f"`{text}`" for text in found)
                 how = " with `enumerate`" if counted else ""
@@ -416,7 +416,7 @@ def _heads(index: str, names: dict[str, str], step: str, absent: list[str], test
     return [step * number + line for number, line in enumerate(lines)]
 
 
-def _is_read(situation: Situation, loop: ast.For, index: str, found: dict[str, list[ast.Subscript]]) -> bool:
+def _is_read(loop: ast.For, index: str, found: dict[str, list[ast.Subscript]]) -> bool:
     """Whether a loop reads its number for anything but the modules."""
     replaced = {node.slice for nodes in found.values() for node in nodes}
     inside = (node for statement in loop.body for node in ast.walk(statement))

@@ -116,7 +116,7 @@ def _part(situation: Situation, node: ast.expr) -> _Part | None:
         whole = cut.lower is None and cut.upper is None and ast.unparse(cut.step) == "-1"
         return _Part(node.value, backwards=True) if whole else None
     container = situation.text(node.value)
-    start, end = _number(situation, cut.lower, container), _number(situation, cut.upper, container)
+    start, end = _number(cut.lower, container), _number(cut.upper, container)
     return None if start is None or end is None else _Part(node.value, start, end)
 
 
@@ -125,7 +125,7 @@ def _is_modules(situation: Situation, node: ast.expr) -> bool:
     return own and (situation.type_of(node) or "!torch.nn.").startswith("!torch.nn.")
 
 
-def _number(situation: Situation, node: ast.expr | None, container: str) -> str | None:
+def _number(node: ast.expr | None, container: str) -> str | None:
     """A bound of a slice as a place in the list; None where it may count from the end without showing it."""
     if node is None:
         return ""

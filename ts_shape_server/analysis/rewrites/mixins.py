@@ -201,21 +201,21 @@ def _answer(
     return None
 
 
-def _lines(situation: Situation, indent: str, step: str, name: str, parameters: list[str], text: str) -> list[str]:
+def _lines(indent: str, step: str, name: str, parameters: list[str], text: str) -> list[str]:
     return [f"{indent}def {name}({', '.join(['self', *parameters])}):", f"{indent}{step}return {text}"]
 
 
 def _method_above(situation: Situation, function: Definition, name: str, parameters: list[str], text: str) -> TextEdit:
     indent = situation.indent(function)
     step = situation.indent(function.body[0])[len(indent) :] or "    "
-    return situation.above(function, _lines(situation, indent, step, name, parameters, text))
+    return situation.above(function, _lines(indent, step, name, parameters, text))
 
 
 def _method_in(situation: Situation, made: ast.ClassDef, name: str, parameters: list[str], text: str) -> TextEdit:
     """A method at the end of a class, or in the place of the `pass` that is all it has."""
     last = made.body[-1]
     inner = situation.indent(last) if last.lineno > made.lineno else "    "
-    lines = _lines(situation, inner, "    ", name, parameters, text)
+    lines = _lines(inner, "    ", name, parameters, text)
     newline = situation.source.newline
     if isinstance(last, ast.Pass) and last.lineno > made.lineno:
         return situation.replace(last, newline.join(lines).lstrip())

@@ -128,10 +128,10 @@ def _only_holds(situation: Situation, made: ast.ClassDef) -> bool:
         return False
     if any(item.arg not in _OPTIONS for item in options) or (isinstance(decorator, ast.Call) and decorator.args):
         return False
-    return all(_is_plain(situation, item) for item in made.body)
+    return all(_is_plain(item) for item in made.body)
 
 
-def _is_plain(situation: Situation, item: ast.stmt) -> bool:
+def _is_plain(item: ast.stmt) -> bool:
     """A docstring, a field whose name and default a NamedTuple takes, or a method that is no part of the protocol."""
     if isinstance(item, ast.AnnAssign):
         makes = isinstance(item.value, ast.Call)

@@ -20,7 +20,7 @@ from ts_shape_server.analysis.spelling import TypeSpelling
 from ts_shape_server.analysis.syntax import statements
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.places import Range, TextEdit
-from ts_shape_server.contract.report import Annotation, Failure, FunctionFacts, ReportedComplaint, TorchScript
+from ts_shape_server.contract.report import Annotation, Failure, ReportedComplaint, TorchScript
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -221,9 +221,6 @@ class Situation:
             return False
         first, last = self.range_of(block[0]), self.range_of(block[-1])
         return Range(first.line, first.column, last.end_line, last.end_column) in self._idle
-
-    def facts_of(self, function: Definition) -> FunctionFacts | None:
-        return next((item for item in self.state.facts if item.line == function.lineno), None)
 
     def arrived(self, function: Definition, parameter: str) -> str | None:
         """The type that a run saw in a parameter."""

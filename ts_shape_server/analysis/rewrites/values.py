@@ -149,57 +149,63 @@ def truth(situation: Situation, place: Place) -> Iterator[Rewrite]:
     told = "!" if said.fact("is_object") == "1" else said.fact("type")
     kind = situation.type_of(node) or told
     text = situation.text(node)
-    parent = situation.parents.get(node)
-    wrap = "({})" if isinstance(parent, (ast.UnaryOp, ast.BinOp, ast.Compare)) else "{}"
-    plain = re.fullmatch(r"Optional\[(int|float|str)\]", told)
-    if plain is not None:
-        if isinstance(node, ast.Name):
-            nothing = '""' if plain.group(1) == "str" else "0"
-            title = f"Ask whether `{text}` is there and is not {nothing}"
-            if isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Not):
-                asked = f"{text} is None or {text} == {nothing}"
-                asked = asked if isinstance(situation.parents.get(parent), ast.stmt) else f"({asked})"
-                yield Rewrite("optional-test", title, (situation.replace(parent, asked),))
-            asked = wrap.format(f"{text} is not None and {text} != {nothing}")
-            asked = f"({asked})" if isinstance(parent, ast.BoolOp) else asked
-            yield Rewrite("optional-test", title, (situation.replace(node, asked),))
-        return
-    if kind in ("None",) or (kind is not None and (kind.startswith(("!", "Optional[")))):
-        if kind is not None and kind.startswith("Optional[") and kind[9:-1] in (*_NUMBERS, "str"):
-            return
-        if not (kind or "").startswith("!") and not _is_called(situation, place, text):
-            if isinstance(node, ast.Attribute):
-                yield from _asked_twice(situation, parent, node)
-            elif not (isinstance(parent, ast.IfExp) and isinstance(node, ast.Name)):
-                asked = f"{text} is not None and bool({text})"
-                asked = f"({asked})" if isinstance(parent, (ast.UnaryOp, ast.BoolOp)) else asked
-                yield Rewrite(
-                    "truth-of-optional",
-                    f"Ask whether `{text}` is None before its truth",
-                    (situation.replace(node, asked),),
-                )
-            return
-        if _has_own_truth(situation, kind or ""):
-            return
-        asked, title = f"{text} is not None", f"Compare `{text}` with None"
-        if _may_be_empty(situation, node, kind or ""):
-            title = f"Ask for the length of `{text}`"
-            optional = kind == "None" or any(map(_is_none, _given(situation, node)))
-            asked = f"{asked} and len({text}) > 0" if optional else f"len({text}) > 0"
-            asked = f"({asked})" if optional and isinstance(parent, (ast.UnaryOp, ast.BoolOp)) else asked
-        yield Rewrite("truth-of-optional", title, (situation.replace(node, wrap.format(asked)),))
+    number = re.fullmatch(r"Optional\[(int|float|str)\]", told)
+    if number is not None:
+        yield from _of_optional_number(situation, node, number.group(1))
+    elif kind is not None and kind.startswith(("None", "!", "Optional[")):
+        if not (kind.startswith("Optional[") and kind[9:-1] in (*_NUMBERS, "str")):
+            yield from _of_optional(situation, place, node, kind)
     elif kind is not None and kind.startswith(("List[", "Dict[", "Tuple[")):
-        yield Rewrite(
-            "truth-of-list",
-            f"Ask for the length of `{text}`",
-            (situation.replace(node, wrap.format(f"len({text}) > 0")),),
-        )
+        asked = _wrapped(situation, node, f"len({text}) > 0")
+        yield Rewrite("truth-of-list", f"Ask for the length of `{text}`", (situation.replace(node, asked),))
     elif kind == "str":
-        yield Rewrite(
-            "truth-of-text",
-            f"Compare `{text}` with the empty text",
-            (situation.replace(node, wrap.format(f'{text} != ""')),),
-        )
+        asked = _wrapped(situation, node, f'{text} != ""')
+        yield Rewrite("truth-of-text", f"Compare `{text}` with the empty text", (situation.replace(node, asked),))
+
+
+def _wrapped(situation: Situation, node: ast.expr, asked: str) -> str:
+    """A comparison in the place of a name, in brackets where it stands in another expression."""
+    return f"({asked})" if isinstance(situation.parents.get(node), (ast.UnaryOp, ast.BinOp, ast.Compare)) else asked
+
+
+def _of_optional_number(situation: Situation, node: ast.expr, kind: str) -> Iterator[Rewrite]:
+    """None and zero (or the empty text) are both false."""
+    if not isinstance(node, ast.Name):
+        return
+    parent = situation.parents.get(node)
+    nothing = '""' if kind == "str" else "0"
+    title = f"Ask whether `{node.id}` is there and is not {nothing}"
+    if isinstance(parent, ast.UnaryOp) and isinstance(parent.op, ast.Not):
+        asked = f"{node.id} is None or {node.id} == {nothing}"
+        asked = asked if isinstance(situation.parents.get(parent), ast.stmt) else f"({asked})"
+        yield Rewrite("optional-test", title, (situation.replace(parent, asked),))
+    asked = _wrapped(situation, node, f"{node.id} is not None and {node.id} != {nothing}")
+    asked = f"({asked})" if isinstance(parent, ast.BoolOp) else asked
+    yield Rewrite("optional-test", title, (situation.replace(node, asked),))
+
+
+def _of_optional(situation: Situation, place: Place, node: ast.expr, kind: str) -> Iterator[Rewrite]:
+    """None is false, and so may be what else it is: a Tensor, or a container in which nothing is."""
+    parent, text = situation.parents.get(node), situation.text(node)
+    if not kind.startswith("!") and not _is_called(situation, place, text):
+        if isinstance(node, ast.Attribute):
+            yield from _asked_twice(situation, parent, node)
+        elif not (isinstance(parent, ast.IfExp) and isinstance(node, ast.Name)):
+            asked = f"{text} is not None and bool({text})"
+            asked = f"({asked})" if isinstance(parent, (ast.UnaryOp, ast.BoolOp)) else asked
+            title = f"Ask whether `{text}` is None before its truth"
+            yield Rewrite("truth-of-optional", title, (situation.replace(node, asked),))
+        return
+    if _has_own_truth(situation, kind):
+        return
+    asked, title = f"{text} is not None", f"Compare `{text}` with None"
+    if _may_be_empty(situation, node, kind):
+        title = f"Ask for the length of `{text}`"
+        optional = kind == "None" or any(map(_is_none, _given(situation, node)))
+        asked = f"{asked} and len({text}) > 0" if optional else f"len({text}) > 0"
+        asked = f"({asked})" if optional and isinstance(parent, (ast.UnaryOp, ast.BoolOp)) else asked
+    asked = _wrapped(situation, node, asked)
+    yield Rewrite("truth-of-optional", title, (situation.replace(node, asked),))
 
 
 _CONTAINERS = ("Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict")

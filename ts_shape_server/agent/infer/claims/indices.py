@@ -239,7 +239,7 @@ def checked(trials: Trials, claim: Claim) -> Claim:
             return claim
     if not looks_up and all(good(sizes) for sizes in (_smallest(claim), claim.second) if sizes is not None):
         return claim
-    claim = _of_one_size(trials, claim, good)
+    claim = _of_one_size(claim, good)
     free = tuple(_cut(trials, claim, item, good) for item in claim.free)
     narrower = replace(claim, free=free)
     smallest = _smallest(narrower)
@@ -250,7 +250,7 @@ def checked(trials: Trials, claim: Claim) -> Claim:
     return replace(narrower, second=second)
 
 
-def _of_one_size(trials: Trials, claim: Claim, good: Callable[[Sizes], bool]) -> Claim:
+def _of_one_size(claim: Claim, good: Callable[[Sizes], bool]) -> Claim:
     """`claim` with two dims of one size as one where places that are found along the first are looked up along the
     second: longer than that it may not be, and together they may.
     """

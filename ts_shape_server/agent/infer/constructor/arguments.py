@@ -204,7 +204,7 @@ def _expression(parameter: inspect.Parameter, use: Use, sizes: Sizes, namespace:
         return namespace_expression(sorted(use.attributes), sizes.profile)
     if use.keys:
         return "{" + ", ".join(f"{key!r}: {by_name(key, sizes)}" for key in sorted(use.keys)) + "}"
-    if _is_module(parameter.name, name, use):
+    if _is_module(name, use):
         return "nn.Identity()"
     if use.spread:
         return "[nn.Identity()]"
@@ -228,7 +228,7 @@ def classes_with(attributes: set[str], namespace: Mapping[str, Any]) -> Iterator
             yield name
 
 
-def _is_module(original: str, name: str, use: Use) -> bool:
+def _is_module(name: str, use: Use) -> bool:
     named = bool(_MODULES.search(name)) and _COUNTS.match(name) is None
     return bool(use.stored & {"called"}) or (named and not use.numeric and not use.ranged)
 

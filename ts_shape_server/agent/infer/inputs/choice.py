@@ -64,7 +64,9 @@ class Doubts:
     ones: int = 0
     """Sizes of one that can be others."""
 
-    def __bool__(self) -> bool:
+    @property
+    def is_grave(self) -> bool:
+        """Whether they speak against a find by themselves, and not only beside another find."""
         return any((self.misused, self.rows, self.asked, self.uneven))
 
     @property
@@ -87,7 +89,7 @@ class _Judged:
         tensors = values.all_tensors(self.found.inputs)
         few = self.doubts.fixed <= sum("int" not in tensor.dtype for tensor in tensors)
         return (
-            not self.doubts
+            not self.doubts.is_grave
             and not self.doubts.raised
             and not self.doubts.ones
             and few
@@ -100,7 +102,7 @@ def best(session: Session, found: search.Found, again: Again, hints: Mapping[str
     judge = _Judge(session, hints)
     found = _without_ones(session, _with_equal_lengths(session, found))
     here = judge.of(found)
-    if here is None or not _open(found.inputs) or not (here.doubts or _may_be_other(here)):
+    if here is None or not _open(found.inputs) or not (here.doubts.is_grave or _may_be_other(here)):
         return _told(session, here.found if here is not None else found, "")
     first = here
     tried = {found.inputs}
@@ -108,7 +110,7 @@ def best(session: Session, found: search.Found, again: Again, hints: Mapping[str
     for _ in range(ROUNDS):
         before = here
         for inputs in _others(session, here):
-            if judge.calls > CALLS or here.is_plain or (back >= CAME_BACK and not here.doubts):
+            if judge.calls > CALLS or here.is_plain or (back >= CAME_BACK and not here.doubts.is_grave):
                 break
             if inputs in tried:
                 continue
@@ -411,7 +413,7 @@ def _others(session: Session, judged: _Judged) -> Iterator[Inputs]:
         yield from _squared(inputs)
     opened = _open(inputs)
     tensors = values.all_tensors(inputs)
-    if judged.doubts:
+    if judged.doubts.is_grave:
         yield from _alike(inputs, opened)
     if len(opened) > 1:
         yield _as_wished(judged.found, opened)

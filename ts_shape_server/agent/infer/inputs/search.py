@@ -25,7 +25,14 @@ from ts_shape_server.agent.infer.inputs.moves.move import Attempt, Move
 from ts_shape_server.agent.infer.inputs.moves.sizes import EQUATION_PRIORITY, PLAIN_PRIORITY
 from ts_shape_server.agent.infer.inputs.solving import places
 from ts_shape_server.agent.infer.running import forms, mismatch, symbolic
-from ts_shape_server.agent.infer.running.session import Outcome, Session, innermost_line, is_abstract, is_hopeless
+from ts_shape_server.agent.infer.running.session import (
+    NOTHING_TRIED,
+    Outcome,
+    Session,
+    innermost_line,
+    is_abstract,
+    is_hopeless,
+)
 
 __all__ = ["Found", "NotFound", "TooSlow", "first_tensor", "keeps_batch", "places", "search"]
 
@@ -106,7 +113,7 @@ class _Inputs:
     ) -> None:
         self.budget = Budget(deadline, attempts, STALE, ALL_ALIKE)
         self.best: Outcome | None = None
-        self._latest = Outcome(None, wishes={})
+        self._latest = NOTHING_TRIED
         self._first = True
         self._longest_run = longest_run
         self._session = session
@@ -206,7 +213,7 @@ class _Inputs:
             too_slow = TooSlow(self._longest_run).with_traceback(limit.__traceback__)
             # What its frames hold may be all that a loop without end has made.
             traceback.clear_frames(limit.__traceback__)
-            return Outcome(too_slow, steps=1 + self._furthest, wishes={})
+            return Outcome(too_slow, steps=1 + self._furthest)
 
     def _blamed(self, error: BaseException) -> frozenset[str]:
         line = innermost_line(error, self._path)
@@ -369,6 +376,5 @@ def search(
             return NotFound(*problem.disagreed, result.runs, result.exit)
         return Found(first.inputs, first.outcome, tuple(others))
     if result.best is None or problem.best is None:
-        nothing = Outcome(RuntimeError("nothing was tried"), wishes={})
-        return NotFound((), nothing, result.runs, result.exit)
+        return NotFound((), NOTHING_TRIED, result.runs, result.exit)
     return NotFound(result.best, problem.best, result.runs, result.exit)

@@ -71,7 +71,7 @@ def flips(guards: Sequence[Guard], sizes: Sequence[int], places: Places) -> list
         condition = _condition(guard, not guard.value)
         if condition is None:
             continue
-        solutions = _solutions(guard, condition, sizes, places)
+        solutions = _solutions(condition, sizes, places)
         if asked == 0:
             solutions = _with_mended(condition, list(solutions), guards, sizes, places)
         for found in solutions:
@@ -213,7 +213,7 @@ def _condition(guard: Guard, wanted: bool) -> _Condition | None:
     return _Condition(slots, holds, evaluate)
 
 
-def _solutions(guard: Guard, condition: _Condition, sizes: Sequence[int], places: Places) -> Iterator[tuple[int, ...]]:
+def _solutions(condition: _Condition, sizes: Sequence[int], places: Places) -> Iterator[tuple[int, ...]]:
     free = [slot for slot in condition.slots if slot not in places.fixed]
     inner = [slot for slot in free if slot not in places.batch]
     together = [tuple(slot for slot in group if slot in free) for group in places.spatial]

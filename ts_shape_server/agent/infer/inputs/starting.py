@@ -9,7 +9,7 @@ import inspect
 import re
 import typing
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -48,6 +48,25 @@ NO_KEY = "x"
 _TENSOR_TYPES = {"LongTensor": "int64", "IntTensor": "int32", "BoolTensor": "bool", "FloatTensor": "float32"}
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What is known of all parameters: what evidence gives, what the body shows (`hints`), what annotations and
+    comments say (`types`), and to which parts each is passed on. `own` has the names of the module.
+    """
+
+    parameters: tuple[inspect.Parameter, ...]
+    given: Mapping[str, InputGuess]
+    hints: Mapping[str, Hint]
+    types: Mapping[str, Any]
+    passed: Mapping[str, Uses]
+    module: Any
+    own: Mapping[str, Any]
+
+    def hint(self, name: str) -> Hint:
+        """What the body shows of a parameter."""
+        return self.hints.get(name, Hint())
+
+
 def first_guess(
     cls: type, given: Mapping[str, InputGuess], module: Any = None
 ) -> tuple[Inputs, dict[str, Hint], tuple[InputGuess, ...]]:
@@ -57,55 +76,62 @@ def first_guess(
     one: a list is as long as what it has for each item.
     """
     forward = cls.forward  # type: ignore[attr-defined]  # only modules come here
-    known = hints(forward)
+    shown = hints(forward)
     for name, length in companions.lengths(forward, module).items():
-        if name in known and known[name].kind in ("", "list", "tuple"):
-            known[name].kind, known[name].length = "list", length
-    required: list[InputGuess] = []
-    omitted: list[InputGuess] = []
+        if name in shown and shown[name].kind in ("", "list", "tuple"):
+            shown[name].kind, shown[name].length = "list", length
     try:
-        parameters = list(runs.forward_signature(cls).parameters.values())
+        parameters = tuple(runs.forward_signature(cls).parameters.values())
     except (TypeError, ValueError):
         return (InputGuess("x", tensor(4)),), {}, ()
-    sides = _sides({parameter.name for parameter in parameters}, known)
     types = {**annotated.commented(forward), **annotated.of(forward)}
     own = getattr(inspect.unwrap(forward), "__globals__", {})
-    passed = consumers.of(forward, module, own)
+    known = _Known(parameters, given, shown, types, consumers.of(forward, module, own), module, own)
+    sides = _sides({parameter.name for parameter in parameters}, shown)
+    required: list[InputGuess] = []
+    omitted: list[InputGuess] = []
     for parameter in parameters:
-        if parameter.name in sides and parameter.name not in given and parameter.default is parameter.empty:
-            required.append(InputGuess(parameter.name, ConstantGuess(str(SIDE), "int")))
-        elif parameter.name in given:
+        if parameter.name in given:
             required.append(given[parameter.name])
-        elif parameter.kind is parameter.VAR_KEYWORD:
-            named = {other.name for other in parameters} | {"*" + other.name for other in parameters}
-            spread = [item for name, item in given.items() if name not in named]
-            required.extend(
-                spread or _spread(parameter.name, known.get(parameter.name, Hint()), passed, module, own, named)
-            )
-        elif parameter.kind is parameter.VAR_POSITIONAL and "*" + parameter.name in given:
-            required.append(given["*" + parameter.name])
-        elif parameter.kind is parameter.VAR_POSITIONAL:
-            if not any(
-                other.default is other.empty for other in parameters if other.kind is other.POSITIONAL_OR_KEYWORD
-            ):
-                required.append(InputGuess("*" + parameter.name, SequenceGuess((tensor(4),), "list")))
+        elif parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+            required += _starred(parameter, known)
+        elif parameter.default is not parameter.empty:
+            omitted.append(InputGuess(parameter.name, _of_parameter(parameter, known), "default"))
+        elif parameter.name in sides:
+            required.append(InputGuess(parameter.name, ConstantGuess(str(SIDE), "int")))
         else:
             annotation = types.get(parameter.name, parameter.annotation)
-            hint = known.get(parameter.name, Hint())
-            uses = passed.get(parameter.name, Uses())
-            keys = tuple(dict.fromkeys((*hint.keys, *uses.keys)))
-            asked = Asked(parameter.name, annotation, hint.attributes, keys, uses.passed, module)
-            guess = ecosystem.container(asked, own) or _guess(parameter, annotation, hint, own)
-            guess = _with_known_items(guess, uses, module, own)
-            if _is_text_at_most(parameter, annotation, hint):
-                guess = ConstantGuess("None", "Optional[str]")
-            if parameter.default is parameter.empty:
-                required.append(InputGuess(parameter.name, guess, "annotation" if _is_given(annotation) else "solved"))
-            else:
-                omitted.append(InputGuess(parameter.name, guess, "default"))
+            source = "annotation" if _is_given(annotation) else "solved"
+            required.append(InputGuess(parameter.name, _of_parameter(parameter, known), source))
     if sides:
         required = [replace(item, guess=_of_area(item.guess)) if not item.given else item for item in required]
-    return _beside_nodes(tuple(required)), known, tuple(omitted)
+    return _beside_nodes(tuple(required)), shown, tuple(omitted)
+
+
+def _of_parameter(parameter: inspect.Parameter, known: _Known) -> Guess:
+    """What is passed to a parameter that has a name of its own."""
+    annotation = known.types.get(parameter.name, parameter.annotation)
+    hint, uses = known.hint(parameter.name), known.passed.get(parameter.name, Uses())
+    if _is_text_at_most(parameter, annotation, hint):
+        return ConstantGuess("None", "Optional[str]")
+    keys = tuple(dict.fromkeys((*hint.keys, *uses.keys)))
+    asked = Asked(parameter.name, annotation, hint.attributes, keys, uses.passed, known.module)
+    guess = ecosystem.container(asked, known.own) or _guess(parameter, annotation, hint, known.own)
+    return _with_known_items(guess, uses, known.module, known.own)
+
+
+def _starred(parameter: inspect.Parameter, known: _Known) -> list[InputGuess]:
+    """What goes in by ``*args``, where nothing else must, or by ``**kwargs``."""
+    if parameter.kind is parameter.VAR_KEYWORD:
+        named = {name for other in known.parameters for name in (other.name, "*" + other.name)}
+        given = [item for name, item in known.given.items() if name not in named]
+        return given or _spread(parameter.name, known, named)
+    if "*" + parameter.name in known.given:
+        return [known.given["*" + parameter.name]]
+    positional = [other for other in known.parameters if other.kind is other.POSITIONAL_OR_KEYWORD]
+    if any(other.default is other.empty for other in positional):
+        return []
+    return [InputGuess("*" + parameter.name, SequenceGuess((tensor(4),), "list"))]
 
 
 def _beside_nodes(inputs: Inputs) -> Inputs:
@@ -118,24 +144,22 @@ def _beside_nodes(inputs: Inputs) -> Inputs:
     return tuple(replace(item, guess=features) if bare else item for item, bare in zip(inputs, plain))
 
 
-def _spread(
-    name: str, hint: Hint, passed: Mapping[str, Uses], module: Any, own: Mapping[str, Any], named: set[str]
-) -> list[InputGuess]:
+def _spread(name: str, known: _Known, named: set[str]) -> list[InputGuess]:
     """What is passed by name to a parameter that takes all keyword arguments: what a part of a library needs that they
     are passed on to (``self.bert(**tokens)``), else those that are read of it. One that may be missing is passed if it
     is known what it is.
     """
-    uses = passed.get(name, Uses())
-    asked = Asked(name, keys=tuple(dict.fromkeys((*hint.keys, *uses.keys))), passed=uses.passed, module=module)
-    known = ecosystem.container(asked, own) if asked.passed else None
-    if not isinstance(known, DictGuess):
-        items = {key: _known_item(key, uses.items.get(key, Uses()), module, own) for key in asked.keys}
+    hint, uses = known.hint(name), known.passed.get(name, Uses())
+    asked = Asked(name, keys=tuple(dict.fromkeys((*hint.keys, *uses.keys))), passed=uses.passed, module=known.module)
+    found = ecosystem.container(asked, known.own) if asked.passed else None
+    if not isinstance(found, DictGuess):
+        items = {key: _known_item(key, uses.items.get(key, Uses()), known.module, known.own) for key in asked.keys}
         sure = [key for key in hint.keys if key not in hint.tested]
         # Where nothing else goes in, an answer without them would be one about nothing.
         sure = sure if sure or any(items.values()) or len(named) > 2 else list(hint.keys)
         told = {key: item or (named_tensor(key) if key in sure else None) for key, item in items.items()}
-        known = DictGuess(tuple((key, item) for key, item in told.items() if item is not None))
-    return [InputGuess(key, guess) for key, guess in known.items if key.isidentifier() and key not in named]
+        found = DictGuess(tuple((key, item) for key, item in told.items() if item is not None))
+    return [InputGuess(key, guess) for key, guess in found.items if key.isidentifier() and key not in named]
 
 
 def _known_item(key: str, uses: Uses, module: Any, own: Mapping[str, Any]) -> Guess | None:
@@ -234,7 +258,7 @@ def from_hint(hint: Hint, name: str) -> Guess:
     if not hint.kind and not hint.whole and not hint.at_least and (hint.length or 0) > 1:
         return SequenceGuess((tensor(4),) * (hint.length or 0), "list")
     if hint.kind == "list" or (hint.iterated and hint.rank is None and not hint.at_least):
-        return SequenceGuess(tuple(_element(hint) for _ in range(max(hint.length or 0, 2))), "list")
+        return SequenceGuess((tensor(4),) * max(hint.length or 0, 2), "list")
     if hint.kind == "callable":
         return values.FUNCTION
     if hint.kind == "int":
@@ -251,14 +275,10 @@ def _of_one(hint: Hint) -> DictGuess:
     return DictGuess(tuple((key, of_one_image(key)) for key in hint.keys))
 
 
-def _element(hint: Hint) -> TensorGuess:
-    return tensor(4)
-
-
 def _parts(hint: Hint, number: int) -> Guess:
     """An item of a tuple, which is a tuple itself where it is unpacked at once."""
     count = hint.parts[number] if number < len(hint.parts) else 0
-    return SequenceGuess((_element(hint),) * count, "tuple") if count else _element(hint)
+    return SequenceGuess((tensor(4),) * count, "tuple") if count else tensor(4)
 
 
 def _named(hint: Hint, name: str) -> TensorGuess:

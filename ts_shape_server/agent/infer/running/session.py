@@ -13,7 +13,7 @@ import traceback
 import types
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -37,7 +37,7 @@ class Outcome:
     error: BaseException | None
     output: Any = None
     steps: int = 0
-    wishes: Mapping[int, Wish] = None  # type: ignore[assignment]  # filled by every constructor call below
+    wishes: Mapping[int, Wish] = field(default_factory=dict)
     guards: tuple[symbolic.Guard, ...] = ()
     size: Callable[[Any], Any] = int
     last_call: str = ""
@@ -55,6 +55,9 @@ class Outcome:
     def needs_data(self) -> bool:
         """The run asked for a tensor's values, which fake tensors do not have."""
         return needs_values(self.error)
+
+
+NOTHING_TRIED = Outcome(RuntimeError("nothing was tried"))
 
 
 class Session:
@@ -150,7 +153,7 @@ class Session:
             runs.seed(draw)
             made = self._build(inputs, _maker(draw, integers))
         except Exception as error:
-            return Outcome(error, wishes={})
+            return Outcome(error)
         return self._call(self._light, made, ())
 
     def on_real(
@@ -166,13 +169,13 @@ class Session:
             runs.seed(draw)
             made = self._build(inputs, _maker(draw, integers))
         except Exception as error:
-            return Outcome(error, wishes={})
+            return Outcome(error)
         return self._call(module, made, observers)
 
     def symbolic(self, inputs: values.Inputs, observers: Sequence[Any] = ()) -> Outcome:
         """Run on tensors whose every dim is a symbol ``s0`` …, with the guessed sizes as hints."""
         if self.real_only:
-            return Outcome(RuntimeError("no symbolic run: the module reads values of tensors"), wishes={})
+            return Outcome(RuntimeError("no symbolic run: the module reads values of tensors"))
         return self._twice(lambda: self._symbolic_run(inputs, observers))
 
     def _twice(self, run: Callable[[], Outcome]) -> Outcome:
@@ -186,7 +189,7 @@ class Session:
             reals = [torch.empty(item.dims, dtype=getattr(torch, item.dtype)) for item in values.all_tensors(inputs)]
         except RuntimeError as refused:
             # No memory for them: what the module's own code keeps is not this run's to end.
-            return Outcome(refused, wishes={})
+            return Outcome(refused)
         kept: list[Outcome] = []
 
         def call(twins: list[Any], plainer: Callable[[Any], Any]) -> Any:
@@ -196,7 +199,7 @@ class Session:
             kept.append(self._call(self.module, made, observers, remembered, plainer))
 
         symbols, _, error = symbolic.run(self._mode, reals, call)
-        outcome = kept[0] if kept else Outcome(error, wishes={})
+        outcome = kept[0] if kept else Outcome(error)
         return Outcome(
             outcome.error,
             outcome.output,
@@ -213,7 +216,7 @@ class Session:
             try:
                 made = self._build(inputs, lambda item: torch.empty(item.dims, dtype=getattr(torch, item.dtype)))
             except Exception as error:
-                return Outcome(error, wishes={})
+                return Outcome(error)
             return self._call(self.module, made, observers, self._remembered)
 
     def _state(self, module: nn.Module) -> State:

@@ -22,15 +22,15 @@ from ts_shape_server.agent.script.refusals import (
     statements,
     variables,
 )
-from ts_shape_server.agent.script.refusals.refusal import Refusal
+from ts_shape_server.agent.script.refusals.refusal import RefusalKind
 
 __all__ = ["BY_KIND", "independent", "mended", "of"]
 
 _FAMILIES = (signatures, operators, calls, attributes, containers, modules, statements, variables, python_values)
-BY_KIND: Mapping[str, Refusal] = {refusal.kind: refusal for family in _FAMILIES for refusal in family.REFUSALS}
+BY_KIND: Mapping[str, RefusalKind] = {refusal.kind: refusal for family in _FAMILIES for refusal in family.REFUSALS}
 
 
-def of(problem: CompilerProblem) -> Refusal | None:
+def of(problem: CompilerProblem) -> RefusalKind | None:
     """What is known of the kind of refusal that the compiler stopped at."""
     return BY_KIND.get(problem.complaint.kind) if problem.complaint is not None else None
 

@@ -6,7 +6,7 @@ import ast
 
 from ts_shape_server.agent.script.problem import CompilerProblem, RefusalSearch
 from ts_shape_server.agent.script.refusals.python_values import super_call
-from ts_shape_server.agent.script.refusals.refusal import Refusal, Told, article, short
+from ts_shape_server.agent.script.refusals.refusal import RefusalKind, Told, article, short
 from ts_shape_server.agent.script.sources import ParsedFunction
 from ts_shape_server.agent.torch_says.rows import Complaint
 
@@ -162,30 +162,30 @@ def attribute_set(complaint: Complaint, problem: CompilerProblem, search: Refusa
 
 
 REFUSALS = (
-    Refusal("attribute-unsupported", failed_attribute, independent=True),
-    Refusal("attribute-function", function_attribute, independent=True),
-    Refusal("attribute-missing", missing_attribute, independent=True),
-    Refusal("attribute-first-set", first_set, independent=True),
-    Refusal(
+    RefusalKind("attribute-unsupported", failed_attribute, independent=True),
+    RefusalKind("attribute-function", function_attribute, independent=True),
+    RefusalKind("attribute-missing", missing_attribute, independent=True),
+    RefusalKind("attribute-first-set", first_set, independent=True),
+    RefusalKind(
         "attribute-cast",
         "`self.{attribute}` is a Python `{type}`, which TorchScript cannot take over: keep values that it has, or name "
         "the attribute in `__jit_ignored_attributes__` where no method that is compiled reads it",
         independent=True,
     ),
-    Refusal("attribute-assignment", attribute_set, independent=True),
-    Refusal("attribute-unknown", "`{code}`: TorchScript knows no `{attribute}` there", independent=True),
-    Refusal(
+    RefusalKind("attribute-assignment", attribute_set, independent=True),
+    RefusalKind("attribute-unknown", "`{code}`: TorchScript knows no `{attribute}` there", independent=True),
+    RefusalKind(
         "attribute-lookup",
         "`{code}`: TorchScript cannot look into a Python `{type}`: take what is needed in `__init__`",
         independent=True,
     ),
-    Refusal("method-unknown", no_attribute),
-    Refusal(
+    RefusalKind("method-unknown", no_attribute),
+    RefusalKind(
         "getattr-name",
         "`getattr` needs a literal name in TorchScript: loop over an `nn.ModuleList` instead",
         independent=True,
     ),
-    Refusal(
+    RefusalKind(
         "hasattr-target",
         "`hasattr` works only on objects in TorchScript, and `{code}` is `{type}`: use `isinstance`",
         independent=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from ts_shape_server.agent.script.problem import CompilerProblem, RefusalSearch
-from ts_shape_server.agent.script.refusals.refusal import Refusal, Told, article, code_of, short
+from ts_shape_server.agent.script.refusals.refusal import RefusalKind, Told, article, code_of, short
 from ts_shape_server.agent.torch_says.rows import Complaint
 
 
@@ -25,28 +25,28 @@ def not_callable(complaint: Complaint, problem: CompilerProblem, search: Refusal
 
 
 REFUSALS = (
-    Refusal("not-callable", not_callable),
-    Refusal(
+    RefusalKind("not-callable", not_callable),
+    RefusalKind(
         "callable-unsupported",
         "`{code}` calls a `{type}`, which TorchScript lacks: use the torch equivalent or a `@torch.jit.ignore` method",
         independent=True,
     ),
-    Refusal(
+    RefusalKind(
         "callable-argument",
         "`{code}` gets a function or module as an argument, for which TorchScript has no type: make it an attribute",
     ),
-    Refusal(
+    RefusalKind(
         "builtin-unsupported",
         "`{code}` calls a Python builtin that TorchScript lacks: use the torch equivalent or a "
         "`@torch.jit.ignore` method",
         independent=True,
     ),
-    Refusal(
+    RefusalKind(
         "source-missing",
         "`{code}` has no source that TorchScript could read: move it to a `@torch.jit.ignore` method",
         independent=True,
     ),
-    Refusal(
+    RefusalKind(
         "class-instantiated",
         "`{name}` is built in `{function}`, which TorchScript cannot do: build it in `__init__`",
         independent=True,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ts_shape_server.agent.script import edits, neutralisation
 from ts_shape_server.agent.script.neutralisation import Neutralisation
 from ts_shape_server.agent.script.problem import CompilerProblem, RefusalSearch
-from ts_shape_server.agent.script.refusals.refusal import Refusal, Told, own_place, short
+from ts_shape_server.agent.script.refusals.refusal import RefusalKind, Told, own_place, short
 from ts_shape_server.agent.script.sources import ParsedFunction
 from ts_shape_server.agent.torch_says.rows import Complaint
 
@@ -50,33 +50,41 @@ def with_typed_containers(
 
 
 REFUSALS = (
-    Refusal("dict-key-type", key_type, independent=True),
-    Refusal("dict-expansion", "TorchScript does not support `{{**…}}`: build the dict key by key", independent=True),
-    Refusal(
+    RefusalKind("dict-key-type", key_type, independent=True),
+    RefusalKind(
+        "dict-expansion", "TorchScript does not support `{{**…}}`: build the dict key by key", independent=True
+    ),
+    RefusalKind(
         "list-length-unknown",
         "`{code}` has no fixed length for TorchScript, so it cannot be unpacked or starred: take its items by index",
     ),
-    Refusal(
+    RefusalKind(
         "container-item-type",
         "the list holds `{held}` to TorchScript (an empty list is a List[Tensor]) and gets `{got}`: annotate it",
         neutralised=with_typed_containers,
     ),
-    Refusal("tuple-index-range", "`{code}`: the tuple has {length} items"),
-    Refusal(
+    RefusalKind("tuple-index-range", "`{code}`: the tuple has {length} items"),
+    RefusalKind(
         "tuple-length-unknown",
         "`{code}` is `{type}` to TorchScript, whose length it does not know: it cannot be unpacked or looped over",
     ),
-    Refusal("unpack-count", "`{code}` unpacks {wanted} values, and the compiler sees {found}"),
-    Refusal("not-subscriptable", "`{code}`: the compiler sees `{type}`, which cannot be indexed"),
-    Refusal("tensor-index-type", "`{code}`: a Tensor cannot be indexed with `{type}` in TorchScript"),
-    Refusal("multidimensional-index", "`{code}`: only Tensors take several indices in TorchScript", independent=True),
-    Refusal(
+    RefusalKind("unpack-count", "`{code}` unpacks {wanted} values, and the compiler sees {found}"),
+    RefusalKind("not-subscriptable", "`{code}`: the compiler sees `{type}`, which cannot be indexed"),
+    RefusalKind("tensor-index-type", "`{code}`: a Tensor cannot be indexed with `{type}` in TorchScript"),
+    RefusalKind(
+        "multidimensional-index", "`{code}`: only Tensors take several indices in TorchScript", independent=True
+    ),
+    RefusalKind(
         "assignment-target",
         "TorchScript cannot assign to `{code}`: unpack into a plain tuple of names",
         independent=True,
     ),
-    Refusal("comprehension-condition", "TorchScript has no `if` in a comprehension: write a loop", independent=True),
-    Refusal("comprehension-nested", "TorchScript takes one `for` in a comprehension: write a loop", independent=True),
-    Refusal("set-comprehension", "TorchScript has no sets: use a list or a dict", independent=True),
-    Refusal("set", "TorchScript has no sets: use a list or a dict", independent=True),
+    RefusalKind(
+        "comprehension-condition", "TorchScript has no `if` in a comprehension: write a loop", independent=True
+    ),
+    RefusalKind(
+        "comprehension-nested", "TorchScript takes one `for` in a comprehension: write a loop", independent=True
+    ),
+    RefusalKind("set-comprehension", "TorchScript has no sets: use a list or a dict", independent=True),
+    RefusalKind("set", "TorchScript has no sets: use a list or a dict", independent=True),
 )

@@ -8,7 +8,7 @@ from torch import nn
 
 from ts_shape_server.agent.script.locate import MarkedPlace
 from ts_shape_server.agent.script.problem import CompilerProblem, RefusalSearch
-from ts_shape_server.agent.script.refusals.refusal import Refusal, Told
+from ts_shape_server.agent.script.refusals.refusal import RefusalKind, Told
 from ts_shape_server.agent.torch_says.rows import Complaint
 
 
@@ -74,37 +74,37 @@ def _plain_items(held: object) -> tuple[object, ...] | None:
 
 
 REFUSALS = (
-    Refusal(
+    RefusalKind(
         "module-list-index",
         "`{code}`: a ModuleList can only be indexed by a literal in TorchScript: loop over it, with `enumerate` or "
         "`zip`",
         independent=True,
     ),
-    Refusal(
+    RefusalKind(
         "module-dict-index",
         "`{code}`: a ModuleDict can only be indexed by a literal in TorchScript: loop over its `items()`",
         independent=True,
     ),
-    Refusal(
+    RefusalKind(
         "module-zip",
         "`{code}` pairs modules with values whose number TorchScript does not know: loop with `enumerate` and index "
         "the values",
         independent=True,
     ),
-    Refusal(
+    RefusalKind(
         "module-annotation",
         "the class annotates `{name}` with a type that TorchScript does not take for a module: take the annotation out",
     ),
-    Refusal(
+    RefusalKind(
         "constant-unsupported",
         "`{attribute}` of this `{owner}` is a `{type}`: make it a plain Python number",
         mended=with_plain_constant,
     ),
-    Refusal(
+    RefusalKind(
         "hook-class",
         "a `{name}` hook cannot be compiled: take it out before, with `remove_weight_norm` or `remove_spectral_norm`",
         mended=without_hook,
     ),
-    Refusal("hook-unannotated", hook),
-    Refusal("hook-lambda", lambda_hook),
+    RefusalKind("hook-unannotated", hook),
+    RefusalKind("hook-lambda", lambda_hook),
 )

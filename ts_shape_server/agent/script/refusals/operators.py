@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from ts_shape_server.agent.script.neutralisation import Neutralisation
 from ts_shape_server.agent.script.problem import CompilerProblem, RefusalSearch
 from ts_shape_server.agent.script.refusals.containers import with_typed_containers
-from ts_shape_server.agent.script.refusals.refusal import Refusal, Told, article, code_of, short
+from ts_shape_server.agent.script.refusals.refusal import RefusalKind, Told, article, code_of, short
 from ts_shape_server.agent.script.sources import ParsedFunction
 from ts_shape_server.agent.torch_says.rows import Complaint
 
@@ -93,22 +93,24 @@ def appended_to(problem: CompilerProblem, search: RefusalSearch, function: Parse
 
 
 REFUSALS = (
-    Refusal("no-matching-overload", no_variant, neutralised=appended_to),
-    Refusal("argument-type", schema, neutralised=appended_to),
-    Refusal("operator-unknown", "TorchScript has no operator `{name}`", independent=True),
-    Refusal(
+    RefusalKind("no-matching-overload", no_variant, neutralised=appended_to),
+    RefusalKind("argument-type", schema, neutralised=appended_to),
+    RefusalKind("operator-unknown", "TorchScript has no operator `{name}`", independent=True),
+    RefusalKind(
         "augmented-assignment",
         "TorchScript has no such augmented assignment ({name}): write it out as `a = a … b`",
         independent=True,
     ),
-    Refusal(
+    RefusalKind(
         "truth-value",
         "`{code}` is `{type}` and TorchScript has no truth value for it: compare it, with `is not None` or "
         "`len(…) > 0`",
     ),
-    Refusal("range-type", "`{code}` needs ints, and the compiler sees `{type}`"),
-    Refusal("tolist-type", "`tolist` needs a type in TorchScript: write `name: List[…] = {code}()`", independent=True),
-    Refusal(
+    RefusalKind("range-type", "`{code}` needs ints, and the compiler sees `{type}`"),
+    RefusalKind(
+        "tolist-type", "`tolist` needs a type in TorchScript: write `name: List[…] = {code}()`", independent=True
+    ),
+    RefusalKind(
         "configuration-type",
         "a number in this module's configuration has another type than its operator takes (a float or list for an int)",
     ),

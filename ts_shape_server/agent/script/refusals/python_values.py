@@ -6,7 +6,7 @@ import ast
 
 from ts_shape_server.agent.script import edits
 from ts_shape_server.agent.script.problem import CompilerProblem, RefusalSearch
-from ts_shape_server.agent.script.refusals.refusal import Refusal, Told, code_of
+from ts_shape_server.agent.script.refusals.refusal import RefusalKind, Told, code_of
 from ts_shape_server.agent.torch_says.rows import Complaint
 
 
@@ -32,10 +32,10 @@ def class_as_value(complaint: Complaint, problem: CompilerProblem, search: Refus
 
 def no_value(complaint: Complaint, problem: CompilerProblem, search: RefusalSearch) -> Told:
     kind, code = complaint.name("type"), code_of(problem)
-    if "Construct" in kind:
+    if complaint.name("sort") == "class":
         words = f"a type such as `{code}` cannot be a value in TorchScript: test for it with `isinstance`"
         return Told(words, kind="class-as-value", facts={"code": code})
-    if kind.startswith("Legacy"):
+    if complaint.name("sort") == "legacy-constructor":
         words = (
             f"`{code}` does not exist in TorchScript: use `torch.tensor`, `torch.zeros` or `torch.empty` with a dtype"
         )
@@ -63,32 +63,32 @@ def no_type(complaint: Complaint, problem: CompilerProblem, search: RefusalSearc
 
 
 REFUSALS = (
-    Refusal(
+    RefusalKind(
         "python-value",
         "`{code}` is a Python `{type}`, which cannot be a value in TorchScript: make it an attribute, a `Final` "
         "constant or a parameter",
         independent=True,
     ),
-    Refusal(
+    RefusalKind(
         "python-iterable",
         "TorchScript cannot loop over a Python `{type}` from outside the function: make it an attribute",
         independent=True,
     ),
-    Refusal("value-unsupported", no_value, independent=True),
-    Refusal("class-as-value", class_as_value, independent=True),
-    Refusal(
+    RefusalKind("value-unsupported", no_value, independent=True),
+    RefusalKind("class-as-value", class_as_value, independent=True),
+    RefusalKind(
         "class-opaque",
         "`{name}` is a class that TorchScript cannot look into: move its use to a `@torch.jit.ignore` method",
     ),
-    Refusal(
+    RefusalKind(
         "constructor-source-missing",
         "`{name}` has a constructor that Python writes itself, as a dataclass has, and TorchScript needs its source: "
         "return a `NamedTuple`, a tuple or a dict instead, or write `__init__` out",
     ),
-    Refusal(
+    RefusalKind(
         "legacy-variable",
         "`Variable` has been a Tensor since torch 0.4, and TorchScript does not know it: take it out",
         independent=True,
     ),
-    Refusal("type-unknown", no_type, independent=True),
+    RefusalKind("type-unknown", no_type, independent=True),
 )

@@ -1,4 +1,4 @@
-"""What a kind of refusal is: its id, its sentence, and how a copy is changed to go past it.
+"""What is known of a kind of refusal: its id, its sentence, and how a copy is changed to go past it.
 
 Everything here is shared by the files of the families, which say what is particular to each kind.
 """
@@ -45,7 +45,7 @@ Mend = Callable[[CompilerProblem, nn.Module, RefusalSearch], bool]
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RefusalKind:
     """One kind of complaint of the compiler, as a row of `torch_says` names it.
 
     `independent`: it is a reason of its own even where the expression reads a value that an edit made up.

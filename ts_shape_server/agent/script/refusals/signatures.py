@@ -10,7 +10,7 @@ from torch import nn
 from ts_shape_server.agent.script import edits, neutralisation
 from ts_shape_server.agent.script.neutralisation import Neutralisation
 from ts_shape_server.agent.script.problem import CompilerProblem, RefusalSearch
-from ts_shape_server.agent.script.refusals.refusal import Refusal, Told, own_place
+from ts_shape_server.agent.script.refusals.refusal import RefusalKind, Told, own_place
 from ts_shape_server.agent.script.sources import ParsedFunction
 from ts_shape_server.agent.torch_says.rows import Complaint
 
@@ -93,14 +93,14 @@ def without_defaults(problem: CompilerProblem, module: nn.Module, search: Refusa
 
 
 REFUSALS = (
-    Refusal("variadic", variadic, independent=True, neutralised=without_stars),
-    Refusal(
+    RefusalKind("variadic", variadic, independent=True, neutralised=without_stars),
+    RefusalKind(
         "default-without-type",
         "`{name}` is taken for a Tensor because it has no annotation, and its default is not a Tensor: annotate it",
         names_variable=True,
     ),
-    Refusal("mutable-default", mutable_default, independent=True, mended=without_defaults),
-    Refusal(
+    RefusalKind("mutable-default", mutable_default, independent=True, mended=without_defaults),
+    RefusalKind(
         "keyword-expansion",
         "TorchScript does not support `**` in a call: name the arguments",
         independent=True,

@@ -9,7 +9,7 @@ from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.script import edits, neutralisation, types
 from ts_shape_server.agent.script.neutralisation import Neutralisation
 from ts_shape_server.agent.script.problem import CompilerProblem, RefusalSearch, statement_at
-from ts_shape_server.agent.script.refusals.refusal import Refusal, Told
+from ts_shape_server.agent.script.refusals.refusal import RefusalKind, Told
 from ts_shape_server.agent.script.sources import ParsedFunction, key_of
 from ts_shape_server.agent.torch_says.rows import Complaint
 
@@ -54,30 +54,30 @@ def given_before(problem: CompilerProblem, search: RefusalSearch, function: Pars
 
 
 REFUSALS = (
-    Refusal("name-undefined", undefined),
-    Refusal(
+    RefusalKind("name-undefined", undefined),
+    RefusalKind(
         "branch-undefined",
         "`{name}` has no value where this branch is not taken: give it one before",
         neutralised=given_before,
     ),
-    Refusal(
+    RefusalKind(
         "branch-types",
         "`{name}` is `{first}` after one branch and `{second}` after the other: TorchScript needs one type",
         names_variable=True,
     ),
-    Refusal("conditional-types", "`{code}` is `{first}` or `{second}`: TorchScript needs one type"),
-    Refusal("variable-type-changed", reassigned, neutralised=of_the_expected_type, names_variable=True),
-    Refusal(
+    RefusalKind("conditional-types", "`{code}` is `{first}` or `{second}`: TorchScript needs one type"),
+    RefusalKind("variable-type-changed", reassigned, neutralised=of_the_expected_type, names_variable=True),
+    RefusalKind(
         "return-types",
         "`{function}` returns `{second}` here and `{first}` elsewhere: TorchScript needs one type",
         neutralised=of_the_expected_type,
     ),
-    Refusal(
+    RefusalKind(
         "return-annotation",
         "`{function}` is annotated to return `{first}` and returns `{second}`",
         neutralised=of_the_expected_type,
     ),
-    Refusal(
+    RefusalKind(
         "attribute-type",
         "the attribute is `{first}` to TorchScript and gets `{second}`: annotate it in the class with what it holds",
         neutralised=of_the_expected_type,
