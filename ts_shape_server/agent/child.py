@@ -19,6 +19,7 @@ from ts_shape_server.agent import (
     absent,
     clock,
     ecosystem,
+    elsewhere,
     endings,
     infer,
     load,
@@ -93,7 +94,7 @@ def try_sandbox(tier: str, scratch: str, result: int, agent: int) -> str:
     readable = load.readable(FileAsked(os.path.join(place, "none.py"), place))
     limits = JobLimits(wall_ms=0, cpu_s=5, memory_bytes=1 << 30, file_bytes=1 << 20)
     try:
-        policy.enter(_policy(readable, limits, result, place, agent, tier))
+        policy.enter(_policy(readable, limits, (result,), place, agent, tier))
     except Exception as error:
         return str(error) or type(error).__name__
     return policy.ON
@@ -109,7 +110,21 @@ def _readable(job: Job) -> list[str]:
     return load.readable(job.file, *more)
 
 
-def _policy(readable: list[str], limits: JobLimits, result: int, scratch: str, agent: int, tier: str) -> policy.Policy:
+def _elsewhere(asked: RunAsked, result: int, scratch: str, tier: str) -> elsewhere.Loader | None:
+    """The process that loads what this one saves; None for a job that saves nothing, or where there can be none."""
+    job = asked.job
+    if not isinstance(job, TrialJob) and not (isinstance(job, ReportJob) and "script" in job.stages):
+        return None
+
+    def enter(parent: int, keep: tuple[int, ...]) -> None:
+        policy.enter(_policy(load.installed_and(), asked.limits, keep, scratch, parent, tier))
+
+    return elsewhere.start(enter, functools.partial(script.verify, optimized=False), (result,))
+
+
+def _policy(
+    readable: list[str], limits: JobLimits, keep: tuple[int, ...], scratch: str, parent: int, tier: str
+) -> policy.Policy:
     return policy.Policy(
         readable=tuple(readable),
         scratch=scratch,
@@ -117,8 +132,8 @@ def _policy(readable: list[str], limits: JobLimits, result: int, scratch: str, a
         memory_bytes=limits.memory_bytes,
         file_bytes=limits.file_bytes,
         open_files=256,
-        keep=(result,),
-        parent=agent,
+        keep=keep,
+        parent=parent,
         tier=tier,
         forbidden=os.path.dirname(scratch),
     )
@@ -164,16 +179,18 @@ def _run(asked: RunAsked, result: int, scratch: str, agent: int, tier: str) -> i
     tempfile.tempdir = scratch
     os.chdir(scratch)
     job = asked.job
-    policy.enter(_policy(_readable(job), asked.limits, result, scratch, agent, tier))
+    loader = _elsewhere(asked, result, scratch, tier)
+    keep = (result, *(loader.descriptors if loader is not None else ()))
+    policy.enter(_policy(_readable(job), asked.limits, keep, scratch, agent, tier))
     if not isinstance(job, (VerifyJob, InspectJob)):
         # A workspace names them: no earlier, since libraries have code loaded or files written by what they find here.
         os.environ.update(job.file.environment)
     sender = Sender(result)
     seconds = asked.limits.wall_ms / 1000 * OWN_SHARE
     if isinstance(job, ReportJob):
-        _report(job, sender, seconds)
+        _report(job, sender, seconds, loader)
     elif isinstance(job, TrialJob):
-        _trial(job, sender, seconds)
+        _trial(job, sender, seconds, loader)
     elif isinstance(job, ExportJob):
         _export(job, sender, seconds, scratch)
     elif isinstance(job, VerifyJob):
@@ -183,7 +200,7 @@ def _run(asked: RunAsked, result: int, scratch: str, agent: int, tier: str) -> i
     return 0
 
 
-def _report(job: ReportJob, sender: Sender, seconds: float) -> None:
+def _report(job: ReportJob, sender: Sender, seconds: float, loader: elsewhere.Loader | None) -> None:
     loaded: load.Loaded | None = None
     classes = _parents_first(job)
     wanted = frozenset((item.path, item.name) for asked in classes for item in asked.parents)
@@ -201,7 +218,7 @@ def _report(job: ReportJob, sender: Sender, seconds: float) -> None:
             sender.claim(ProbeClaim(asked.name, report=problem))
             continue
         sender.loaded(asked.name)
-        context = _context(file, cls.loaded, seconds, job.stages)
+        context = replace(_context(file, cls.loaded, seconds, job.stages), elsewhere=loader)
 
         def emit(
             report: Report,
@@ -288,7 +305,7 @@ def _bare(path: str, asked: ClassAsked, status: Status, reason: Failure, watch: 
     return replace(report, stubbed=tuple(load.stubbed()), elapsed_ms=watch.wall_ms)
 
 
-def _trial(job: TrialJob, sender: Sender, seconds: float) -> None:
+def _trial(job: TrialJob, sender: Sender, seconds: float, loader: elsewhere.Loader | None) -> None:
     """Both texts are loaded here, in turn: the candidate must agree with the original on the same inputs."""
     sender.begin(job.name)
     clock.restart()
@@ -303,7 +320,8 @@ def _trial(job: TrialJob, sender: Sender, seconds: float) -> None:
             return
         made.append((runs.from_report(found.found, found.loaded.namespace, report), found.loaded))
     (original, _), (candidate, loaded) = made
-    answer = script.trial(original, candidate, _context(file, loaded, seconds), report.torchscript)
+    context = replace(_context(file, loaded, seconds), elsewhere=loader)
+    answer = script.trial(original, candidate, context, report.torchscript)
     sender.claim(ProbeClaim(trial=answer))
 
 

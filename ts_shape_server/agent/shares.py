@@ -102,6 +102,8 @@ CONTRADICTIONS = Share(1 / 6, most=2.0, least=0.1)
 
 EXPORT = 3600.0
 """Seconds for an export: the process that runs it is limited from outside."""
+ELSEWHERE = Share(0.25, most=5.0, least=0.5)
+"""TorchScript: another process loads a saved script, and runs it."""
 FREEZING = 1.0
 """TorchScript: functions that are cut to find where a script computes otherwise."""
 FREEZING_NEEDS = 4.0

@@ -39,6 +39,7 @@ from ts_shape_server.cli.runs import (
 from ts_shape_server.contract import schema, wire
 from ts_shape_server.contract.report import SCHEMA, Failure, Report
 from ts_shape_server.features import words
+from ts_shape_server.features.hover import script_state
 from ts_shape_server.probing.requests import Trial
 from ts_shape_server.repair import Repaired, edits_between, moved, repair_file, scripts
 from ts_shape_server.workspace import encoding_of
@@ -88,6 +89,7 @@ def _class_to_json(report: Report, made: Repaired | None) -> dict[str, Any]:
         "status": report.status,
         "reason": None if report.reason is None else schema.write(report.reason),
         "scripts": None if made is None else {"before": scripts(report.torchscript), "after": made.whole},
+        "archive": "" if made is None else made.state.script.archive,
         "fixed": [] if made is None else [{"id": item.id, "title": item.title} for item in made.changes],
         "left": [] if made is None or made.whole else [schema.write(item) for item in made.state.script.failures],
         "left_to_python": made is not None and made.leaves,
@@ -173,6 +175,8 @@ def _tell_of(made: Repaired, report: Report) -> None:
     """What was done to a class, and what remains."""
     for title in made.titles:
         tell(f"{report.name}: {title}.")
+    if made.whole and not made.state.script.proven:
+        tell(f"{report.name} {script_state(made.state.script, 'script')}.")
     for failure in made.state.script.failures if not made.whole else ():
         tell(f"{report.name} still fails{_place(failure, report.path)}: {failure.message}")
 

@@ -48,12 +48,18 @@ class ExportAnswer:
 
 @dataclass(frozen=True)
 class VerifyAnswer:
-    """Whether an archive loads in a fresh process and agrees with eager on so many `sizes`."""
+    """Whether an archive loads in a fresh process and agrees with eager on so many `sizes`.
+
+    `loaded` is false where the archive cannot be read there; `compared` where that process could not do its work, so
+    that nothing is said against the archive.
+    """
 
     ok: bool
     reason: str = ""
     largest_difference: Optional[float] = None
     sizes: int = 0
+    loaded: bool = field(default=True, metadata=entry(omitted=True))
+    compared: bool = field(default=True, metadata=entry(omitted=True))
 
 
 @dataclass(frozen=True)

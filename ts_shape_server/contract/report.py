@@ -17,7 +17,7 @@ from ts_shape_server.contract.types import TypeText, is_type
 
 SCHEMA = 1
 """Of the JSON that is promised to others: a change that breaks a reader counts it up."""
-VERSION = 2
+VERSION = 3
 """Of everything declared here, as the cache and the agent spell it: any change counts it up."""
 
 Status = Literal["ok", "failed", "unresolved", "skipped", "timeout", "crashed"]
@@ -211,12 +211,28 @@ class Failure:
         return next((str(value) for key, value in self.facts if key == name), "")
 
 
+ArchiveState = Literal["", "agrees", "no-process", "not-compared", "large", "left-to-python", "objects", "no-forward"]
+"""What became of a script in another process: nothing is known, it was loaded and computed the same (``agrees``), there
+was no such process, it could not do its work; or the script was not given to it: too large, a part left to Python, or
+inputs, results or a `forward` with which it could not be called there.
+"""
+
+
 @dataclass(frozen=True)
 class ScriptAttempt:
-    """What scripting or tracing said. `ok` is None when it was not tried; then `failures` is empty."""
+    """What scripting or tracing said. `ok` is None when it was not tried; then `failures` is empty.
+
+    `archive` is what became of the script in another process, where nothing is said against it; a trace has none.
+    """
 
     ok: Optional[bool] = None
     failures: tuple[Failure, ...] = ()
+    archive: ArchiveState = field(default="", metadata=entry(omitted=True))
+
+    @property
+    def proven(self) -> bool:
+        """Whether another process has loaded the script and computed the same."""
+        return self.ok is True and not self.failures and self.archive == "agrees"
 
 
 def _read_seen(value: Any, depth: int) -> tuple[Range, str]:

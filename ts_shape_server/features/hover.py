@@ -271,13 +271,18 @@ def row(*cells: str) -> str:
 
 
 def script_state(attempt: ScriptAttempt, word: str) -> str:
-    """``script ✓``, ``script ✗ 2 reasons``, ``trace ✓ 1 warning``; empty when it was not tried."""
+    """``script ✓`` where another process has loaded the script and computed the same, ``scripts, 1 trap``, ``script ✗ 2
+    reasons``, ``trace ✓ 1 warning``; empty when it was not tried.
+    """
     if attempt.ok is None:
         return ""
     number = len(attempt.failures)
+    if attempt.ok and word == "trace":
+        return f"{word} ✓" + (f" {words.many(number, 'warning')}" if number else "")
     if attempt.ok:
-        trap = "warning" if word == "trace" else "trap"
-        return f"{word} ✓" + (f" {words.many(number, trap)}" if number else "")
+        if number:
+            return f"{word}s, {words.many(number, 'trap')}"
+        return f"{word} ✓" if attempt.proven else f"{word}s, {words.UNPROVEN.get(attempt.archive, 'not saved')}"
     return f"{word} ✗" + (f" {words.many(number, 'reason')}" if number else "")
 
 

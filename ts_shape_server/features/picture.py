@@ -16,6 +16,7 @@ from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.dims import Dim
 from ts_shape_server.contract.report import Failure, Layer, Report, ScriptAttempt, ValueSpec, Visit
 from ts_shape_server.features import words
+from ts_shape_server.features.hover import script_state
 from ts_shape_server.features.known import Known
 from ts_shape_server.probing.requests import Inspection
 from ts_shape_server.workspace import Snapshot
@@ -56,8 +57,8 @@ def picture(known: Known, snapshot: Snapshot, where: Where = in_no_document) -> 
         "example": _example_sizes(report),
         "flow": _flow(where, report, own, seen),
         "layers": [_layer(where, own, item) for item in report.layers[:_MOST_LAYERS]],
-        "script": _attempt(where, own, report.torchscript.script),
-        "trace": _attempt(where, own, report.torchscript.trace),
+        "script": _attempt(where, own, report.torchscript.script, "script"),
+        "trace": _attempt(where, own, report.torchscript.trace, "trace"),
         "mismatches": [_failure(where, own, item) for item in report.mismatches],
         "evidence": _evidence(report),
     }
@@ -125,8 +126,12 @@ def _failure(where: Where, path: str, item: Failure) -> Json:
     return {**told, **place, "file": "" if there == path else Path(there).name}
 
 
-def _attempt(where: Where, path: str, item: ScriptAttempt) -> Json:
-    return {"ok": item.ok, "failures": [_failure(where, path, failure) for failure in item.failures]}
+def _attempt(where: Where, path: str, item: ScriptAttempt, word: str) -> Json:
+    return {
+        "ok": item.ok,
+        "said": script_state(item, word),
+        "failures": [_failure(where, path, failure) for failure in item.failures],
+    }
 
 
 def _evidence(report: Report) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ts_shape_server.contract import dims as dims_of
 from ts_shape_server.contract.dims import Dim
-from ts_shape_server.contract.report import InputSpec, Layer, Report, Symbol, ValueSpec
+from ts_shape_server.contract.report import ArchiveState, InputSpec, Layer, Report, Symbol, ValueSpec
 
 _MOST_COMBINATIONS = 4096
 _MOST_SHOWN = 6
@@ -19,6 +19,17 @@ SPEC_SOURCES = {
     "solved": "Found by running the archive itself.",
 }
 """Where the spec of a saved module is known from."""
+
+UNPROVEN: Mapping[ArchiveState, str] = {
+    "": "not saved",
+    "no-process": "not loaded in another process",
+    "not-compared": "not compared in another process",
+    "large": "too large to be saved here",
+    "left-to-python": "and cannot be saved: a method is left to Python",
+    "objects": "loaded in another process and not compared: objects of its source go in or out",
+    "no-forward": "loaded in another process and not called: it has no `forward` of its own",
+}
+"""What is missing to a script that has no traps and is not proven to be the module once it is saved."""
 
 
 def dims(values: Sequence[Dim] | None) -> str:

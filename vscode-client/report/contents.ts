@@ -53,6 +53,7 @@ export interface Failure extends Place {
 
 export interface Attempt {
   readonly ok: boolean | null;
+  readonly said?: string;
   readonly failures: readonly Failure[];
 }
 

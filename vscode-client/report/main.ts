@@ -44,12 +44,12 @@ class Report {
   }
 
   private states(): HTMLElement {
-    const state = (word: string, attempt: Attempt | undefined) =>
+    const state = (attempt: Attempt | undefined) =>
       attempt?.ok === null || attempt === undefined
         ? undefined
-        : element("span", { class: attempt.ok ? "good" : "bad" }, `${word} ${attempt.ok ? "✓" : "✗"}`);
+        : element("span", { class: attempt.ok ? "good" : "bad" }, attempt.said ?? "");
     const { parameters, script, trace } = this.contents;
-    return element("p", { class: "states" }, element("span", {}, parameters ?? ""), state("script", script), state("trace", trace));
+    return element("p", { class: "states" }, element("span", {}, parameters ?? ""), state(script), state(trace));
   }
 
   /** A field for each symbol: what is written there is worked out in every shape of the page. */

@@ -301,7 +301,7 @@ def test_an_archive_that_differs_is_not_verified(load: Any, tmp_path: Path) -> N
 def test_what_is_no_archive_is_one_sentence(tmp_path: Path) -> None:
     bad = tmp_path / "bad.pt"
     bad.write_bytes(b"nothing")
-    found = schema.write(script.verify({"archive": str(bad), "expected": str(bad)}))
+    found = schema.write(script.verify(VerifyJob(str(bad), str(bad))))
     assert not found["ok"] and "does not load in a fresh process" in found["reason"]
 
 

@@ -42,7 +42,7 @@ CNN = Report(
         Layer("fc", "Linear", 10, (("B", 3136),), (("B", 10),), 31370),
     ),
     variables=(Variable("x", 13, tensor("B", 16, "H//2", "W//2")), Variable("x", 14, tensor("B", 3136))),
-    torchscript=TorchScript(ScriptAttempt(True), ScriptAttempt(True)),
+    torchscript=TorchScript(ScriptAttempt(True, archive="agrees"), ScriptAttempt(True)),
 )
 
 

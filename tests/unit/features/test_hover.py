@@ -10,7 +10,16 @@ from sample_reports import CNN, FAILED, LISTS, failure, tensor
 from ts_shape_server.analysis.modules import find_classes
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.places import Location, Range
-from ts_shape_server.contract.report import Annotation, Disagreement, Layer, Report, TorchScript, Variable, Visit
+from ts_shape_server.contract.report import (
+    Annotation,
+    Disagreement,
+    Layer,
+    Report,
+    ScriptAttempt,
+    TorchScript,
+    Variable,
+    Visit,
+)
 from ts_shape_server.features import hover
 from ts_shape_server.features.known import Known
 
@@ -32,6 +41,19 @@ def test_a_class_is_its_signature_symbols_and_state() -> None:
             "Ran with (2, 3, 28, 28) and (3, 3, 29, 29).",
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("attempt", "said"),
+    [
+        (ScriptAttempt(True, archive="agrees"), "script ✓"),
+        (ScriptAttempt(True, archive="no-process"), "scripts, not loaded in another process"),
+        (ScriptAttempt(True, archive="large"), "scripts, too large to be saved here"),
+        (ScriptAttempt(True, LISTS.torchscript.script.failures[:1], archive="agrees"), "scripts, 1 trap"),
+    ],
+)
+def test_a_script_that_no_other_process_has_loaded_is_not_called_good(attempt: ScriptAttempt, said: str) -> None:
+    assert hover.script_state(attempt, "script") == said
 
 
 def test_a_class_with_evidence_names_it() -> None:

@@ -5,7 +5,6 @@ Runs in the sandbox only: an archive is a stranger's file. Only plain values are
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import pickle
@@ -19,7 +18,7 @@ import torch
 
 from ts_shape_server.agent import clock, infer, load, runs, shares, trees
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.saved import checkpoint, kinds, replay, wrapping
+from ts_shape_server.agent.saved import checkpoint, kinds, packages, replay, wrapping
 from ts_shape_server.contract import schema
 from ts_shape_server.contract.asked import ClassAsked, FileAsked, InspectJob, Pinned
 from ts_shape_server.contract.jobs import InspectAnswer
@@ -38,8 +37,6 @@ _SAFE_PROTOCOL = 2
 """The newest protocol of pickles that torch reads in full without running code."""
 _ARGUMENTS = ("hyper_parameters", "hparams", "args", "config", "model_args")
 """Where training programs put the arguments of a module's constructor."""
-_OPERATIONS_OF = ("torchvision", "torchaudio", "torchtext", "torch_scatter", "torch_sparse", "torch_cluster")
-"""Packages that register operations of their own, by the namespace of these."""
 
 
 def inspect(job: InspectJob, seconds: float, scratch: str) -> InspectAnswer:
@@ -79,8 +76,8 @@ class _NotLoaded(Exception):
 
 def _solved(kind: kinds.Kind, path: str, facts: list[str], deadline: float, scratch: str) -> InspectAnswer:
     answer = _answer(kind.name, _TITLES[kind.name], facts)
-    packages = _needed(path) if kind.name != "program" else []
-    missing = [package for package in packages if not _imported(package)]
+    needs = packages.needed(path) if kind.name != "program" else []
+    missing = [package for package in needs if not packages.imported(package)]
     if missing:
         words = f"It calls operations of `{missing[0]}`, which this interpreter has not: install it there."
         return replace(answer, message=f"{answer.message} {words}")
@@ -100,7 +97,7 @@ def _solved(kind: kinds.Kind, path: str, facts: list[str], deadline: float, scra
     if saved.packed[0]:
         facts.append(f"{saved.packed[0]} weights are packed by quantised layers")
     try:
-        for replayed in _ways(kind, packages):
+        for replayed in _ways(kind, needs):
             report, sure = _reported(saved, path, replayed, deadline, scratch)
             if sure:
                 break
@@ -115,29 +112,13 @@ def _solved(kind: kinds.Kind, path: str, facts: list[str], deadline: float, scra
     return replace(answer, source=source, report=report, facts=tuple(facts))
 
 
-def _ways(kind: kinds.Kind, packages: list[str]) -> tuple[bool, ...]:
+def _ways(kind: kinds.Kind, needs: list[str]) -> tuple[bool, ...]:
     """Whether a module is replayed, in each attempt. With operations of packages it is not run itself without
     memory: torch's interpreter of scripts can end the process there.
     """
     if kind.name == "program":
         return (False,)
-    return (True,) if packages else (True, False)
-
-
-def _needed(path: str) -> list[str]:
-    """The packages that register operations which the code of an archive calls."""
-    with zipfile.ZipFile(path) as archive:
-        code = [entry for entry in archive.infolist() if "/code/" in entry.filename and entry.filename.endswith(".py")]
-        texts = [archive.read(entry) for entry in code if entry.file_size < kinds.MOST_SPEC]
-    return [name for name in _OPERATIONS_OF if any(f"ops.{name}.".encode() in text for text in texts)]
-
-
-def _imported(package: str) -> bool:
-    try:
-        importlib.import_module(package)
-    except Exception:
-        return False
-    return True
+    return (True,) if needs else (True, False)
 
 
 def _reported(saved: wrapping.Saved, path: str, replayed: bool, deadline: float, scratch: str) -> tuple[Report, bool]:

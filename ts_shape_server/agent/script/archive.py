@@ -38,7 +38,9 @@ def load(path: str) -> Callable[..., Any]:
 
 
 def save_calls(calls: list[dict[str, Any]], path: str) -> None:
-    """Write calls with their expected results (``args``, ``kwargs``, ``expected``), as plain values."""
+    """Write calls with their expected results (``args``, ``kwargs``, ``expected``), as plain values. ``random`` is the
+    state of torch's generator before the call, where it is not that of a fresh seed.
+    """
     torch.save([{key: plain(value) for key, value in call.items()} for call in calls], path)
 
 
@@ -46,6 +48,15 @@ def load_calls(path: str) -> list[dict[str, Any]]:
     """What `save_calls` wrote."""
     calls: list[dict[str, Any]] = torch.load(path, map_location="cpu", weights_only=True)
     return calls
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is no more than `plain` keeps of it: a process without the source has all that it takes."""
+    if type(value) in (tuple, list):
+        return all(map(is_plain, value))
+    if type(value) is dict:
+        return all(map(is_plain, value.values()))
+    return value is None or isinstance(value, torch.Tensor) or type(value) in (bool, int, float, complex, str)
 
 
 def plain(value: Any) -> Any:

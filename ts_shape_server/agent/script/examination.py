@@ -21,7 +21,7 @@ from ts_shape_server.agent.script.sources import Sources
 from ts_shape_server.agent.script.trace import Traced, state, trace
 from ts_shape_server.agent.torch_says import compiler
 from ts_shape_server.contract.places import Location
-from ts_shape_server.contract.report import Annotation, FunctionFacts, ScriptAttempt, TorchScript
+from ts_shape_server.contract.report import Annotation, ArchiveState, FunctionFacts, ScriptAttempt, TorchScript
 
 
 def examine(run: Run, context: Context) -> TorchScript:
@@ -80,12 +80,13 @@ def scripted(session: ScriptSession) -> Scripted:
         asked = Compiler(session.fresh(), sources)
         ok, found = failures.collect(asked, search, session.context.remaining)
         found = [item if item.location is not None else replace(item, location=name) for item in found]
+        archive: ArchiveState = ""
         if ok:
-            found = traps.collect(session, search, asked.scripted, name)
+            found, archive = traps.collect(session, search, asked.scripted, name)
         path = session.context.path
         unseen = () if ok else facts.unseen(search, path)
         known = facts.collect(search, found, path)
-    return Scripted(ScriptAttempt(ok, tuple(found)), asked.scripted if ok else None, known, unseen)
+    return Scripted(ScriptAttempt(ok, tuple(found), archive), asked.scripted if ok else None, known, unseen)
 
 
 def traced(session: ScriptSession) -> Traced:

@@ -23,20 +23,27 @@ from ts_shape_server.agent.script.sources import ParsedFunction
 from ts_shape_server.agent.script.types import Type
 from ts_shape_server.agent.torch_says import compiler as torch_says
 from ts_shape_server.contract.places import Location
-from ts_shape_server.contract.report import Failure
+from ts_shape_server.contract.report import ArchiveState, Failure
 
 
-def collect(session: ScriptSession, search: RefusalSearch, scripted: Any, name: Location) -> list[Failure]:
-    """The traps of a module that scripts. `name` is the location for a trap without a place."""
+def collect(
+    session: ScriptSession, search: RefusalSearch, scripted: Any, name: Location
+) -> tuple[list[Failure], ArchiveState]:
+    """The traps of a module that scripts, and without any what became of the script in another process. `name` is the
+    location for a trap without a place.
+    """
     found = [*_none_defaults(search), *frozen.collect(session, search)]
+    written = saving.saved(session, scripted) if not found else saving.Saved()
     # An overloaded `forward` is compiled where it is called, and the script of the class itself has none.
     runs = not session.heavy and hasattr(scripted, "forward")
     if runs and not found and session.affords(4 * len(session.sizes())):
         found.extend(_differences(session, search, scripted, name))
     found.extend(frozen.left_out(session, search))
-    # A trap that is told already may be the very cause, as a default that torch cannot write.
-    unsaved = saving.refusal(search, session.pristine, scripted, name) if not found and not session.heavy else None
-    return [*found, unsaved] if unsaved is not None else found
+    if found:
+        # A trap that is told already may be the very cause, as a default that torch cannot write.
+        return found, ""
+    unsaved, state = saving.proven(session, search, written, name)
+    return ([unsaved] if unsaved is not None else []), state
 
 
 def _none_defaults(search: RefusalSearch) -> Iterator[Failure]:

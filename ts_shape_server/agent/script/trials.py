@@ -16,7 +16,7 @@ from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.compare import compare
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.runs import Run
-from ts_shape_server.agent.script import examination, other_settings, sameness
+from ts_shape_server.agent.script import examination, other_settings, sameness, saving
 from ts_shape_server.agent.script.finding import identities
 from ts_shape_server.agent.script.session import ScriptSession
 from ts_shape_server.contract.jobs import TrialAnswer
@@ -94,11 +94,16 @@ def _scripted(session: ScriptSession) -> str | None:
             made = jit.script(session.fresh())
         except Exception:
             return None
+        written = saving.saved(session, made)
         try:
             with jit.optimized_execution(False):
-                return compare(session.eager(), session.call(made)).reason
+                reason = compare(session.eager(), session.call(made)).reason
         except Exception as error:
             return f"the script raises {torch_says.one_line(error)}"
+        if reason or not written.data:
+            return reason
+        answer, _ = saving.loaded(session, written)
+        return "" if answer.ok else answer.reason
 
 
 def _same_weights(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

@@ -3,40 +3,46 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
+from typing import Any
 
 import torch
 
 from ts_shape_server.agent import runs, torch_says
 from ts_shape_server.agent.compare import compare
+from ts_shape_server.agent.saved import packages
 from ts_shape_server.agent.script import archive
 from ts_shape_server.contract.asked import VerifyJob
 from ts_shape_server.contract.jobs import VerifyAnswer
 
 
-def verify(job: VerifyJob) -> VerifyAnswer:
-    """The answer to a verify job."""
+def verify(job: VerifyJob, optimized: bool = True) -> VerifyAnswer:
+    """The answer to a verify job; `optimized`: torch optimizes a script for its inputs first, which takes its time."""
     largest, sizes = 0.0, 0
-    with warnings.catch_warnings():
+    jit: Any = torch.jit
+    with warnings.catch_warnings(), jit.optimized_execution(optimized):
         warnings.simplefilter("ignore")
+        missing = False
         try:
-            archive.load(job.archive)
+            missing = _import_needed(job.archive)
+            module = archive.load(job.archive)
+        except Exception as error:
+            told = f"the archive does not load in a fresh process: {torch_says.one_line(error)}"
+            compared = not (missing or torch_says.out_of_memory(error))
+            return VerifyAnswer(False, told, loaded=False, compared=compared)
+        try:
             calls = archive.load_calls(job.expected)
         except Exception as error:
-            return VerifyAnswer(
-                False, f"the archive does not load in a fresh process: {torch_says.one_line(error)}", largest, sizes
-            )
+            return VerifyAnswer(False, f"its calls cannot be read: {torch_says.one_line(error)}", compared=False)
         for number, call in enumerate(calls):
             where = "a second size" if number else "the example"
             # Each call is the first one of a module: what a call leaves behind is no difference.
-            module = archive.load(job.archive)
-            runs.seed()
+            module = archive.load(job.archive) if number else module
             try:
-                with torch.no_grad():
-                    actual = module(*call["args"], **call["kwargs"])
+                actual = _called(module, call)
             except Exception as error:
-                return VerifyAnswer(
-                    False, f"the loaded module raises on {where}: {torch_says.one_line(error)}", largest, sizes
-                )
+                told = f"the loaded module raises on {where}: {torch_says.one_line(error)}"
+                return VerifyAnswer(False, told, largest, sizes, compared=not torch_says.out_of_memory(error))
             difference = compare(call["expected"], archive.plain(actual))
             largest = max(largest, difference.largest)
             if not difference.agree:
@@ -45,3 +51,21 @@ def verify(job: VerifyJob) -> VerifyAnswer:
                 )
             sizes += 1
     return VerifyAnswer(True, "", largest, sizes)
+
+
+def _import_needed(path: str) -> bool:
+    """Import the packages whose operations an archive calls; whether one is missing here."""
+    if not zipfile.is_zipfile(path):
+        return False
+    missing = [name for name in packages.needed(path) if not packages.imported(name)]
+    return bool(missing)
+
+
+def _called(module: Any, call: dict[str, Any]) -> Any:
+    """What a module gives for a call, whose random numbers are those with which it was made."""
+    runs.seed()
+    drawn = call.get("random")
+    if drawn is not None:
+        torch.set_rng_state(drawn)
+    with torch.no_grad():
+        return module(*call["args"], **call["kwargs"])

@@ -5,6 +5,7 @@ Only the compiler runs, which starts no thread. It knows nothing of the user's f
 
 from __future__ import annotations
 
+import io
 import warnings
 from typing import Any
 
@@ -34,9 +35,20 @@ def warm_up() -> None:
         for layer in layers:
             Compiler(layer.eval())()
         _trace()
+        _archive()
 
 
 def _trace() -> None:
     jit: Any = torch.jit
     with torch.no_grad():
         jit.trace(nn.Identity(), torch.ones(1), check_trace=False)
+
+
+def _archive() -> None:
+    """A script that is saved, loaded and called once."""
+    jit: Any = torch.jit
+    file = io.BytesIO()
+    with torch.no_grad(), jit.optimized_execution(False):
+        jit.save(jit.script(nn.Identity()), file)
+        file.seek(0)
+        jit.load(file)(torch.ones(1))

@@ -1,0 +1,111 @@
+"""Another process that loads what a job has saved: a fork made before the job has seen anything of the user's.
+
+In the sandbox a job can start no process, so this one is there before it, waits, and ends with it. It enters a sandbox
+of its own once it is asked, and works on one archive after another. Knows no torch: what it does with an archive is
+handed to it. Where processes are not forked (`policy.needs_spares`), there is none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import time
+from typing import Callable
+
+from ts_shape_server.agent import clock
+from ts_shape_server.agent.sandbox import policy
+from ts_shape_server.contract import schema, wire
+from ts_shape_server.contract.asked import VerifyJob
+from ts_shape_server.contract.jobs import VerifyAnswer
+from ts_shape_server.contract.schema import ContractError
+
+Verify = Callable[[VerifyJob], VerifyAnswer]
+Enter = Callable[[int, tuple[int, ...]], None]
+"""Enters the sandbox of a process, given the number of its parent and the descriptors that it keeps."""
+SLACK = 1.0
+"""Seconds of wall time beyond what the limit of its work comes to, after which it is taken for hung."""
+_CHUNK = 1 << 16
+
+
+class Loader:
+    """The job's end: asks, and waits for the answer."""
+
+    def __init__(self, requests: int, answers: int) -> None:
+        self.descriptors = (requests, answers)
+        self._decoder = wire.Decoder()
+        self._ended = False
+
+    def __call__(self, job: VerifyJob, seconds: float) -> VerifyAnswer | None:
+        """What the other process says of an archive, for which it may work so many seconds; None if it has ended, or
+        does not come back.
+        """
+        requests, answers = self.descriptors
+        if self._ended:
+            return None
+        try:
+            _write(requests, wire.encode({"job": schema.write(job), "seconds": seconds}))
+            until = time.monotonic() + seconds * clock.CONTENTION + SLACK
+            while (left := until - time.monotonic()) > 0 and select.select([answers], [], [], left)[0]:
+                data = os.read(answers, _CHUNK)
+                if not data:
+                    break
+                for message in self._decoder.feed(data):
+                    return schema.read(VerifyAnswer, message)
+        except (OSError, ContractError):
+            pass
+        self._ended = True
+        return None
+
+
+def start(enter: Enter, verify: Verify, others: tuple[int, ...]) -> Loader | None:
+    """The process, which waits; None where there can be none. It enters its sandbox before its first archive, and
+    closes the descriptors `others`.
+    """
+    if policy.needs_spares():
+        return None
+    taken, asked = os.pipe()
+    answered, given = os.pipe()
+    parent = os.getpid()
+    try:
+        number = os.fork()
+    except OSError:
+        for descriptor in (taken, asked, answered, given):
+            os.close(descriptor)
+        return None
+    if number == 0:
+        try:
+            for descriptor in (asked, answered, *others):
+                os.close(descriptor)
+            _serve(taken, given, lambda: enter(parent, (taken, given)), verify)
+        finally:
+            os._exit(0)
+    os.close(taken)
+    os.close(given)
+    return Loader(asked, answered)
+
+
+def _serve(requests: int, answers: int, enter: Callable[[], None], verify: Verify) -> None:
+    """Answer until the job ends."""
+    decoder = wire.Decoder()
+    entered = False
+    while data := os.read(requests, _CHUNK):
+        for message in decoder.feed(data):
+            if not entered:
+                enter()
+                entered = True
+            answer = _limited(verify, schema.read(VerifyJob, message["job"]), float(message["seconds"]))
+            _write(answers, wire.encode(schema.write(answer)))
+
+
+def _limited(verify: Verify, job: VerifyJob, seconds: float) -> VerifyAnswer:
+    clock.restart()
+    with contextlib.suppress(clock.TimeLimit), clock.time_limit(seconds):
+        return verify(job)
+    return VerifyAnswer(False, "it took too long", compared=False)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
