@@ -24,13 +24,13 @@ from pathlib import Path
 from ts_shape_server import reading
 from ts_shape_server.analysis import documents, settings
 from ts_shape_server.analysis.evidence import Candidates, calls_of, candidates, makers_of
+from ts_shape_server.analysis.held import calls_of_held, held_modules
 from ts_shape_server.analysis.instances import Standing
 from ts_shape_server.analysis.modules import (
     BaseReference,
     FileClasses,
     ModuleClass,
     find_classes,
-    held_modules,
     module_classes,
 )
 from ts_shape_server.analysis.places import ClassPlace, Stored, stored_names
@@ -95,6 +95,7 @@ def place_of(item: ModuleClass, purposes: frozenset[Purpose] = frozenset()) -> C
         skip=item.pragmas.skip,
         problems=tuple(item.pragmas.problems),
         purposes=purposes,
+        of_torch=item.held == "layer",
     )
 
 
@@ -224,7 +225,7 @@ class Workspace:
         return FileRequest(snapshot.path, root, {**overlays, snapshot.path: snapshot.source.text}, classes)
 
     def _class_request(self, item: ModuleClass, path: str, texts: Sequence[tuple[str, str]]) -> ClassRequest:
-        parents = self._parents(item, path, texts)
+        parents = () if item.held == "layer" else self._parents(item, path, texts)
         evidence = tuple(self._evidence(item, path, texts))
         asked = ClassAsked(item.name, item.line, _pinned(item), evidence, tuple(parent for parent, _ in parents))
         return ClassRequest(asked, item.digest, tuple(digest for _, digest in parents))
@@ -248,6 +249,9 @@ class Workspace:
 
     def _evidence(self, item: ModuleClass, path: str, texts: Sequence[tuple[str, str]]) -> list[CallEvidence]:
         """What the texts say of one class, up to a number of calls."""
+        if item.held:
+            own = next((text for place, text in texts if place == path), "")
+            return [*calls_of_held(item.name, own, path)][:_MOST_EVIDENCE]
         last = item.name.rsplit(".", 1)[-1]
         target = Definition(path, item.line, item.name)
         names = frozenset({last}).union(*(_other_names(last, text) for _, text in texts))

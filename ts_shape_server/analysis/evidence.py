@@ -108,9 +108,20 @@ def calls_of(class_name: str, source: SourceText, path: str, standing: Standing)
 
     `standing` has the names that stand for the class in this file.
     """
+    program, imports = program_of(source.text)
+    return calls_on(Instances(program, standing), class_name, source, path, program, imports)
+
+
+def calls_on(
+    instances: Instances,
+    class_name: str,
+    source: SourceText,
+    path: str,
+    program: Program,
+    imports: Mapping[str, str],
+) -> tuple[CallEvidence, ...]:
+    """Everything in a file that constructs or calls what `instances` knows, in the order of the lines."""
     try:
-        program, imports = program_of(source.text)
-        instances = Instances(program, standing)
         finder = _Finder(program, instances, imports, class_name, path, source)
         unique = {(item.kind, item.line, item.init, item.inputs): item for item in finder.all()}
     except RecursionError:

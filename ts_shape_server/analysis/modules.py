@@ -10,11 +10,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from ts_shape_server.analysis import pragmas, syntax
 from ts_shape_server.analysis.digests import Digests
 from ts_shape_server.analysis.pragmas import Pragmas
-from ts_shape_server.analysis.scopes import FUNCTIONS, bound_by, inner_blocks
+from ts_shape_server.analysis.scopes import FUNCTIONS, inner_blocks
 from ts_shape_server.analysis.signatures import Parameter, Signature, name_range, signature
 from ts_shape_server.analysis.syntax import first_line, statements
 from ts_shape_server.analysis.text import SourceText
@@ -30,7 +31,6 @@ __all__ = [
     "Signature",
     "dotted",
     "find_classes",
-    "held_modules",
     "imports_everywhere",
     "imports_of",
     "module_classes",
@@ -61,6 +61,10 @@ _ASKED = ("torch.nn.attention", "torch.nn.utils")
 """Packages below `torch.nn` that hold both modules and other classes."""
 
 
+Held = Literal["", "container", "layer"]
+"""What a variable holds: an `nn.Sequential`, or one layer or loss of torch's; empty for a class."""
+
+
 @dataclass(frozen=True)
 class LayerAssignment:
     """``self.<name> = …`` in the constructor; `range` is that of the attribute. `made`: a class is called there."""
@@ -83,6 +87,8 @@ class BaseReference:
 class ModuleClass:
     """A class. `name` is qualified as `__qualname__` is; `digest` changes with its code and with what it reaches
     here.
+
+    `held`: it stands for what a variable of that name holds, a container or one layer of torch's.
     """
 
     name: str
@@ -96,6 +102,7 @@ class ModuleClass:
     layers: tuple[LayerAssignment, ...]
     pragmas: Pragmas
     digest: str
+    held: Held = ""
 
 
 @dataclass(frozen=True)
@@ -113,46 +120,10 @@ class FileClasses:
     stars: tuple[str, ...] = ()
 
 
-def held_modules(source: SourceText, classes: FileClasses) -> tuple[ModuleClass, ...]:
-    """The names at the top of a file that are bound once, to an `nn.Sequential`: each stands for a class of its own,
-    whose instances are copies of what it holds.
-    """
-    names = _paths(classes.tree)
-    found: list[ModuleClass] = []
-    for node in classes.tree.body:
-        target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
-        if (
-            not isinstance(node, ast.Assign)
-            or not isinstance(target, ast.Name)
-            or not _is_sequential(node.value, names)
-        ):
-            continue
-        if sum(target.id in bound_by(other) for other in classes.tree.body) != 1:
-            continue
-        read = pragmas.read(source, {node.lineno})
-        digest = Digests(source.text.splitlines(), classes.tree).of(node)
-        span = source.range_of(node)
-        found.append(
-            ModuleClass(target.id, node.lineno, source.range_of(target), span, (), None, None, (), (), read, digest)
-        )
-    return tuple(found)
-
-
-def _is_sequential(node: ast.expr, names: _Paths) -> bool:
-    """Whether an expression makes an `nn.Sequential`, and perhaps moves it or puts it into a mode."""
-    if not isinstance(node, ast.Call):
-        return False
-    path = names.of(dotted(node.func) or "")
-    if path in ("torch.nn.Sequential", "torch.nn.modules.container.Sequential"):
-        return True
-    kept = isinstance(node.func, ast.Attribute) and node.func.attr in ("eval", "train", "to", "cuda", "cpu")
-    return kept and _is_sequential(node.func.value, names)  # type: ignore[attr-defined]  # a method
-
-
 def find_classes(source: SourceText) -> tuple[FileClasses, tuple[str, ...]]:
     """Every class of the file, and what went wrong in words."""
     parsed = syntax.parse(source)
-    names = _paths(parsed.tree)
+    names = paths_of(parsed.tree)
     digests = Digests(parsed.lines, parsed.tree)
     found = tuple(_class(source, item, names, digests) for item in _definitions(parsed.tree.body, "", None))
     problems = [f"line {place.line}: {text}" for item in found for place, text in item.pragmas.problems]
@@ -248,9 +219,9 @@ def parse(source: SourceText) -> tuple[ast.Module, tuple[Range, str] | None]:
 
 
 @dataclass(frozen=True)
-class _Paths:
-    """What names of a file stand for: `imports` by name, `aliases` with ``Base = nn.Module`` added, and the modules of
-    star imports.
+class Paths:
+    """What the names of a file stand for: `imports` by name, `aliases` with ``Base = nn.Module`` added, and the modules
+    of star imports.
     """
 
     imports: Mapping[str, str]
@@ -265,7 +236,8 @@ class _Paths:
         return resolve_name(name, self.aliases)
 
 
-def _paths(tree: ast.Module) -> _Paths:
+def paths_of(tree: ast.Module) -> Paths:
+    """What the names at the top of a file stand for."""
     imports: dict[str, str] = {}
     aliases: dict[str, str] = {}
     stars: list[str] = []
@@ -285,12 +257,12 @@ def _paths(tree: ast.Module) -> _Paths:
     for name, path in aliases.items():
         if name not in imports:
             found[name] = path if path == name else resolve_name(path, found)
-    return _Paths(imports, found, tuple(stars))
+    return Paths(imports, found, tuple(stars))
 
 
 def imports_of(tree: ast.Module) -> dict[str, str]:
     """The dotted path that each imported name stands for, wherever in the file it is imported."""
-    return dict(_paths(tree).imports)
+    return dict(paths_of(tree).imports)
 
 
 def imports_everywhere(tree: ast.Module) -> frozenset[str]:
@@ -357,7 +329,7 @@ def _definitions(body: Iterable[ast.stmt], prefix: str, function: ast.stmt | Non
                 yield from _definitions(inner, prefix, function)
 
 
-def _class(source: SourceText, definition: _Definition, names: _Paths, digests: Digests) -> ModuleClass:
+def _class(source: SourceText, definition: _Definition, names: Paths, digests: Digests) -> ModuleClass:
     node = definition.node
     members = [item for item in _members(node.body) if isinstance(item, FUNCTIONS)]
     methods = tuple(signature(source, item) for item in members)
@@ -404,7 +376,7 @@ def _members(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
                 yield from _members(inner)
 
 
-def _base(source: SourceText, node: ast.expr, names: _Paths) -> BaseReference:
+def _base(source: SourceText, node: ast.expr, names: Paths) -> BaseReference:
     if isinstance(node, ast.Call) and len(node.args) == 2 and (dotted(node.func) or "").endswith("with_metaclass"):
         return _base(source, node.args[1], names)
     name = dotted(node)

@@ -17,7 +17,8 @@ from ts_shape_server.contract.places import Range
 @dataclass(frozen=True)
 class ClassPlace:
     """What the text says of a class: where its name stands, the parameters of `forward`, what its comments turn off.
-    `purposes`: what the workspace gives it to.
+    `purposes`: what the workspace gives it to. `of_torch`: it is a variable that holds a layer of torch's, of which
+    only wrong calls are told.
     """
 
     name: str
@@ -27,6 +28,7 @@ class ClassPlace:
     skip: bool = False
     problems: tuple[tuple[Range, str], ...] = ()
     purposes: frozenset[Purpose] = frozenset()
+    of_torch: bool = False
 
 
 @dataclass(frozen=True)

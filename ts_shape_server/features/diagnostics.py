@@ -124,10 +124,11 @@ def _about_report(path: str, place: ClassPlace, report: Report, settings: Settin
     silent = report.status in ("ok", "skipped")
     if report.reason is not None and not silent and not _is_of_syntax(path, report.reason):
         code = report.reason.code if report.status == "failed" and report.reason.code in SEVERITIES else "probe-failed"
-        yield _finding(path, place, report.reason, code)
+        if code != "probe-failed" or not place.of_torch:
+            yield _finding(path, place, report.reason, code)
     for failure in report.mismatches:
         yield _finding(path, place, failure, failure.code if failure.code in SEVERITIES else "call-mismatch")
-    if settings.torchscript == "off":
+    if settings.torchscript == "off" or place.of_torch:
         return
     if settings.script_errors:
         for failure in report.torchscript.script.failures:

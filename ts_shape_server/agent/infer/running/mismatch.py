@@ -47,6 +47,8 @@ class FailingLayer:
         self._handles: list[Any] = []
         self.entered: list[str] = []
         self.finished: list[tuple[str, tuple[Shape, ...]]] = []
+        self.taken: dict[str, tuple[Shape, ...]] = {}
+        """What each layer was given last."""
 
     def __enter__(self) -> FailingLayer:
         for name, part in self._module.named_modules():
@@ -62,6 +64,7 @@ class FailingLayer:
     def _before(self, name: str) -> Any:
         def hook(module: nn.Module, arguments: Any) -> None:
             self.entered.append(name)
+            self.taken[name] = tuple(flat(arguments))
 
         return hook
 

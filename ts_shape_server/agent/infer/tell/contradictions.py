@@ -23,6 +23,7 @@ from ts_shape_server.agent.infer.running import mismatch
 from ts_shape_server.agent.infer.running.session import Session
 from ts_shape_server.agent.infer.solve import Solved
 from ts_shape_server.agent.infer.tell import denials
+from ts_shape_server.contract.places import Location, Range
 from ts_shape_server.contract.report import Disagreement, Failure, Report, Symbol, ValueSpec, failure
 
 MAXIMUM = 6
@@ -44,12 +45,14 @@ class Contradiction:
     error: BaseException | None = None
     why: str = ""
     code: str = "call-mismatch"
-    wrong: mismatch.Mismatch | None = None
-    """The layer that refuses what is passed, where one does."""
+    denied: denials.Denial | None = None
+    """How a run refuses what is passed."""
     parameter: str = ""
     """The one whose shape is written down, where `said` is about one."""
     given: str = ""
     """The sizes that are passed, or written down, as they are spelled."""
+    inside: str = ""
+    """The file of the class."""
 
 
 def of(solved: Solved) -> tuple[Contradiction, ...]:
@@ -90,13 +93,14 @@ def _of_calls(solved: Solved) -> Iterator[Contradiction]:
         elif start is not used or denials.are_changed(start.inputs, solved.found.inputs):
             own = dict(drawn.init or {})
             other = any(plan.get(name) != text for name, text in own.items()) or bool(set(plan) - set(own))
-            denied_by = denials.of(session, own if other else None, start.inputs, drawn.integers, solved.found.inputs)
+            made, integers = own if other else None, drawn.integers
+            denied_by = denials.of(session, made, start.inputs, integers, solved.found.inputs, solved.case.context)
             if denied_by is not None:
                 why = _why(denied_by, other)
-                place, wrong = place_of(drawn), denied_by.wrong
                 yield Contradiction(
-                    passed, drawn.path, place, start.inputs, denied_by.error, why, wrong=wrong, given=given
-                )
+                    passed, drawn.path, place_of(drawn), start.inputs, denied_by.error, why, denied=denied_by,
+                    given=given, inside=solved.case.context.path,
+                )  # fmt: skip
 
 
 def _why(denied: denials.Denial, other: bool) -> str:
@@ -105,10 +109,19 @@ def _why(denied: denials.Denial, other: bool) -> str:
     """
     if denied.flat is not None:
         return _reshape(denied.flat)
+    if denied.remedy and denied.wrong is not None and denied.wrong.layer:
+        return f"{_refuses(denied)}: {denied.remedy}"
     if denied.outside is not None:
         name, number, (low, high) = denied.outside
         return f"`{name}` takes values from {low} to {high}, and {number} is among them"
     return f"the module that is called refuses it ({torch_says.one_line(denied.error)})" if other else ""
+
+
+def _refuses(denied: denials.Denial) -> str:
+    """The layer that refuses, and the two sizes."""
+    if denied.wrong is None or not denied.layer:
+        return ""
+    return f"{denied.layer} takes {denied.wrong.wanted} features or channels, and gets {denied.wrong.got}"
 
 
 def _reshape(flat: mismatch.MissingReshape) -> str:
@@ -220,9 +233,13 @@ def to_failure(name: str, item: Contradiction, report: Report) -> Failure:
         message = f"`{name}` takes {_takes(report)}, but {item.said}{_difference(item, report)}."
     kind = "shape-denied" if item.given else "arguments-refused"
     facts = {"class": name, "parameter": item.parameter, "given": item.given[:200]}
-    told = failure(item.code, message, item.path, item.place, detail, kind=kind, facts=facts)
-    if item.wrong is not None and item.wrong.layer:
-        return replace(told, sizes=item.wrong.sizes())
+    wrong = item.denied.wrong if item.denied is not None else None
+    told = failure(item.code, message, item.path, item.place, detail, _inside(item), kind=kind, facts=facts)
+    if item.denied is not None and item.denied.remedy:
+        # It is what arrives that is to be changed, no size of the layer.
+        return told
+    if wrong is not None and wrong.layer:
+        return replace(told, sizes=wrong.sizes())
     pair = mismatch.sizes_that_disagree(item.error) if item.error is not None else None
     return told if pair is None else replace(told, sizes=Disagreement(*pair))
 
@@ -242,7 +259,18 @@ def _spec(spec: ValueSpec) -> str:
 
 
 def _difference(item: Contradiction, report: Report) -> str:
-    """Which dim it is, or torch's own words where no single one is."""
+    """Which dim it is and which layer refuses it, or torch's own words where neither is known."""
+    dim, size = _dim(item, report)
+    refuses = "" if item.parameter or item.denied is None else _refuses(item.denied)
+    if dim and refuses and item.denied is not None and item.denied.wrong is not None:
+        return f": {dim}" if item.denied.wrong.got == size else f": {dim}; {refuses}"
+    if dim or refuses:
+        return f": {dim or refuses}"
+    return "" if item.parameter or item.error is None else f" ({torch_says.one_line(item.error)})"
+
+
+def _dim(item: Contradiction, report: Report) -> tuple[str, int]:
+    """The first dim that is none of the claim, and its size; empty where no single one is."""
     specs = {spec.name: spec.value for spec in report.inputs}
     for given in item.inputs:
         spec = specs.get(given.name)
@@ -250,20 +278,26 @@ def _difference(item: Contradiction, report: Report) -> str:
             continue
         dims, sizes = spec.dims, given.guess.dims
         if len(dims) != len(sizes) and dims and sizes and isinstance(dims[-1], int) and dims[-1] != sizes[-1]:
-            return f": the last dim of `{given.name}` has to be {dims[-1]}, and is {sizes[-1]}"
+            return f"the last dim of `{given.name}` has to be {dims[-1]}, and is {sizes[-1]}", sizes[-1]
         if len(dims) != len(sizes):
-            return f": `{given.name}` has to have {_count(len(dims), 'dim')}, and has {len(sizes)}"
+            return f"`{given.name}` has to have {_count(len(dims), 'dim')}, and has {len(sizes)}", 0
         for axis, (dim, size) in enumerate(zip(dims, sizes)):
             if isinstance(dim, int) and dim != size:
-                return f": dim {axis} of `{given.name}` has to be {dim}, and is {size}"
+                return f"dim {axis} of `{given.name}` has to be {dim}, and is {size}", size
             limit = _limit(dict(report.symbols).get(dim), size) if isinstance(dim, str) else ""
             if limit:
-                return f": `{dim}` (dim {axis} of `{given.name}`) has to be {limit}, and is {size}"
+                return f"`{dim}` (dim {axis} of `{given.name}`) has to be {limit}, and is {size}", size
         if spec.dtype != given.guess.dtype:
-            return f": `{given.name}` has to be {spec.dtype}, and is {given.guess.dtype}"
-    if not item.parameter and item.wrong is not None and item.wrong.layer:
-        return f": `{item.wrong.layer}` takes {item.wrong.wanted} features or channels, and gets {item.wrong.got}"
-    return "" if item.parameter or item.error is None else f" ({torch_says.one_line(item.error)})"
+            return f"`{given.name}` has to be {spec.dtype}, and is {given.guess.dtype}", 0
+    return "", 0
+
+
+def _inside(item: Contradiction) -> tuple[Location, ...]:
+    """Where the layer that refuses is called."""
+    wrong = item.denied.wrong if item.denied is not None else None
+    if wrong is None or wrong.place is None or item.denied is None or not item.denied.layer:
+        return ()
+    return (Location(item.inside, Range(*wrong.place), f"{_refuses(item.denied)}."),)
 
 
 def _limit(symbol: Symbol | None, size: int) -> str:

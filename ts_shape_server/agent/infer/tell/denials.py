@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import torch
 
 from ts_shape_server.agent import torch_says
+from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import solve
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.running import instances, mismatch
 from ts_shape_server.agent.infer.running.session import Session
+from ts_shape_server.agent.infer.tell import remedies
 
 ERRORS = (RuntimeError, ValueError, IndexError, AssertionError, TypeError)
 _OF_DTYPES = ("dtypes-differ", "integer-needed", "float-needed")
@@ -26,12 +28,15 @@ MOST_PLACES = 16
 
 @dataclass(frozen=True)
 class Denial:
-    """The error, the layer that refuses, what is missing between two layers; and of indices that are out of range the
-    parameter, a number that is passed, and the least and greatest that are taken.
+    """The error, the layer that refuses and its name as a reader knows it, what would make it take what it is given,
+    what is missing between two layers; and of indices that are out of range the parameter, a number that is passed,
+    and the least and greatest that are taken.
     """
 
     error: BaseException
     wrong: mismatch.Mismatch | None = None
+    layer: str = ""
+    remedy: str = ""
     flat: mismatch.MissingReshape | None = None
     outside: tuple[str, int, tuple[int, int]] | None = None
 
@@ -50,6 +55,7 @@ def of(
     passed: values.Inputs,
     integers: Sequence[torch.Tensor],
     found: values.Inputs,
+    context: Context,
 ) -> Denial | None:
     """What the session's object, or one made with arguments of its `own`, refuses of what is passed, where `found`
     runs; None if it takes it, or where only other values could tell. `integers` are the integer tensors among what is
@@ -73,7 +79,9 @@ def of(
         # A module is called as it is made, which is not in eval mode.
         return None
     flat = mismatch.missing_reshape(error, watched, session.module)
-    return Denial(error, mismatch.given(error, watched, "", ""), flat)
+    wrong = mismatch.given(error, watched, context.path, context.source)
+    layer = remedies.named(wrong.layer, session.module) if wrong is not None and wrong.layer else ""
+    return Denial(error, wrong, layer, remedies.of(watched, session.module), flat)
 
 
 def _of_dtypes(session: Session, passed: values.Inputs, found: values.Inputs) -> Denial | None:
