@@ -222,3 +222,65 @@ def test_a_function_that_a_parent_passes_leaves_the_tensors_beside_it(prober: Pr
     report = look(prober, tmp_path, {"block.py": BLOCK, "layer.py": LAYER}, "block.py", "Residual")
     assert dims(report)["x"] == ("B", "L", 48)
     assert named(report, "inner").value.type == "Callable"
+
+
+STEP = """
+import torch
+from torch import nn
+
+
+class Step(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.fc = nn.Linear(width, width)
+
+    def forward(self, x, keep):
+        weights = (x @ x.transpose(1, 2)).unsqueeze(1).masked_fill(keep == 0, -1e9).softmax(-1)
+        return self.fc(weights.sum(1) @ x)
+"""
+WALK = """
+import torch
+from torch import nn
+from step import Step
+
+
+class Walk(nn.Module):
+    def __init__(self, words=60, width=20):
+        super().__init__()
+        self.words, self.steps = nn.Embedding(words, width), nn.ModuleList([Step(width) for _ in range(2)])
+
+    def forward(self, sentence):
+        keep = (sentence > 0).unsqueeze(1).repeat(1, sentence.size(1), 1).unsqueeze(1)
+        x = self.words(sentence)
+        for step in self.steps:
+            x = step.forward(x, keep)
+        return x
+"""
+
+
+def test_what_a_parent_passes_through_forward_is_seen(prober: Prober, tmp_path: Path) -> None:
+    report = look(prober, tmp_path, {"step.py": STEP, "walk.py": WALK}, "step.py", "Step")
+    assert dims(report)["x"] == ("B", "L", 20)
+    assert (dims(report)["keep"] or ())[2:] == ("L", "L")
+    assert named(report, "keep").value.dtype == "bool"
+
+
+def test_a_module_class_that_an_annotation_names_is_made_with_guesses(prober: Prober, tmp_path: Path) -> None:
+    model = (
+        "from torch import nn\nfrom net import Tagger\n\n\nclass Model(nn.Module):\n"
+        "    def __init__(self, tagger: Tagger, labels):\n        super().__init__()\n"
+        "        self.tagger, self.last = tagger, nn.Linear(7, labels)\n\n"
+        "    def forward(self, sentence):\n        return self.last(self.tagger(sentence))\n"
+    )
+    report = look(prober, tmp_path, {"net.py": NET, "model.py": model}, "model.py", "Model")
+    assert given(report)["tagger"].startswith("Tagger(")
+    assert named(report, "sentence").value.dtype == "int64"
+    assert dims(report) == {"sentence": ("B", "L")}
+
+
+def test_a_file_of_old_hydra_says_what_it_knows(prober: Prober, tmp_path: Path) -> None:
+    params = '{"words": "???", "width": "${width}", "tags": 5}'
+    settings = f'{{"width": 36, "tagger": {{"class": "pack.net.Tagger", "params": {params}}}}}'
+    files = {"pack/__init__.py": "", "pack/net.py": NET, "config/train.json": settings}
+    report = look(prober, tmp_path, files, "pack/net.py", "Tagger")
+    assert (given(report)["width"], given(report)["tags"]) == ("36", "5")

@@ -19,6 +19,7 @@ from torch import nn
 from ts_shape_server.agent import ecosystem
 from ts_shape_server.agent.infer.constructor import config_instances, configs
 from ts_shape_server.agent.infer.facts.uses import Use, required, uses_of
+from ts_shape_server.agent.infer.guesses import portable
 from ts_shape_server.agent.infer.guesses.portable import SIMPLE_NAMESPACE
 
 
@@ -101,8 +102,8 @@ Plan = dict[str, str]
 """Expressions by parameter name, in the order of the signature."""
 
 
-def plan(cls: type, given: Mapping[str, str], profile: Profile, namespace: Mapping[str, Any]) -> Plan:
-    """Expressions for all that `cls` needs; `given` wins."""
+def plan(cls: type, given: Mapping[str, str], profile: Profile, namespace: Mapping[str, Any], within: int = 0) -> Plan:
+    """Expressions for all that `cls` needs; `given` wins. `within`: for the argument of an argument, and so on."""
     uses = uses_of(cls)
     sizes = Sizes(profile)
     result: Plan = {}
@@ -117,6 +118,7 @@ def plan(cls: type, given: Mapping[str, str], profile: Profile, namespace: Mappi
             known = known or config_instances.made(parameter, cls, use.attributes, namespace)
             known = known or _config_with_fields(parameter, cls, use.attributes, sizes, namespace)
             known = known or _side(parameter, required(cls))
+            known = known or _annotated_module(parameter, cls, profile, namespace, within)
             result[name] = known or _expression(parameter, use, sizes, namespace)
     result.update({name: expression for name, expression in given.items() if name not in result})
     return result
@@ -142,6 +144,26 @@ def _config_with_fields(
     if found is None:
         sizes.taken = start
     return found
+
+
+MOST_WITHIN = 2
+"""Modules that are arguments of arguments."""
+
+
+def _annotated_module(
+    parameter: inspect.Parameter, cls: type, profile: Profile, namespace: Mapping[str, Any], within: int
+) -> str | None:
+    """An instance of the module class that the annotation names, which is none of torch's own: ``bert: BERT``."""
+    kind = parameter.annotation
+    if isinstance(kind, str) and kind.isidentifier():
+        kind = namespace.get(kind)
+    if not isinstance(kind, type) or not issubclass(kind, nn.Module) or kind is cls or within >= MOST_WITHIN:
+        return None
+    if kind.__module__.split(".")[0] == "torch" or kind.forward is nn.Module.forward:
+        return None
+    name = portable.by_name(kind, namespace)
+    given = None if name is None else call_arguments(kind, profile, namespace, within + 1)
+    return None if given is None else f"{name}({given})"
 
 
 _HEIGHT, _WIDTH = re.compile(r"(^|_)(h|height)(?=_|$)"), re.compile(r"(^|_)(w|width)(?=_|$)")
@@ -360,9 +382,9 @@ def int_arguments(current: Plan) -> dict[str, int]:
     return {name: int(expression) for name, expression in current.items() if re.fullmatch(r"\d+", expression)}
 
 
-def call_arguments(cls: type, profile: Profile, namespace: Mapping[str, Any]) -> str | None:
+def call_arguments(cls: type, profile: Profile, namespace: Mapping[str, Any], within: int = 0) -> str | None:
     """Guessed arguments for a call of `cls`, as text; None where one of them would have to be a module itself."""
-    made = plan(cls, {}, profile, namespace)
+    made = plan(cls, {}, profile, namespace, within)
     if any("nn.Identity" in expression or configs.is_config(expression) for expression in made.values()):
         return None
     return ", ".join(f"{name}={expression}" for name, expression in made.items())

@@ -1,11 +1,12 @@
 """Constructor arguments that a configuration file of the workspace writes for a class that it names by its import path.
 
 Read are YAML, JSON and TOML, and the ways in which they are written: ``target: package.module.Net`` with ``params``,
-``class_path`` with ``init_args`` (jsonargparse), and ``_target_`` with the arguments beside it (hydra). A path is
-followed from the folders around the file that has it: what only has the same last name is no evidence. A plain name, as
-in ``dict(type="Net", ...)`` of a Python file, counts where the class is registered under it. Values are literals; a
-part that names another class stays the mapping that it is, but for hydra's, which is an object. A file that names no
-class may be the settings that a class reads, if it has all of them. Builds nothing.
+``class_path`` with ``init_args`` (jsonargparse), ``_target_`` with the arguments beside it (hydra), ``class`` with
+``params`` (old hydra). A path is followed from the folders around the file that has it: what only has the same last
+name is no evidence. A plain name, as in ``dict(type="Net", ...)`` of a Python file, counts where the class is
+registered under it. Values are literals; a part that names another class stays the mapping that it is, but for hydra's,
+which is an object. A file that names no class may be the settings that a class reads, if it has all of them. Builds
+nothing.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _HYDRA = "_target_"
 _NAMED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("target", ("params",)),
     ("class_path", ("init_args",)),
+    ("class", ("params",)),
     (_HYDRA, ()),
 )
 """Keys under which a class is named, and those of its arguments: for hydra, they stand beside the name."""
@@ -48,6 +50,8 @@ _PLAIN_NAMES = ("type", "name", "_name_", "model_name", "arch")
 _BELOW_PLAIN = ("params", "args", "kwargs", "init_args")
 _DOTTED = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")
 _INTERPOLATION = re.compile(r"\$\{")
+_MISSING = "???"
+"""What hydra's files have in the place of a value that has to be given."""
 _FLOAT = re.compile(r"^[-+]?(?:\d+\.\d*|\.\d+|\d+)[eE][-+]?\d+$")
 """Real numbers that YAML 1.1 takes for text, as 4.5e-6; libraries of configurations do not."""
 
@@ -347,6 +351,8 @@ def _resolved(value: Any, document: Any, depth: int = 0) -> Any:
         return {key: _resolved(item, document, depth + 1) for key, item in value.items()}
     if isinstance(value, list):
         return [_resolved(item, document, depth + 1) for item in value]
+    if value == _MISSING:
+        raise _Unknown
     if not isinstance(value, str) or _INTERPOLATION.search(value) is None:
         return value
     whole = re.fullmatch(r"\$\{([\w.]+)\}", value)

@@ -12,6 +12,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import FrameType
 from typing import Any, TypeVar
 
 import torch
@@ -23,7 +24,7 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.facts import constructions
 from ts_shape_server.agent.infer.facts.evidence import Drawn
 from ts_shape_server.agent.infer.guesses import portable, values
-from ts_shape_server.agent.infer.running import instances
+from ts_shape_server.agent.infer.running import direct_calls, instances
 from ts_shape_server.agent.infer.running.memory import SkipInitialisation
 from ts_shape_server.agent.infer.running.session import Session
 from ts_shape_server.contract.asked import ParentAsked
@@ -181,9 +182,13 @@ def _watched_calls(parts: Sequence[nn.Module], calls: dict[int, dict[str, Any]])
                 bound = runs.forward_signature(type(module)).bind(*given, **keywords)
                 calls[id(module)] = dict(_by_parameter(bound))
 
+    def direct(module: nn.Module, given: tuple[Any, ...], keywords: dict[str, Any], _: Any, __: FrameType) -> None:
+        note(module, given, keywords)
+
     handles = [part.register_forward_pre_hook(note, with_kwargs=True) for part in parts]
     try:
-        yield
+        with direct_calls.watched(parts, direct):
+            yield
     finally:
         for handle in handles:
             handle.remove()

@@ -7,9 +7,8 @@ as the run had them (numbers or symbols) and spelled by whoever asks.
 
 from __future__ import annotations
 
+import contextlib
 import dis
-import functools
-import inspect
 import os
 import sys
 from collections import defaultdict
@@ -22,6 +21,7 @@ import torch
 from torch import nn
 
 from ts_shape_server.agent import trees
+from ts_shape_server.agent.infer.running import direct_calls
 
 MAXIMUM_VARIABLES = 2000
 MAXIMUM_LAYERS = 400
@@ -96,11 +96,7 @@ class Layers:
     def __init__(self, module: nn.Module, path: str, lines: range) -> None:
         self._module = module
         self._path, self._lines = path, lines
-        self._handles: list[Any] = []
-        self._classes: list[tuple[type[nn.Module], Any]] = []
-        self._names: dict[int, str] = {}
-        self._hooked: set[int] = set()
-        self._running: set[int] = set()
+        self._watching = contextlib.ExitStack()
         self.calls: list[LayerCall] = []
         self.left_out: set[str] = set()
         """Names of submodules that were called when no more calls were recorded."""
@@ -108,56 +104,29 @@ class Layers:
     def __enter__(self) -> Layers:
         self.calls.clear()
         self.left_out.clear()
+        names: dict[int, str] = {}
+        parts: list[nn.Module] = []
         for name, part in self._module.named_modules():
             if name and not isinstance(part, torch.jit.ScriptModule):
-                self._names[id(part)] = name
-                self._handles.append(part.register_forward_pre_hook(lambda module, _: self._hooked.add(id(module))))
-                self._handles.append(part.register_forward_hook(self._hook(name), with_kwargs=True))
-        watched = {type(part) for part in self._module.modules() if id(part) in self._names}
-        for owner in {_defining(kind) for kind in watched} - {nn.Module}:
-            self._watch_forward(owner)
+                names[id(part)] = name
+                parts.append(part)
+                handle = part.register_forward_hook(self._hook(name), with_kwargs=True)
+                self._watching.callback(handle.remove)
+
+        def note(part: nn.Module, arguments: Any, keywords: Any, output: Any, caller: FrameType) -> None:
+            self._note(names[id(part)], part, (arguments, keywords), output, caller)
+
+        self._watching.enter_context(direct_calls.watched(parts, note))
         return self
 
     def __exit__(self, *_: object) -> None:
-        for handle in self._handles:
-            handle.remove()
-        for owner, original in self._classes:
-            owner.forward = original
-        self._handles.clear()
-        self._classes.clear()
-        self._names.clear()
-        self._hooked.clear()
+        self._watching.close()
 
     def _hook(self, name: str) -> Callable[..., None]:
         def hook(module: nn.Module, arguments: Any, keywords: Any, output: Any) -> None:
             self._note(name, module, (arguments, keywords), output, sys._getframe(1))
 
         return hook
-
-    def _watch_forward(self, owner: type[nn.Module]) -> None:
-        """Sees calls of `forward` on a recorded module that did not come through its `__call__`."""
-        original = vars(owner)["forward"]
-        if not inspect.isfunction(original):
-            return
-
-        @functools.wraps(original)
-        def forward(module: nn.Module, *arguments: Any, **keywords: Any) -> Any:
-            name, key = self._names.get(id(module)), id(module)
-            if name is None or key in self._running:
-                return original(module, *arguments, **keywords)
-            hooked = key in self._hooked
-            self._hooked.discard(key)
-            self._running.add(key)
-            try:
-                output = original(module, *arguments, **keywords)
-            finally:
-                self._running.discard(key)
-            if not hooked:
-                self._note(name, module, (arguments, keywords), output, sys._getframe(1))
-            return output
-
-        self._classes.append((owner, original))
-        owner.forward = forward
 
     def _note(self, name: str, module: nn.Module, given: Any, output: Any, frame: FrameType) -> None:
         if len(self.calls) >= MAXIMUM_LAYERS:
@@ -172,11 +141,6 @@ class Layers:
         if frame is None or frame.f_code.co_filename != self._path or frame.f_code.co_firstlineno not in self._lines:
             return None
         return frame.f_lineno
-
-
-def _defining(kind: type[nn.Module]) -> type[nn.Module]:
-    """The class that has the `forward` of modules of this kind."""
-    return next(base for base in kind.__mro__ if issubclass(base, nn.Module) and "forward" in vars(base))
 
 
 class Locals:
