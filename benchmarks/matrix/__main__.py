@@ -31,9 +31,9 @@ START = ROOT / "tests" / "workspaces" / "start"
 LIBRARIES = Path(__file__).with_name("libraries.txt")
 REFUSALS = ROOT / "tests" / "workspaces" / "refusals"
 STARTING: Mapping[str, Mapping[str, Any]] = {
-    "MyModel": {"dims": ["B", 10]},
-    "SimpleCNN": {"dims": ["B", 3, "H", "W"], "H": (28, 29), "W": (28, 29)},
-    "MyDynamicModel": {"type": "List[Tensor]"},
+    "MyModel": {"dims": ["B", 10], "parameters": 55},
+    "SimpleCNN": {"dims": ["B", 3, "H", "W"], "H": (28, 29), "W": (28, 29), "parameters": 31818},
+    "MyDynamicModel": {"type": "List[Tensor]", "parameters": 28613},
 }
 OLD_NUMPY = (2, 3)
 """From this torch on numpy 2 is taken."""
@@ -125,7 +125,7 @@ def right(report: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
         return False
     spec = report["inputs"][0]
     symbols = {name: (symbol["min"], symbol["max"]) for name, symbol in report["symbols"].items()}
-    told = {**symbols, "dims": spec.get("dims"), "type": spec["type"]}
+    told = {**symbols, "parameters": report["parameters"], "dims": spec.get("dims"), "type": spec["type"]}
     return all(told.get(key) == value for key, value in expected.items())
 
 

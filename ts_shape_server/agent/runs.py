@@ -53,7 +53,7 @@ class Run:
         """
         seed()
         module = in_eval(build(self.cls, self.init, self.namespace))
-        if any(isinstance(item, nn.parameter.UninitializedParameter) for item in module.parameters()):
+        if any(nn.parameter.is_lazy(item) for item in module.parameters()):
             # Lazy layers get their sizes from the first input.
             self.call(module)
         return module.to(getattr(torch, self.dtype)) if self.dtype else module

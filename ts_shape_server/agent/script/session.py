@@ -188,7 +188,7 @@ def _limited_parameters(limit: int) -> Iterator[None]:
 
     def register(module: nn.Module, name: str, parameter: Any) -> None:
         nonlocal total
-        if parameter is not None and not isinstance(parameter, nn.UninitializedParameter):
+        if parameter is not None and not nn.parameter.is_lazy(parameter):
             total += parameter.numel() * parameter.element_size()
         if total > limit:
             raise _TooLarge

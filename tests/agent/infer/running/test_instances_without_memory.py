@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ts_shape_server.agent.infer.running import instances, symbolic
-from ts_shape_server.agent.infer.running.memory import SkipInitialisation, WithoutValues
+from ts_shape_server.agent.infer.running.memory import SkipInitialisation, WithoutValues, parameter_counts
 
 made: list[str] = []
 
@@ -119,3 +119,16 @@ def test_an_alias_shares_its_storage() -> None:
     with mode, torch.no_grad(), WithoutValues(mode):
         weight = torch.empty(3, 4)
         assert weight.detach().untyped_storage()._cdata == weight.untyped_storage()._cdata
+
+
+def test_parameters_are_counted_where_torch_takes_each_of_them_for_a_lazy_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def as_torch_2_2_does(self: type, instance: object) -> bool:
+        """`isinstance` of `nn.Parameter` and of the classes below it, as torch 2.2 answers it."""
+        plain: bool = type.__instancecheck__(self, instance)
+        return plain or getattr(instance, "_is_param", False)
+
+    monkeypatch.setattr(type(nn.Parameter), "__instancecheck__", as_torch_2_2_does)
+    module = instances.build(Reading, {}, {"__name__": "net"}, fake=False).module
+    light = instances.build(nn.Linear, {"in_features": "8", "out_features": "8"}, {"nn": nn}, fake=True).module
+    assert isinstance(light.weight, nn.UninitializedParameter)
+    assert (parameter_counts(module), parameter_counts(light)) == ((72, 288), (72, 288))

@@ -130,5 +130,5 @@ def _untouched(tensor: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
 
 def parameter_counts(module: nn.Module) -> tuple[int, int]:
     """Numbers of parameters and their bytes. Lazy parameters count as none."""
-    counted = [item for item in module.parameters() if not isinstance(item, nn.parameter.UninitializedParameter)]
+    counted = [item for item in module.parameters() if not nn.parameter.is_lazy(item)]
     return sum(item.numel() for item in counted), sum(item.numel() * item.element_size() for item in counted)
