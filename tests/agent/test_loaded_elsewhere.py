@@ -11,11 +11,9 @@ from probing_helpers import HEAD, quiet
 
 from ts_shape_server.agent.elsewhere import Loader
 from ts_shape_server.contract import schema, wire
-from ts_shape_server.contract.asked import VerifyJob
 from ts_shape_server.contract.jobs import VerifyAnswer
 from ts_shape_server.contract.report import ScriptAttempt
 
-JOB = VerifyJob("script.pt", "calls.pt")
 NET = """
 class Net(nn.Module):
     def __init__(self):
@@ -31,6 +29,7 @@ library.define("twice(Tensor x) -> Tensor")
 library.impl("twice", lambda x: x * 2, "CompositeImplicitAutograd")
 """
 LARGE = 'self.register_buffer("table", torch.zeros(18 << 20), persistent=False)'
+BEYOND_A_FILE = LARGE.replace("18", "12")
 COUNTED = 'self.register_buffer("calls", torch.zeros(1))'
 DRAWN = "self.fc(x) + torch.randn_like(x)[:, :3]"
 
@@ -46,6 +45,7 @@ def scripted(prober: Any, folder: Path, source: str) -> ScriptAttempt:
     ("made", "result"),
     [
         pytest.param("pass", "self.fc(x)", id="a layer"),
+        pytest.param(BEYOND_A_FILE, "self.fc(x) + self.table[0]", id="more than a file may hold"),
         pytest.param("pass", DRAWN, id="random numbers"),
         pytest.param(COUNTED, "self.fc(x) + self.calls.add_(1)", id="what a call leaves behind"),
     ],
@@ -75,7 +75,7 @@ def asked_of(answer: bytes) -> VerifyAnswer | None:
     os.write(given, answer)
     os.close(given)
     try:
-        return Loader(asked, answered)(JOB, 0.1)
+        return Loader(asked, answered)(b"archive", b"calls", 0.1)
     finally:
         for descriptor in (taken, asked, answered):
             os.close(descriptor)

@@ -119,7 +119,7 @@ def _elsewhere(asked: RunAsked, result: int, scratch: str, tier: str) -> elsewhe
     def enter(parent: int, keep: tuple[int, ...]) -> None:
         policy.enter(_policy(load.installed_and(), asked.limits, keep, scratch, parent, tier))
 
-    return elsewhere.start(enter, functools.partial(script.verify, optimized=False), (result,))
+    return elsewhere.start(enter, functools.partial(script.verified, optimized=False), (result,))
 
 
 def _policy(

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Callable, Optional
 
 from ts_shape_server.agent import clock
-from ts_shape_server.contract.asked import STAGES, Stage, VerifyJob
+from ts_shape_server.contract.asked import STAGES, Stage
 from ts_shape_server.contract.jobs import VerifyAnswer
 
-Elsewhere = Callable[[VerifyJob, float], Optional[VerifyAnswer]]
-"""Has another process verify an archive in so many seconds of its work; None if that process has ended."""
+Elsewhere = Callable[[bytes, bytes, float], Optional[VerifyAnswer]]
+"""Has another process verify an archive with its calls, in so many seconds of its work; None if it has ended."""
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,22 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import struct
 from typing import Callable
 
 from ts_shape_server.agent import clock
 from ts_shape_server.agent.sandbox import policy
 from ts_shape_server.contract import schema, wire
-from ts_shape_server.contract.asked import VerifyJob
 from ts_shape_server.contract.jobs import VerifyAnswer
 from ts_shape_server.contract.schema import ContractError
 
-Verify = Callable[[VerifyJob], VerifyAnswer]
+Verify = Callable[[bytes, bytes], VerifyAnswer]
+"""What is done with an archive and with the calls for which it must give the same, both as the bytes of their files."""
 Enter = Callable[[int, tuple[int, ...]], None]
 """Enters the sandbox of a process, given the number of its parent and the descriptors that it keeps."""
 _CHUNK = 1 << 16
+_HEADER = struct.Struct(">QQd")
+"""Bytes of the archive, bytes of the calls, and seconds. No files: how large these may be is limited."""
 
 
 class Loader:
@@ -33,7 +36,7 @@ class Loader:
         self._decoder = wire.Decoder()
         self._ended = False
 
-    def __call__(self, job: VerifyJob, seconds: float) -> VerifyAnswer | None:
+    def __call__(self, archive: bytes, calls: bytes, seconds: float) -> VerifyAnswer | None:
         """What the other process says of an archive, for which it may work so many seconds; None if it has ended, or
         does not come back.
         """
@@ -41,7 +44,8 @@ class Loader:
         if self._ended:
             return None
         try:
-            _write(requests, wire.encode({"job": schema.write(job), "seconds": seconds}))
+            for data in (_HEADER.pack(len(archive), len(calls), seconds), archive, calls):
+                _write(requests, data)
             # It ends by its own limit, which counts work; beyond this it hangs.
             watch, most = clock.Stopwatch(), 2 * seconds * clock.CONTENTION
             while (left := most - watch.wall_ms / 1000) > 0 and select.select([answers], [], [], left)[0]:
@@ -85,21 +89,21 @@ def start(enter: Enter, verify: Verify, others: tuple[int, ...]) -> Loader | Non
 
 def _serve(requests: int, answers: int, enter: Callable[[], None], verify: Verify) -> None:
     """Answer until the job ends."""
-    decoder = wire.Decoder()
     entered = False
-    while data := os.read(requests, _CHUNK):
-        for message in decoder.feed(data):
+    with os.fdopen(requests, "rb") as stream:
+        while len(header := stream.read(_HEADER.size)) == _HEADER.size:
             if not entered:
                 enter()
                 entered = True
-            answer = _limited(verify, schema.read(VerifyJob, message["job"]), float(message["seconds"]))
+            archive, calls, seconds = _HEADER.unpack(header)
+            answer = _limited(verify, stream.read(archive), stream.read(calls), seconds)
             _write(answers, wire.encode(schema.write(answer)))
 
 
-def _limited(verify: Verify, job: VerifyJob, seconds: float) -> VerifyAnswer:
+def _limited(verify: Verify, archive: bytes, calls: bytes, seconds: float) -> VerifyAnswer:
     clock.restart()
     with contextlib.suppress(clock.TimeLimit), clock.time_limit(seconds):
-        return verify(job)
+        return verify(archive, calls)
     return VerifyAnswer(False, "it took too long", compared=False)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import zipfile
+from typing import IO
 
 from ts_shape_server.agent.saved import kinds
 
@@ -14,9 +15,9 @@ _OPERATIONS_OF = ("torchvision", "torchaudio", "torchtext", "torch_scatter", "to
 """Packages that register operations of their own, by the namespace of these."""
 
 
-def needed(path: str) -> list[str]:
+def needed(file: str | IO[bytes]) -> list[str]:
     """The packages that register operations which the code of an archive calls. Raises what reading the file raises."""
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(file) as archive:
         code = [entry for entry in archive.infolist() if "/code/" in entry.filename and entry.filename.endswith(".py")]
         texts = [archive.read(entry) for entry in code if entry.file_size < kinds.MOST_SPEC]
     return [name for name in _OPERATIONS_OF if any(f"ops.{name}.".encode() in text for text in texts)]

@@ -5,10 +5,11 @@ Everything read here is untrusted but for what an export of ours wrote beside it
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import IO, Any
 
 import torch
 
@@ -24,29 +25,36 @@ def save(module: Any, path: str, spec: Mapping[str, Any]) -> None:
         torch.export.save(module, path, extra_files=extra)
 
 
-def load(path: str) -> Callable[..., Any]:
-    """The module in an archive, as something to call. Raises what torch raises on a file that holds none."""
-    with zipfile.ZipFile(path) as archive:
+def opened(source: str | bytes) -> Any:
+    """A file as torch reads it: its path, or a stream of its bytes."""
+    return io.BytesIO(source) if isinstance(source, bytes) else source
+
+
+def load(source: str | bytes) -> Callable[..., Any]:
+    """The module in an archive, a path or its bytes, as something to call. Raises what torch raises on a file that
+    holds none.
+    """
+    with zipfile.ZipFile(opened(source)) as archive:
         names = archive.namelist()
     if any("/code/" in name for name in names) and any(name.endswith("/constants.pkl") for name in names):
         jit: Any = torch.jit
-        loaded: Callable[..., Any] = jit.load(path, map_location="cpu")
+        loaded: Callable[..., Any] = jit.load(opened(source), map_location="cpu")
         return loaded
-    program: Any = torch.export.load(path)
+    program: Any = torch.export.load(opened(source))
     module: Callable[..., Any] = program.module()
     return module
 
 
-def save_calls(calls: list[dict[str, Any]], path: str) -> None:
+def save_calls(calls: list[dict[str, Any]], file: str | IO[bytes]) -> None:
     """Write calls with their expected results (``args``, ``kwargs``, ``expected``), as plain values. ``random`` is the
     state of torch's generator before the call, where it is not that of a fresh seed.
     """
-    torch.save([{key: plain(value) for key, value in call.items()} for call in calls], path)
+    torch.save([{key: plain(value) for key, value in call.items()} for call in calls], file)
 
 
-def load_calls(path: str) -> list[dict[str, Any]]:
+def load_calls(source: str | bytes) -> list[dict[str, Any]]:
     """What `save_calls` wrote."""
-    calls: list[dict[str, Any]] = torch.load(path, map_location="cpu", weights_only=True)
+    calls: list[dict[str, Any]] = torch.load(opened(source), map_location="cpu", weights_only=True)
     return calls
 
 

@@ -9,8 +9,6 @@ are not tried, since saving writes them all. Knows nothing of exports.
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 import warnings
 from dataclasses import dataclass, replace
 from typing import Any
@@ -27,7 +25,6 @@ from ts_shape_server.agent.script.problem import RefusalSearch
 from ts_shape_server.agent.script.session import ScriptSession
 from ts_shape_server.agent.torch_says import compiler as torch_says
 from ts_shape_server.agent.torch_says.rows import Complaint
-from ts_shape_server.contract.asked import VerifyJob
 from ts_shape_server.contract.jobs import VerifyAnswer
 from ts_shape_server.contract.places import Location
 from ts_shape_server.contract.report import ArchiveState, Failure
@@ -94,13 +91,14 @@ def loaded(session: ScriptSession, written: Saved) -> tuple[VerifyAnswer, Archiv
     ask = session.context.elsewhere
     if ask is None:
         return _loaded_here(written.data), "no-process"
-    calls = _calls(session) if written.called else []
-    with tempfile.TemporaryDirectory() as folder:
-        job = VerifyJob(os.path.join(folder, "script.pt"), os.path.join(folder, "calls.pt"))
-        with open(job.archive, "wb") as file:
-            file.write(written.data)
-        archive.save_calls(calls, job.expected)
-        answer = ask(job, shares.ELSEWHERE.of(session.context.remaining()))
+    file = io.BytesIO()
+    try:
+        calls = _calls(session) if written.called else []
+        archive.save_calls(calls, file)
+    except Exception:
+        # What goes in or comes out is nothing that can be written.
+        return VerifyAnswer(True), "objects"
+    answer = ask(written.data, file.getvalue(), shares.ELSEWHERE.of(session.context.remaining()))
     if answer is None:
         return VerifyAnswer(True), "no-process"
     if not answer.compared or (not answer.ok and answer.loaded and not _repeats(session)):

@@ -16,28 +16,35 @@ from ts_shape_server.contract.asked import VerifyJob
 from ts_shape_server.contract.jobs import VerifyAnswer
 
 
-def verify(job: VerifyJob, optimized: bool = True) -> VerifyAnswer:
-    """The answer to a verify job; `optimized`: torch optimizes a script for its inputs first, which takes its time."""
+def verify(job: VerifyJob) -> VerifyAnswer:
+    """The answer to a verify job."""
+    return verified(job.archive, job.expected)
+
+
+def verified(made: str | bytes, expected: str | bytes, optimized: bool = True) -> VerifyAnswer:
+    """The same for an archive and its calls, as paths or as the bytes of the files. `optimized`: torch optimizes a
+    script for its inputs first, which takes its time.
+    """
     largest, sizes = 0.0, 0
     jit: Any = torch.jit
     with warnings.catch_warnings(), jit.optimized_execution(optimized):
         warnings.simplefilter("ignore")
         missing = False
         try:
-            missing = _import_needed(job.archive)
-            module = archive.load(job.archive)
+            missing = _import_needed(made)
+            module = archive.load(made)
         except Exception as error:
             told = f"the archive does not load in a fresh process: {torch_says.one_line(error)}"
             compared = not (missing or torch_says.out_of_memory(error))
             return VerifyAnswer(False, told, loaded=False, compared=compared)
         try:
-            calls = archive.load_calls(job.expected)
+            calls = archive.load_calls(expected)
         except Exception as error:
             return VerifyAnswer(False, f"its calls cannot be read: {torch_says.one_line(error)}", compared=False)
         for number, call in enumerate(calls):
             where = "a second size" if number else "the example"
             # Each call is the first one of a module: what a call leaves behind is no difference.
-            module = archive.load(job.archive) if number else module
+            module = archive.load(made) if number else module
             try:
                 actual = _called(module, call)
             except Exception as error:
@@ -53,11 +60,11 @@ def verify(job: VerifyJob, optimized: bool = True) -> VerifyAnswer:
     return VerifyAnswer(True, "", largest, sizes)
 
 
-def _import_needed(path: str) -> bool:
+def _import_needed(made: str | bytes) -> bool:
     """Import the packages whose operations an archive calls; whether one is missing here."""
-    if not zipfile.is_zipfile(path):
+    if not zipfile.is_zipfile(archive.opened(made)):
         return False
-    missing = [name for name in packages.needed(path) if not packages.imported(name)]
+    missing = [name for name in packages.needed(archive.opened(made)) if not packages.imported(name)]
     return bool(missing)
 
 
