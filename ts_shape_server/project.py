@@ -76,17 +76,6 @@ def project_settings(folder: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     return kept, (*problems, *refused)
 
 
-def project_layers(folders: Sequence[str]) -> tuple[list[Mapping[str, Any]], list[str]]:
-    """The settings in the ``pyproject.toml`` of each folder, and what was wrong with them."""
-    layers: list[Mapping[str, Any]] = []
-    problems: list[str] = []
-    for folder in folders:
-        layer, found = project_settings(folder)
-        layers.append(layer)
-        problems.extend(found)
-    return layers, problems
-
-
 def _variables(given: Mapping[Any, Any]) -> dict[str, Any]:
     """What of a project's variables is set, inside of the sandbox alone."""
     texts = {str(name): text for name, text in given.items() if isinstance(text, str) and "\0" not in text}

@@ -60,6 +60,9 @@ _KEPT = 64
 _LISTING_SECONDS = 3.0
 
 
+_ONE_QUESTION = threading.Lock()
+"""jedi keeps what it has read for the whole process, and is not made for two at once."""
+
 Purposes = Mapping[str, frozenset[Purpose]]
 """By class of a file, what the workspace uses it for."""
 _NO_PURPOSES: Purposes = {}
@@ -112,7 +115,7 @@ class Workspace:
         self._overlays = overlays
         self._environment = environment
         self._resolver = Resolver(self.folders, environment, overlays)
-        self._lock = threading.Lock()
+        self._lock = _ONE_QUESTION
         self._snapshots: OrderedDict[tuple[str, str], Snapshot] = OrderedDict()
         self._texts: dict[str, tuple[float, int, str]] = {}
         self._listings: dict[str, tuple[float, list[str], list[str]]] = {}

@@ -35,12 +35,15 @@ def capabilities(**changes: Any) -> types.ClientCapabilities:
 
 
 class Editor:
-    """One session. `answers` holds what ``workspace/configuration`` is answered with."""
+    """One session. `configuration` is what ``workspace/configuration`` is answered with, `of_folders` what it is of a
+    folder, by its URI.
+    """
 
     def __init__(self, client: LanguageClient, folder: Path) -> None:
         self.client = client
         self.folder = folder
         self.configuration: dict[str, Any] = {}
+        self.of_folders: dict[str, dict[str, Any]] = {}
         self.statuses: list[Any] = []
         self.progress: list[Any] = []
         self.pid = 0
@@ -62,7 +65,7 @@ class Editor:
             self._news.set()
 
         def configured(params: Any) -> list[Any]:
-            return [self.configuration for _ in params.items]
+            return [{**self.configuration, **self.of_folders.get(item.scope_uri or "", {})} for item in params.items]
 
         answers: dict[str, Callable[[Any], Any]] = {
             "tsShape/status": status,
@@ -188,14 +191,16 @@ async def editor(
     flags: tuple[str, ...] = (),
     settings: dict[str, Any] | None = None,
     configuration: dict[str, Any] | None = None,
+    of_folders: dict[Path, dict[str, Any]] | None = None,
     client_capabilities: types.ClientCapabilities | None = None,
 ) -> AsyncIterator[Editor]:
     """A session from ``initialize`` to ``exit``; afterwards no process of it may be alive. `trusted` None: the client
-    says nothing of it.
+    says nothing of it. With `of_folders` several folders are open, each with settings of its own.
     """
     client = make_test_lsp_client()
     session = Editor(client, folder)
     session.configuration = configuration or {}
+    session.of_folders = {each.as_uri(): found for each, found in (of_folders or {}).items()}
     environment = {**os.environ, "XDG_CACHE_HOME": str(cache)}
     await client.start_io(sys.executable, "-m", "ts_shape_server", "serve", *flags, env=environment)
     process: Any = client._server
@@ -204,7 +209,7 @@ async def editor(
         capabilities=client_capabilities or capabilities(),
         process_id=os.getpid(),
         root_uri=folder.as_uri(),
-        workspace_folders=[types.WorkspaceFolder(folder.as_uri(), folder.name)],
+        workspace_folders=[types.WorkspaceFolder(each.as_uri(), each.name) for each in of_folders or [folder]],
         initialization_options={
             **({} if trusted is None else {"trusted": trusted}),
             "settings": {"hover": {"waitMs": 20000}, **(settings or {})},

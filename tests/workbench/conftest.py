@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playing import Drive
 
 CHECKOUT = Path(__file__).parents[2]
 SETTINGS = {
@@ -140,28 +141,42 @@ def workbench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def seen(
-    request: pytest.FixtureRequest, workbench: str, workspace: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Mapping[str, Any]:
-    """What each scene of `drive.mjs` saw."""
-    tools, failures = installed(), CHECKOUT / "test-results"
-    shutil.rmtree(failures, ignore_errors=True)
-    failures.mkdir()
-    screenshots = request.config.getoption("--screenshots", default=None)
-    if screenshots is not None:
-        Path(screenshots).mkdir(parents=True, exist_ok=True)
-    task = {
-        "playwright": tools["playwright"],
-        "chromium": tools["chromium"],
-        "url": f"{workbench}?folder={workspace}",
-        "output": str(workspace / "exported.pt"),
-        "screenshots": None if screenshots is None else str(Path(screenshots).absolute()),
-        "failures": str(failures),
-    }
-    script = Path(__file__).with_name("drive.mjs")
-    driven = subprocess.run(
-        [tools["node"], str(script), json.dumps(task)], capture_output=True, text=True, timeout=480, check=False
-    )
-    assert driven.returncode == 0, driven.stderr
-    found: Mapping[str, Any] = json.loads(driven.stdout)
-    return found
+def screenshots(request: pytest.FixtureRequest) -> Path | None:
+    """The folder for pictures that somebody has asked for."""
+    named = request.config.getoption("--screenshots", default=None)
+    if named is None:
+        return None
+    Path(named).mkdir(parents=True, exist_ok=True)
+    return Path(named).absolute()
+
+
+@pytest.fixture(scope="session")
+def failures() -> Path:
+    """An empty folder for what was on the screen when a scene failed."""
+    folder = CHECKOUT / "test-results"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def drive(workbench: str, screenshots: Path | None, failures: Path) -> Drive:
+    """Plays the scenes of a script in the workbench: `drive(script, query, **more)` gives what each of them saw."""
+    tools = installed()
+
+    def played(script: str, query: str, **more: str) -> Mapping[str, Any]:
+        task = {
+            "playwright": tools["playwright"],
+            "chromium": tools["chromium"],
+            "url": f"{workbench}?{query}",
+            "screenshots": None if screenshots is None else str(screenshots),
+            "failures": str(failures),
+            **more,
+        }
+        arguments = [tools["node"], str(Path(__file__).with_name(script)), json.dumps(task)]
+        driven = subprocess.run(arguments, capture_output=True, text=True, timeout=480, check=False)
+        assert driven.returncode == 0, driven.stderr
+        found: Mapping[str, Any] = json.loads(driven.stdout)
+        return found
+
+    return played

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playing import Drive, shown
 
 pytestmark = [pytest.mark.workbench, pytest.mark.timeout(600)]
 
 
-def shown(seen: Mapping[str, Any], scene: str) -> Any:
-    assert scene in seen, f"an earlier scene failed: {seen}"
-    assert "error" not in seen[scene], f"{seen[scene]['error']}; test-results/{scene}.png shows it"
-    return seen[scene]["shown"]
+@pytest.fixture(scope="module")
+def seen(drive: Drive, workspace: Path) -> Mapping[str, Any]:
+    return drive("drive.mjs", f"folder={workspace}", output=str(workspace / "exported.pt"))
 
 
 def test_an_untrusted_workspace_gets_words_and_no_shapes(seen: Mapping[str, Any]) -> None:

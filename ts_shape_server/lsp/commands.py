@@ -24,8 +24,8 @@ from ts_shape_server.features.picture import picture, saved_picture
 from ts_shape_server.lsp import menu
 from ts_shape_server.lsp.convert import is_path, path_of
 from ts_shape_server.lsp.documents import Document
+from ts_shape_server.lsp.scopes import UNTRUSTED
 from ts_shape_server.lsp.server import Server
-from ts_shape_server.lsp.session import UNTRUSTED
 from ts_shape_server.probing.requests import ExportOrder
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,8 @@ def register(server: Server) -> None:
     @server.command(RESTART)
     async def restart(*arguments: Any) -> dict[str, Any]:
         message = await server.session.restart()
-        ok = server.session.service is not None and server.session.service.problem is None
+        services = server.session.scopes.services()
+        ok = bool(services) and all(service.problem is None for service in services)
         return {"ok": ok, "message": message}
 
     @server.command(REPORT)
@@ -116,7 +117,7 @@ async def _subject(server: Server, given: Mapping[str, Any]) -> tuple[Document, 
         return document, name
     while document.current is None and document.working:
         await document.news(1.0)
-    snapshot = document.current or server.session.workspace.quick(document.path, document.text)
+    snapshot = document.current or server.session.scope(document.path).workspace.quick(document.path, document.text)
     position = given.get("position")
     line = position.get("line") if isinstance(position, Mapping) else None
     around = [
@@ -136,7 +137,7 @@ async def _subject(server: Server, given: Mapping[str, Any]) -> tuple[Document, 
 async def _final(server: Server, document: Document, name: str) -> Report:
     """The final report of the class as it stands; `CommandRefused` with the reason why there is none."""
     session = server.session
-    if session.service is None:
+    if session.scope(document.path).service is None:
         raise CommandRefused(UNTRUSTED)
     while document.current is None and document.working:
         await document.news(1.0)
@@ -189,8 +190,9 @@ async def export_class(server: Server, given: Mapping[str, Any]) -> dict[str, An
             raise CommandRefused(f"{name} cannot be exported: {reason}")
         assert document.current is not None
         output = _output(document, name, method, given.get("output"))
-        service, workspace = server.session.service, server.session.workspace
-        request = await asyncio.to_thread(workspace.request, document.current, [name])
+        scope = server.session.scope(document.path)
+        service = scope.service
+        request = await asyncio.to_thread(scope.workspace.request, document.current, [name])
         if service is None:
             raise CommandRefused(UNTRUSTED)
         checkpoint = given.get("checkpoint")
@@ -221,13 +223,13 @@ def _output(document: Document, name: str, method: str, given: Any) -> Path:
 
 async def inspect_archive(server: Server, given: Mapping[str, Any]) -> dict[str, Any]:
     """What a saved file holds and what goes into the module in it; the file is opened in the sandbox only."""
-    service = server.session.service
-    if service is None:
-        raise CommandRefused(UNTRUSTED)
     name = given.get("path") or given.get("uri")
     if not isinstance(name, str) or not name:
         raise CommandRefused("The argument must name a saved file: {path}.")
     path = _path(name)
+    service = server.session.scope(path).service
+    if service is None:
+        raise CommandRefused(UNTRUSTED)
     async with server.work(f"Inspecting {Path(path).name}"):
         found = await service.inspect(Path(path))
     answer = {**found.to_json(), "ok": found.known, "markdown": hover.saved_file(found)}
@@ -251,7 +253,7 @@ def _path(given: str) -> str:
 async def show_report(server: Server, given: Mapping[str, Any]) -> dict[str, Any]:
     """The report as a page, drawn and as markdown, with a note if it is not of the text as it stands."""
     document, name = await _subject(server, given)
-    await server.session.wait_for(document, name, server.session.settings.hover_wait_ms / 1000)
+    await server.session.wait_for(document, name, server.session.scope(document.path).settings.hover_wait_ms / 1000)
     known = document.known(name)
     drawn = html_page([picture(known, document.quick, server.document_of)], f"{name} in {Path(document.path).name}")
     return {"ok": True, "class": name, "html": drawn, "markdown": page(known), "message": ""}
@@ -260,13 +262,16 @@ async def show_report(server: Server, given: Mapping[str, Any]) -> dict[str, Any
 async def check_workspace(server: Server) -> dict[str, Any]:
     """Probe every class of every file of the workspace; findings of files that are not open are published."""
     session = server.session
-    if session.service is None:
+    if not session.scopes.services():
         raise CommandRefused(UNTRUSTED)
-    paths = [path for folder in session.folders for path in await asyncio.to_thread(session.workspace.files, folder)]
+    listed = [
+        await asyncio.to_thread(session.scope(folder).workspace.files, folder) for folder in session.scopes.folders
+    ]
+    paths = list(dict.fromkeys(path for each in listed for path in each))
     counts = {"files": 0, "classes": 0, "errors": 0, "warnings": 0}
     async with server.work("Checking the workspace") as tell:
         for number, path in enumerate(paths):
-            text = session.workspace.text(path)
+            text = session.scope(path).workspace.text(path)
             if text is None or "class " not in text:
                 continue
             tell(Path(path).name, 100 * number // len(paths))

@@ -61,7 +61,7 @@ def _register_life(server: Server) -> None:
         sent["settings"] = given.get("settings") if isinstance(given.get("settings"), Mapping) else {}
         sent["trusted"] = given.get("trusted") is True or server.trust_workspace
         # A hover may come before the client has told its configuration, and waits as long as these say.
-        server.session.settings, _ = parse(server.flags, sent["settings"])
+        server.session.scope().settings, _ = parse(server.flags, sent["settings"])
 
     @server.feature(types.INITIALIZED)
     async def initialized(params: types.InitializedParams) -> None:
@@ -75,10 +75,13 @@ def _register_life(server: Server) -> None:
         _warm(server)
 
     async def configure() -> None:
+        folders, own = server.folders(), {}
         layers: list[Mapping[str, Any]] = [server.flags, sent["settings"]]
         if server.can("workspace", "configuration"):
-            layers.append(await _configuration(server))
-        await server.session.configure(server.folders(), sent["trusted"], layers)
+            everywhere, *each = await _configuration(server, folders)
+            layers.append(everywhere)
+            own = {folder: [layer] for folder, layer in zip(folders, each, strict=True)}
+        await server.session.configure(folders, sent["trusted"], layers, own)
 
     @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def did_change_configuration(params: types.DidChangeConfigurationParams) -> None:
@@ -102,17 +105,18 @@ def _register_life(server: Server) -> None:
             await server.session.disk_changed()
 
 
-async def _configuration(server: Server) -> Mapping[str, Any]:
-    """The section of the client's configuration; empty when it does not answer."""
-    question = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
+async def _configuration(server: Server, folders: Sequence[str]) -> list[Mapping[str, Any]]:
+    """The section of the client's configuration, then that of each folder; empty where the client does not answer."""
+    items = [types.ConfigurationItem(section=SECTION)]
+    items += [types.ConfigurationItem(server.uri_of_folder(folder), SECTION) for folder in folders]
+    answer: Sequence[Any] = ()
     try:
-        asked = asyncio.ensure_future(server.workspace_configuration_async(question))
-        answer = await within(asked, _CONFIGURATION_SECONDS)
+        asked = asyncio.ensure_future(server.workspace_configuration_async(types.ConfigurationParams(items)))
+        answer = await within(asked, _CONFIGURATION_SECONDS) or ()
     except Exception as error:
         log.warning("the client did not tell its configuration: %s", error)
-        return {}
-    found = answer[0] if answer else None
-    return found if isinstance(found, Mapping) else {}
+    found = [item if isinstance(item, Mapping) else {} for item in answer][: len(items)]
+    return [*found, *({} for _ in range(len(items) - len(found)))]
 
 
 def _warm(server: Server) -> None:
@@ -252,7 +256,7 @@ def _register_answers(server: Server) -> None:
         convert, source, cell = server.converter(uri), document.source, server.buffers.cell(uri)
         # An editor asks for what is on its screen.
         document.shown = shown = convert.lines(source, params.range)
-        if session.settings.inlay_hints == "off":
+        if session.scope(document.path).settings.inlay_hints == "off":
             return []
         found = [hint for item in document.drawn.values() for hint in item.hints]
         inside = [hint for hint in found if cell is None or cell.holds(hint.line)]
@@ -261,7 +265,7 @@ def _register_answers(server: Server) -> None:
     @server.feature(types.TEXT_DOCUMENT_CODE_LENS, types.CodeLensOptions(resolve_provider=False))
     async def on_lenses(params: types.CodeLensParams) -> list[types.CodeLens]:
         document = _document(server, params.text_document.uri)
-        if document is None or not session.settings.code_lens:
+        if document is None or not session.scope(document.path).settings.code_lens:
             return []
         uri = params.text_document.uri
         convert, source, cell = server.converter(uri), document.source, server.buffers.cell(uri)
@@ -294,7 +298,7 @@ async def hover_at(server: Server, document: Document, position: types.Position,
     subject = name_at(source, snapshot.classes, line, column)
     if subject is None:
         return _unparsed(convert, document, line, column)
-    wait = session.settings.hover_wait_ms / 1000
+    wait = session.scope(document.path).settings.hover_wait_ms / 1000
     span = convert.range(source, subject.range)
     if subject.kind == "archive_path":
         text = await session.saved.told(session, document.path, subject.name, wait)
@@ -424,7 +428,9 @@ async def _elsewhere(
     call = _instance(document, subject) if subject.kind == "name" else None
     if call is not None:
         line, column = call.line, document.source.from_ast(call.line, call.column)
-    asked = asyncio.to_thread(session.workspace.definition, document.path, document.text, line, column)
+    asked = asyncio.to_thread(
+        session.scope(document.path).workspace.definition, document.path, document.text, line, column
+    )
     try:
         found = await within(asked, max(wait, 0.2))
     except asyncio.TimeoutError:

@@ -41,7 +41,7 @@ class InstanceReports:
         self, session: EditorSession, owner: Document, name: str, call: InstanceCall, wait: float
     ) -> str | None:
         """Markdown for what a call of the class `name` of a file makes; None where its arguments do not tell."""
-        service, snapshot = session.service, owner.current
+        service, snapshot = session.scope(owner.path).service, owner.current
         declared = None if snapshot is None else snapshot.module(name)
         if service is None or snapshot is None or declared is None or declared.init is None:
             return None
@@ -73,7 +73,7 @@ class InstanceReports:
         given: Mapping[str, str],
     ) -> Report | None:
         """The report of a class with these arguments; None where it was made with others after all."""
-        request = await asyncio.to_thread(session.workspace.request, snapshot, [declared.name])
+        request = await asyncio.to_thread(session.scope(snapshot.path).workspace.request, snapshot, [declared.name])
         reports = await service.reports(_with_arguments(request, declared, given), lambda report: None)
         report = next(iter(reports), None)
         if report is None or not same_arguments(_init(report), given):

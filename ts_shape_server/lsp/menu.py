@@ -19,8 +19,8 @@ from ts_shape_server.contract.places import Range, TextEdit
 from ts_shape_server.features import actions
 from ts_shape_server.features.offers import Offer, offers
 from ts_shape_server.lsp.documents import Document
+from ts_shape_server.lsp.scopes import UNTRUSTED
 from ts_shape_server.lsp.server import Server
-from ts_shape_server.lsp.session import UNTRUSTED
 
 FIX_ALL = "source.fixAll.tsShape"
 REWRITE = types.CodeActionKind.RefactorRewrite
@@ -169,7 +169,7 @@ async def _proven_later(server: Server, document: Document, name: str, action: t
 
 def _untried(server: Server, document: Document, what: str, file: str) -> str:
     """Why it is not known whether a change holds."""
-    if server.session.service is None:
+    if server.session.scope(document.path).service is None:
         return f"{what} was not tried, so {file} is left as it is. {UNTRUSTED}"
     if document.obstacle:
         return f"{what} was not tried, so {file} is left as it is. {document.obstacle}"

@@ -31,10 +31,10 @@ class SavedFiles:
 
     async def told(self, session: EditorSession, source: str, name: str, wait: float) -> str | None:
         """Markdown for the file that `name` means in `source`; None while nothing may be run, or there is no name."""
-        service = session.service
+        service = session.scope(source).service
         if service is None or not session.trusted or not name:
             return None
-        path = place(name, source, session.folders)
+        path = place(name, source, session.scopes.folders)
         if path is None:
             return hover.no_saved_file(name)
         task = self._task(session, service, path)

@@ -23,8 +23,9 @@ from ts_shape_server import __version__
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.deadline import within
 from ts_shape_server.lsp.buffers import Buffers
-from ts_shape_server.lsp.convert import Converter, is_path, path_of
-from ts_shape_server.lsp.session import EditorSession, Status
+from ts_shape_server.lsp.convert import Converter, is_path, path_of, uri_of
+from ts_shape_server.lsp.scopes import WindowStatus
+from ts_shape_server.lsp.session import EditorSession
 
 log = logging.getLogger(__name__)
 
@@ -109,13 +110,17 @@ class Server(LanguageServer):
         self.connected = False
         self._left = asyncio.Event()
         self._pushed: set[str] = set()
-        self._told: Status | None = None
+        self._told: WindowStatus | None = None
 
     def folders(self) -> tuple[str, ...]:
         """Those that the client has open."""
         folders = [path for uri in self.workspace.folders if (path := path_of(uri)) is not None]
         root = self.workspace.root_path
         return (root,) if not folders and root and is_path(root) else tuple(folders)
+
+    def uri_of_folder(self, folder: str) -> str:
+        """The URI under which the client has a folder open."""
+        return next((uri for uri in self.workspace.folders if path_of(uri) == folder), uri_of(folder))
 
     async def leaving(self) -> None:
         await self._left.wait()
@@ -221,7 +226,7 @@ class Server(LanguageServer):
 
         self.session.keep(asyncio.ensure_future(asked()))
 
-    def _status(self, status: Status) -> None:
+    def _status(self, status: WindowStatus) -> None:
         if self.connected and status != self._told:
             self._told = status
             self.protocol.notify(STATUS, status.to_json())

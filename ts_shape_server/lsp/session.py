@@ -10,11 +10,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from types import MappingProxyType
 from typing import Any
-
-import platformdirs
 
 from ts_shape_server.analysis.shifting import Shift, shift
 from ts_shape_server.analysis.text import SourceText
@@ -28,34 +25,14 @@ from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.files import SessionFiles, called_from
 from ts_shape_server.lsp.instances import InstanceReports
 from ts_shape_server.lsp.saved import SavedFiles
+from ts_shape_server.lsp.scopes import UNTRUSTED, FolderScope, FolderScopes, Layers, WindowStatus
 from ts_shape_server.lsp.trials import RewriteTrials, is_of_agent
 from ts_shape_server.probing.service import FileRequest, ProbeService
-from ts_shape_server.project import options, project_layers
-from ts_shape_server.settings import Settings, parse
-from ts_shape_server.workspace import Snapshot, Workspace
+from ts_shape_server.workspace import Snapshot
 
 log = logging.getLogger(__name__)
 
-UNTRUSTED = (
-    "This workspace is not trusted, so none of its code is run: trust it in the editor, "
-    "or start the server with --trust-workspace."
-)
 _PAUSE_FOR_OTHERS = 0.5
-
-
-@dataclass(frozen=True)
-class Status:
-    """What the status item of an editor shows."""
-
-    interpreter: str | None
-    torch: str | None
-    tier: str | None
-    running: int
-    message: str
-    engine: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class EditorSession:
@@ -64,90 +41,72 @@ class EditorSession:
     def __init__(
         self,
         on_change: Callable[[set[str]], None],
-        on_status: Callable[[Status], None],
+        on_status: Callable[[WindowStatus], None],
         on_warning: Callable[[str], None],
     ) -> None:
-        self.settings = Settings()
         self.trusted = False
         self.configured = asyncio.Event()
-        self.folders: tuple[str, ...] = ()
         self.files = SessionFiles()
-        self.workspace = Workspace((), self.files.overlays)
+        self.scopes = FolderScopes(self.files.overlays, self.tell_status, self.keep)
+        self.front = ""
+        """The path of the file that a person is at."""
         self.saved = SavedFiles()
         self.instances = InstanceReports()
         self.state = 0
         """Changes with the text of any file, with the settings and with the interpreter."""
-        self.service: ProbeService | None = None
         self._on_change, self._on_status, self._on_warning = on_change, on_status, on_warning
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._found: asyncio.Task[None] | None = None
         self._others: asyncio.Task[None] | None = None
         self._warned: set[str] = set()
         self._reconfiguring = asyncio.Lock()
 
     # ---- configuration
 
-    async def configure(self, folders: Sequence[str], trusted: bool, layers: Sequence[Mapping[str, Any]]) -> None:
-        """Take new settings; a service whose options changed is replaced and every open file looked at anew."""
+    async def configure(
+        self,
+        folders: Sequence[str],
+        trusted: bool,
+        layers: Layers,
+        own: Mapping[str, Layers] = MappingProxyType({}),
+    ) -> None:
+        """Take new settings, `own` those of a folder alone. A service whose options changed is replaced, and every open
+        file looked at anew.
+        """
         async with self._reconfiguring:
-            project, problems = await asyncio.to_thread(project_layers, folders)
-            settings, found = parse(*project, *layers)
-            for problem in (*problems, *found):
+            self.trusted = trusted
+            changed, problems = await self.scopes.configure(folders, trusted, layers, own)
+            for problem in problems:
                 self._warn_once(problem)
-            logging.getLogger("ts_shape_server").setLevel(settings.loglevel.upper())
-            same = (folders, trusted) == (self.folders, self.trusted)
-            before = options(self.settings, self.folders, None)
-            self.settings, self.trusted = settings, trusted
-            if not same:
-                self.folders = tuple(folders)
-                self.workspace = Workspace(self.folders, self.files.overlays)
-            if not same or self.service is None or before != options(settings, self.folders, None):
-                await self._replace_service()
+            logging.getLogger("ts_shape_server").setLevel(self.scope().settings.loglevel.upper())
+            if changed:
+                self.state += 1
+                self.tell_status()
         self.configured.set()
         self._on_change(set(self.files.documents))
         self.refresh_all()
 
-    async def _replace_service(self) -> None:
-        old, self.service = self.service, None
-        self._found = None
-        self.state += 1
-        if old is not None:
-            await old.stop()
-        if self.trusted:
-            cache = Path(platformdirs.user_cache_dir("ts-shape-server")) / "reports"
-            self.service = ProbeService(options(self.settings, self.folders, cache), self.tell_status)
-            self._found = self.keep(asyncio.ensure_future(self._find(self.service)))
-        self.tell_status()
-
-    async def _find(self, service: ProbeService) -> None:
-        """What the store has needs to know the interpreter, and not to wait until that has loaded torch."""
-        found = await service.find()
-        if found is not None:
-            self.keep(asyncio.ensure_future(service.start()))
-            await asyncio.to_thread(self.workspace.use_environment, found.path)
+    def scope(self, path: str = "") -> FolderScope:
+        """The folder that a path is in, with its settings, its interpreter and its files."""
+        return self.scopes.of(path)
 
     async def restart(self) -> str:
         """End the agents, look for an interpreter anew, probe the open files again; what came of it in a sentence."""
-        if self.service is None:
+        if not self.scopes.services():
             return UNTRUSTED
         for document in self.files.documents.values():
             self._cancel(document)
-        await self.service.restart()
+        problem = await self.scopes.restart()
         self.state += 1
-        self._found = self.keep(asyncio.ensure_future(self._find(self.service)))
         self._warned.clear()
         self.refresh_all()
-        problem = self.service.problem
-        return problem.message if problem is not None else "The agent was started anew."
+        return problem or "The agent was started anew."
 
     async def stop(self) -> None:
         """End every task and every process."""
         pending = [task for task in self._tasks if not task.done()]
         for task in pending:
             task.cancel()
-        if self.service is not None:
-            service, self.service = self.service, None
-            await service.stop()
+        await self.scopes.stop()
         if pending:
             await asyncio.wait(pending, timeout=2)
 
@@ -155,8 +114,12 @@ class EditorSession:
 
     def look_at(self, path: str) -> None:
         """A person is at this file."""
-        if self.service is not None:
-            self.service.look_at(path)
+        before, self.front = self.scope(self.front), path
+        scope = self.scope(path)
+        if scope.service is not None:
+            scope.service.look_at(path)
+        if scope is not before:
+            self.tell_status()
 
     def open(self, path: str, uri: str, text: str, version: int) -> Document:
         self.look_at(path)
@@ -187,7 +150,7 @@ class EditorSession:
                     other.move_said(document.path, edit)
 
     def _quick(self, path: str, text: str) -> Snapshot:
-        return self.workspace.quick(path, text)
+        return self.scope(path).workspace.quick(path, text)
 
     def _add(self, document: Document) -> Document:
         """Look at one more file."""
@@ -212,7 +175,7 @@ class EditorSession:
     def document(self, path: str) -> Document | None:
         """The file, opened or not; an unopened one is read from disk and probed like an open one."""
         known = self.files.documents.get(path)
-        text = self.workspace.text(path)
+        text = self.scope(path).workspace.text(path)
         if known is not None and (known.open or text == known.text):
             return known
         if text is None:
@@ -244,7 +207,7 @@ class EditorSession:
 
     def source(self, path: str) -> SourceText:
         document = self.files.documents.get(path)
-        return document.source if document is not None else SourceText(self.workspace.text(path) or "")
+        return document.source if document is not None else SourceText(self.scope(path).workspace.text(path) or "")
 
     def uri(self, path: str) -> str:
         document = self.files.documents.get(path)
@@ -261,7 +224,7 @@ class EditorSession:
         self._cancel(document)
         document.again = False
         document.settled.clear()
-        document.working = self.service is not None or not self.configured.is_set()
+        document.working = self.scope(document.path).service is not None or not self.configured.is_set()
         document.obstacle = "" if document.working else UNTRUSTED
         document.task = self.keep(asyncio.ensure_future(self._look(document, document.edition, pause)))
 
@@ -272,14 +235,16 @@ class EditorSession:
 
         async def look() -> None:
             await asyncio.sleep(_PAUSE_FOR_OTHERS)
-            await asyncio.to_thread(self.workspace.reread)
+            for workspace in self.scopes.workspaces():
+                await asyncio.to_thread(workspace.reread)
             await self._look_at_others(changed.path)
 
         self._others = self.keep(asyncio.ensure_future(look()))
 
     async def disk_changed(self, path: str = "") -> None:
         """Files were saved, `path` among them: what was read from the disk is read again."""
-        await asyncio.to_thread(self.workspace.forget)
+        for workspace in self.scopes.workspaces():
+            await asyncio.to_thread(workspace.forget)
         self.state += 1
         await self._look_at_others(path)
 
@@ -288,7 +253,7 @@ class EditorSession:
         that are not open are read again.
         """
         places = self.files.on_disk()
-        texts = await asyncio.to_thread(lambda: {place: self.workspace.text(place) for place in places})
+        texts = await asyncio.to_thread(lambda: {place: self.scope(place).workspace.text(place) for place in places})
         for place in self.files.outdated_checks(texts):
             self._withdraw(place)
         for document in list(self.files.documents.values()):
@@ -313,14 +278,16 @@ class EditorSession:
 
     async def _look(self, document: Document, edition: int, pause: bool) -> None:
         try:
-            if pause and self.settings.debounce_ms:
-                await asyncio.sleep(self.settings.debounce_ms / 1000)
+            debounce = self.scope(document.path).settings.debounce_ms
+            if pause and debounce:
+                await asyncio.sleep(debounce / 1000)
             await self._read(document)
             # Once the settings are known every open file is looked at anew.
             await self.configured.wait()
-            service = self.service
-            if service is not None and self._found is not None and not self._found.done():
-                await asyncio.shield(self._found)
+            scope = self.scope(document.path)
+            service = scope.service
+            if service is not None and scope.found is not None and not scope.found.done():
+                await asyncio.shield(scope.found)
                 # The interpreter is known now, and with it the packages that base classes may come from.
                 await self._read(document)
             if service is None or document.obstacle or document.snapshot is None or not document.snapshot.modules:
@@ -344,13 +311,14 @@ class EditorSession:
 
     async def _look_at_called(self, document: Document) -> None:
         """The files whose classes an open file makes: a call that does not fit is then found without a hover."""
-        for path in await called_from(document, self.workspace):
+        for path in await called_from(document, self.scope(document.path).workspace):
             if path not in self.files.documents:
                 self.document(path)
 
     async def _read(self, document: Document) -> None:
-        snapshot = await asyncio.to_thread(self.workspace.snapshot, document.path, document.text)
-        document.take_snapshot(snapshot, self.settings)
+        scope = self.scope(document.path)
+        snapshot = await asyncio.to_thread(scope.workspace.snapshot, document.path, document.text)
+        document.take_snapshot(snapshot, scope.settings)
         error = snapshot.classes.syntax_error
         if error is not None:
             document.obstacle = unparsed(error)
@@ -359,22 +327,23 @@ class EditorSession:
     async def _probe(self, service: ProbeService, document: Document, edition: int) -> None:
         assert document.snapshot is not None
         names = [item.name for item in document.snapshot.modules]
-        request = await asyncio.to_thread(self.workspace.request, document.snapshot, names)
-        document.purposes = await asyncio.to_thread(self.workspace.purposes, document.snapshot)
+        scope = self.scope(document.path)
+        request = await asyncio.to_thread(scope.workspace.request, document.snapshot, names)
+        document.purposes = await asyncio.to_thread(scope.workspace.purposes, document.snapshot)
         began = time.monotonic()
 
         def received(report: Report) -> None:
             if self._is_obstacle(document, report):
                 return
             before = document.drawn.get(report.name)
-            if document.take(report, edition, self.settings) and document.drawn.get(report.name) != before:
+            if document.take(report, edition, scope.settings) and document.drawn.get(report.name) != before:
                 self._told(document)
 
         reports = await service.reports(request, received, document.tiers)
         log.info("%s: %d classes in %.0f ms", document.path, len(reports), 1000 * (time.monotonic() - began))
         for report in reports:
             if not self._is_obstacle(document, report):
-                document.take(report, edition, self.settings)
+                document.take(report, edition, scope.settings)
         document.working = False
         document.wake()
         self._told(document)
@@ -394,7 +363,7 @@ class EditorSession:
     async def _try_fixes(self, service: ProbeService, request: FileRequest, document: Document, edition: int) -> None:
         """Try each candidate in the sandbox, so that the menu has only what works and opens at once."""
         assert document.snapshot is not None
-        trials = RewriteTrials(service, self.workspace, document.snapshot, request)
+        trials = RewriteTrials(service, self.scope(document.path).workspace, document.snapshot, request)
         found = {item.name: document.known(item.name).current for item in document.snapshot.modules}
         reports = {name: report for name, report in found.items() if report is not None}
         for name, report in reports.items():
@@ -415,15 +384,16 @@ class EditorSession:
 
         Nothing is tried while the file's own probes are under way, or with no time to wait for it.
         """
-        service, snapshot, edition = self.service, document.current, document.edition
+        scope, snapshot, edition = self.scope(document.path), document.current, document.edition
+        service = scope.service
         if service is None or snapshot is None or document.working:
             return []
         new = [offer for offer in possible if document.is_to_be_tried(offer.rewrite)]
         if new and seconds:
-            request = await asyncio.to_thread(self.workspace.request, snapshot)
+            request = await asyncio.to_thread(scope.workspace.request, snapshot)
             if edition != document.edition:
                 return []
-            trials = RewriteTrials(service, self.workspace, snapshot, request)
+            trials = RewriteTrials(service, scope.workspace, snapshot, request)
             for offer in new:
                 report = document.known(offer.class_name).current
                 also = [document.known(name).current for name in offer.also]
@@ -461,18 +431,8 @@ class EditorSession:
         before, document.told = document.told, document.concerned()
         self._on_change({*before, *document.told})
 
-    def status(self) -> Status:
-        if self.service is None:
-            return Status(None, None, None, 0, UNTRUSTED if not self.trusted else "")
-        info = self.service.info()
-        sandbox = info.get("sandbox")
-        tier = sandbox.get("tier") if isinstance(sandbox, Mapping) else None
-        return Status(
-            info["interpreter"], info["torch"], tier, self.service.running, info["problem"] or "", info["engine"]
-        )
-
     def tell_status(self) -> None:
-        self._on_status(self.status())
+        self._on_status(self.scopes.status(self.front))
 
     def _warn_once(self, message: str) -> None:
         if message not in self._warned:

@@ -5,7 +5,7 @@ import * as vscode from "vscode";
 import type { Method } from "./choices";
 import { type Format, ask } from "./exporting";
 import { candidates } from "./interpreter";
-import type { Server } from "./server";
+import { folderInFront, type Server } from "./server";
 
 type Next = (command: string, args: unknown[]) => vscode.ProviderResult<unknown>;
 
@@ -188,7 +188,8 @@ export class Pages implements vscode.TextDocumentContentProvider {
 /** Offer the interpreters that were found, and remember the one that is picked. */
 export async function selectInterpreter(server: Server): Promise<void> {
   const machine = server.machine();
-  const around = await server.surroundings();
+  const folder = folderInFront();
+  const around = await server.surroundings(folder?.uri);
   const found = await Promise.all(
     candidates(around, machine).map(async (file) => ({ file, version: await machine.version(file) })),
   );
@@ -199,7 +200,9 @@ export async function selectInterpreter(server: Server): Promise<void> {
       version === undefined ? [] : [{ label: file, description: `Python ${version.join(".")}`, file }],
     ),
   ];
-  const picked = await vscode.window.showQuickPick(items, { placeHolder: "The Python that has torch" });
+  const several = (vscode.workspace.workspaceFolders ?? []).length > 1;
+  const whose = several && folder !== undefined ? ` for ${folder.name}` : "";
+  const picked = await vscode.window.showQuickPick(items, { placeHolder: `The Python that has torch${whose}` });
   if (picked === undefined) {
     return;
   }
@@ -212,6 +215,8 @@ export async function selectInterpreter(server: Server): Promise<void> {
   const target =
     vscode.workspace.workspaceFolders === undefined || !vscode.workspace.isTrusted
       ? vscode.ConfigurationTarget.Global
-      : vscode.ConfigurationTarget.Workspace;
-  await vscode.workspace.getConfiguration("tsShape").update("interpreter", entered || undefined, target);
+      : several
+        ? vscode.ConfigurationTarget.WorkspaceFolder
+        : vscode.ConfigurationTarget.Workspace;
+  await vscode.workspace.getConfiguration("tsShape", folder?.uri).update("interpreter", entered || undefined, target);
 }

@@ -4,13 +4,15 @@ import * as path from "node:path";
 import * as vscode from "vscode";
 import { executeCommand, Pages, selectInterpreter } from "./commands";
 import { onInterpreterChange } from "./python";
-import { Server, SECTION } from "./server";
-import { failed, parse, shown, type Shown, STARTING, type StatusView } from "./status";
+import { folderInFront, Server, SECTION } from "./server";
+import { failed, parseWindow, type Shown, shownOf, STARTING, type StatusView, type WindowStatus } from "./status";
 
 let server: Server | undefined;
 
 class StatusItem implements StatusView {
   private readonly item = vscode.window.createStatusBarItem("tsShape", vscode.StatusBarAlignment.Right, 90);
+  /** What the server said last; undefined while it does not run. */
+  private last: WindowStatus | undefined;
 
   constructor() {
     this.item.name = "TorchScript Shapes";
@@ -24,6 +26,7 @@ class StatusItem implements StatusView {
   /** Shown beside Python; a page that is no text editor leaves it as it is. */
   follow(editor: vscode.TextEditor | undefined): void {
     if (editor?.document.languageId === "python") {
+      this.redraw();
       this.item.show();
     } else if (editor !== undefined) {
       this.item.hide();
@@ -31,19 +34,30 @@ class StatusItem implements StatusView {
   }
 
   starting(): void {
+    this.last = undefined;
     this.draw(STARTING);
   }
 
   started(): void {
-    this.draw(shown(parse({})));
+    this.told({});
   }
 
   told(status: unknown): void {
-    this.draw(shown(parse(status)));
+    this.last = parseWindow(status);
+    this.redraw();
   }
 
   failed(problem: string): void {
+    this.last = undefined;
     this.draw(failed(problem));
+  }
+
+  /** What is told of the folder of the file in front. */
+  private redraw(): void {
+    if (this.last !== undefined) {
+      const folder = folderInFront();
+      this.draw(shownOf(this.last, folder && { path: folder.uri.fsPath, name: folder.name }));
+    }
   }
 
   private draw(look: Shown): void {

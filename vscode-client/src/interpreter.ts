@@ -14,8 +14,9 @@ export interface Surroundings {
   readonly setting: string | undefined;
   /** `tsShape.server.python` as written, or nothing. */
   readonly serverSetting: string | undefined;
-  /** The interpreter that the Python extension has chosen for the first folder. */
+  /** The interpreter that the Python extension has chosen for the first of the folders. */
   readonly active: string | undefined;
+  /** The folder that is asked about, then the others. */
   readonly folders: readonly string[];
   readonly trusted: boolean;
   readonly home: string;
@@ -94,15 +95,20 @@ export function candidates(around: Surroundings, machine: Machine): string[] {
   return [...new Set(found)].filter((file) => mayRun(file, around, machine.realpath));
 }
 
+/** The interpreter that the server is told to probe with, in the first of the folders; undefined: it looks by itself. */
+export function probingWith(around: Surroundings, machine: Machine): string | undefined {
+  const setting = around.setting?.trim();
+  const wanted = setting ? (located(setting, around, machine)[0] ?? expand(setting, around)) : around.active;
+  return wanted !== undefined && mayRun(wanted, around, machine.realpath) ? wanted : undefined;
+}
+
 /**
  * What runs the server and what it probes with. A setting is passed on even if it names nothing that runs: the server
  * says what is wrong with it. Without a setting and without the Python extension the server looks by itself, because it
  * alone knows which interpreter has torch.
  */
 export async function choose(around: Surroundings, machine: Machine): Promise<Choice> {
-  const setting = around.setting?.trim();
-  const wanted = setting ? (located(setting, around, machine)[0] ?? expand(setting, around)) : around.active;
-  const probing = wanted !== undefined && mayRun(wanted, around, machine.realpath) ? wanted : undefined;
+  const probing = probingWith(around, machine);
   const seen: string[] = [];
   for (const file of candidates(around, machine)) {
     const version = await machine.version(file);

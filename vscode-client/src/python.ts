@@ -1,4 +1,4 @@
-// What the Python extension knows, where it is installed: the interpreter that is active for the first folder.
+// What the Python extension knows, where it is installed: the interpreter that is active for a folder.
 import { PythonExtension } from "@vscode/python-extension";
 import * as vscode from "vscode";
 
@@ -19,10 +19,13 @@ async function pythonExtension(): Promise<PythonExtension | undefined> {
   }
 }
 
-export async function activeInterpreter(output: vscode.LogOutputChannel): Promise<string | undefined> {
+export async function activeInterpreter(
+  output: vscode.LogOutputChannel,
+  folder: vscode.Uri | undefined,
+): Promise<string | undefined> {
   try {
     const environments = (await pythonExtension())?.environments;
-    const active = environments?.getActiveEnvironmentPath(vscode.workspace.workspaceFolders?.[0]?.uri);
+    const active = environments?.getActiveEnvironmentPath(folder);
     const resolved = active === undefined ? undefined : await environments?.resolveEnvironment(active);
     return resolved?.executable.uri?.fsPath;
   } catch (error) {

@@ -12,7 +12,7 @@ import {
   RevealOutputChannelOn,
   State,
 } from "vscode-languageclient/node";
-import { type Choice, choose, type Machine, versionOf } from "./interpreter";
+import { type Choice, choose, type Machine, probingWith, versionOf } from "./interpreter";
 import { activeInterpreter } from "./python";
 import { Coalesced } from "./restarts";
 import { chosen, type Nested } from "./settings";
@@ -74,13 +74,14 @@ export class Server {
     return { exists: fs.existsSync, realpath, version: (file) => versionOf(file, folder) };
   }
 
-  async surroundings(): Promise<Parameters<typeof choose>[0]> {
-    const configuration = vscode.workspace.getConfiguration(SECTION);
+  /** What decides about the interpreter of a folder; without one, of the first. */
+  async surroundings(folder = vscode.workspace.workspaceFolders?.[0]?.uri): Promise<Parameters<typeof choose>[0]> {
+    const configuration = vscode.workspace.getConfiguration(SECTION, folder);
     return {
       setting: configuration.get<string | null>("interpreter") ?? undefined,
       serverSetting: configuration.get<string | null>("server.python") ?? undefined,
-      active: await activeInterpreter(this.output),
-      folders: folders(),
+      active: await activeInterpreter(this.output, folder),
+      folders: folders(folder),
       trusted: vscode.workspace.isTrusted,
       home: os.homedir(),
       path: (process.env.PATH ?? "").split(path.delimiter),
@@ -161,7 +162,12 @@ export class Server {
           configuration: async (asked, token, next) => {
             const answers = await next(asked, token);
             return Array.isArray(answers)
-              ? answers.map((answer, at) => (asked.items[at]?.section === SECTION ? this.settings() : answer))
+              ? Promise.all(
+                  answers.map((answer, at) => {
+                    const item = asked.items[at];
+                    return item?.section === SECTION ? this.settingsOf(item.scopeUri) : answer;
+                  }),
+                )
               : answers;
           },
         },
@@ -169,11 +175,25 @@ export class Server {
     };
   }
 
-  private settings(): Nested {
-    const configuration = vscode.workspace.getConfiguration(SECTION);
-    const settings = chosen((key) => configuration.inspect(key), vscode.workspace.isTrusted);
-    return this.choice?.probing === undefined ? settings : { ...settings, interpreter: this.choice.probing };
+  /** Those of a folder, with the interpreter that is chosen for it. */
+  private async settingsOf(uri: string | undefined): Promise<Nested> {
+    if (uri === undefined) {
+      return this.settings();
+    }
+    const folder = vscode.Uri.parse(uri);
+    return written(folder, probingWith(await this.surroundings(folder), this.machine()));
   }
+
+  /** Those of the window. Where folders are open, the interpreter that is chosen for one of them is not for all. */
+  private settings(): Nested {
+    return written(undefined, folders().length === 0 ? this.choice?.probing : undefined);
+  }
+}
+
+function written(folder: vscode.Uri | undefined, probing: string | undefined): Nested {
+  const configuration = vscode.workspace.getConfiguration(SECTION, folder);
+  const settings = chosen((key) => configuration.inspect(key), vscode.workspace.isTrusted);
+  return probing === undefined ? settings : { ...settings, interpreter: probing };
 }
 
 async function offerInterpreter(problem: string): Promise<void> {
@@ -183,8 +203,17 @@ async function offerInterpreter(problem: string): Promise<void> {
   }
 }
 
-export function folders(): string[] {
-  return (vscode.workspace.workspaceFolders ?? [])
+/** The folders of the window; the one that is asked about first. */
+export function folders(first?: vscode.Uri): string[] {
+  const found = (vscode.workspace.workspaceFolders ?? [])
     .filter((folder) => folder.uri.scheme === "file")
     .map((folder) => folder.uri.fsPath);
+  return first === undefined ? found : [...new Set([first.fsPath, ...found])];
+}
+
+/** The folder of the file in front; the first where that is in none. */
+export function folderInFront(editor = vscode.window.activeTextEditor): vscode.WorkspaceFolder | undefined {
+  const file = editor === undefined ? undefined : vscode.Uri.file(editor.document.uri.fsPath);
+  const around = file === undefined ? undefined : vscode.workspace.getWorkspaceFolder(file);
+  return around ?? vscode.workspace.workspaceFolders?.[0];
 }

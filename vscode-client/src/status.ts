@@ -11,6 +11,12 @@ export interface Status {
   readonly engine: string | null;
 }
 
+/** What it says of the folder in front, and of each folder of the window by its path. */
+export interface WindowStatus {
+  readonly front: Status;
+  readonly folders: Readonly<Record<string, Status>>;
+}
+
 export interface Shown {
   readonly text: string;
   /** Markdown. */
@@ -58,8 +64,24 @@ export function parse(data: unknown): Status {
   };
 }
 
-export function shown(status: Status): Shown {
+/** Read what came over the wire, of the window and of each folder. */
+export function parseWindow(data: unknown): WindowStatus {
+  const found = (typeof data === "object" && data !== null ? data : {}) as { folders?: unknown };
+  const folders: unknown[] = Array.isArray(found.folders) ? found.folders : [];
+  const parsed = folders.map((status) => [String((status as { path?: unknown } | null)?.path), parse(status)] as const);
+  return { front: parse(data), folders: Object.fromEntries(parsed) };
+}
+
+/** What is shown beside a file of a folder: what is told of that folder, with its name where there are several. */
+export function shownOf(status: WindowStatus, folder: { path: string; name: string } | undefined): Shown {
+  const own = folder === undefined ? undefined : status.folders[folder.path];
+  const several = Object.keys(status.folders).length > 1;
+  return shown(own ?? status.front, own !== undefined && several ? folder?.name : undefined);
+}
+
+export function shown(status: Status, folder?: string): Shown {
   const lines = [
+    folder === undefined ? "" : `In the folder ${escaped(folder)}:`,
     status.message === "" ? "" : escaped(status.message),
     status.torch === null ? "" : `torch ${escaped(status.torch)}`,
     status.engine === null ? "" : escaped(ENGINES[status.engine] ?? status.engine),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { failed, parse, shown, type Status } from "../src/status";
+import { failed, parse, parseWindow, shown, shownOf, type Status } from "../src/status";
 
 const QUIET: Status = { interpreter: "/v/bin/python", torch: "2.13.0+cpu", tier: "full", running: 0, message: "", engine: "symbolic" };
 
@@ -32,4 +32,16 @@ test("anything may come over the wire", () => {
     assert.deepEqual(parse(data), unknown);
   }
   assert.deepEqual(parse(QUIET), QUIET);
+});
+
+test("of several folders, the one of the file in front is told", () => {
+  const there = { ...QUIET, path: "/b", torch: "2.2.2", interpreter: "/b/.venv/bin/python" };
+  const window = parseWindow({ ...QUIET, folders: [{ ...QUIET, path: "/a" }, there] });
+  const found = shownOf(window, { path: "/b", name: "b" });
+  assert.equal(found.text, "$(symbol-array) torch 2.2.2");
+  assert.match(found.tooltip, /^In the folder b:\n\ntorch 2\.2\.2\n/);
+  assert.match(found.tooltip, /`\/b\/\.venv\/bin\/python`/);
+  assert.equal(shownOf(window, { path: "/elsewhere", name: "c" }).text, "$(symbol-array) torch 2.13.0");
+  assert.doesNotMatch(shownOf(parseWindow({ ...QUIET, folders: [there] }), { path: "/b", name: "b" }).tooltip, /folder/);
+  assert.deepEqual(parseWindow({ folders: [null, 3] }).front.interpreter, null);
 });

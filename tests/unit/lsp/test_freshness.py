@@ -105,10 +105,10 @@ def test_a_pragma_that_is_written_back_makes_the_report_fresh_again() -> None:
 async def test_export_waits_for_the_last_word_on_the_text_as_it_is(text: str) -> None:
     session = EditorSession(lambda paths: None, lambda status: None, lambda words: None)
     service: Any = object()
-    session.service = service
+    session.scope().service = service
     document = reported()
     document.change(text, 2, ())
-    document.take_snapshot(session.workspace.quick(PATH, text), Settings())
+    document.take_snapshot(session.scope().workspace.quick(PATH, text), Settings())
     document.working = True
     server: Any = SimpleNamespace(session=session)
     waiting = asyncio.ensure_future(commands._final(server, document, "Net"))

@@ -11,10 +11,11 @@ import pytest
 
 from ts_shape_server.contract.places import Location, Range
 from ts_shape_server.contract.report import Failure, Report, without_report
-from ts_shape_server.lsp import session as session_module
+from ts_shape_server.lsp import scopes
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.files import MOST_UNOPENED
-from ts_shape_server.lsp.session import UNTRUSTED, EditorSession
+from ts_shape_server.lsp.scopes import UNTRUSTED
+from ts_shape_server.lsp.session import EditorSession
 from ts_shape_server.probing.rounds import Tiers
 from ts_shape_server.probing.service import FileRequest
 
@@ -83,7 +84,7 @@ class Watched:
 @pytest.fixture
 async def watched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterator[Watched]:
     HeldService.made.clear()
-    monkeypatch.setattr(session_module, "ProbeService", HeldService)
+    monkeypatch.setattr(scopes, "ProbeService", HeldService)
     found = Watched()
     yield found
     await found.session.stop()
@@ -190,8 +191,8 @@ async def test_new_options_replace_the_service_and_others_do_not(watched: Watche
 async def test_a_project_file_gives_settings_and_its_faults_are_said(watched: Watched, tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.ts-shape]\ntimeoutMs = 777\njobs = 'many'\n")
     await watched.session.configure((str(tmp_path),), True, [{"hover": {"waitMs": 5}}])
-    assert watched.session.settings.timeout_ms == 777
-    assert watched.session.settings.hover_wait_ms == 5
+    assert watched.session.scope().settings.timeout_ms == 777
+    assert watched.session.scope().settings.hover_wait_ms == 5
     assert ["jobs" in item for item in watched.warnings] == [True]
 
 

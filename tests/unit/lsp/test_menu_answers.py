@@ -40,7 +40,7 @@ class Editor:
         self.document.take_snapshot(workspace.quick(PATH, TEXT), Settings())
         self.document.take(Report(PATH, "Net", 4, "ok", stage="final"), self.document.edition, Settings())
         self.session: Any = EditorSession(lambda paths: None, lambda status: None, lambda words: None)
-        self.session.service = object()
+        self.session.scope().service = object()
         self.session.files.documents[PATH] = self.document
         self.session.proven = self.proven
         self.buffers = SimpleNamespace(path=lambda uri: PATH, uris=lambda path: [])
@@ -103,7 +103,7 @@ async def test_what_was_not_tried_is_not_told_as_refuted(why: str) -> None:
     if why == "no agent":
         editor.document.obstacle = "No interpreter has torch."
     if why == "no trust":
-        editor.session.service = None
+        editor.session.scope().service = None
     assert (await editor.chosen(editor.offered())).edit is None
     (said,) = editor.said
     assert HOLDS_NOT not in said
