@@ -251,10 +251,11 @@ async def inspect(options: argparse.Namespace, flags: Flags) -> int:
             found = await runner.service.inspect(Path(name))
             runner.must_probe()
             untold += not found.known
-            drawn = saved_picture(found) if options.html else None
-            if drawn is not None:
-                pictures.append(drawn)
-            elif options.json:
+            if options.html:
+                pictures.append(saved_picture(found))
+            if options.html and found.report is not None:
+                continue
+            if options.json:
                 print(json.dumps(found.to_json(), ensure_ascii=False), flush=True)
             else:
                 tables.inspection(found, out)

@@ -64,11 +64,14 @@ def picture(known: Known, snapshot: Snapshot, where: Where = in_no_document) -> 
     }
 
 
-def saved_picture(found: Inspection) -> Json | None:
-    """The same of the module in a saved file, which leads nowhere; None where it is not known what goes in."""
+def saved_picture(found: Inspection) -> Json:
+    """The same of the module in a saved file, which leads nowhere; where it is not known what goes in, what the file is
+    and what is in it.
+    """
     report = found.report
     if report is None:
-        return None
+        said = {"note": found.message, "status": "file", "facts": list(found.facts)}
+        return {"name": found.path.name, "path": str(found.path), **said}
     told = replace(report, notes=(found.message, *found.facts, words.SPEC_SOURCES.get(found.source, ""), *report.notes))
     nothing = Snapshot(str(found.path), SourceText(""), FileClasses((), {}, ast.Module([], [])), ())
     made = picture(Known(found.path.name, told, fresh=True), nothing)

@@ -232,9 +232,8 @@ async def inspect_archive(server: Server, given: Mapping[str, Any]) -> dict[str,
         raise CommandRefused(UNTRUSTED)
     async with server.work(f"Inspecting {Path(path).name}"):
         found = await service.inspect(Path(path))
-    answer = {**found.to_json(), "ok": found.known, "markdown": hover.saved_file(found)}
-    drawn = saved_picture(found)
-    return answer if drawn is None else {**answer, "html": html_page([drawn], found.path.name)}
+    drawn = html_page([saved_picture(found)], found.path.name)
+    return {**found.to_json(), "ok": found.known, "markdown": hover.saved_file(found), "html": drawn}
 
 
 def _beside(document: Document, given: str) -> Path:

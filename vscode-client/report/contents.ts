@@ -78,4 +78,6 @@ export interface Contents {
   readonly trace?: Attempt;
   readonly mismatches?: readonly Failure[];
   readonly evidence?: readonly string[];
+  /** What is in a saved file of which it is not known what goes in. */
+  readonly facts?: readonly string[];
 }

@@ -12,6 +12,7 @@ const HEADS: Readonly<Record<string, string>> = {
   timeout: "the probe took too long",
   crashed: "the probe crashed",
   unknown: "not probed yet",
+  file: "",
 };
 
 class Report {
@@ -27,10 +28,11 @@ class Report {
     leadTo(name, { uri: contents.uri ?? null, line: contents.line ?? null });
     const made = element("article", {}, name);
     if (contents.note !== "") {
-      made.append(element("p", { class: "note" }, contents.note));
+      made.append(element("p", { class: "note" }, ...prose(contents.note)));
     }
-    if (contents.status !== "ok") {
-      made.append(element("p", { class: "refused" }, HEADS[contents.status] ?? contents.status));
+    const head = contents.status === "ok" ? "" : (HEADS[contents.status] ?? contents.status);
+    if (head !== "") {
+      made.append(element("p", { class: "refused" }, head));
     }
     if (contents.reason !== undefined && contents.reason !== null) {
       made.append(this.failure(contents.reason));
@@ -38,7 +40,7 @@ class Report {
     if (contents.signature) {
       made.append(element("pre", {}, contents.signature), this.states());
     }
-    made.append(this.sizes(), this.answer, this.body, this.refusals(), this.evidence());
+    made.append(this.sizes(), this.answer, this.body, this.refusals(), ...this.evidence());
     this.draw();
     return made;
   }
@@ -145,13 +147,17 @@ class Report {
     return made;
   }
 
-  private evidence(): HTMLElement {
-    const lines = this.contents.evidence ?? [];
-    if (lines.length === 0) {
-      return element("div", {});
-    }
-    return element("div", {}, element("h2", {}, "How it is known"), element("ul", {}, ...lines.map((line) => element("li", {}, ...prose(line)))));
+  private evidence(): HTMLElement[] {
+    return [listed("What is in it", this.contents.facts ?? []), listed("How it is known", this.contents.evidence ?? [])];
   }
+}
+
+function listed(title: string, lines: readonly string[]): HTMLElement {
+  if (lines.length === 0) {
+    return element("div", {});
+  }
+  const items = lines.map((line) => element("li", {}, ...prose(line)));
+  return element("div", {}, element("h2", {}, title), element("ul", {}, ...items));
 }
 
 const given = JSON.parse(document.getElementById("reports")?.textContent ?? "[]") as Contents[];

@@ -34,6 +34,7 @@ interface Answer {
 const INSPECT = "tsShape.inspectArchive";
 const REPORT = "tsShape.showReport";
 const REVEAL = "Reveal in Explorer";
+const LOOK = "Look Inside";
 const TORCHSCRIPT: Format = { method: "auto", suffix: ".pt", kind: "TorchScript" };
 const PROGRAM: Format = { method: "program", suffix: ".pt2", kind: "Exported program" };
 const EXPORTS: Readonly<Record<string, Format>> = {
@@ -121,7 +122,10 @@ async function tell(answer: Answer | undefined): Promise<void> {
     return;
   }
   const said = [answer.message, ...(answer.notes ?? [])].join(" ");
-  const picked = await vscode.window.showInformationMessage(said, ...(answer.path ? [REVEAL] : []));
+  const picked = await vscode.window.showInformationMessage(said, ...(answer.path ? [LOOK, REVEAL] : []));
+  if (picked === LOOK && answer.path) {
+    await vscode.commands.executeCommand("vscode.open", vscode.Uri.file(answer.path));
+  }
   if (picked === REVEAL && answer.path) {
     await vscode.commands.executeCommand("revealInExplorer", vscode.Uri.file(answer.path));
   }

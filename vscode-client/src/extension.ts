@@ -2,6 +2,7 @@
 // only an editor can ask for. It knows nothing of PyTorch.
 import * as path from "node:path";
 import * as vscode from "vscode";
+import { Archives } from "./archives";
 import { executeCommand, Pages, selectInterpreter } from "./commands";
 import { onInterpreterChange } from "./python";
 import { folderInFront, Server, SECTION } from "./server";
@@ -100,6 +101,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     vscode.workspace.onDidGrantWorkspaceTrust(refresh),
     vscode.workspace.onDidChangeWorkspaceFolders(refresh),
     vscode.workspace.registerTextDocumentContentProvider(Pages.SCHEME, new Pages()),
+    Archives.register(started),
     vscode.commands.registerCommand("tsShape.selectInterpreter", () => selectInterpreter(started)),
     vscode.commands.registerCommand("tsShape.showMenu", showMenu),
     vscode.commands.registerCommand("tsShape.showLog", () => output.show()),

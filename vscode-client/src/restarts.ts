@@ -18,6 +18,11 @@ export class Coalesced {
     return this.running;
   }
 
+  /** Resolves once no run is under way. */
+  settled(): Promise<void> {
+    return this.running ?? Promise.resolve();
+  }
+
   private async run(): Promise<void> {
     do {
       this.again = false;

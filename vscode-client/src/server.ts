@@ -6,6 +6,7 @@ import * as vscode from "vscode";
 import {
   DidChangeConfigurationNotification,
   type Executable,
+  ExecuteCommandRequest,
   LanguageClient,
   type LanguageClientOptions,
   type Middleware,
@@ -67,6 +68,12 @@ export class Server {
       this.output.warn(`The server did not stop in an orderly way: ${String(error)}`);
     }
     await client.dispose(1_000).catch(() => undefined);
+  }
+
+  /** What the server answers to a command of its own; undefined where no server runs. */
+  async ask(command: string, argument: object): Promise<unknown> {
+    await this.refreshing.settled();
+    return this.client?.sendRequest(ExecuteCommandRequest.type, { command, arguments: [argument] });
   }
 
   machine(): Machine {

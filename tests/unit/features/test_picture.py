@@ -112,7 +112,8 @@ def test_a_saved_file_has_its_facts_and_leads_nowhere() -> None:
     assert told["flow"] == {"nodes": [], "edges": []} and len(told["layers"]) == 4
     assert {item["uri"] for item in told["layers"]} == {None}
     assert "" not in told["evidence"]
-    assert saved_picture(Inspection(Path("/p/net.pt"), "data", "It holds no module.")) is None
+    without = saved_picture(Inspection(Path("/p/net.pt"), "data", "It holds no module.", facts=("4 tensors",)))
+    assert (without["note"], without["facts"]) == ("It holds no module.", ["4 tensors"])
 
 
 def test_nothing_of_a_report_becomes_markup() -> None:
