@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from typing import Any
 
 import pytest
@@ -84,3 +85,60 @@ def test_a_method_is_parsed_once_until_it_is_edited(load: Any, monkeypatch: pyte
         sources.edits[part.key] = [lambda tree: None]
         assert compiler() is None
         assert read.count("forward") == before + 1
+
+
+MARKED = """
+class Base(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    @property
+    def width(self) -> int:
+        return self.layer.out_features
+
+    @torch.jit.export
+    def twice(self, x: Tensor) -> Tensor:
+        return x * 2
+
+    @torch.jit.ignore
+    def told(self, x: Tensor) -> Tensor:
+        return x
+
+    @torch.jit.export
+    def half(self) -> Tensor:
+        return self.layer.weight / 2
+
+class Net(Base):
+    def __init__(self):
+        super().__init__()
+        self.parts = nn.ModuleDict({"a": nn.Linear(4, 4)})
+
+    def forward(self, x):
+        for part in self.parts.values():
+            x = part(x)
+        return self.told(x) * self.width
+"""
+
+
+def test_a_module_has_all_that_its_own_classes_mark_for_the_compiler(
+    load: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also `half`, which every module has, where a class has another one."""
+    run, _ = load(MARKED)
+    looked_at: list[str] = []
+    original: Any = torch._jit_internal.get_torchscript_modifier
+    monkeypatch.setattr(
+        torch._jit_internal,
+        "get_torchscript_modifier",
+        lambda item: looked_at.append(getattr(item, "__name__", "")) or original(item),
+    )
+    compiler = Compiler(run.build())
+    assert compiler() is None and compiler.scripted is not None
+    assert "register_forward_hook" not in looked_at
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        usual = torch.jit.script(run.build())
+    assert compiler.scripted._c._method_names() == usual._c._method_names()
+    assert compiler.scripted.code == usual.code
+    assert "register_forward_hook" in looked_at, "what is usual has come back"

@@ -11,6 +11,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -88,15 +89,17 @@ class Compiler:
 
 @contextlib.contextmanager
 def _quick_look_ups() -> Iterator[None]:
-    """Spare torch most of the time of a compilation: it looks for overloads of every method of every module, and reads
-    the source of a class anew for each instance.
+    """Spare torch most of the time of a compilation: it looks for overloads of every method of every module, goes
+    through all that a module has from `nn.Module` five times, and reads the source of a class anew for each instance.
     """
     internal: Any = torch._jit_internal
     annotations: Any = torch.jit.annotations
-    look_up, read, read_again = (
+    recursive: Any = torch.jit._recursive
+    look_up, read, read_again, properties = (
         internal._get_overloaded_methods,
         internal.get_source_lines_and_file,
         annotations.get_source_lines_and_file,
+        recursive.get_class_properties,
     )
     names: set[str] = set()
     known = 0
@@ -110,14 +113,58 @@ def _quick_look_ups() -> Iterator[None]:
 
     if hasattr(internal, "_overloaded_methods"):
         internal._get_overloaded_methods = overloads
+
+    def properties_of(kind: type, self_name: str) -> Any:
+        return properties(kind, self_name) if any(_is_property(kind, name) for name in _own_names(kind)) else []
+
     internal.get_source_lines_and_file = _once(read)
     annotations.get_source_lines_and_file = _once(read_again)
+    recursive.get_class_properties = properties_of
+    _OWN.clear()
+    recursive.dir = _names
     try:
         yield
     finally:
+        recursive.__dict__.pop("dir", None)
+        recursive.get_class_properties = properties
         internal._get_overloaded_methods = look_up
         internal.get_source_lines_and_file = read
         annotations.get_source_lines_and_file = read_again
+
+
+_PLAIN = frozenset(
+    name
+    for name, item in vars(nn.Module).items()
+    if isinstance(item, FunctionType) and not hasattr(item, "_torchscript_modifier")
+)
+"""Methods of every module that a compilation has no use for, unless a class has others of these names."""
+_IGNORED = "__jit_ignored_attributes__"
+_OWN: weakref.WeakKeyDictionary[type, tuple[str, ...]] = weakref.WeakKeyDictionary()
+
+
+def _own_names(kind: type) -> tuple[str, ...]:
+    """The names that a class of modules has, without methods that are those of `nn.Module` itself."""
+    if kind not in _OWN:
+        _OWN[kind] = tuple(
+            name for name in dir(kind) if name not in _PLAIN or getattr(kind, name, None) is not vars(nn.Module)[name]
+        )
+    return _OWN[kind]
+
+
+def _is_property(kind: type, name: str) -> bool:
+    return isinstance(getattr(kind, name, None), property)
+
+
+def _names(item: Any) -> list[str]:
+    """`dir` of what is compiled, for a module without those methods."""
+    if isinstance(item, type) and issubclass(item, nn.Module) and type(item) is type:
+        return list(_own_names(item))
+    kind: Any = type(item)
+    usual = isinstance(item, nn.Module) and not isinstance(item, torch.jit.ScriptModule) and not hasattr(kind, _IGNORED)
+    if not usual or kind.__dir__ is not nn.Module.__dir__ or kind.__getattribute__ is not object.__getattribute__:
+        return dir(item)
+    held = [*item.__dict__, *item._parameters, *item._modules, *item._buffers]
+    return sorted({*_own_names(kind), *(name for name in held if not name[:1].isdigit())})
 
 
 def _once(read: Callable[..., Any]) -> Callable[..., Any]:

@@ -76,6 +76,17 @@ class Reading(Deep):
         return super().forward(x * min(float(x.abs().max()), 1.0))
 
 
+class Marking(Deep):
+    """Keeps a table that is no buffer, with values where it is small and without memory where it is large."""
+
+    def __init__(self, dim: int, depth: int) -> None:
+        super().__init__(dim, depth)
+        self.marks = (torch.arange(64.0)[:, None] / torch.arange(1.0, dim + 1.0)[None, :]).sin()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + self.marks.to(x.dtype).sum(-1)
+
+
 class Looking(Deep):
     """Looks words up in a table of as many."""
 
@@ -97,6 +108,13 @@ def check(
 
 def test_a_wide_module_is_made_narrower() -> None:
     check(Deep, {"dim": "2048", "depth": "2"}, {"dim": "256", "depth": "2"}, TOKENS)
+
+
+def test_a_module_that_keeps_a_table_is_made_narrower() -> None:
+    """Whether the table has values is no difference between the two."""
+    kept = [instances.build(Marking, {"dim": dim, "depth": "2"}, {}, True).module.marks for dim in ("256", "2048")]
+    assert type(kept[0]) is not type(kept[1])
+    check(Marking, {"dim": "2048", "depth": "2"}, {"dim": "256", "depth": "2"}, TOKENS)
 
 
 def test_blocks_that_repeat_are_made_fewer() -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
+import torch
 from torch import nn
 
 from ts_shape_server.agent import trees
@@ -177,11 +178,16 @@ def _kind(module: nn.Module) -> Any:
     held = [(name, type(part)) for name, part in module._modules.items()]
     tensors = [(name, value is None) for name, value in (*module._parameters.items(), *module._buffers.items())]
     plain = [
-        (name, value if value is None or type(value) in (bool, str) else type(value))
+        (name, value if value is None or type(value) in (bool, str) else _type(value))
         for name, value in vars(module).items()
         if not name.startswith("_")
     ]
     return type(module), tuple(held), tuple(tensors), tuple(plain)
+
+
+def _type(value: Any) -> type:
+    """The class of what a module holds. Whether a tensor has memory hangs on how large it is, and tells nothing."""
+    return torch.Tensor if isinstance(value, torch.Tensor) and not isinstance(value, nn.Parameter) else type(value)
 
 
 class _Lines:
