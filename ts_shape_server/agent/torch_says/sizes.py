@@ -220,6 +220,21 @@ ROWS = (
         "expecting key_padding_mask shape of (2, 8), but got torch.Size([8, 2])",
         read=_sizes,
     ),
+    # A loss, and what it is compared to.
+    row(
+        "target-differs",
+        r"target size \(torch\.Size\(\[(?P<got>[\d, ]*)\]\)\) that is different to the input size "
+        r"\(torch\.Size\(\[(?P<wanted>[\d, ]*)\]\)\)",
+        "Using a target size (torch.Size([64])) that is different to the input size (torch.Size([64, 1])) is "
+        "deprecated. Please ensure they have the same size.",
+        read=_sizes,
+    ),
+    row(
+        "target-differs",
+        r"input batch_size \((?P<wanted>\d+)\) to match target batch_size \((?P<got>\d+)\)",
+        "Expected input batch_size (10) to match target batch_size (256).",
+        read=_sizes,
+    ),
     row(
         "equal-sizes-needed",
         r"shape|same|match|equal|size of tensor|broadcast",

@@ -85,3 +85,57 @@ def test_what_a_layer_misses_follows_from_the_sizes_that_arrive(
 
 def test_a_layer_of_a_container_is_named_with_its_type() -> None:
     assert remedies.named("0", nn.Sequential(nn.Linear(1, 1))) == "`0` (Linear)"
+
+
+RESIDUAL = "self.c = nn.Conv2d({}, 6, 3, stride={}, padding=1)"
+
+
+def test_a_sum_that_does_not_fit_what_is_passed_is_told_with_the_layer_that_is_missing(tmp_path: Path) -> None:
+    source = net(RESIDUAL.format(4, 2), "return self.c(x) + x")
+    found = report(tmp_path, source, [call_of(tmp_path, "torch.rand(2, 4, 8, 8)")])
+    reason = found["reason"]
+    assert (found["status"], reason["code"]) == ("failed", "shape-mismatch")
+    assert all(word in reason["message"] for word in ("(2, 4, 8, 8)", "(2, 6, 4, 4)", "nn.Conv2d(4, 6, 1, stride=2)"))
+    assert reason["related"][-1]["path"] == str(tmp_path / "refused.py")
+
+
+@pytest.mark.parametrize(
+    ("forward", "passed"),
+    [
+        ("return self.c(x) + x", "torch.rand(2, 6, 8, 8)"),
+        ("return self.c(x) + x.mean()", "torch.rand(2, 6, 8, 8)"),
+        ("return self.c(x) + (x if self.training else 0)", "torch.rand(2, 6, 8, 8)"),
+    ],
+)
+def test_a_sum_that_fits_what_is_passed_is_no_error(tmp_path: Path, forward: str, passed: str) -> None:
+    found = report(tmp_path, net(RESIDUAL.format(6, 1), forward), [call_of(tmp_path, passed)])
+    assert (found["status"], found["mismatches"]) == ("ok", [])
+
+
+def test_what_is_passed_to_an_object_that_is_made_otherwise_says_nothing(tmp_path: Path) -> None:
+    source = net("self.c = nn.Conv2d(4, n, 3, padding=1)", "return self.c(x) + x", arguments=", n")
+    other = {**call_of(tmp_path, "torch.rand(2, 4, 8, 8)"), "init": {"args": ["4"], "kwargs": {}}}
+    first = {**other, "init": {"args": ["6"], "kwargs": {}}, "inputs": None, "kind": "constructor", "certain": ""}
+    found = report(tmp_path, source, [first, other])
+    assert found.get("reason") is None or found["reason"]["kind"] != "passed-sizes-refused"
+
+
+def test_a_tuple_that_goes_on_into_the_next_layer_is_told(tmp_path: Path) -> None:
+    source = net("self.net = nn.Sequential(nn.LSTM(3, 4), nn.Linear(4, 2))", "return self.net(x)")
+    found = report(tmp_path, source)
+    assert (found["status"], found["reason"]["kind"]) == ("failed", "tuple-of-a-layer")
+    assert all(word in found["reason"]["message"] for word in ("`net.0` (LSTM)", "`net.1` (Linear)", "tuple"))
+
+
+def test_a_tuple_that_is_taken_apart_is_no_error(tmp_path: Path) -> None:
+    source = net("self.r = nn.LSTM(3, 4); self.f = nn.Linear(4, 2)", "return self.f(self.r(x)[0])")
+    assert report(tmp_path, source)["status"] == "ok"
+
+
+def test_a_dim_that_another_number_of_dims_mends_is_not_named(tmp_path: Path) -> None:
+    source = net("self.loss = nn.CrossEntropyLoss()", "return self.loss(x, y)", parameters="x, y")
+    call = call_of(tmp_path, "torch.rand(10, 7)")
+    call["inputs"]["args"].append("torch.randint(0, 7, (25,))")
+    (found,) = report(tmp_path, source, [call])["mismatches"]
+    assert all(word in found["message"] for word in ("(10, 7)", "(25,)", "batch_size (10)", "batch_size (25)"))
+    assert "has to have" not in found["message"]

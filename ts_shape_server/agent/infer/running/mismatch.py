@@ -18,6 +18,18 @@ from ts_shape_server.agent import torch_says
 from ts_shape_server.agent.infer.running.recording import Shape, flat
 from ts_shape_server.contract.report import Disagreement
 
+RANK_KINDS = (
+    "rank-wanted",
+    "ranks-differ",
+    "rank-too-high",
+    "more-dims-needed",
+    "fewer-dims-needed",
+    "axis-out-of-range",
+)
+"""What an error says that is about how many dims there are."""
+Place = tuple[int, int, int, int]
+"""Line, column, end line, end column."""
+
 
 @dataclass(frozen=True)
 class Mismatch:

@@ -266,7 +266,7 @@ def _difference(item: Contradiction, report: Report) -> str:
         return f": {dim}" if item.denied.wrong.got == size else f": {dim}; {refuses}"
     if dim or refuses:
         return f": {dim or refuses}"
-    return "" if item.parameter or item.error is None else f" ({torch_says.one_line(item.error)})"
+    return "" if item.parameter or item.error is None else f" ({torch_says.clause(item.error)})"
 
 
 def _dim(item: Contradiction, report: Report) -> tuple[str, int]:
@@ -279,9 +279,15 @@ def _dim(item: Contradiction, report: Report) -> tuple[str, int]:
         dims, sizes = spec.dims, given.guess.dims
         if len(dims) != len(sizes) and dims and sizes and isinstance(dims[-1], int) and dims[-1] != sizes[-1]:
             return f"the last dim of `{given.name}` has to be {dims[-1]}, and is {sizes[-1]}", sizes[-1]
+        if len(dims) != len(sizes) and not _is_of_ranks(item.error):
+            # Another number of dims may be taken too: it is the sizes that do not fit.
+            return "", 0
         if len(dims) != len(sizes):
             return f"`{given.name}` has to have {_count(len(dims), 'dim')}, and has {len(sizes)}", 0
         for axis, (dim, size) in enumerate(zip(dims, sizes)):
+            if isinstance(dim, int) and dim != size and not axis and len(dims) > 1:
+                # The number of rows is no size of the class's: that it is fixed is an accident of what it is put to.
+                return "", 0
             if isinstance(dim, int) and dim != size:
                 return f"dim {axis} of `{given.name}` has to be {dim}, and is {size}", size
             limit = _limit(dict(report.symbols).get(dim), size) if isinstance(dim, str) else ""
@@ -292,12 +298,16 @@ def _dim(item: Contradiction, report: Report) -> tuple[str, int]:
     return "", 0
 
 
+def _is_of_ranks(error: BaseException | None) -> bool:
+    return error is not None and any(kind in torch_says.read(error) for kind in mismatch.RANK_KINDS)
+
+
 def _inside(item: Contradiction) -> tuple[Location, ...]:
-    """Where the layer that refuses is called."""
-    wrong = item.denied.wrong if item.denied is not None else None
-    if wrong is None or wrong.place is None or item.denied is None or not item.denied.layer:
+    """Where the class refuses it."""
+    if item.denied is None or item.denied.place is None:
         return ()
-    return (Location(item.inside, Range(*wrong.place), f"{_refuses(item.denied)}."),)
+    said = _refuses(item.denied) or torch_says.clause(item.denied.error)
+    return (Location(item.inside, Range(*item.denied.place), f"{said}."),)
 
 
 def _limit(symbol: Symbol | None, size: int) -> str:

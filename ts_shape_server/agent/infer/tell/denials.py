@@ -16,7 +16,7 @@ from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer import solve
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.running import instances, mismatch
-from ts_shape_server.agent.infer.running.session import Session
+from ts_shape_server.agent.infer.running.session import Session, innermost_line
 from ts_shape_server.agent.infer.tell import remedies
 
 ERRORS = (RuntimeError, ValueError, IndexError, AssertionError, TypeError)
@@ -28,9 +28,9 @@ MOST_PLACES = 16
 
 @dataclass(frozen=True)
 class Denial:
-    """The error, the layer that refuses and its name as a reader knows it, what would make it take what it is given,
-    what is missing between two layers; and of indices that are out of range the parameter, a number that is passed,
-    and the least and greatest that are taken.
+    """The error; the layer that refuses, and its name as a reader knows it; what would make it take what it is given;
+    what is missing between two layers; of indices that are out of range the parameter, a number that is passed, and
+    the least and greatest that are taken; and the expression of the class that fails.
     """
 
     error: BaseException
@@ -39,6 +39,7 @@ class Denial:
     remedy: str = ""
     flat: mismatch.MissingReshape | None = None
     outside: tuple[str, int, tuple[int, int]] | None = None
+    place: mismatch.Place | None = None
 
 
 def are_changed(passed: values.Inputs, found: values.Inputs) -> bool:
@@ -81,7 +82,10 @@ def of(
     flat = mismatch.missing_reshape(error, watched, session.module)
     wrong = mismatch.given(error, watched, context.path, context.source)
     layer = remedies.named(wrong.layer, session.module) if wrong is not None and wrong.layer else ""
-    return Denial(error, wrong, layer, remedies.of(watched, session.module), flat)
+    entered = watched.entered[-1] if watched.entered else ""
+    place = mismatch.call_place(context.source, innermost_line(error, context.path), entered)
+    missing = remedies.of(watched, session.module) or remedies.of_sum(error, values.all_tensors(passed))
+    return Denial(error, wrong, layer, missing, flat, place=place)
 
 
 def _of_dtypes(session: Session, passed: values.Inputs, found: values.Inputs) -> Denial | None:

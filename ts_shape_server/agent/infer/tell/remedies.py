@@ -5,13 +5,18 @@ Looks at the layer that refuses and at the sizes that arrive there, which say it
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
 from torch import nn
 
+from ts_shape_server.agent import torch_says
+from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.running import mismatch
 
+SMALLEST_IMAGE_RANK = 3
+"""Of a batch of items with channels and a side."""
 IMAGE_RANK = 4
 """From so many dims on, what a linear layer gets is no sequence of vectors but something that was not flattened."""
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -37,6 +42,24 @@ def of(watched: mismatch.FailingLayer, module: nn.Module) -> str:
         return _of_convolution(int(layer.in_channels), len(layer.kernel_size), sizes)
     if isinstance(layer, nn.RNNBase) and layer.input_size == 1 and len(sizes) == 2:
         return f"`.unsqueeze(-1)` makes each number of {_spelled(sizes)} a step of its own"
+    return ""
+
+
+def of_sum(error: BaseException, passed: Sequence[values.TensorGuess]) -> str:
+    """The layer that is missing in a shortcut: where two tensors that are added are an input and what was made of it,
+    with other channels or sides.
+    """
+    said = torch_says.read(error).get("broadcast-differs")
+    sizes = () if said is None else (said.numbers("wanted"), said.numbers("had"))
+    for one, other in itertools.permutations(sizes, 2):
+        shortcut = len(one) == len(other) >= SMALLEST_IMAGE_RANK and any(item.dims == one for item in passed)
+        if not shortcut or one[0] != other[0]:
+            continue
+        steps = {before // after for before, after in zip(one[2:], other[2:]) if after and before % after == 0}
+        if len(steps) == 1 and (one[1] != other[1] or steps != {1}):
+            stride = f", stride={steps.pop()}" if steps != {1} else ""
+            layer = f"nn.Conv{len(one) - 2}d({one[1]}, {other[1]}, 1{stride})"
+            return f"the input that is added, {_spelled(one)}, needs a layer such as `{layer}` to be {_spelled(other)}"
     return ""
 
 

@@ -70,7 +70,7 @@ def reason(unfound: Unfound) -> Unsolved | None:
 def _passed(unfound: Unfound) -> _Passed | None:
     """Of what is certainly passed the first that a layer refuses."""
     session, context = unfound.session, unfound.context
-    for inputs in () if session.real_only else unfound.passed[:MOST_PASSED]:
+    for inputs in () if session.real_only else [item.inputs for item in unfound.passed[:MOST_PASSED]]:
         watched = mismatch.FailingLayer(session.module)
         error = session.concrete(inputs, [watched]).error
         wrong = None if error is None else mismatch.given(error, watched, context.path, context.source)

@@ -8,19 +8,11 @@ from ts_shape_server.agent import runs, torch_says
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.guesses.first_tensors import ranked
 from ts_shape_server.agent.infer.inputs import search
+from ts_shape_server.agent.infer.running import mismatch
 from ts_shape_server.agent.infer.running.session import Session
 from ts_shape_server.agent.infer.tell.reasons.unsolved import Unfound
 
 OTHER_RANKS = (1, 2, 3, 4, 5)
-_RANK_KINDS = (
-    "rank-wanted",
-    "ranks-differ",
-    "rank-too-high",
-    "more-dims-needed",
-    "fewer-dims-needed",
-    "axis-out-of-range",
-)
-"""What an error says that is about how many dims there are."""
 
 
 def are_all_tensors(unfound: Unfound) -> bool:
@@ -57,4 +49,4 @@ def _is_known(result: search.NotFound, index: int, tensor: values.TensorGuess) -
 def _is_refused(session: Session, inputs: values.Inputs, index: int, rank: int) -> bool:
     """Whether so many dims are refused for their number: else `forward` goes another way with them."""
     error = session.concrete(values.with_tensor(inputs, index, functools.partial(ranked, rank=rank))).error
-    return error is not None and any(kind in torch_says.read(error) for kind in _RANK_KINDS)
+    return error is not None and any(kind in torch_says.read(error) for kind in mismatch.RANK_KINDS)

@@ -31,8 +31,27 @@ class Unsolved:
 
 
 @dataclass(frozen=True)
+class Passed:
+    """What a call certainly passes to an object that is made like the one that was searched, and where it stands."""
+
+    inputs: values.Inputs
+    path: str
+    place: Place | None
+
+    @property
+    def shapes(self) -> str:
+        """The sizes of its tensors, as a person writes them."""
+        return ", ".join(map(shape, values.all_tensors(self.inputs)))
+
+    @property
+    def location(self) -> Location | None:
+        """The call, as a related place."""
+        return None if self.place is None else Location(self.path, Range(*self.place), f"{self.shapes} is passed here.")
+
+
+@dataclass(frozen=True)
 class Unfound:
-    """A class that could be built, and the search that found no input for it. `passed` are inputs that the workspace
+    """A class that could be built, and the search that found no input for it. `passed` is what the workspace
     certainly gives it, `certain` is whether none of its constructor's arguments is a guess, `plan` has them all, and
     `guessed` the names of those that are.
     """
@@ -40,7 +59,7 @@ class Unfound:
     session: Session
     result: search.NotFound
     context: Context
-    passed: Sequence[values.Inputs]
+    passed: Sequence[Passed]
     certain: bool
     plan: Mapping[str, str]
     guessed: frozenset[str]
