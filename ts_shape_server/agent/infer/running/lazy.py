@@ -3,12 +3,15 @@
 torch changes the class and the parameters of a lazy layer in place at its first call. While `first_calls` lasts, new
 parameters take the place of those that wait for their sizes, and the layer stays lazy: whoever put the module's tables
 back has the fresh instance again. Elsewhere torch's own way is taken.
+
+Libraries have lazy layers of their own (torch_geometric's `Linear(-1, 8)`), which make their parameters in a hook of
+their own before the first call: `begin` prepares those for one run.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -53,10 +56,7 @@ def first_calls() -> Iterator[None]:
 def _infer_parameters(self: Any, module: Any, args: Any, kwargs: Any = None) -> Any:
     if not _first:
         return _usual(self, module, args, kwargs)
-    for table in (module._parameters, module._buffers):
-        for name, value in list(table.items()):
-            if value is not None and is_lazy(value):
-                table[name] = _Uninitialised(table, name, value)
+    _wait(module)
     without_values = any(symbolic.is_fake(item) for item in args)
     if without_values:
         # There are no values to initialise, and how they are drawn would ask for the sizes.
@@ -67,6 +67,31 @@ def _infer_parameters(self: Any, module: Any, args: Any, kwargs: Any = None) -> 
         if without_values:
             module.__dict__.pop("reset_parameters", None)
     return None
+
+
+def _wait(module: nn.Module) -> None:
+    for table in (module._parameters, module._buffers):
+        for name, value in list(table.items()):
+            if value is not None and is_lazy(value):
+                table[name] = _Uninitialised(table, name, value)
+
+
+def of_libraries(module: nn.Module) -> list[nn.Module]:
+    """The parts with parameters that wait for their sizes, and that are not torch's own lazy layers."""
+    return [
+        part
+        for part in module.modules()
+        if not isinstance(part, LazyModuleMixin)
+        and any(isinstance(item, UninitializedParameter) for item in part._parameters.values())
+    ]
+
+
+def begin(layers: Sequence[nn.Module], without_values: bool) -> None:
+    """Let the next call of each of these layers be a first call. Whoever calls this puts their tables back."""
+    for layer in layers:
+        _wait(layer)
+        if without_values and hasattr(layer, "reset_parameters"):
+            layer.__dict__["reset_parameters"] = lambda: None
 
 
 LazyModuleMixin._infer_parameters = _infer_parameters  # type: ignore[method-assign]  # hooks are bound early

@@ -87,6 +87,7 @@ class Session:
         self.real_only = mode is None
         self.count = 0
         self._before: State | None = None
+        self._lazy: list[nn.Module] = []
         self._remembered: dict[Any, Any] | None = {}
         """What calls on tensors of these sizes gave; None once the module was seen to reshape tensors in place."""
 
@@ -222,7 +223,7 @@ class Session:
     def _state(self, module: nn.Module) -> State:
         """What `module` holds before its runs. Each run leaves it so, hence it is read once."""
         if self._before is None or self._before[0][0] is not module:
-            self._before = _state(module)
+            self._before, self._lazy = _state(module), lazy.of_libraries(module)
         return self._before
 
     def _build(self, inputs: values.Inputs, make: Callable[[values.TensorGuess], Any]) -> _BuiltInputs:
@@ -252,6 +253,8 @@ class Session:
         before: State = []
         try:
             before = self._state(module)
+            if self._lazy:
+                lazy.begin(self._lazy, any(map(symbolic.is_fake, made.tensors)))
             with ExitStack() as stack:
                 stack.enter_context(clock.ending_itself())
                 stack.enter_context(torch.no_grad())
