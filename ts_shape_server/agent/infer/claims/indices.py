@@ -7,6 +7,7 @@ its edges, on small real tensors. Knows claims, and nothing of names.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -53,6 +54,8 @@ def bounded(session: Session, found: Found) -> Found:
                     inputs = _widened(session, inputs, index, tensor)
         except TimeLimit:
             break
+    with contextlib.suppress(TimeLimit), time_limit(deadline - now()):
+        inputs = _mixed(session, inputs)
     return found if inputs is found.inputs else replace(found, inputs=inputs)
 
 
@@ -113,7 +116,37 @@ def _widened(session: Session, inputs: values.Inputs, index: int, tensor: values
         index,
         lambda guess: replace(guess, low=low, high=high, limited_below=below, limited_above=above, follows=follows),
     )
-    return wider if all(session.quickly(wider, draw).ok for draw in values.draws(wider)) else inputs
+    return wider if _runs_mixed(session, wider) else inputs
+
+
+def _mixed(session: Session, inputs: values.Inputs) -> values.Inputs:
+    """Inputs that run with differing values, as they may not where it runs with a tensor full of each: the corners of a
+    box are ordered. The values are fewer then, and no limit.
+    """
+    if _runs_mixed(session, inputs):
+        return inputs
+    for index, tensor in enumerate(values.all_tensors(inputs)):
+        if "int" not in tensor.dtype:
+            continue
+        fewer = tensor
+        while fewer.high > fewer.low and not _runs_mixed(session, _alone(inputs, index, fewer)):
+            fewer = replace(fewer, high=(fewer.low + fewer.high) // 2, limited_above=False, follows=None)
+        inputs = values.map_tensors(inputs, _in_place_of(index, fewer)) if fewer is not tensor else inputs
+    return inputs
+
+
+def _alone(inputs: values.Inputs, index: int, tensor: values.TensorGuess) -> values.Inputs:
+    """Inputs in which one integer tensor has differing values, and each other is full of its least."""
+
+    def changed(number: int, other: values.TensorGuess) -> values.Guess:
+        return tensor if number == index else replace(other, high=other.low) if "int" in other.dtype else other
+
+    return values.map_tensors(inputs, changed)
+
+
+def _runs_mixed(session: Session, inputs: values.Inputs) -> bool:
+    """Whether it runs with values drawn from all that are claimed."""
+    return all(session.quickly(inputs, draw).ok for draw in values.draws(inputs))
 
 
 def _tied(session: Session, inputs: values.Inputs, index: int) -> values.Inputs:
