@@ -224,6 +224,9 @@ def _solutions(condition: _Condition, sizes: Sequence[int], places: Places) -> I
     for frames, *sides in clips:
         for count in CUSTOMARY_FRAMES:
             yield from _along(condition, _with(sizes, (frames,), count), tuple(sides), places.batch)
+    if _is_sum_of_like(condition, sizes, inner):
+        # Two parts of one vector: with nothing else known, neither is the larger.
+        yield from _along(condition, sizes, tuple(inner), places.batch)
     for unknown in unknowns:
         for solution in _along(condition, sizes, unknown, places.batch):
             found = True
@@ -236,6 +239,22 @@ def _solutions(condition: _Condition, sizes: Sequence[int], places: Places) -> I
         for slot in free:
             if slot in places.batch:
                 yield from _along(condition, sizes, (slot,), frozenset())
+
+
+def _is_sum_of_like(condition: _Condition, sizes: Sequence[int], slots: Sequence[int]) -> bool:
+    """Whether an equation is about the sum of several sizes that are the same so far: ``s1 + s3 == 24``."""
+    if condition.difference is None or len(slots) < 2 or len({sizes[slot] for slot in slots}) > 1:
+        return False
+    start = condition.difference(sizes)
+    step = condition.difference(_with(sizes, slots[:1], sizes[slots[0]] + 1)) - start
+    further = [_with(sizes, slots[:count], sizes[slots[0]] + 5) for count in range(1, len(slots) + 1)]
+    alone = [_with(sizes, (slot,), sizes[slot] + 1) for slot in slots]
+    sums = all(condition.difference(one) - start == step for one in alone)
+    return (
+        step != 0
+        and sums
+        and all(condition.difference(one) - start == 5 * step * count for count, one in enumerate(further, 1))
+    )
 
 
 def _along(
