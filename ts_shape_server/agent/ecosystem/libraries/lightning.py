@@ -7,13 +7,16 @@ beside it.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ts_shape_server.agent.ecosystem import Asked
-from ts_shape_server.agent.infer.guesses.values import ConstantGuess, Guess
+from ts_shape_server.agent.infer.facts.source import function_tree
+from ts_shape_server.agent.infer.guesses.first_tensors import BATCH, named_tensor
+from ts_shape_server.agent.infer.guesses.values import ConstantGuess, Guess, SequenceGuess, TensorGuess
 
 
 def _module(module: Any) -> None:
@@ -73,9 +76,29 @@ _NUMBERS = frozenset({"batch_idx", "batch_nb", "dataloader_idx", "optimizer_idx"
 
 
 def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
-    """What the trainer passes beside a batch: numbers."""
-    ours = any(base.__name__ == "LightningModule" for base in type(asked.module).__mro__)
-    return ConstantGuess("0", "int") if ours and asked.name in _NUMBERS else None
+    """What the trainer passes: numbers beside a batch, and a batch with labels that nothing looks at."""
+    if not any(base.__name__ == "LightningModule" for base in type(asked.module).__mro__):
+        return None
+    if asked.name in _NUMBERS:
+        return ConstantGuess("0", "int")
+    return _with_labels(type(asked.module).forward, asked.name)
+
+
+def _with_labels(forward: Any, name: str) -> Guess | None:
+    """A batch whose labels nothing looks at, as in ``x, _ = batch``: there is one for each row."""
+    tree = function_tree(forward)
+    for node in ast.walk(tree) if tree is not None else ():
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Name) or node.value.id != name:
+            continue
+        target = node.targets[0]
+        if not isinstance(target, ast.Tuple):
+            continue
+        names = [item.id if isinstance(item, ast.Name) else "" for item in target.elts]
+        if names[-1] != "_" or not all(names) or "_" in names[:-1]:
+            return None
+        labels = TensorGuess((BATCH,), "int64", axes=("B",))
+        return SequenceGuess((*map(named_tensor, names[:-1]), labels), "tuple")
+    return None
 
 
 ADAPTED: Mapping[str, Callable[[Any], None]] = {

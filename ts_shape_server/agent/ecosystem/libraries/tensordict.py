@@ -1,4 +1,6 @@
-"""tensordict: a `TensorDict` as an input, with the keys that the body reads."""
+"""tensordict: a `TensorDict` as an input, with the keys that the body reads, or those that a module takes which it is
+given to.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,17 @@ _MAKER = "(lambda **items: __import__('tensordict').TensorDict(items, batch_size
 
 def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
     named = getattr(asked.annotation, "__name__", "") in ("TensorDict", "TensorDictBase")
-    if not (named or asked.attributes & _OF_ITS_OWN) or not asked.keys:
+    taken = [key for item in asked.passed if _is_module(item.target) for key in item.target.in_keys]
+    # What a module of the library is given has the keys that it takes; those that it writes are read afterwards.
+    keys = tuple(dict.fromkeys(map(str, taken))) or asked.keys
+    if not (named or taken or asked.attributes & _OF_ITS_OWN) or not keys:
         return None
-    return RecordGuess(_MAKER, tuple((key, _item(key)) for key in asked.keys), "TensorDict")
+    return RecordGuess(_MAKER, tuple((key, _item(key)) for key in keys), "TensorDict")
+
+
+def _is_module(target: Any) -> bool:
+    """Whether a part takes a `TensorDict` and says which keys of it."""
+    return any(base.__name__ == "TensorDictModuleBase" for base in type(target).__mro__)
 
 
 _OF_ITS_OWN = frozenset({"batch_size", "batch_dims", "auto_batch_size_", "set_", "exclude"})

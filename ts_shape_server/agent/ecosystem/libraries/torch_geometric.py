@@ -54,6 +54,11 @@ def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
         return _graph_of_kinds(asked)
     if _is_graph(asked):
         return _graph(asked.attributes, _is_batch(asked))
+    if _is_looked_up(asked):
+        return TensorGuess((EDGES,) if asked.name in _OF_EACH_EDGE else (NODES,), "int64", 0, 1, (_EACH[asked.name],))
+    dense = next((parameter for target, parameter in _of_layers(asked, _is_dense) if parameter in _DENSE), None)
+    if dense is not None:
+        return _DENSE[dense]
     layer = next((parameter for _, parameter in _of_layers(asked)), None)
     if layer is None and _is_layer(asked.module):
         layer = asked.name
@@ -65,8 +70,30 @@ def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
     return None
 
 
-def _of_layers(asked: Asked) -> list[tuple[Any, str]]:
-    return [(item.target, item.parameter) for item in asked.passed if _is_layer(item.target)]
+_OF_EACH_EDGE = ("edge_attr", "edge_type")
+_EACH = {**dict.fromkeys(_OF_EACH_EDGE, E), "z": N}
+_GRAPHS, _PLACES = OneSize("B"), OneSize("N", "dense")
+_DENSE: Mapping[str, Guess] = {
+    "x": TensorGuess((2, NODES * 3, FEATURES), axes=(_GRAPHS, _PLACES, None)),
+    "adj": TensorGuess((2, NODES * 3, NODES * 3), axes=(_GRAPHS, _PLACES, _PLACES)),
+    "mask": TensorGuess((2, NODES * 3), "bool", axes=(_GRAPHS, _PLACES)),
+}
+"""What layers take that have all pairs of nodes of each graph in a matrix."""
+
+
+def _is_dense(value: Any) -> bool:
+    kind = value if inspect.isroutine(value) else type(value)
+    dense = str(getattr(kind, "__module__", "")).startswith("torch_geometric.nn.dense.")
+    return dense and "adj" in inspect.signature(value.forward if kind is not value else value).parameters
+
+
+def _is_looked_up(asked: Asked) -> bool:
+    """Whether what belongs to nodes or edges is a number of a category, of which a table has a row."""
+    return asked.name in _EACH and any(type(item.target).__name__ == "Embedding" for item in asked.passed)
+
+
+def _of_layers(asked: Asked, belongs: Callable[[Any], bool] | None = None) -> list[tuple[Any, str]]:
+    return [(item.target, item.parameter) for item in asked.passed if (belongs or _is_layer)(item.target)]
 
 
 def _is_layer(value: Any) -> bool:
@@ -127,7 +154,9 @@ def _of_kinds(asked: Asked, name: str) -> Guess | None:
         return None
     edges = dict.fromkeys(tuple(key) for part in asked.module.modules() for key in _edge_kinds(part))
     if not edges:
-        return None
+        # What comes of nodes of several kinds is read by their names: ``z_dict["user"][row]``.
+        kinds = [(key, replace(field("x"), axes=("N", None))) for key in asked.keys]
+        return DictGuess(tuple(kinds)) if kinds and "edge" not in name else None
     nodes = dict.fromkeys(name for edge in edges for name in (edge[0], edge[-1]))
     if "edge" not in name:
         return DictGuess(tuple((kind, replace(field("x"), axes=("N", None))) for kind in nodes))

@@ -323,7 +323,7 @@ _TOKENS = frozenset(
     {"input_ids", "decoder_input_ids", "labels", "token_type_ids", "position_ids", "inputs", "bool_masked_pos"}
 )
 _MASKS = frozenset({"attention_mask", "decoder_attention_mask", "encoder_attention_mask"})
-BATCH, LENGTH = 2, 8
+BATCH, LENGTH, WIDTH = 2, 8, 16
 
 
 def container(asked: Asked, namespace: Mapping[str, Any]) -> Guess | None:
@@ -390,7 +390,42 @@ def _documented(model: Any, parameter: str, place: tuple[str, str]) -> Guess | N
         side, channels = getattr(model.config, "image_size", 64), getattr(model.config, "num_channels", 3)
         sides = tuple(side) if isinstance(side, (list, tuple)) else (side, side)
         return TensorGuess((BATCH, channels, *sides), axes=("B", None, None, None))
-    return None
+    return _written(model, parameter, batch, length)
+
+
+_SHAPE = r"^[ \t]*{name} \(`?(?P<type>[\w.]+)`? of shape `?\((?P<dims>[^()`]*)\)`?"
+"""How the library writes the shape of a parameter: ``bbox (`torch.LongTensor` of shape `(batch_size, ..., 4)`)``."""
+_BATCH_NAMES = frozenset({"batch_size", "bs", "batch"})
+_LENGTH_NAMES = frozenset(
+    {"sequence_length", "seq_length", "seq_len", "src_seq_len", "token_sequence_length", "context_length"}
+)
+
+
+def _written(model: Any, parameter: str, batch: OneSize, length: OneSize) -> TensorGuess | None:
+    """The tensor whose shape the docstring of the model's `forward` gives: numbers, names of its configuration, and
+    names of sizes that are free.
+    """
+    found = re.search(_SHAPE.format(name=re.escape(parameter)), model.forward.__doc__ or "", re.MULTILINE)
+    names = [part.strip() for part in found["dims"].split(",") if part.strip()] if found is not None else []
+    if found is None or not names:
+        return None
+    dims = [_written_size(model, name) for name in names]
+    free = {**dict.fromkeys(_BATCH_NAMES, batch), **dict.fromkeys(_LENGTH_NAMES, length)}
+    kind = found["type"].rpartition(".")[2]
+    dtype = {"LongTensor": "int64", "IntTensor": "int64", "BoolTensor": "bool"}.get(kind, "float32")
+    return TensorGuess(tuple(dims), dtype, axes=tuple(free.get(name) for name in names))
+
+
+def _written_size(model: Any, name: str) -> int:
+    """The size of a dim that is written so."""
+    if name.isdigit():
+        return int(name)
+    if name in _BATCH_NAMES:
+        return BATCH
+    known = getattr(model.config, name.rpartition(".")[2], None)
+    if type(known) is int:
+        return known
+    return LENGTH if name in _LENGTH_NAMES else WIDTH
 
 
 def _place(asked: Asked, model: Any) -> str:
