@@ -59,7 +59,8 @@ def test_a_flatten_is_there_and_nothing_is_said(tmp_path: Path) -> None:
     [
         (nn.Linear(12, 2), (5, 3, 2, 2), "3 x 2 x 2 = 12"),
         (nn.Linear(12, 2), (5, 3, 4), "3 x 4 = 12"),
-        (nn.Linear(7, 2), (5, 3, 2, 2), "3 x 2 x 2 = 12"),
+        (nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Linear(7, 2)), (5, 3, 8, 8), "4 x 6 x 6 = 144"),
+        (nn.Sequential(nn.MaxPool2d(2), nn.Linear(7, 2)), (5, 3, 8, 8), "3 x 4 x 4 = 48"),
         (nn.Linear(6, 2), (6, 1), "the other way round"),
         (nn.Conv2d(3, 2, 3), (5, 8, 8, 3), ".permute(0, 3, 1, 2)"),
         (nn.Conv2d(3, 2, 3), (8, 8, 3), ".permute(2, 0, 1)"),
@@ -68,6 +69,8 @@ def test_a_flatten_is_there_and_nothing_is_said(tmp_path: Path) -> None:
         (nn.GRU(1, 2, batch_first=True), (5, 8), ".unsqueeze(-1)"),
         (nn.Linear(12, 2), (5, 3, 7), ""),
         (nn.Linear(12, 2), (5, 7), ""),
+        (nn.Linear(7, 2), (5, 8, 8, 6), ""),
+        (nn.Sequential(nn.LayerNorm(6), nn.Linear(7, 2)), (5, 8, 8, 6), ""),
         (nn.Conv2d(3, 2, 3), (5, 4, 8, 8), ""),
         (nn.GRU(3, 2), (5, 8, 4), ""),
     ],

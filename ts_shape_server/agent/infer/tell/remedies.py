@@ -17,9 +17,9 @@ from ts_shape_server.agent.infer.running import mismatch
 
 SMALLEST_IMAGE_RANK = 3
 """Of a batch of items with channels and a side."""
-IMAGE_RANK = 4
-"""From so many dims on, what a linear layer gets is no sequence of vectors but something that was not flattened."""
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_ADAPTIVE = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
+_POOLS = (*(nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d), *_ADAPTIVE)
 
 
 def named(layer: str, module: nn.Module) -> str:
@@ -37,7 +37,7 @@ def of(watched: mismatch.FailingLayer, module: nn.Module) -> str:
         return ""
     sizes = tuple(int(size) for size in given[0].sizes)
     if isinstance(layer, nn.Linear):
-        return _of_linear(layer.in_features, sizes)
+        return _of_linear(layer.in_features, sizes, _is_image(sizes, watched, module))
     if isinstance(layer, _CONVOLUTIONS):
         return _of_convolution(int(layer.in_channels), len(layer.kernel_size), sizes)
     if isinstance(layer, nn.RNNBase) and layer.input_size == 1 and len(sizes) == 2:
@@ -63,14 +63,23 @@ def of_sum(error: BaseException, passed: Sequence[values.TensorGuess]) -> str:
     return ""
 
 
-def _of_linear(features: int, sizes: Sequence[int]) -> str:
+def _is_image(sizes: Sequence[int], watched: mismatch.FailingLayer, module: nn.Module) -> bool:
+    """Whether a convolution or a pool gave something of these sizes: of others, the last dim may be the channels."""
+    return any(
+        isinstance(module.get_submodule(name), (*_CONVOLUTIONS, *_POOLS))
+        and any(tuple(item.sizes) == sizes for item in made)
+        for name, made in watched.finished
+    )
+
+
+def _of_linear(features: int, sizes: Sequence[int], image: bool) -> str:
     """A flatten where the rows have the features, or where what arrives is an image."""
     product = math.prod(sizes[1:])
-    if len(sizes) > 2 and sizes[-1] != features and (product == features or len(sizes) >= IMAGE_RANK):
+    if len(sizes) > 2 and sizes[-1] != features and (product == features or image):
         factors = " x ".join(map(str, sizes[1:]))
         return f"{_spelled(sizes)} arrives, which is not flattened: with `.flatten(1)` it has {factors} = {product}"
     if len(sizes) == 2 and sizes[0] == features != sizes[1]:
-        return f"{_spelled(sizes)} arrives, whose dims are the other way round"
+        return f"{_spelled(sizes)} arrives, which would fit the other way round"
     return ""
 
 
