@@ -165,11 +165,15 @@ def drive(workbench: str, screenshots: Path | None, failures: Path) -> Drive:
     tools = installed()
 
     def played(script: str, query: str, **more: str) -> Mapping[str, Any]:
+        # The pictures of the documentation are those of `drive.mjs`; others are for who wants to look.
+        into = screenshots if screenshots is None or script == "drive.mjs" else screenshots / Path(script).stem
+        if into is not None:
+            into.mkdir(exist_ok=True)
         task = {
             "playwright": tools["playwright"],
             "chromium": tools["chromium"],
             "url": f"{workbench}?{query}",
-            "screenshots": None if screenshots is None else str(screenshots),
+            "screenshots": None if into is None else str(into),
             "failures": str(failures),
             **more,
         }

@@ -272,7 +272,11 @@ class Document:
     def _draw(self, name: str, settings: Settings) -> None:
         place = next((item for item in self.places() if item.name == name), None)
         if place is not None and self.current is not None:
-            self.drawn[name] = shown(self.current, place, self.known(name), settings)
+            before, found = self.drawn.get(name), shown(self.current, place, self.known(name), settings)
+            if before is not None and self.made[name].report.stage == "example":
+                # The sizes of one run would only stand there until the claim in symbols comes.
+                found = replace(found, hints=before.hints)
+            self.drawn[name] = found
 
     def fixes_of(self, name: str) -> list[Fix]:
         """The verified fixes of the class, if they are of its report as it stands."""

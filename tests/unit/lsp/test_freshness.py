@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ts_shape_server.contract.report import Report
+from ts_shape_server.contract.report import Report, Status, ValueSpec, Variable
 from ts_shape_server.lsp import commands
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.session import EditorSession
@@ -137,3 +137,28 @@ async def test_a_file_that_is_looked_at_anew_is_not_settled() -> None:
     session.refresh(document)
     assert document.settled == set()
     await session.stop()
+
+
+def test_a_class_that_runs_again_is_hinted_once_and_not_first_with_the_sizes_of_one_run() -> None:
+    """A class that failed while it was typed and runs again: its claim in symbols comes in a moment."""
+
+    def told(status: Status, stage: str, *dims: int | str) -> Report:
+        value = ValueSpec("Tensor", "float32", dims)
+        return Report(PATH, "Typed", line, status, stage=stage, variables=(Variable("y", line + 2, value),))
+
+    text = TEXT.replace("class Alone", "class Typed").replace(
+        "        return x\n", "        y = x.neg()\n        return y\n"
+    )
+    line = text.split("\n").index("class Typed(nn.Module):") + 1
+    workspace = Workspace(())
+    document = Document(PATH, "file://" + PATH, text, workspace.quick, 1)
+    document.take_snapshot(workspace.quick(PATH, text), Settings())
+
+    def hints(report: Report) -> list[str]:
+        document.take(report, document.edition, Settings())
+        return [item.label for item in document.drawn["Typed"].hints]
+
+    assert hints(told("ok", "example", 2, 3)) == [": (2, 3)"]
+    assert hints(told("failed", "final")) == []
+    assert hints(told("ok", "example", 2, 3)) == []
+    assert hints(told("ok", "final", "B", "N")) == [": (B, N)"]
