@@ -17,7 +17,7 @@ from ts_shape_server.contract.types import TypeText, is_type
 
 SCHEMA = 1
 """Of the JSON that is promised to others: a change that breaks a reader counts it up."""
-VERSION = 3
+VERSION = 4
 """Of everything declared here, as the cache and the agent spell it: any change counts it up."""
 
 Status = Literal["ok", "failed", "unresolved", "skipped", "timeout", "crashed"]
@@ -57,11 +57,16 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class Symbol:
-    """What a free dim may be: at least `minimum`, at most `maximum` (None: unbounded), a multiple of `multiple_of`."""
+    """What a free dim may be: at least `minimum`, at most `maximum` (None: unbounded), a multiple of `multiple_of`.
+
+    `least` is smaller than `minimum` where that is only the least beside the largest values that inputs are told to
+    hold at all sizes: where values go up to the size itself, `least` is what it may be beside smaller ones.
+    """
 
     minimum: int = field(default=1, metadata=entry("min"))
     maximum: Optional[int] = field(default=None, metadata=entry("max"))
     multiple_of: int = 1
+    least: Optional[int] = field(default=None, metadata=entry(omitted=True))
 
 
 @dataclass(frozen=True)

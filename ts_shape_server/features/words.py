@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ts_shape_server.contract import dims as dims_of
@@ -171,6 +172,8 @@ def listed(items: Sequence[str], last: str = "and") -> str:
 
 def symbol(item: Symbol) -> str:
     """``28 or 29``, ``16``, ``any size``, ``≥ 28``, ``multiples of 32, from 64``, ``4 to 64``."""
+    if item.least is not None:
+        item = replace(item, minimum=item.least, least=None)
     step = max(item.multiple_of, 1)
     if item.maximum is None:
         if step == 1:

@@ -40,6 +40,8 @@ def test_a_value_is_spelt_with_all_that_is_known(spec: ValueSpec, text: str) -> 
         (Symbol(28, 29), "28 or 29"),
         (Symbol(16, 16), "16"),
         (Symbol(28), "≥ 28"),
+        (Symbol(4, least=1), "any size"),
+        (Symbol(4, least=3), "≥ 3"),
         (Symbol(32, None, 32), "multiples of 32"),
         (Symbol(64, None, 32), "multiples of 32, from 64"),
         (Symbol(32, 96, 32), "32, 64 or 96"),

@@ -247,6 +247,12 @@ ROWS = (
         any_case=True,
     ),
     row(
+        "state-batch-differs",
+        r"Input batch size (?P<wanted>\d+) doesn't match hidden\d? ?batch size (?P<got>\d+)",
+        "Input batch size 8 doesn't match hidden0 batch size 2",
+        read=_pair,
+    ),
+    row(
         "state-size-differs",
         r"Expected hidden(?:\[\d\])? size \((?P<wanted>[\d, ]+)\), got \[(?P<got>[\d, ]+)\]",
         "Expected hidden[0] size (1, 5, 4), got [1, 2, 4]",
@@ -317,6 +323,13 @@ ROWS = (
         r"index \d+ is out of bounds for dimension (?P<axis>\d) with size (?P<size>\d+)",
         "index 12 is out of bounds for dimension 1 with size 8",
         read=_end,
+    ),
+    # A list of modules.
+    row(
+        "modules-too-few",
+        r"^index (?P<count>\d+) is out of range$",
+        "index 4 is out of range",
+        read=lambda match: {"count": int(match.group("count"))},
     ),
     row("index-out-of-range", r"out of (?:range|bounds)", "index out of range in self", any_case=True),
     row(

@@ -28,6 +28,7 @@ def values(found: dict[str, Any], name: str) -> Any:
 def test_lengths_of_packed_sequences_are_one_for_each_item_and_none_longer_than_the_sequence(tmp_path: Path) -> None:
     found = check(tmp_path, PACKED, {"x": ["B", "L", 6], "lengths": ["B"]}, ["B", "?", 4])
     limits = values(found, "lengths")
+    assert found["symbols"]["L"]["least"] == 1
     assert limits["min"] == 1
     assert found["symbols"]["L"]["min"] == limits["max"]
 

@@ -54,7 +54,7 @@ from ts_shape_server.agent.infer.tell import init
                 "source, target = edge_index; return torch.zeros(x.size(0), 4).index_add(0, target, self.f(x)[source])",
                 "x, edge_index",
             ),
-            {"x": ["B", 8], "edge_index": [2, "L"]},
+            {"x": ["B", 8], "edge_index": [2, "E"]},
             ["B", 4],
         ),
         (

@@ -158,7 +158,10 @@ def _ties(trials: Trials, conditions: Sequence[Condition]) -> list[tuple[int, ..
     axes = [axis for tensor in values.all_tensors(trials.inputs) for axis in range(len(tensor.dims))]
     grouped: dict[int, list[int]] = {}
     known = _of_one_size(trials)
+    whole = _whole(trials)
     for slot in range(len(base)):
+        if slot in whole:
+            continue
         if slot in known:
             if known[slot][0] == slot:
                 grouped[slot] = known[slot]
@@ -181,6 +184,20 @@ def _ties(trials: Trials, conditions: Sequence[Condition]) -> list[tuple[int, ..
             grouped[min(slot, found)] = sorted([*grouped.pop(slot), *grouped.pop(found)])
     _join_many(trials, grouped, [[root(slot) for slot in range(len(base))], list(zip(axes, base))])
     return [tuple(members) for members in grouped.values()]
+
+
+def _whole(trials: Trials) -> set[int]:
+    """Places that have as many parts as are needed, of which more would run without being looked at."""
+    named = [
+        (tensor.axes[axis] if axis < len(tensor.axes) else None, size)
+        for tensor in values.all_tensors(trials.inputs)
+        for axis, size in enumerate(tensor.dims)
+    ]
+    return {
+        slot
+        for slot, (name, size) in enumerate(named)
+        if isinstance(name, values.Whole) and not trials.good(trials.moved((slot,), size - 1))
+    }
 
 
 def _of_one_size(trials: Trials) -> dict[int, list[int]]:

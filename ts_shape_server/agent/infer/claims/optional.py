@@ -16,10 +16,10 @@ from ts_shape_server.agent import shares, trees
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.infer.claims import draws
 from ts_shape_server.agent.infer.claims.claim import Claim, Sizes
-from ts_shape_server.agent.infer.claims.trials import Trials, same_ranks
+from ts_shape_server.agent.infer.claims.trials import Trials
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.guesses.values import InputGuess, OneSize, TensorGuess
-from ts_shape_server.agent.infer.inputs import search
+from ts_shape_server.agent.infer.inputs import search, wishes
 from ts_shape_server.agent.infer.running.session import Outcome
 
 RUNS = 24
@@ -232,21 +232,28 @@ class _Shapes:
             outcome = self._run(sizes, guess)
             wish = (outcome.wishes or {}).get(self._index)
         firm = wish is not None and wish.firm and wish.rank is not None and wish.rank != len(dims)
+        if wish is not None and not firm:
+            guess = wishes.within(guess, wish)
         return guess if self._fits(outcome) and not firm else None
 
     def _fits(self, outcome: Outcome) -> bool:
-        """Whether a run succeeded, with as many dims as without the parameter: else what it met was spread."""
+        """Whether a run succeeded, with as many dims as without the parameter: else what it met was spread. What comes
+        out only with it, as a loss does in the place of None, has any.
+        """
         if not outcome.ok:
             return False
         without, beside = list(trees.leaves(self._trials.outcome.output)), list(trees.leaves(outcome.output))
-        return len(without) != len(beside) or same_ranks(self._trials.outcome, outcome)
+        ranks = [(getattr(one, "ndim", None), getattr(other, "ndim", None)) for one, other in zip(without, beside)]
+        return len(without) != len(beside) or all(one == other or None in (one, other) for one, other in ranks)
 
     def _chosen(self, ran: list[tuple[Dim, ...]]) -> tuple[Dim, ...] | None:
-        """The only shape that ran, or the shape of an input of which all others are parts."""
+        """The only shape that ran, or the shape of an input of which all others are parts, or that they have in another
+        order: what is flattened runs in any.
+        """
         if len(ran) == 1:
             return ran[0]
         whole = [shape for shape in self._of_inputs() if shape in ran]
-        return next((one for one in whole if all(_is_end_of(other, one) for other in ran)), None)
+        return next((one for one in whole if all(_is_of(other, one) for other in ran)), None)
 
     def _confirmed(self, dims: tuple[Dim, ...], guess: TensorGuess) -> bool:
         """Whether it runs at the other sizes too, and in memory where that is possible."""
@@ -315,6 +322,6 @@ def _sizes_of(item: InputGuess) -> list[int]:
     return [size for tensor in values.tensors(item.guess) for size in tensor.dims]
 
 
-def _is_end_of(part: tuple[Dim, ...], whole: tuple[Dim, ...]) -> bool:
-    """Whether a shape is spread over the first dims of another one."""
-    return part == whole[len(whole) - len(part) :]
+def _is_of(part: tuple[Dim, ...], whole: tuple[Dim, ...]) -> bool:
+    """Whether a shape is spread over the first dims of another one, or has the same dims in another order."""
+    return part == whole[len(whole) - len(part) :] or (len(part) == len(whole) and set(part) == set(whole))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from ts_shape_server.agent.infer.guesses.values import OneSize, TensorGuess
+from ts_shape_server.agent.infer.guesses.values import OneSize, TensorGuess, Whole
 
 BATCH = 2
 SEQUENCE = 8
@@ -49,6 +49,8 @@ _INDEX_NAMES = frozenset(
     ]
 )
 LARGEST_RANK = 6
+EDGES = 6
+_EDGE = OneSize("E", "edges")
 _SEQUENCE_MASKS = re.compile(r"(^|_)((key_)?pad(ding)?|attention|attn|src|tgt|memory)_mask$")
 """What sequence models call a mask: of places in each sequence, or of pairs of places."""
 _PADDING_MASKS = re.compile(r"(^|_)pad(ding)?_mask$")
@@ -57,6 +59,10 @@ _ROTATIONS = re.compile(r"(^|_)freqs?_cis$")
 """What language models call the complex numbers by which queries and keys are turned, a row for each position."""
 _EDGES = re.compile(r"(^|_)edge_(label_)?index$")
 """What graph libraries call the pairs of nodes that are joined."""
+_OF_EDGES = re.compile(r"(^|_)edge_(attrs?|feats?|features|weights?|types?)$")
+"""What graph libraries call what is told of each pair of nodes that are joined."""
+_COMPARED = re.compile(r"^(anchors?|positives?|negatives?)(_\w+)?$")
+"""What losses call the vectors that they compare: one for each item of the batch."""
 _MOMENTS = re.compile(r"(^|_)(mu|log_?var|log_?sigma|log_?std)$")
 """What variational models call the moments of a distribution: a vector for each item of the batch."""
 _ONE_EACH = re.compile(r"^(users?|item)(_(id|idx|index|indices))?$")
@@ -123,9 +129,21 @@ def of_one_image(key: str) -> TensorGuess:
     return TensorGuess((_FOUND, *sizes), dtype, axes=(OneSize("N", "things"), *(None,) * len(sizes)))
 
 
-def edges() -> TensorGuess:
-    """Pairs of nodes: a row of sources and a row of targets, between the two nodes that are there at least."""
-    return TensorGuess((2, 6), "int64", 0, 1)
+def edges(name: str = "edge_index") -> TensorGuess:
+    """Pairs of nodes: a row of sources and a row of targets, between the two nodes that are there at least. Those that
+    are looked at for a prediction are others than those of the graph.
+    """
+    edge = OneSize("E", "labelled edges") if "label" in name.lower() else _EDGE
+    return TensorGuess((2, EDGES + (edge is not _EDGE)), "int64", 0, 1, axes=(Whole("_ends"), edge))
+
+
+def _of_edges(name: str) -> TensorGuess:
+    """What is told of each edge: a number, or a vector of features."""
+    if "weight" in name:
+        return TensorGuess((EDGES,), axes=(_EDGE,))
+    if "type" in name:
+        return TensorGuess((EDGES,), "int64", axes=(_EDGE,))
+    return TensorGuess((EDGES, 16), axes=(_EDGE, None))
 
 
 def is_adjacency(name: str) -> bool:
@@ -158,7 +176,7 @@ def named_tensor(
     """
     lowered = name.lower()
     if is_edges(name):
-        return edges()
+        return edges(name)
     predicted = _PREDICTED.search(lowered) if rank in (None, 3) and at_least <= 3 else None
     if predicted is not None:
         return TensorGuess((BATCH, SEQUENCE, 4 if predicted[2] == "boxes" else 16), axes=axes)
@@ -172,6 +190,10 @@ def named_tensor(
         return TensorGuess((BATCH,))
     if rank in (None, 2, 3) and at_least <= 3 and is_adjacency(name):
         return _adjacency(rank or max(at_least, 2))
+    if rank is None and at_least <= 2 and _OF_EDGES.search(lowered):
+        return _of_edges(lowered)
+    if rank is None and at_least <= 2 and _COMPARED.search(lowered):
+        return replace(tensor(2), axes=axes)
     one_each = _ONE_EACH.search(lowered) if rank is None and at_least < 2 else None
     if one_each is not None:
         return TensorGuess((BATCH,), "int64" if one_each[2] or index else "float32", axes=axes or ("B",))

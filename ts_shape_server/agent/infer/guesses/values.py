@@ -22,6 +22,12 @@ class OneSize(str):
         return made
 
 
+class Whole(str):
+    """The name of an axis that is as long as what it holds has parts, as an edge has two ends: where fewer do not run,
+    more are not meant.
+    """
+
+
 @dataclass(frozen=True)
 class TensorGuess:
     """Dims in elements. Integer tensors hold values from `low` to `high`, inclusively.

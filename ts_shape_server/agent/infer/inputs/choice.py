@@ -298,7 +298,7 @@ class _Judge:
     def _stuck(self, inputs: Inputs) -> list[int]:
         """The places whose size cannot be another, alone or with those that have the same size and the same axis."""
         sizes, places = values.sizes(inputs), _places(inputs)
-        given = values.owners(inputs)
+        given, tensors = values.owners(inputs), values.all_tensors(inputs)
         stuck = []
         for slot, size in enumerate(sizes):
             if given[places[slot][0]].given:
@@ -307,7 +307,9 @@ class _Judge:
             ways = [[slot], alike] if len(alike) > 1 else [[slot]]
             if _is_square(inputs, size):
                 ways.append([at for at, other in enumerate(sizes) if other == size])
-            if not any(self._moves(inputs, way, value) for way in ways for value in (size + 1, size * 2)):
+            # Of indices there may only be so many, as one for each of several tables, and fewer all the same.
+            others = (size + 1, size * 2, *([size - 1] if "int" in tensors[places[slot][0]].dtype and size > 2 else []))
+            if not any(self._moves(inputs, way, value) for way in ways for value in others):
                 stuck.append(slot)
         return stuck
 

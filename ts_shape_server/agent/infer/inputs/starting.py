@@ -105,7 +105,27 @@ def first_guess(
             required.append(InputGuess(parameter.name, _of_parameter(parameter, known), source))
     if sides:
         required = [replace(item, guess=_of_area(item.guess)) if not item.given else item for item in required]
+    if any(_is_index(item.guess) for item in required):
+        required, omitted = ([_with_whole_mask(item) for item in items] for items in (required, omitted))
     return _beside_nodes(tuple(required)), shown, tuple(omitted)
+
+
+_ATTENTION_MASK = re.compile(r"(^|_)attention_mask$")
+"""What tokenizers call the ones and zeros beside their ids."""
+
+
+def _is_index(guess: Guess) -> bool:
+    return isinstance(guess, TensorGuess) and guess.dtype == "int64" and len(guess.dims) == 2
+
+
+def _with_whole_mask(item: InputGuess) -> InputGuess:
+    """A mask beside ids as a tokenizer makes it: whole numbers, as the ids are."""
+    guess = item.guess
+    if item.given or not isinstance(guess, TensorGuess) or _ATTENTION_MASK.search(item.name.lower()) is None:
+        return item
+    if guess.dtype != "float32" or len(guess.dims) != 2:
+        return item
+    return replace(item, guess=replace(guess, dtype="int64", low=0, high=1))
 
 
 def _of_parameter(parameter: inspect.Parameter, known: _Known) -> Guess:
@@ -246,7 +266,7 @@ def from_hint(hint: Hint, name: str) -> Guess:
     """What use in the body and the name suggest."""
     if is_edges(name) and hint.length in (None, 0, 2):
         # Unpacked or not, it is two rows of node numbers: ``src, dst = edge_index``.
-        return edges()
+        return edges(name)
     if hint.item is not None and hint.item.keys and hint.kind in ("", "list", "tuple"):
         return SequenceGuess((_of_one(hint.item),) * max(hint.length or 0, 2), "list")
     if hint.kind == "dict" and hint.keys:

@@ -33,7 +33,7 @@ def fulfilled(inputs: Inputs, wishes: Mapping[int, Wish], ranks: bool) -> Inputs
         for axis, size in wish.axes.items():
             if -len(dims) <= axis < len(dims):
                 dims[axis] = size
-        return _bounded(replace(guess, dims=tuple(dims)), wish)
+        return within(replace(guess, dims=tuple(dims)), wish)
 
     return values.map_tensors(inputs, change)
 
@@ -59,7 +59,7 @@ def bounded(inputs: Inputs, wishes: Mapping[int, Wish]) -> Inputs:
 
     def change(index: int, guess: TensorGuess) -> Guess:
         wish = _of_all(wishes, groups[index])
-        return guess if wish is None else _bounded(guess, wish)
+        return guess if wish is None else within(guess, wish)
 
     return values.map_tensors(inputs, change)
 
@@ -74,7 +74,8 @@ def _of_all(wishes: Mapping[int, Wish], members: Sequence[int]) -> Wish | None:
     return replace(found[0], high=min(highs, default=None), low=max(lows, default=None))
 
 
-def _bounded(guess: TensorGuess, wish: Wish) -> TensorGuess:
+def within(guess: TensorGuess, wish: Wish) -> TensorGuess:
+    """A tensor of whole numbers with those alone that its consumers take."""
     if wish.high is None or "int" not in guess.dtype:
         return guess
     high = max(0, wish.high)

@@ -26,7 +26,9 @@ class Documented:
 
 
 Handler = Callable[[Sequence[Any], Mapping[str, Any]], dict[Any, Documented]]
-"""From the call's arguments to the documented form by argument position or name."""
+"""From the call's arguments to the documented form by argument position or name, or by both positions where it is in a
+tuple of them.
+"""
 
 
 def _argument(
@@ -111,6 +113,15 @@ def _recurrent(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[An
     if not weights:
         return {0: Documented(3, False, "float32")}
     return {0: Documented(3, False, _dtype_of(weights[0]), {-1: int(weights[0].shape[1])})}
+
+
+def _cell(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
+    """Of one step: an item of the sequence, and a state, or two, for each item of the batch."""
+    item, state = arguments[2], arguments[3]
+    forms = {0: Documented(2, False, _converted(item), {-1: int(item.shape[1])})}
+    given = arguments[1]
+    places = [(1, number) for number in range(len(given))] if isinstance(given, (list, tuple)) else [1]
+    return {**forms, **{place: Documented(2, False, axes={-1: int(state.shape[1])}) for place in places}}
 
 
 def _attention(arguments: Sequence[Any], keywords: Mapping[str, Any]) -> dict[Any, Documented]:
@@ -202,6 +213,10 @@ HANDLERS: dict[str, Handler] = {
     "gru": _recurrent,
     "rnn_tanh": _recurrent,
     "rnn_relu": _recurrent,
+    "lstm_cell": _cell,
+    "gru_cell": _cell,
+    "rnn_tanh_cell": _cell,
+    "rnn_relu_cell": _cell,
     "multi_head_attention_forward": _attention,
     "_native_multi_head_attention": _attention,
     "_transformer_encoder_layer_fwd": _encoder_layer,
@@ -237,6 +252,7 @@ HANDLERS: dict[str, Handler] = {
     "bitwise_not": _mask_at(0),
     "ctc_loss": lambda arguments, keywords: {0: Documented(3, True), 1: Documented(2, False, "int64")},
     "pairwise_distance": _vectors(2),
+    "cosine_similarity": _vectors(2),
     "triplet_margin_loss": _vectors(3),
     "cosine_embedding_loss": _vectors(2),
     "cross_entropy": _cross_entropy,

@@ -115,6 +115,22 @@ def _check_states(arguments: Sequence[Any]) -> None:
             raise RuntimeError(f"Expected {which} size {(rows, batch, width)}, got {sizes}")
 
 
+_CELLS = {"lstm_cell": "LSTMCell", "gru_cell": "GRUCell", "rnn_tanh_cell": "RNNCell", "rnn_relu_cell": "RNNCell"}
+
+
+def _check_cell(name: str, arguments: Sequence[Any]) -> None:
+    """Raises ValueError, as torch's layers do, where a cell gets a state that is no (batch, width): a single step gets
+    a batch of one from its layer, and so do its states, however many dims they have. Torch reads on in what lies there.
+    """
+    if name not in _CELLS or len(arguments) < 2:
+        return
+    states = arguments[1] if isinstance(arguments[1], (list, tuple)) else (arguments[1],)
+    for number, state in enumerate(states):
+        if isinstance(state, torch.Tensor) and state.dim() != 2:
+            which = f"hx[{number}]" if len(states) > 1 else "hidden"
+            raise ValueError(f"{_CELLS[name]}: Expected {which} to be 1D or 2D, got {state.dim()}D instead")
+
+
 class Spy(TorchFunctionMode):
     """Active during one run. `steps` counts the torch calls that came back; `wishes` are by index of the tensor.
 
@@ -151,6 +167,8 @@ class Spy(TorchFunctionMode):
         """What was taken of an input, as ``x[i]`` is: which input, how many dims fewer it has, and whether its last
         dims are the input's.
         """
+        self._widened: dict[int, tuple[int, int, bool]] = {}
+        """The same of what got a dim more afterwards, as a cell gives one to a single step."""
         self._joined: dict[int, tuple[int, ...]] = {}
         """The inputs that were put beside each other, by what that gave: they have as many dims as it has."""
         self._unsqueezed: dict[int, int] = {}
@@ -168,6 +186,7 @@ class Spy(TorchFunctionMode):
                 clock.end_if_due()
             self._read(name, arguments, keywords)
             _check_recurrent(name.partition(".")[0], arguments)
+            _check_cell(name, arguments)
             for limit in self._intervals.check(name, arguments, keywords):
                 wish = self.wishes.setdefault(limit.index, Wish())
                 self._bound(wish, limit.high)
@@ -192,6 +211,8 @@ class Spy(TorchFunctionMode):
 
         With a list, or with a batch, no call is made for that.
         """
+        if name == "unsqueeze" and id(arguments[0]) in self._items:
+            return True
         if name not in ("__getitem__", "unsqueeze") or id(arguments[0]) not in self._same:
             return False
         return len(arguments) > 1 and isinstance(arguments[1], int)
@@ -256,8 +277,9 @@ class Spy(TorchFunctionMode):
             if documented.firm and documented.rank is not None and documented.rank != tensor.dim():
                 wish = self.wishes.setdefault(index, Wish())
                 wish.later = self._alive[index].dim() + documented.rank - tensor.dim()
-            if id(tensor) in self._items and documented.rank is not None and not documented.firm:
-                index, fewer, alike = self._items[id(tensor)]
+            item = self._items.get(id(tensor)) or (self._widened.get(id(tensor)) if consumer in _CELLS else None)
+            if item is not None and documented.rank is not None and not documented.firm:
+                index, fewer, alike = item
                 wish = self.wishes.setdefault(index, Wish())
                 wish.rank = wish.rank or documented.rank + fewer
                 wish.later = wish.rank
@@ -322,6 +344,8 @@ class Spy(TorchFunctionMode):
             self._items[id(result)] = (*self._items[id(source[0])][:2], False)
         if name in SAME_AXES and id(source) in self._items:
             self._items[id(result)] = self._items[id(source)]
+        if name == "unsqueeze" and id(source) in self._items:
+            self._widened[id(result)] = self._items[id(source)]
         if name in _JOINS and isinstance(source, (list, tuple)):
             joined = (self._same.get(id(item)) for item in source)
             self._joined[id(result)] = tuple(index for index in joined if index is not None)
@@ -346,6 +370,8 @@ def _dims_taken(index: Sequence[Any]) -> int:
 def _argument_at(arguments: Sequence[Any], keywords: Mapping[str, Any], place: Any) -> Any:
     if isinstance(place, str):
         return keywords.get(place)
+    if isinstance(place, tuple):
+        return arguments[place[0]][place[1]]
     if place < len(arguments):
         return arguments[place]
     return keywords.get({0: "input", 1: "target"}.get(place, ""))

@@ -12,7 +12,7 @@ from torch import nn
 from ts_shape_server.agent import shares
 from ts_shape_server.agent.clock import TimeLimit, now, time_limit
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer.claims import claims, draws, indices, lighter, lighter_layers, optional
+from ts_shape_server.agent.infer.claims import base, claims, draws, indices, lighter, lighter_layers, optional
 from ts_shape_server.agent.infer.claims.claim import Claim, Sizes
 from ts_shape_server.agent.infer.claims.trials import Trials
 from ts_shape_server.agent.infer.facts import source
@@ -38,7 +38,8 @@ def general(
     """`report` with the general claim: symbols, constraints, and all shapes spelled in them; and what gives the same
     with a smaller example where runs on the report's own take long.
     """
-    session, found = solved.session, solved.found
+    session, found = solved.session, base.of(solved.session, solved.found)
+    solved = replace(solved, found=found)
     lines = class_lines(cls)
     traced: shots.Shot | None = None
     guards: tuple[symbolic.Guard, ...] = ()
@@ -64,7 +65,8 @@ def general(
         solved = replace(solved, found=found)
     samples, others = _sampled(solved, claim, trials, context, lines)
     growing = found.inputs
-    claim, inputs = indices.with_room(_without_unseen(claim, samples, traced), growing)
+    seen = _without_unseen(claim, samples, traced)
+    claim, inputs = indices.with_room(seen, growing)
     if claim.second is not None and not claim.allows(claim.second):
         claim = replace(claim, second=None)
     found = replace(found, inputs=inputs)
@@ -72,7 +74,7 @@ def general(
     names = naming.name_places(found.inputs, claim, found.outcome.wishes, solved.axes, found.batch_axes)
     spelling = Spelling(claim, names, samples)
     named = argument_names.find(cls, solved.plan, solved.sources, session, found, context)
-    symbols = _symbols(claim, names, named)
+    symbols = _symbols(claim, seen, names, named)
     look = functools.partial(_shortly, solved, context)
     taken = optional.find(trials, claim, solved.omitted, solved.others, look)
     free = naming.name_free(taken, names.values())
@@ -273,11 +275,13 @@ def _without_mixed(told: shots.Shot, varying: Collection[str]) -> shots.Shot:
     return shots.respelled(told, [plain(size) for section in shots.sections(told) for size in section])
 
 
-def _symbols(claim: Claim, names: Mapping[int, str], named: argument_names.Named) -> dict[str, Symbol]:
+def _symbols(claim: Claim, seen: Claim, names: Mapping[int, str], named: argument_names.Named) -> dict[str, Symbol]:
+    """What each free dim may be; `seen` is the claim before room was made for values."""
     symbols: dict[str, Symbol] = {}
-    for item in claim.free:
+    for item, before in zip(claim.free, seen.free):
         step = 1 if item.remainder else item.multiple_of
-        symbols[names[item.members[0]]] = Symbol(item.minimum, item.maximum, step)
+        least = before.minimum if before.minimum < item.minimum else None
+        symbols[names[item.members[0]]] = Symbol(item.minimum, item.maximum, step, least)
     for name in [*named.places.values(), *named.outputs.values()]:
         symbols.setdefault(name, Symbol(named.values[name], named.values[name]))
     return symbols
@@ -294,10 +298,10 @@ def _claimed(
     free: Mapping[tuple[str, int], str],
     growing: values.Inputs,
 ) -> Report:
-    base = values.sizes(solved.found.inputs)
+    sizes = values.sizes(solved.found.inputs)
 
     def dim(slot: int) -> int | str:
-        return names.get(slot, named.places.get(slot, base[slot]))
+        return names.get(slot, named.places.get(slot, sizes[slot]))
 
     told = omitted.specs(taken, free, dim)
     inputs, second = solved.found.inputs, claim.second

@@ -78,7 +78,7 @@ def name_places(
             index += 1
     names: dict[int, str] = {}
     used: set[str] = set()
-    twins = _twins(inputs)
+    twins = _twins(inputs, claim)
     for free in claim.free:
         twin = next((twins[member] for member in free.members if twins.get(member) in names), None)
         if twin is not None:
@@ -126,7 +126,7 @@ def name_free(taken: Mapping[str, optional.Taken], used: Iterable[str]) -> dict[
 
 def varying(inputs: values.Inputs, claim: Claim, names: Mapping[int, str]) -> frozenset[str]:
     """The names of dims that may differ from item to item of a list."""
-    twins = _twins(inputs)
+    twins = _twins(inputs, claim)
     return frozenset(
         names[free.members[0]]
         for free in claim.free
@@ -134,8 +134,11 @@ def varying(inputs: values.Inputs, claim: Claim, names: Mapping[int, str]) -> fr
     )
 
 
-def _twins(inputs: values.Inputs) -> dict[int, int]:
-    """For each place in a later item of a list of like tensors, the same place in the first item."""
+def _twins(inputs: values.Inputs, claim: Claim) -> dict[int, int]:
+    """For each place in a later item of a list of like tensors, the same place in the first item. Tensors whose fixed
+    sizes differ, as the channels of several levels do, are not alike: each has sizes of its own.
+    """
+    free = {member for item in claim.free for member in item.members}
     starts: list[int] = []
     offset = 0
     tensors = values.all_tensors(inputs)
@@ -143,8 +146,13 @@ def _twins(inputs: values.Inputs) -> dict[int, int]:
         starts.append(offset)
         offset += len(tensor.dims)
     twins: dict[int, int] = {}
+    fixed = [
+        tuple(None if start + axis in free else size for axis, size in enumerate(tensor.dims))
+        for start, tensor in zip(starts, tensors)
+    ]
     for index, group in enumerate(values.groups(inputs)):
-        if group[0] != index and len(tensors[group[0]].dims) == len(tensors[index].dims):
+        alike = len({fixed[member] for member in group}) == 1
+        if alike and group[0] != index and len(tensors[group[0]].dims) == len(tensors[index].dims):
             twins.update({starts[index] + axis: starts[group[0]] + axis for axis in range(len(tensors[index].dims))})
     return twins
 

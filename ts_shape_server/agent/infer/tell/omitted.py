@@ -26,6 +26,8 @@ def specs(taken: Mapping[str, Taken], free: Mapping[tuple[str, int], str], dim: 
                 free[name, axis] if one.free else one.size if one.place is None else dim(one.place)
                 for axis, one in enumerate(item.dims)
             ),
+            minimum=item.guess.low if "int" in item.guess.dtype and item.guess.limited_below else None,
+            maximum=item.guess.high if "int" in item.guess.dtype and item.guess.limited_above else None,
         )
         for name, item in taken.items()
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.guesses.first_tensors import LARGEST_RANK, ranked
@@ -81,4 +82,24 @@ def part_of_size_that_is_named(attempt: Attempt) -> Proposals:
             yield EQUATION_PRIORITY, values.with_sizes(attempt.inputs, solved)
 
 
-ALL = (documented_form, form_of_later_layer, size_that_is_named, part_of_size_that_is_named)
+@move
+def one_for_each_module(attempt: Attempt) -> Proposals:
+    """Where the items of an axis go to the modules of a list one by one, there are no more of them than modules.
+
+    before: codes=T(2, 8, 16, dtype='int64')
+    says: IndexError: index 4 is out of range
+    after: codes=T(2, 4, 16, dtype='int64')
+    """
+    few = attempt.said.get("modules-too-few")
+    count = few.number("count") if few is not None else None
+    if not count:
+        return
+    for index, guess in enumerate(values.all_tensors(attempt.inputs)):
+        for axis, size in enumerate(guess.dims):
+            if axis > 0 and size > count and not attempt.owners[index].given:
+                dims = (*guess.dims[:axis], count, *guess.dims[axis + 1 :])
+                form = replace(guess, dims=dims)
+                yield WISH_PRIORITY + axis, values.map_tensors(attempt.inputs, _with(index, form))
+
+
+ALL = (documented_form, form_of_later_layer, size_that_is_named, part_of_size_that_is_named, one_for_each_module)

@@ -282,6 +282,28 @@ def all_states(attempt: Attempt) -> Proposals:
         yield -1, values.map_tensors(attempt.inputs, change)
 
 
+@move
+def states_of_a_step(attempt: Attempt) -> Proposals:
+    """The states of a cell have a row for each item of the batch that a step has.
+
+    before: seq=T(2, 8, 5), h=T(2, 9), c=T(2, 9)
+    says: RuntimeError: Input batch size 8 doesn't match hidden0 batch size 2
+    after: seq=T(2, 8, 5), h=T(8, 9), c=T(8, 9)
+    """
+    state = attempt.said.get("state-batch-differs")
+    if state is None:
+        return
+    got, wanted = state.number("got"), state.number("wanted")
+    features = {wish.axes[-1] for wish in attempt.wishes.values() if -1 in wish.axes}
+
+    def change(index: int, guess: TensorGuess) -> Guess:
+        is_state = len(guess.dims) == 2 and guess.dims[0] == got and not attempt.owners[index].given
+        known = not features or guess.dims[-1] in features
+        return replace(guess, dims=(wanted or 1, guess.dims[1]), axes=()) if is_state and known else guess
+
+    yield -1, values.map_tensors(attempt.inputs, change)
+
+
 def wanted_ranks(said: Complaints) -> list[int]:
     """The ranks that an error asks for, the likeliest first."""
     return list(dict.fromkeys(rank for complaint in said.all("rank-wanted") for rank in complaint.numbers("ranks")))
@@ -386,4 +408,5 @@ ALL = (
     lower_ranks,
     one_more_dim_for_all,
     all_states,
+    states_of_a_step,
 )
