@@ -96,7 +96,8 @@ def findings(path: str, places: Iterable[ClassPlace], known: Mapping[str, Known]
 
 def once(found: Iterable[Finding]) -> list[Finding]:
     """Findings without doubles: a call is wrong once, however many classes or files it is wrong for. That a class has
-    no report is said for each class.
+    no report is said for each class; that a default None lacks its type is said once
+    where it is refused in one class and misread in another.
     """
     unique: dict[tuple[object, ...], Finding] = {}
     for item in found:
@@ -104,7 +105,9 @@ def once(found: Iterable[Finding]) -> list[Finding]:
         if item.code != "call-mismatch":
             about = (item.kind, item.facts, item.class_name if item.code == "probe-failed" else "")
         unique.setdefault((item.code, item.path, item.range, *about), item)
-    return list(unique.values())
+    kept = list(unique.values())
+    refused = {(item.path, item.range) for item in kept if item.kind == "untyped-parameter"}
+    return [item for item in kept if item.kind != "none-default" or (item.path, item.range) not in refused]
 
 
 def about_syntax(path: str, error: tuple[Range, str] | None) -> list[Finding]:

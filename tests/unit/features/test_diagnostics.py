@@ -10,7 +10,7 @@ from sample_reports import CNN, FAILED, LISTS, failure
 from ts_shape_server.analysis.places import ClassPlace
 from ts_shape_server.analysis.script_uses import Purpose
 from ts_shape_server.contract.places import Range
-from ts_shape_server.contract.report import Annotation, InputSpec, Report, ValueSpec
+from ts_shape_server.contract.report import Annotation, Failure, InputSpec, Report, ValueSpec
 from ts_shape_server.features.diagnostics import SEVERITIES, TORCHSCRIPT, Finding, findings
 from ts_shape_server.features.known import Known
 from ts_shape_server.settings import Settings, TorchScript
@@ -141,6 +141,20 @@ def test_equal_findings_are_said_once() -> None:
     script = replace(LISTS.torchscript, script=replace(LISTS.torchscript.script, failures=tuple(said)))
     items = found(replace(LISTS, torchscript=script))
     assert [item.kind for item in items if item.code == "script-error"] == ["loop-else", "lambda"]
+
+
+def test_a_default_none_that_one_class_refuses_and_another_misreads_is_said_once() -> None:
+    refused = failure("script-error", "`x` is taken for a Tensor", kind="untyped-parameter")
+    trap = failure("script-trap", "`x=None` scripts", kind="none-default")
+    assert refused.location is not None and refused.location == trap.location
+    elsewhere = replace(trap, location=replace(refused.location, range=X))
+
+    def kinds(*failures: Failure) -> list[str]:
+        script = replace(LISTS.torchscript, script=replace(LISTS.torchscript.script, failures=failures))
+        return [item.kind for item in found(replace(LISTS, torchscript=script)) if item.code.startswith("script")]
+
+    assert kinds(refused, trap) == ["untyped-parameter"]
+    assert sorted(kinds(refused, elsewhere)) == ["none-default", "untyped-parameter"]
 
 
 def test_every_code_has_a_section_in_the_docs() -> None:

@@ -6,6 +6,8 @@ its kind. Nothing here edits source or compiles.
 
 from __future__ import annotations
 
+import ast
+import inspect
 import string
 from dataclasses import replace
 
@@ -26,7 +28,7 @@ def tell(
     library = _in_library(problem, search)
     if library is not None:
         return _of_library(library, _of_kind(library, search))
-    return _static_forward(problem, search) or _of_kind(problem, search)
+    return _static_forward(problem, search) or _under_decorator(problem, search) or _of_kind(problem, search)
 
 
 def _of_kind(problem: CompilerProblem, search: RefusalSearch) -> Told:
@@ -94,6 +96,32 @@ def _static_forward(problem: CompilerProblem, search: RefusalSearch) -> Told | N
                 facts={"class": owner},
             )
     return None
+
+
+def _under_decorator(problem: CompilerProblem, search: RefusalSearch) -> Told | None:
+    """A name that the author's file has, and that TorchScript looks up in the file of the function that a decorator
+    put around the one it compiles: it is not there, or is something else. All such names are one reason.
+    """
+    function = problem.function
+    wrapped = inspect.unwrap(function.function) if function is not None else None
+    if function is None or problem.node is None or wrapped is function.function or not search.users(function.path):
+        return None
+    own, looked_up = getattr(wrapped, "__globals__", {}), getattr(function.function, "__globals__", {})
+    local = set(wrapped.__code__.co_varnames) if inspect.isfunction(wrapped) else set()
+    names = [item.id for item in ast.walk(problem.node) if isinstance(item, ast.Name) and item.id not in local]
+    hidden = next((name for name in names if name in own and looked_up.get(name) is not own[name]), "")
+    if not hidden or not function.tree.decorator_list:
+        return None
+    decorator = function.tree.decorator_list[0]
+    text = ast.unparse(decorator)
+    return Told(
+        f"`@{text}` puts another function around `{function.tree.name}`, and TorchScript looks its names up in the "
+        f"file of that one, where `{hidden}` is not: do inside of the function what the decorator does",
+        ("decorator", function.key),
+        function.place_of(decorator),
+        kind="decorator-hides-names",
+        facts={"function": function.tree.name, "decorator": f"@{text}"},
+    )
 
 
 def _in_library(problem: CompilerProblem, search: RefusalSearch) -> CompilerProblem | None:

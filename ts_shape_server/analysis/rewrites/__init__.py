@@ -116,7 +116,7 @@ RULES: tuple[Rule, ...] = (
     Rule(spectral_norms.spectral_norms, ("hook-class",)),
     Rule(autograd_functions.formula, ("cannot-be-saved",)),
     Rule(tries.needless, ("try-block",)),
-    Rule(contexts.entered, ("no-grad-left-out",)),
+    Rule(contexts.entered, ("no-grad-left-out", "decorator-hides-names")),
     Rule(absence.asked_with_is, ("none-or-optional", "equality-operator")),
     Rule(outdated.variables, ("legacy-variable",)),
     Rule(outdated.new_tensors, ANY),
