@@ -12,6 +12,7 @@ import itertools
 import os
 import re
 import stat
+import sys
 import threading
 import time
 import tokenize
@@ -44,6 +45,7 @@ from ts_shape_server.resolve import Definition, Resolver
 _LEFT_OUT = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
 _ROOT_MARKS = ("pyproject.toml", "setup.py", "setup.cfg", ".git", ".hg")
 _MOST_FILES = 3000
+"""Of a workspace that are read for what they say of a class; those beside its file are read in any case."""
 _MOST_DOCUMENTS = 60
 _DEEPEST = 32
 """Folders inside of folders in which files are looked for."""
@@ -338,15 +340,20 @@ class Workspace:
                 yield from ((path, piece) for piece in _pieces(path, text))
 
     def files(self, root: str, near: str | None = None) -> list[str]:
-        """The Python files of a folder, without environments and hidden folders; those beside `near` first."""
+        """The Python files of a folder that are read for evidence, without environments and hidden folders; those
+        beside `near` first.
+        """
         beside = os.path.dirname(near) if near is not None else root  # noqa: PTH120  # thousands of files at each key
-        return sorted(self._listed(root)[0], key=lambda path: (os.path.dirname(path) != beside, path))  # noqa: PTH120
+        found = self._listed(root)[0]
+        if near is not None and len(found) >= _MOST_FILES and near.startswith(os.path.join(root, "")):  # noqa: PTH118
+            found = [*{*found, *_beside(near)}]
+        return sorted(found, key=lambda path: (os.path.dirname(path) != beside, path))  # noqa: PTH120
 
     def _listed(self, root: str) -> tuple[list[str], list[str]]:
         """The Python files of a folder, and the documents: those that introduce it first."""
         known = self._listings.get(root)
         if known is None or time.monotonic() - known[0] > _LISTING_SECONDS:
-            every = list(_walked(root))
+            every = list(_walked(root, _MOST_FILES))
             sources = [path for path in every if path.endswith(".py")]
             others = [path for path in every if not path.endswith(".py")]
             others.sort(key=lambda path: (not os.path.basename(path).lower().startswith("readme"), path))  # noqa: PTH119
@@ -363,7 +370,22 @@ def _is_shared(folder: Path) -> bool:
     return bool(mode & stat.S_ISVTX and mode & stat.S_IWOTH)
 
 
-def _walked(root: str) -> Iterator[str]:
+def every_source(folder: str) -> list[str]:
+    """All Python files of a folder, without environments and hidden folders, those right in it first."""
+    every = (path for path in _walked(folder, sys.maxsize) if path.endswith(".py"))
+    return sorted(every, key=lambda path: (os.path.dirname(path) != folder, path))  # noqa: PTH120  # as in `files`
+
+
+def _beside(path: str) -> list[str]:
+    """The Python files in the folder of a file."""
+    folder = os.path.dirname(path)  # noqa: PTH120  # as in `files`
+    try:
+        return [os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".py")]  # noqa: PTH118, PTH208
+    except OSError:
+        return []
+
+
+def _walked(root: str, most: int) -> Iterator[str]:
     found, above = 0, root.count(os.sep)
     for folder, folders, names in os.walk(root):
         # Python 3.11 recurses here: folders nested without end are not followed to theirs.
@@ -373,7 +395,7 @@ def _walked(root: str) -> Iterator[str]:
             if name.endswith((".py", *documents.NAMES)):
                 found += name.endswith(".py")
                 yield os.path.join(folder, name)  # noqa: PTH118
-        if found >= _MOST_FILES:
+        if found >= most:
             return
 
 

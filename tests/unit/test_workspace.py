@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from ts_shape_server import workspace as workspaces
+from ts_shape_server.cli.runs import python_files
 from ts_shape_server.workspace import Workspace, decoded, encoding_of
 
 NET = "from base import Base\n\n\nclass Net(Base):\n    def forward(self, x):\n        return x\n"
@@ -117,6 +119,22 @@ def test_the_classes_that_make_a_class_come_with_it_the_outermost_first(tmp_path
         "Block": [("whole.py", "Whole")],
     }
     assert [item.label for item in classes[1].asked.parents[0].evidence] == ["call whole.py:6"]
+
+
+def test_a_large_workspace_is_checked_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many files are read for evidence has a limit. It holds neither for what is checked, nor for what stands
+    beside a class.
+    """
+    monkeypatch.setattr(workspaces, "_MOST_FILES", 2)
+    net = NET.replace("from base import Base", "from torch import nn").replace("Base", "nn.Module")
+    for folder in "abc":
+        (tmp_path / folder).mkdir()
+        call = f"from {folder}.net import Net\n\nmodel = Net()\nmodel(1)\n"
+        written(tmp_path / folder, first="", net=net, train=call)
+    assert len(python_files([str(tmp_path)])) == 9
+    path, workspace = str(tmp_path / "c" / "net.py"), Workspace((str(tmp_path),))
+    (item,) = workspace.request(workspace.snapshot(path, net)).classes
+    assert {Path(each.path).parent.name for each in item.asked.evidence} == {"c"}
 
 
 def test_documents_are_evidence_and_never_wrong(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from ts_shape_server.features import words
 from ts_shape_server.probing.service import FileRequest, ProbeService
 from ts_shape_server.project import options, project_settings
 from ts_shape_server.settings import Settings, parse
-from ts_shape_server.workspace import Snapshot, Workspace
+from ts_shape_server.workspace import Snapshot, Workspace, every_source
 
 
 class CommandProblem(Exception):
@@ -91,12 +91,11 @@ def no_module(targets: Sequence[Target]) -> CommandProblem:
 
 def python_files(paths: Sequence[str]) -> list[str]:
     """The files named, and those in the folders named."""
-    workspace = Workspace(())
     found: list[str] = []
     for text in paths:
         path = Path(text).resolve()
         if path.is_dir():
-            found.extend(workspace.files(str(path)))
+            found.extend(every_source(str(path)))
         elif path.is_file():
             found.append(str(path))
         else:
