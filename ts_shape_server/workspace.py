@@ -19,7 +19,6 @@ import tokenize
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 from ts_shape_server import reading
@@ -40,6 +39,7 @@ from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.asked import CallEvidence, ClassAsked, ParentAsked, Pinned
 from ts_shape_server.probing.service import ClassRequest, FileRequest
 from ts_shape_server.purposes import purposes
+from ts_shape_server.remembering import Room, remembered
 from ts_shape_server.resolve import Definition, Resolver
 
 _LEFT_OUT = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
@@ -60,6 +60,7 @@ _MOST_PARENTS = 6
 _PARENTS_DEPTH = 4
 _KEPT = 64
 _LISTING_SECONDS = 3.0
+_ROOM = Room()
 
 
 _ONE_QUESTION = threading.Lock()
@@ -226,6 +227,7 @@ class Workspace:
         root = self.root_of(snapshot.path)
         overlays = {path: text for path, text in self._overlays().items() if path.endswith(".py")}
         texts = list(self._around(snapshot, root, overlays)) if wanted else []
+        _ROOM.for_texts(sum(len(text) for _, text in texts))
         classes = tuple(self._class_request(item, snapshot.path, texts) for item in wanted if not item.pragmas.skip)
         return FileRequest(snapshot.path, root, {**overlays, snapshot.path: snapshot.source.text}, classes)
 
@@ -414,12 +416,12 @@ def _other_names(name: str, text: str) -> frozenset[str]:
 # Read once for a text, of which at most one changes with a key: a file of thousands of classes asks for each of them.
 
 
-@lru_cache(maxsize=1 << 12)
+@remembered(_ROOM, 4096)
 def _words(text: str) -> frozenset[str]:
     return frozenset(re.findall(r"\w+", text))
 
 
-@lru_cache(maxsize=1 << 12)
+@remembered(_ROOM, 4096)
 def _named_anew(text: str) -> Mapping[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
     for imported, alias, assigned, value in _NAMED_ANEW.findall(text):
@@ -427,32 +429,32 @@ def _named_anew(text: str) -> Mapping[str, frozenset[str]]:
     return {name: frozenset(others) for name, others in found.items()}
 
 
-@lru_cache(maxsize=4096)
+@remembered(_ROOM, 4096)
 def _candidates(text: str, names: frozenset[str]) -> Candidates:
     return candidates(SourceText(text), names)
 
 
-@lru_cache(maxsize=1024)
+@remembered(_ROOM, 1024)
 def _settings_read(text: str, name: str) -> tuple[settings.SettingsRead, ...]:
     return settings.read_by(SourceText(text), name)
 
 
-@lru_cache(maxsize=64)
+@remembered(_ROOM, 64)
 def _pieces(path: str, text: str) -> tuple[str, ...]:
     return documents.pieces(path, text)
 
 
-@lru_cache(maxsize=4096)
+@remembered(_ROOM, 4096)
 def _makers(text: str, standing: Standing) -> tuple[str, ...]:
     return makers_of(SourceText(text), standing)
 
 
-@lru_cache(maxsize=256)
+@remembered(_ROOM, 256)
 def _classes_of(text: str) -> FileClasses:
     return find_classes(SourceText(text))[0]
 
 
-@lru_cache(maxsize=4096)
+@remembered(_ROOM, 4096)
 def _calls(name: str, text: str, path: str, standing: Standing) -> tuple[CallEvidence, ...]:
     found = calls_of(name, SourceText(text), path, standing)
     if not path.endswith(".py"):
