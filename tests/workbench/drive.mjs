@@ -5,6 +5,7 @@ import {
   eventually,
   given,
   hover,
+  ledByKey,
   ledTo,
   openFile,
   page,
@@ -16,6 +17,7 @@ import {
   sleep,
   texts,
   trust,
+  unnamed,
 } from "./workbench.mjs";
 
 await play({
@@ -62,9 +64,11 @@ await play({
     await page.mouse.wheel(0, 10);
     await sleep(1_500);
     await picture("report");
+    const nameless = await unnamed(frame);
     const led = await ledTo(frame, "fc", /return self\.fc/);
+    const byKey = await ledByKey(frame, "view", /x\.view/);
     await command("View: Close All Editors");
-    return { shown, led };
+    return { shown, led, byKey, nameless };
   },
   async notebook() {
     await page.locator(".explorer-folders-view .monaco-list-row", { hasText: "cells.ipynb" }).dblclick();

@@ -53,6 +53,14 @@ def test_a_click_in_the_report_leads_to_the_line(seen: Mapping[str, Any]) -> Non
     assert shown(seen, "report")["led"].strip() == "return self.fc(x)"
 
 
+def test_the_keyboard_leads_to_the_line_too(seen: Mapping[str, Any]) -> None:
+    assert "x.view(" in shown(seen, "report")["byKey"]
+
+
+def test_a_screen_reader_has_a_name_for_whatever_has_the_focus_in_the_report(seen: Mapping[str, Any]) -> None:
+    assert shown(seen, "report")["nameless"] == []
+
+
 def test_a_click_in_the_report_of_a_notebook_leads_to_its_cell(seen: Mapping[str, Any]) -> None:
     assert "self.inner(x)" in shown(seen, "notebook")
 

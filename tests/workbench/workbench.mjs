@@ -135,6 +135,26 @@ export async function reportOf(words) {
 /** The line of code that the cursor stands in after a click on what the drawn flow calls `name`. */
 export async function ledTo(frame, name, expected) {
   await frame.locator("g.node", { hasText: name }).first().dispatchEvent("click");
+  return lineOfCursor(expected);
+}
+
+/** The same with the keyboard alone. */
+export async function ledByKey(frame, name, expected) {
+  await frame.locator("g.node", { hasText: name }).first().focus();
+  await page.keyboard.press("Enter");
+  return lineOfCursor(expected);
+}
+
+/** What has the keyboard's focus at some time and no name that a screen reader could say. */
+export async function unnamed(frame) {
+  return frame.evaluate(() =>
+    [...document.querySelectorAll("article [tabindex], article input, article button, article summary, article [role=img]")]
+      .filter((each) => !(each.getAttribute("aria-label") || each.textContent.trim() || each.labels?.[0]?.textContent.trim()))
+      .map((each) => each.outerHTML.slice(0, 200)),
+  );
+}
+
+function lineOfCursor(expected) {
   return eventually(`the cursor in a line that matches ${expected}`, async () => {
     const line = await page.evaluate(() => {
       const editor = document.querySelector(".monaco-editor.focused");

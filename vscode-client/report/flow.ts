@@ -141,6 +141,7 @@ function nodeBox(node: FlowNode, box: Box): SVGElement {
   const unseen = node.ran ? "" : "; the run did not come here";
   made.append(drawing("title", {}, `${node.name}${node.type === "" ? "" : `: ${node.type}`}, line ${node.line}${unseen}`));
   made.setAttribute("aria-label", `${title(node)}, ${node.type || node.kind}, line ${node.line}${unseen}`);
+  made.setAttribute("role", "img");
   leadTo(made, node);
   return made;
 }

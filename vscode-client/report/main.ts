@@ -108,7 +108,7 @@ class Report {
         : [
             element("h2", {}, "Flow"),
             element("p", { class: "hint" }, `${hint}Dashed is what the run did not come to.`),
-            element("div", { class: "flow", tabindex: "0" }, picture),
+            element("div", { class: "flow", tabindex: "0", role: "region", "aria-label": `The flow through ${this.contents.name}` }, picture),
           ]),
       ...(tree === undefined ? [] : [element("h2", {}, "Layers"), tree]),
     );

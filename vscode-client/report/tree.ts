@@ -42,9 +42,10 @@ function activations(branch: Branch, sizes: Sizes): number {
   return outputs.reduce((sum, dims) => sum + dims.reduce<number>((product, dim) => product * (valueOf(dim, sizes) ?? 1), 1), 0);
 }
 
-function bar(part: number, whole: number, text: string, kind: string): HTMLElement {
+function bar(part: number, whole: number, text: string, kind: string, what: string): HTMLElement {
   const share = whole === 0 ? 0 : (100 * part) / whole;
-  const made = element("span", { class: `bar ${kind}`, title: `${text}, ${share.toFixed(1)} %` });
+  const told = `${what}: ${text}, ${share.toFixed(1)} %`;
+  const made = element("span", { class: `bar ${kind}`, title: told, role: "img", "aria-label": told });
   made.append(element("span", { class: "filled", style: `width:${share.toFixed(2)}%` }), element("span", { class: "words" }, text));
   return made;
 }
@@ -68,8 +69,8 @@ export function layerTree(contents: Contents, sizes: Sizes | undefined, counted:
       { class: "row" },
       name,
       element("span", { class: "shapes" }, flow),
-      bar(weight(branch), most, count(weight(branch)), "parameters"),
-      bar(activations(branch, counted), largest, count(activations(branch, counted)), "activations"),
+      bar(weight(branch), most, count(weight(branch)), "parameters", "parameters"),
+      bar(activations(branch, counted), largest, count(activations(branch, counted)), "activations", "output values"),
     );
   };
   const drawn = (branch: Branch, depth: number): HTMLElement => {
@@ -80,7 +81,7 @@ export function layerTree(contents: Contents, sizes: Sizes | undefined, counted:
     return element("details", { style }, element("summary", {}, row(branch)), ...branch.parts.map((part) => drawn(part, depth + 1)));
   };
   const head = ["layer", "in → out", "parameters", "output values"].map((text) => element("span", {}, text));
-  return element("div", { class: "tree" }, element("div", { class: "row head" }, ...head), ...roots.map((branch) => drawn(branch, 0)));
+  return element("div", { class: "tree", role: "group", "aria-label": `The layers of ${contents.name}` }, element("div", { class: "row head" }, ...head), ...roots.map((branch) => drawn(branch, 0)));
 }
 
 function shapes(layer: Layer, sizes: Sizes | undefined): string {
