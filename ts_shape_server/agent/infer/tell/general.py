@@ -188,12 +188,14 @@ def _sampled(
     spread = list(draws.spread(claim))
     fallback = sorted(good, key=lambda sizes: -_moved(sizes, claim.base))[: SAMPLES - 2]
     smallest = [min(good, key=sum)] if good else []
-    wanted = list(dict.fromkeys([claim.base, *preferred, *spread, *smallest, *fallback]))
+    # A size that many strides make smaller is one and the same for all inputs but large ones.
+    largest = [max(good, key=sum)] if good and not session.real_only else []
+    wanted = list(dict.fromkeys([claim.base, *preferred, *spread, *largest, *smallest, *fallback]))
     samples: list[Sizes] = []
     taken: list[shots.Shot] = []
     deadline = now() + shares.SAMPLES.of(context.remaining())
     for sizes in wanted:
-        if taken and (now() > deadline or len(taken) >= max(SAMPLES, 3 + len(spread))):
+        if taken and (now() > deadline or len(taken) >= max(SAMPLES, 3 + len(spread)) + len(largest)):
             break
         run = functools.partial(session.concrete, values.with_sizes(found.inputs, sizes))
         _, shot = shots.take(run, session.module, context.path, lines)

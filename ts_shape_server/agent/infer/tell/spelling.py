@@ -26,6 +26,8 @@ ROW = 64
 """Sizes in a row: what is a line over a whole period of an expression is one everywhere."""
 PLAIN_TERMS = 2
 """A sum of so many terms is short enough to be told as it is."""
+MOST_ALIKE = 3
+"""Of more runs, one that differs says too little of how a size is made."""
 STRIDES = (1, 2, 4, 8, 16, 32)
 
 
@@ -194,7 +196,7 @@ class Spelling:
         same = next((item for item, own in moved if own == list(seen)), None)
         if same is not None:
             return self.names[same.members[0]]
-        if whole or len(samples) <= 2:
+        if whole or len(samples) <= 2 or _is_one_jump(seen):
             return None
         fits = [_fit(own, seen, self.names[item.members[0]], item.multiple_of) for item, own in moved]
         found = [fit for fit in fits if fit is not None]
@@ -258,6 +260,11 @@ def _grows(expression: Any, least: Mapping[Any, int]) -> bool:
 def _without_repeats(text: str) -> str:
     """``max(L, L)``, of items that differ, as ``max(L)``."""
     return re.sub(r"\b(max|min)\((\w+)(?:, \2)+\)", r"\1(\2)", text)
+
+
+def _is_one_jump(seen: Sequence[int]) -> bool:
+    """Whether a size was the same in all runs but one: many divisions would give that."""
+    return len(seen) > MOST_ALIKE and len(set(seen)) == 2 and 1 in (seen.count(max(seen)), seen.count(min(seen)))
 
 
 def _fit(own: Sequence[int], seen: Sequence[int], name: str, step: int) -> str | None:
