@@ -127,6 +127,7 @@ def test_what_may_be_left_out_and_is_no_value_leaves_the_rest_of_a_call(prober: 
     report = look(prober, tmp_path, files, "pack/attention.py", "Scores")
     found = dims(report)
     assert [len(found[name] or ()) for name in ("query", "key", "value")] == [4, 4, 4]
+    assert found["query"] == ("B", "H", "L", "D")
     assert named(report, "drop").value.type == "Callable"
 
 

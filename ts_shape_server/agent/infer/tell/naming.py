@@ -7,6 +7,7 @@ decide between ``B, C, H, W``, ``B, C, L`` and ``B, L``. Pure.
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -23,14 +24,21 @@ _BY_RANK: Mapping[int, tuple[str, ...]] = {
     5: ("B", "C", "T", "H", "W"),
 }
 _CHANNELS_FIRST = ("B", "C", "L")
+_OF_HEADS = ("B", "H", "L", "D")
+_ATTENDED = re.compile(r"(q|k|v|query|key|value|queries|keys|values)(_(states|layer))?")
+"""What attention calls what it compares; with four axes they are of several heads."""
 _IGNORED = frozenset({"_", "__", "self"})
 
 
 def conventional(
-    tensor: values.TensorGuess, wish: Wish | None, in_list: bool, batch: int | None = None
+    tensor: values.TensorGuess, wish: Wish | None, in_list: bool, batch: int | None = None, name: str = ""
 ) -> tuple[str, ...]:
-    """The letters for the axes of a tensor nobody has named. `batch` is the axis that layers take for the batch."""
+    """The letters for the axes of a tensor nobody has named. `batch` is the axis that layers take for the batch,
+    `name` what its parameter is called.
+    """
     rank = len(tensor.dims)
+    if rank == 4 and _ATTENDED.fullmatch(name.lower()) and (wish is None or "2d" not in wish.consumer):
+        return _OF_HEADS
     if batch == 0 and rank == 1:
         return ("B",)
     if batch == 1 and rank in (2, 3):
@@ -65,7 +73,7 @@ def name_places(
             batch = batch_axes[index] if index < len(batch_axes) else None
             if batch is None and slot in limited and len(tensor.dims) == 3:
                 batch = 1
-            letters = conventional(tensor, wishes.get(index), in_list, batch)
+            letters = conventional(tensor, wishes.get(index), in_list, batch, item.name)
             written = list(tensor.axes) or ([] if in_list else list(axes.get(item.name, ())))
             if len(written) > len(tensor.dims):
                 written = []
