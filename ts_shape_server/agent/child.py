@@ -51,7 +51,7 @@ from ts_shape_server.contract.report import Failure, Report, Status, failure, wi
 
 OWN_SHARE = 0.85
 """Part of the time after which a class gives up by itself, so that it still can say what it found."""
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]{4,16}\b")
+_ADDRESS = re.compile(r" at:? 0x[0-9a-fA-F]{4,16}\b")
 
 
 def prepare() -> None:
@@ -349,7 +349,7 @@ def _inspect(job: InspectJob, sender: Sender, seconds: float, scratch: str) -> N
 def _without_addresses(value: Any) -> Any:
     """A nested value whose texts name no places in memory: these say nothing, and differ from run to run."""
     if isinstance(value, str):
-        return _ADDRESS.sub("", value) if " at 0x" in value else value
+        return _ADDRESS.sub("", value) if " 0x" in value else value
     if isinstance(value, Mapping):
         return {key: _without_addresses(item) for key, item in value.items()}
     return [_without_addresses(item) for item in value] if isinstance(value, (list, tuple)) else value
