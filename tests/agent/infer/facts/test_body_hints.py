@@ -19,6 +19,10 @@ CASES: dict[str, tuple[str, tuple[str, tuple[str, ...]]]] = {
         LIST,
     ),
     "a dict that may come too": ("if isinstance(x, dict):\n    x = x['image']\nreturn x", NOTHING),
+    "a name that a comprehension takes for something else": (
+        "parts = [x]\nreturn [torch.cat(x, 1) for x in [parts, parts]]",
+        NOTHING,
+    ),
     "a dict that is read": ("return x['image']", ("dict", ("image",))),
     "a Tensor that may come too": ("if isinstance(x, torch.Tensor):\n    x = [x]\nreturn x", NOTHING),
 }

@@ -254,7 +254,15 @@ class _Reader(ast.NodeVisitor):
     def _comprehended(self, node: Any) -> None:
         for generator in node.generators:
             self._loop(generator.target, generator.iter)
-        self.generic_visit(node)
+        names = [name for generator in node.generators for name in ast.walk(generator.target)]
+        # A parameter's name may stand for something else in there: ``[torch.cat(x) for x in parts]``.
+        bound = {name.id for name in names if isinstance(name, ast.Name) and name.id in self._hints} - self._stale
+        self._stale |= bound
+        for part in (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,):
+            self.visit(part)
+        self._stale -= bound
+        for generator in node.generators:
+            self.visit(generator)
 
     visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehended
 
