@@ -107,7 +107,9 @@ def test_a_loss_in_the_place_of_none_says_what_the_target_is(tmp_path: Path) -> 
         "loss = None if labels is None else F.cross_entropy(scores.view(-1, 5), labels.view(-1)); return loss, scores",
         "ids, labels=None",
     )
-    labels = told(report(tmp_path, source), "labels")
+    found = report(tmp_path, source)
+    assert found["outputs"][0]["type"] == "Optional[Tensor]"
+    labels = told(found, "labels")
     assert (labels["dims"], labels["dtype"], labels["values"]) == (["B", "L"], "int64", {"min": 0, "max": 4})
 
 

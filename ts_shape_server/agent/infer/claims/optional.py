@@ -12,6 +12,8 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import torch
+
 from ts_shape_server.agent import shares, trees
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.infer.claims import draws
@@ -54,10 +56,13 @@ class Dim:
 
 @dataclass(frozen=True)
 class Taken:
-    """What a parameter takes: `guess` has its dtype and the limits of its values."""
+    """What a parameter takes: `guess` has its dtype and the limits of its values. `filled` are the places among the
+    results that are None without it and a tensor with it, as a loss is.
+    """
 
     guess: TensorGuess
     dims: tuple[Dim, ...]
+    filled: tuple[int, ...] = ()
 
 
 def find(
@@ -79,7 +84,7 @@ def find(
                 # What is passed takes few runs, and decides where several shapes run.
                 taken = shapes.as_passed(passed) or shapes.plain(look)
                 if taken is not None:
-                    found[item.name] = taken
+                    found[item.name] = replace(taken, filled=shapes.filled(taken))
     except TimeLimit:
         pass
     finally:
@@ -160,6 +165,15 @@ class _Shapes:
                 if self._fits(run) and self._confirmed(dims, guess):
                     return Taken(guess, dims)
         return None
+
+    def filled(self, taken: Taken) -> tuple[int, ...]:
+        """The places among the results at which a tensor takes the place of None."""
+        without = self._trials.outcome.output
+        beside = self._run(tuple(dim.size for dim in taken.dims), taken.guess).output
+        if not isinstance(without, tuple) or not isinstance(beside, tuple) or len(without) != len(beside):
+            return ()
+        pairs = enumerate(zip(without, beside))
+        return tuple(at for at, (one, other) in pairs if one is None and isinstance(other, torch.Tensor))
 
     def _shared(self, size: int, sizes: Sequence[int]) -> list[Dim]:
         """What a size may be that is passed beside inputs of these: one of theirs that is free, else the number."""

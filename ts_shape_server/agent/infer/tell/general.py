@@ -88,8 +88,17 @@ def general(
         if counted:
             symbols["N"] = Symbol()
         result = with_inside(result, cls, _renamed(told, named.outputs, trials.rows_are_batch, names))
-    result = _with_symbols(result, symbols)
+    result = _with_filled(_with_symbols(result, symbols), {at for item in taken.values() for at in item.filled})
     return result, functools.partial(_light, result, solved, trials, claim)
+
+
+def _with_filled(report: Report, filled: Collection[int]) -> Report:
+    """`report` with results told as optional that are None only where a parameter is left out."""
+    told = tuple(
+        ValueSpec("Optional[Tensor]") if at in filled and spec.type == "None" else spec
+        for at, spec in enumerate(report.outputs)
+    )
+    return replace(report, outputs=told)
 
 
 def _with_symbols(report: Report, symbols: Mapping[str, Symbol]) -> Report:
