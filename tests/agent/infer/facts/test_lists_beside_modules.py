@@ -27,7 +27,8 @@ HEADS = "self.heads = nn.ModuleList(nn.Conv2d(size, 8, 1) for size in (4, 8, 16)
 )
 def test_each_head_has_an_item_of_its_own(tmp_path: Path, forward: str) -> None:
     source = net(f"{HEADS}; self.chosen = (0, 1, 2)", forward)
-    check(tmp_path, source, {"x": [["B", size, "H", "W"] for size in (4, 8, 16)]}, None)
+    levels = [["B", 4, "H", "W"], ["B", 8, "H2", "W2"], ["B", 16, "H3", "W3"]]
+    check(tmp_path, source, {"x": levels}, None)
 
 
 def test_a_list_of_which_some_are_taken_is_as_long_as_the_last_of_them(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ The same procedure works without guards, with plainer claims. Knows nothing of n
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -212,6 +213,7 @@ def _of_one_size(trials: Trials) -> dict[int, list[int]]:
         if isinstance(name, values.OneSize):
             alike.setdefault((name, name.of, trials.base[slot]), []).append(slot)
     together = [moved for members in alike.values() if len(members) > 1 for moved in _with_partner(trials, members)]
+    together += _of_levels(trials)
     together += _one_for_each_item(trials, {slot for members in together for slot in members})
     together += _one_for_each_step(trials, {slot for members in together for slot in members})
     return {slot: members for members in together for slot in members}
@@ -252,6 +254,15 @@ def _one_for_each_step(trials: Trials, taken: set[int]) -> list[list[int]]:
         return []
     needed = [slot for slot in steps if not trials.good(trials.moved((slot,), size - 1))]
     return [sorted([*long, *needed])] if needed and trials.good(trials.moved([*long, *needed], size + 1)) else []
+
+
+def _of_levels(trials: Trials) -> list[list[int]]:
+    """The batch of the feature maps of several levels. That each has one of its own runs where nothing joins them, and
+    is not meant.
+    """
+    starts = list(itertools.accumulate((len(tensor.dims) for tensor in values.all_tensors(trials.inputs)), initial=0))
+    batches = [[starts[index] for index in level] for level in values.levels_of(trials.inputs)]
+    return [members for members in batches if _movable(trials, tuple(members))]
 
 
 def _one_for_each_item(trials: Trials, taken: set[int]) -> list[list[int]]:

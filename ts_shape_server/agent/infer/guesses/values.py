@@ -10,6 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Union
 
+LEVEL_RANK = 3
+"""Dims of a feature map: a batch, channels and a side."""
+
 
 class OneSize(str):
     """The name of an axis that has one size wherever it stands `of` one thing, as a batch of ids and of their mask."""
@@ -236,8 +239,12 @@ def with_one_more(inputs: Inputs) -> Inputs | None:
 
 
 def with_different_items(inputs: Inputs) -> Inputs | None:
-    """`inputs` with the first dim of the second tensor of each list made larger; None if there is no such list."""
-    later = {index for index, group in enumerate(groups(inputs)) if index == group[0] + 1 and index in group}
+    """`inputs` with the first dim of the second tensor of each list made larger; None if there is no such list. The
+    levels of a pyramid are of one batch.
+    """
+    levels = {index for level in levels_of(inputs) for index in level}
+    pairs = enumerate(groups(inputs))
+    later = {index for index, group in pairs if index == group[0] + 1 and index in group and index not in levels}
 
     def change(index: int, guess: TensorGuess) -> Guess:
         if index in later and guess.dims:
@@ -245,6 +252,19 @@ def with_different_items(inputs: Inputs) -> Inputs | None:
         return guess
 
     return map_tensors(inputs, change) if later else None
+
+
+def levels_of(inputs: Inputs) -> list[tuple[int, ...]]:
+    """The tensors of each list whose items have channels of their own, as the feature maps of several levels do."""
+    known = all_tensors(inputs)
+    return [
+        group
+        for group in dict.fromkeys(groups(inputs))
+        if len({known[index].dims[1:2] for index in group}) > 1
+        and all(
+            len(known[index].dims) >= LEVEL_RANK and known[index].dims[0] == known[group[0]].dims[0] for index in group
+        )
+    ]
 
 
 def owners(inputs: Inputs) -> list[InputGuess]:

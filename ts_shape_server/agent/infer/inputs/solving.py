@@ -71,7 +71,8 @@ def flips(guards: Sequence[Guard], sizes: Sequence[int], places: Places) -> list
         condition = _condition(guard, not guard.value)
         if condition is None:
             continue
-        solutions = _solutions(condition, sizes, places)
+        bound = _bound(guards) if asked == 0 else frozenset()
+        solutions = _solutions(condition, sizes, places, bound)
         if asked == 0:
             solutions = _with_mended(condition, list(solutions), guards, sizes, places)
         for found in solutions:
@@ -101,6 +102,17 @@ def _with_mended(
         if mended is not None and condition.holds(mended):
             yield mended
         yield found
+
+
+def _bound(guards: Sequence[Guard]) -> frozenset[int]:
+    """The sizes that the run came past as being a number: ``s1 == 3``."""
+    found: set[int] = set()
+    for guard in guards[-2 : -HELD - 2 : -1]:
+        equation = type(guard.expression).__name__ == ("Equality" if guard.value else "Unequality")
+        condition = _condition(guard, guard.value) if equation else None
+        if condition is not None and len(condition.slots) == 1:
+            found.update(condition.slots)
+    return frozenset(found)
 
 
 def _held(guards: Sequence[Guard], condition: _Condition) -> list[_Condition]:
@@ -213,7 +225,10 @@ def _condition(guard: Guard, wanted: bool) -> _Condition | None:
     return _Condition(slots, holds, evaluate)
 
 
-def _solutions(condition: _Condition, sizes: Sequence[int], places: Places) -> Iterator[tuple[int, ...]]:
+def _solutions(
+    condition: _Condition, sizes: Sequence[int], places: Places, bound: frozenset[int]
+) -> Iterator[tuple[int, ...]]:
+    """Sizes that meet a condition. Those that are `bound` are known from elsewhere in the run."""
     free = [slot for slot in condition.slots if slot not in places.fixed]
     inner = [slot for slot in free if slot not in places.batch]
     together = [tuple(slot for slot in group if slot in free) for group in places.spatial]
@@ -224,7 +239,7 @@ def _solutions(condition: _Condition, sizes: Sequence[int], places: Places) -> I
     for frames, *sides in clips:
         for count in CUSTOMARY_FRAMES:
             yield from _along(condition, _with(sizes, (frames,), count), tuple(sides), places.batch)
-    if _is_sum_of_like(condition, sizes, inner):
+    if not bound.intersection(inner) and _is_sum_of_like(condition, sizes, inner):
         # Two parts of one vector: with nothing else known, neither is the larger.
         yield from _along(condition, sizes, tuple(inner), places.batch)
     for unknown in unknowns:
