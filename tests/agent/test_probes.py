@@ -176,10 +176,9 @@ forged = {{"path": "p", "class": "Nothing", "line": 1, "status": "ok", "stage": 
 def send(kind, body):
     for descriptor in range(3, 10):
         try:
-            os.fstat(descriptor)
+            os.write(descriptor, struct.pack(">cI", kind, len(body)) + body)
         except OSError:
             continue
-        os.write(descriptor, struct.pack(">cI", kind, len(body)) + body)
 {}
 """
 
