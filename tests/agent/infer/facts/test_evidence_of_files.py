@@ -303,6 +303,50 @@ def test_what_a_missing_file_costs(
         assert expression is None or made[name]["expr"] == expression
 
 
+AROUND = HEAD + (
+    "class Inner(nn.Module):\n    def __init__(self, features, hidden):\n        super().__init__()\n"
+    "        self.first = nn.Linear(features, hidden)\n    def forward(self, x):\n        return self.first(x).relu()\n"
+    "class Net(nn.Module):\n    def __init__(self, {name}, hidden):\n        super().__init__()\n"
+    "        self.inner, self.last = {name}, nn.Linear(hidden, hidden)\n"
+    "    def forward(self, x):\n        z = self.inner(x)\n        return z, self.last(z.mean(0, keepdim=True))\n"
+)
+SCRIPT = "from {module} import Inner\nfrom nowhere_at_all import Graphs\ndef main():\n    graphs = Graphs('words')\n"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        pytest.param(
+            "    device = torch.device('cuda')\n"
+            "    inner = Inner(features=graphs.width, hidden=20).to(device)\n    net = Net(inner, 20).to(device)\n",
+            id="made before",
+        ),
+        pytest.param("    net = Net(Inner(graphs.width, 20), hidden=20)\n", id="made in its place"),
+        pytest.param(
+            "    words = open('/nowhere/at/all').read()\n    width = max(len(words), 1)\n"
+            "    inner = Inner(width, hidden=20)\n    inner.eval()\n    net = Net(inner, 20)\n",
+            id="a number of a file",
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", ["encoder", "backbone", "part"])
+def test_the_module_that_a_script_passes_is_told_but_for_a_missing_number(tmp_path: Path, name: str, use: str) -> None:
+    found = report(tmp_path, AROUND.format(name=name), USE + SCRIPT + use + "main()\n")
+    (given,) = found["inputs"]
+    assert found["init"]["args"][name]["from"].endswith("with a guess for features")
+    assert (given["dims"][-1], [each["dims"][-1] for each in found["outputs"]]) == ("features", [20, 20])
+
+
+def test_a_module_that_a_script_does_not_have_is_no_number(tmp_path: Path) -> None:
+    outer = AROUND.format(name="encoder") + (
+        "class Holder(nn.Module):\n    def __init__(self, body):\n        super().__init__()\n"
+        "        self.body = body\n    def forward(self, x):\n        return self.body(x)\n"
+    )
+    use = "    words = open('/nowhere/at/all').read()\n    net = Net(Holder(words.body), 20)\n"
+    found = report(tmp_path, outer, USE + SCRIPT.replace("Inner", "Holder") + use + "main()\n")
+    assert found["init"]["args"]["encoder"]["from"] == "guess"
+
+
 def test_words_give_names_and_calls_give_sizes(tmp_path: Path) -> None:
     net = with_words("x: (batch, time, 10)", "self.c = nn.Linear(10, 2)")
     (found,) = report(tmp_path, net, USE + "Net()(torch.rand(4, 6, 10))\n")["inputs"]

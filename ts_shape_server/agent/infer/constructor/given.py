@@ -9,7 +9,7 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
@@ -28,13 +28,15 @@ MAXIMUM = 8
 class Given:
     """Expressions by parameter, where each comes from, and the calls whose values the constructor refuses.
 
-    `supposed`: nobody passes them, they are settings that have what the class reads.
+    `supposed`: nobody passes them, they are settings that have what the class reads. `numbers` are guesses in what
+    makes the modules among them, by the name of their parameter.
     """
 
     init: Mapping[str, str]
     sources: Mapping[str, str]
     refused: tuple[tuple[Drawn, Exception], ...] = ()
     supposed: bool = False
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
 
 def choose(pragma: Mapping[str, str], drawn: Sequence[Drawn], build: Callable[[Mapping[str, str]], nn.Module]) -> Given:
@@ -56,11 +58,11 @@ def choose(pragma: Mapping[str, str], drawn: Sequence[Drawn], build: Callable[[M
             if item.certain and isinstance(error, _REFUSALS):
                 refused.append((item, error))
             continue
-        return Given(init, _sources(init, item, pragma), tuple(refused), item.kind == "settings")
+        return Given(init, _sources(init, item, pragma), tuple(refused), item.kind == "settings", item.numbers)
     for init, item in candidates[:1]:
         if init in empty:
             break
-        return Given(init, _sources(init, item, pragma), supposed=item.kind == "settings")
+        return Given(init, _sources(init, item, pragma), supposed=item.kind == "settings", numbers=item.numbers)
     return Given(dict(pragma), dict.fromkeys(pragma, "pragma"))
 
 

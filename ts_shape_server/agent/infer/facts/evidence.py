@@ -20,7 +20,7 @@ from ts_shape_server.agent import devices, importing, runs, shares, standins, to
 from ts_shape_server.agent.clock import TimeLimit, now, waiting_limit
 from ts_shape_server.agent.command_lines import ByName
 from ts_shape_server.agent.context import Context
-from ts_shape_server.agent.infer.facts import drawing, partly
+from ts_shape_server.agent.infer.facts import drawing, open_numbers, partly
 from ts_shape_server.agent.infer.guesses import portable, remade, values
 from ts_shape_server.agent.infer.running.memory import SkipInitialisation
 from ts_shape_server.contract.asked import CallArguments, CallEvidence
@@ -52,6 +52,7 @@ class Drawn:
 
     `certain` where the call is reached on an object that is as `init` made it: what it denies is an error there.
     `integers` are the integer tensors among the inputs, in their order: a layer may take a value in one place only.
+    `numbers` are guesses for what the modules among the arguments are made of, by the name of their parameter.
     """
 
     label: str
@@ -63,6 +64,7 @@ class Drawn:
     span: Span | None = None
     certain: bool = False
     integers: tuple[torch.Tensor, ...] = field(default=(), compare=False, repr=False)
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -202,12 +204,33 @@ def _draw_partly(cls: type, item: CallEvidence, context: Context, by_name: ByNam
     surroundings = drawing.surroundings(item.path, context.root, by_name)
     with waiting_limit(seconds), surroundings, torch.no_grad(), SkipInitialisation(of_parameters=True):
         runs.seed()
-        lost = partly.run(_of_this_file(item.setup, item.path, context), item.path, namespace)
-        guessed = _filled(lost, by_name)
-        init = _init(cls, item.init, namespace, context, item.setup, partial=True)
+        tree = _of_this_file(item.setup, item.path, context)
+        lost = partly.run(tree, item.path, namespace, by_name)
+        call, numbers = _with_numbers(item.init, namespace, by_name)
+        numbers = {**lost.numbers, **numbers}
+        guessed = list(dict.fromkeys((*_filled(lost, by_name), *numbers)))
+        init = _init(cls, call, namespace, context, ast.unparse(tree), partial=True)
         if init:
             label = f"{item.label}, with a guess for {', '.join(guessed)}" if guessed else item.label
-            yield Drawn(label, item.kind, item.path, item.line, init, None, _span(item))
+            yield Drawn(label, item.kind, item.path, item.line, init, None, _span(item), numbers=numbers)
+
+
+def _with_numbers(
+    call: CallArguments, namespace: Mapping[str, Any], by_name: ByName
+) -> tuple[CallArguments, Mapping[str, int]]:
+    """A call whose arguments make modules, with guesses for the numbers that cannot be had; and those by name."""
+    guessed: dict[str, int] = {}
+
+    def filled(text: str) -> str:
+        if text.startswith("*"):
+            return text
+        made, numbers = open_numbers.filled(ast.parse(text, mode="eval").body, namespace, by_name)
+        guessed.update(numbers)
+        return ast.unparse(made) if numbers else text
+
+    args = tuple(map(filled, call.args))
+    named = tuple((name, text if name.startswith("*") else filled(text)) for name, text in call.kwargs)
+    return CallArguments(args, named), guessed
 
 
 def _filled(lost: partly.Lost, by_name: ByName) -> list[str]:
@@ -287,13 +310,17 @@ def _init(
     positional, named = _texts(call, namespace)
 
     def spelled(text: str) -> str | None:
-        if partial:
-            try:
-                return portable.spelled(text, namespace, context.namespace)
-            except Exception:
+        try:
+            found = portable.spelled(text, namespace, context.namespace)
+        except Exception:
+            if partial:
                 return None
-        found = portable.spelled(text, namespace, context.namespace)
-        return found if found is not None else remade.spelled(setup, text, namespace, context.namespace)
+            raise
+        if found is None:
+            found = remade.spelled(setup, text, namespace, context.namespace)
+            # What made it may have failed in the end.
+            found = None if partial and found is not None and not _holds(found, context) else found
+        return found
 
     args = [spelled(text) for text in positional]
     keywords = {name: spelled(text) for name, text in named.items()}
@@ -313,6 +340,14 @@ def _init(
         else:
             result[name] = bound.arguments[name]
     return result
+
+
+def _holds(expression: str, context: Context) -> bool:
+    try:
+        runs.evaluate(expression, context.namespace)
+    except Exception:
+        return False
+    return True
 
 
 def _inputs(

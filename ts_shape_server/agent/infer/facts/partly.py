@@ -1,8 +1,9 @@
 """Runs of a slice what can be run: a data set that is not here costs the arguments that depend on it, and no others.
 
 A statement that fails loses what it would have bound, what it may have changed before it failed, and with that every
-later statement that needs it. An attribute that would have been set is lost alone: the object keeps its others. Decides
-nothing about arguments.
+later statement that needs it. An attribute that would have been set is lost alone: the object keeps its others. A
+module that lacks no more than numbers for its constructor is made with guesses for them. Decides nothing about
+arguments.
 """
 
 from __future__ import annotations
@@ -14,30 +15,49 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ts_shape_server.agent.clock import TimeLimit
+from ts_shape_server.agent.command_lines import ByName
+from ts_shape_server.agent.infer.facts import open_numbers
 
 _SIMPLE = (ast.Assign, ast.AnnAssign, ast.AugAssign)
 
 
 @dataclass
 class Lost:
-    """Names that hold nothing now, and the attributes of other objects that were not set."""
+    """Names that hold nothing now, the attributes of other objects that were not set, and the numbers that were
+    guessed for parameters of modules.
+    """
 
     names: set[str] = field(default_factory=set)
     attributes: list[tuple[Any, str]] = field(default_factory=list)
+    numbers: dict[str, int] = field(default_factory=dict)
 
 
-def run(tree: ast.Module, path: str, namespace: dict[str, Any]) -> Lost:
-    """Run each statement in `namespace`. Raises `TimeLimit`, and nothing that the statements raise."""
+def run(tree: ast.Module, path: str, namespace: dict[str, Any], by_name: ByName) -> Lost:
+    """Run each statement in `namespace`. Raises `TimeLimit`, and nothing that the statements raise. In `tree` a
+    statement that ran with guesses for numbers is the one with the guesses.
+    """
     lost = Lost()
-    for statement in tree.body:
-        code = compile(ast.Module([statement], []), path or "<evidence>", "exec", dont_inherit=True)
-        try:
-            exec(code, namespace)
-        except TimeLimit:
-            raise
-        except (Exception, SystemExit):
+    for place, statement in enumerate(tree.body):
+        if _ran(statement, path, namespace):
+            continue
+        guessed, numbers = open_numbers.filled(statement, namespace, by_name)
+        if numbers and _ran(guessed, path, namespace):
+            tree.body[place] = guessed
+            lost.numbers.update(numbers)
+        else:
             _lose(statement, namespace, lost)
     return lost
+
+
+def _ran(statement: ast.stmt, path: str, namespace: dict[str, Any]) -> bool:
+    code = compile(ast.Module([statement], []), path or "<evidence>", "exec", dont_inherit=True)
+    try:
+        exec(code, namespace)
+    except TimeLimit:
+        raise
+    except (Exception, SystemExit):
+        return False
+    return True
 
 
 def _lose(statement: ast.stmt, namespace: dict[str, Any], lost: Lost) -> None:

@@ -1,6 +1,7 @@
 """Which fixed dims follow a constructor argument: built a second time with another value, they move with it.
 
-Only arguments that were guessed are tried: a dim that the author or a caller has fixed is told as the number it is.
+Only numbers that were guessed are tried, arguments or those that a module among the arguments is made of: a dim that
+the author or a caller has fixed is told as the number it is.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from ts_shape_server.agent import shares
 from ts_shape_server.agent.clock import TimeLimit, time_limit
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.infer.constructor import arguments
+from ts_shape_server.agent.infer.facts import open_numbers
 from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.inputs import search
 from ts_shape_server.agent.infer.running import instances
@@ -39,16 +41,18 @@ def find(
     cls: type[nn.Module],
     plan: Mapping[str, str],
     sources: Mapping[str, str],
+    inner: Mapping[str, int],
     session: Session,
     found: search.Found,
     context: Context,
 ) -> Named:
-    """The names that hold; none of them when time runs out."""
+    """The names that hold; none of them when time runs out. `inner` are guesses in what makes the modules."""
     guessed = {
         name: value
         for name, value in arguments.int_arguments(dict(plan)).items()
         if sources.get(name) == "guess" and value > 1
     }
+    guessed = {**{name: value for name, value in inner.items() if value > 1 and name not in plan}, **guessed}
     try:
         with time_limit(shares.ARGUMENT_NAMES.of(context.remaining())):
             return _find(cls, plan, guessed, session, found)
@@ -74,7 +78,7 @@ def _find(
             continue
         other = value * 2
         try:
-            changed = instances.build(cls, {**plan, name: str(other)}, session.namespace, not session.real_only)
+            changed = instances.build(cls, _with(plan, name, value, other), session.namespace, not session.real_only)
         except Exception:
             continue
         moved = tuple(other if slot in slots else size for slot, size in enumerate(base))
@@ -85,6 +89,13 @@ def _find(
                 break
     named = {*places.values(), *outputs.values()}
     return Named(places, outputs, {name: guessed[name] for name in named})
+
+
+def _with(plan: Mapping[str, str], name: str, value: int, other: int) -> dict[str, str]:
+    """The plan with another number for an argument, or in what makes the arguments that are modules."""
+    if name in plan:
+        return {**plan, name: str(other)}
+    return {key: open_numbers.changed(text, name, value, other) for key, text in plan.items()}
 
 
 def _note(

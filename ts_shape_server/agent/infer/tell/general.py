@@ -73,7 +73,7 @@ def general(
     solved = replace(solved, found=found)
     names = naming.name_places(found.inputs, claim, found.outcome.wishes, solved.axes, found.batch_axes)
     spelling = Spelling(claim, names, samples)
-    named = argument_names.find(cls, solved.plan, solved.sources, session, found, context)
+    named = argument_names.find(cls, solved.plan, solved.sources, solved.case.init.numbers, session, found, context)
     symbols = _symbols(claim, seen, names, named)
     look = functools.partial(_shortly, solved, context)
     taken = optional.find(trials, claim, solved.omitted, solved.others, look)
