@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from probing_helpers import HEAD, quiet
 
-from ts_shape_server.agent.elsewhere import Loader
+from ts_shape_server.agent.elsewhere import LoaderProcess
 from ts_shape_server.contract import schema, wire
 from ts_shape_server.contract.jobs import VerifyAnswer
 from ts_shape_server.contract.report import ScriptAttempt
@@ -75,7 +75,7 @@ def asked_of(answer: bytes) -> VerifyAnswer | None:
     os.write(given, answer)
     os.close(given)
     try:
-        return Loader(asked, answered)(b"archive", b"calls", 0.1)
+        return LoaderProcess(asked, answered)(b"archive", b"calls", 0.1)
     finally:
         for descriptor in (taken, asked, answered):
             os.close(descriptor)

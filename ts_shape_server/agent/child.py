@@ -110,7 +110,7 @@ def _readable(job: Job) -> list[str]:
     return load.readable(job.file, *more)
 
 
-def _elsewhere(asked: RunAsked, result: int, scratch: str, tier: str) -> elsewhere.Loader | None:
+def _elsewhere(asked: RunAsked, result: int, scratch: str, tier: str) -> elsewhere.LoaderProcess | None:
     """The process that loads what this one saves; None for a job that saves nothing, or where there can be none."""
     job = asked.job
     if not isinstance(job, TrialJob) and not (isinstance(job, ReportJob) and "script" in job.stages):
@@ -200,7 +200,7 @@ def _run(asked: RunAsked, result: int, scratch: str, agent: int, tier: str) -> i
     return 0
 
 
-def _report(job: ReportJob, sender: Sender, seconds: float, loader: elsewhere.Loader | None) -> None:
+def _report(job: ReportJob, sender: Sender, seconds: float, loader: elsewhere.LoaderProcess | None) -> None:
     loaded: load.Loaded | None = None
     classes = _parents_first(job)
     wanted = frozenset((item.path, item.name) for asked in classes for item in asked.parents)
@@ -305,7 +305,7 @@ def _bare(path: str, asked: ClassAsked, status: Status, reason: Failure, watch: 
     return replace(report, stubbed=tuple(load.stubbed()), elapsed_ms=watch.wall_ms)
 
 
-def _trial(job: TrialJob, sender: Sender, seconds: float, loader: elsewhere.Loader | None) -> None:
+def _trial(job: TrialJob, sender: Sender, seconds: float, loader: elsewhere.LoaderProcess | None) -> None:
     """Both texts are loaded here, in turn: the candidate must agree with the original on the same inputs."""
     sender.begin(job.name)
     clock.restart()

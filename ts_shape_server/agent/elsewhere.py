@@ -28,7 +28,7 @@ _HEADER = struct.Struct(">QQd")
 """Bytes of the archive, bytes of the calls, and seconds. No files: how large these may be is limited."""
 
 
-class Loader:
+class LoaderProcess:
     """The job's end: asks, and waits for the answer."""
 
     def __init__(self, requests: int, answers: int) -> None:
@@ -60,7 +60,7 @@ class Loader:
         return None
 
 
-def start(enter: Enter, verify: Verify, others: tuple[int, ...]) -> Loader | None:
+def start(enter: Enter, verify: Verify, others: tuple[int, ...]) -> LoaderProcess | None:
     """The process, which waits; None where there can be none. It enters its sandbox before its first archive, and
     closes the descriptors `others`.
     """
@@ -84,7 +84,7 @@ def start(enter: Enter, verify: Verify, others: tuple[int, ...]) -> Loader | Non
             os._exit(0)
     os.close(taken)
     os.close(given)
-    return Loader(asked, answered)
+    return LoaderProcess(asked, answered)
 
 
 def _serve(requests: int, answers: int, enter: Callable[[], None], verify: Verify) -> None:

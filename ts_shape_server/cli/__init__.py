@@ -11,6 +11,7 @@ from typing import Any
 
 from ts_shape_server import __version__
 from ts_shape_server.contract import wire
+from ts_shape_server.contract.choices import EXPORT_DTYPES, EXPORT_METHODS
 
 COULD_NOT_RUN = 2
 INTERRUPTED = 130
@@ -163,13 +164,11 @@ def _parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", parents=[common], help="export a class and verify the export")
     export.add_argument("target", metavar="FILE:CLASS")
     export.add_argument("-o", "--output", required=True, metavar="OUT")
-    export.add_argument("--method", choices=("auto", "script", "trace", "program"), default="auto")
+    export.add_argument("--method", choices=EXPORT_METHODS, default="auto")
     export.add_argument("--init", action="append", default=[], metavar="NAME=EXPRESSION")
     export.add_argument("--input", action="append", default=[], metavar="NAME=SPEC")
     export.add_argument("--checkpoint", metavar="WEIGHTS", help="a state_dict to load before the export")
-    export.add_argument(
-        "--dtype", choices=("float16", "bfloat16", "float32", "float64"), help="convert weights and inputs"
-    )
+    export.add_argument("--dtype", choices=EXPORT_DTYPES, help="convert weights and inputs")
     export.add_argument("--force", action="store_true", help="replace OUT if it exists")
 
     fix = commands.add_parser("fix", parents=[common], help="rewrites that are known to help, as a diff")

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, Optional, Union
 
 from ts_shape_server.contract import schema, wire
+from ts_shape_server.contract.choices import ExportDtype, ExportMethod
 from ts_shape_server.contract.places import Range
 from ts_shape_server.contract.report import Report
 from ts_shape_server.contract.schema import ContractError, entry
@@ -117,7 +118,6 @@ class TrialJob:
 class ExportJob:
     """An export of a class, to a file `output` in the job's scratch folder.
 
-    `method` is ``auto``, ``script``, ``trace`` or ``program``. `dtype` converts weights and inputs; empty leaves them.
     `checkpoint` is the path of the weights to take; empty: those that the class makes.
     """
 
@@ -125,9 +125,9 @@ class ExportJob:
     name: str = field(metadata=entry("class"))
     report: Report
     output: str
-    method: str = "auto"
+    method: ExportMethod = "auto"
     checkpoint: str = ""
-    dtype: str = ""
+    dtype: ExportDtype = ""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 
 from lsprotocol import types
 
+from ts_shape_server.contract.choices import EXPORT_DTYPES, EXPORT_METHODS
 from ts_shape_server.contract.report import Report
 from ts_shape_server.contract.wire import printable
 from ts_shape_server.deadline import within
@@ -37,8 +38,6 @@ RESTART = "tsShape.restartAgent"
 REPORT = "tsShape.showReport"
 CHECK = "tsShape.checkWorkspace"
 REPAIR = "tsShape.repairClass"
-METHODS = ("auto", "script", "trace", "program")
-DTYPES = ("float16", "bfloat16", "float32", "float64")
 _MOST_SECONDS = 3600.0
 _CONFIGURED_SECONDS = 10
 
@@ -177,11 +176,11 @@ async def export_class(server: Server, given: Mapping[str, Any]) -> dict[str, An
     """Export one class; the file is written only once a fresh process has loaded and compared it."""
     document, name = await _subject(server, given)
     method = given.get("method") or "auto"
-    if method not in METHODS:
-        raise CommandRefused(f'The method must be one of {", ".join(METHODS)}, not "{method}".')
+    if method not in EXPORT_METHODS:
+        raise CommandRefused(f'The method must be one of {", ".join(EXPORT_METHODS)}, not "{method}".')
     dtype = given.get("dtype") or ""
-    if dtype not in ("", *DTYPES):
-        raise CommandRefused(f'The dtype must be one of {", ".join(DTYPES)}, not "{dtype}".')
+    if dtype not in ("", *EXPORT_DTYPES):
+        raise CommandRefused(f'The dtype must be one of {", ".join(EXPORT_DTYPES)}, not "{dtype}".')
     async with server.work(f"Exporting {name}") as tell:
         tell("Waiting for the report", None)
         report = await _final(server, document, name)

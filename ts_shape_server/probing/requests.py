@@ -10,6 +10,7 @@ from typing import Any
 from ts_shape_server import reading
 from ts_shape_server.contract import schema, wire
 from ts_shape_server.contract.asked import STAGES, CallEvidence, ClassAsked, Pinned, Stage
+from ts_shape_server.contract.choices import ExportDtype, ExportMethod
 from ts_shape_server.contract.report import Failure, Report, TorchScript
 from ts_shape_server.probing.agents import Limits
 from ts_shape_server.probing.confining import within_folders
@@ -145,20 +146,16 @@ class ExportResult:
 
 @dataclass(frozen=True)
 class ExportOrder:
-    """What is to be exported, and where to. `method` is ``auto``, ``script``, ``trace`` or ``program``.
-
-    `dtype` (``float16``, ``bfloat16``, ``float32``, ``float64``) converts weights and inputs; empty leaves them. With
-    `force` an existing file is replaced.
-    """
+    """What is to be exported, and where to. With `force` an existing file is replaced."""
 
     output: Path
-    method: str = "auto"
+    method: ExportMethod = "auto"
     force: bool = False
     checkpoint: Path | None = None
-    dtype: str = ""
+    dtype: ExportDtype = ""
 
     @property
-    def chosen(self) -> str:
+    def chosen(self) -> ExportMethod:
         """The method, where the name of the file chooses: ``.pt2`` is that of programs."""
         return "program" if self.method == "auto" and self.output.suffix == ".pt2" else self.method
 

@@ -25,10 +25,10 @@ from ts_shape_server.agent.script.finding import finding, first_line
 from ts_shape_server.agent.script.session import ScriptSession
 from ts_shape_server.contract import schema
 from ts_shape_server.contract.asked import ExportJob
+from ts_shape_server.contract.choices import EXPORT_DTYPES
 from ts_shape_server.contract.jobs import ExportAnswer
 from ts_shape_server.contract.report import Failure, Report
 
-DTYPES = ("float16", "bfloat16", "float32", "float64")
 _OVERHEAD = 1 << 20
 """Bytes that an archive takes beside its weights, with room to spare."""
 
@@ -110,7 +110,8 @@ def _spec(report: Report, run: Run, calls: list[dict[str, Any]]) -> dict[str, An
 def _retyped(value: Any, dtype: str) -> Any:
     if isinstance(value, Mapping):
         return {
-            key: dtype if key == "dtype" and item in DTYPES else _retyped(item, dtype) for key, item in value.items()
+            key: dtype if key == "dtype" and item in EXPORT_DTYPES else _retyped(item, dtype)
+            for key, item in value.items()
         }
     return [_retyped(item, dtype) for item in value] if isinstance(value, list) else value
 

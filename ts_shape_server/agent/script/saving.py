@@ -34,7 +34,7 @@ _IGNORED = FunctionModifiers.IGNORE
 
 
 @dataclass(frozen=True)
-class Saved:
+class WrittenScript:
     """The bytes of a script; without them the `error` of torch, or the `state` that says why it was not tried.
 
     `called`: the script has a `forward`, an overloaded one has none.
@@ -46,11 +46,11 @@ class Saved:
     called: bool = True
 
 
-def saved(session: ScriptSession, scripted: Any) -> Saved:
+def saved(session: ScriptSession, scripted: Any) -> WrittenScript:
     """A script as it is saved. Ask before it runs: what calls leave in its buffers would be saved too."""
     weights = (*scripted.parameters(), *scripted.buffers())
     if session.heavy or sum(item.numel() * item.element_size() for item in weights) > LARGEST:
-        return Saved(state="large")
+        return WrittenScript(state="large")
     jit: Any = torch.jit
     file = io.BytesIO()
     try:
@@ -59,12 +59,12 @@ def saved(session: ScriptSession, scripted: Any) -> Saved:
             warnings.simplefilter("ignore")
             jit.save(scripted, file)
     except Exception as error:
-        return Saved(error=error)
-    return Saved(file.getvalue(), called=hasattr(scripted, "forward"))
+        return WrittenScript(error=error)
+    return WrittenScript(file.getvalue(), called=hasattr(scripted, "forward"))
 
 
 def proven(
-    session: ScriptSession, search: RefusalSearch, written: Saved, name: Location
+    session: ScriptSession, search: RefusalSearch, written: WrittenScript, name: Location
 ) -> tuple[Failure | None, ArchiveState]:
     """What speaks against a saved script, at the call if torch names one, or else what became of it. A method that its
     author has left to Python with `@torch.jit.ignore` does not speak against it.
@@ -86,7 +86,7 @@ def proven(
     return finding("script-trap", "differs-once-loaded", message, name, facts={"where": "another process"}), ""
 
 
-def loaded(session: ScriptSession, written: Saved) -> tuple[VerifyAnswer, ArchiveState]:
+def loaded(session: ScriptSession, written: WrittenScript) -> tuple[VerifyAnswer, ArchiveState]:
     """What another process says of a saved script, and what is proven by that where it says nothing against it."""
     ask = session.context.elsewhere
     if ask is None:

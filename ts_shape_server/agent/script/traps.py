@@ -33,7 +33,7 @@ def collect(
     location for a trap without a place.
     """
     found = [*_none_defaults(search), *frozen.collect(session, search)]
-    written = saving.saved(session, scripted) if not found else saving.Saved()
+    written = saving.saved(session, scripted) if not found else saving.WrittenScript()
     # An overloaded `forward` is compiled where it is called, and the script of the class itself has none.
     runs = not session.heavy and hasattr(scripted, "forward")
     if runs and not found and session.affords(4 * len(session.sizes())):

@@ -28,7 +28,7 @@ from ts_shape_server.agent.infer.tell.reasons import (
     state_in_a_tuple,
     tuple_of_a_layer,
 )
-from ts_shape_server.agent.infer.tell.reasons.unsolved import Passed, Unfound, Unsolved
+from ts_shape_server.agent.infer.tell.reasons.unsolved import PassedByCall, Unfound, Unsolved
 
 ORDER: tuple[Callable[[Unfound], Unsolved | None], ...] = (
     fixed_sizes_disagree.reason,
@@ -60,11 +60,11 @@ def of(case: Case, best: Missed | building.NotBuilt) -> Unsolved:
     return replace(told, init=init_of(plan, sources, case.context.namespace))
 
 
-def _passed(case: Case, plan: Mapping[str, str], guessed: Set[str]) -> Iterator[Passed]:
+def _passed(case: Case, plan: Mapping[str, str], guessed: Set[str]) -> Iterator[PassedByCall]:
     """What certain calls give to an object that is made with the arguments of `plan`."""
     for item in case.drawn:
         own = dict(item.init or {})
         if not item.certain or not item.inputs or guessed - set(own):
             continue
         if all(plan.get(name) == text for name, text in own.items()):
-            yield Passed(tuple(item.inputs.values()), item.path, contradictions.place_of(item))
+            yield PassedByCall(tuple(item.inputs.values()), item.path, contradictions.place_of(item))

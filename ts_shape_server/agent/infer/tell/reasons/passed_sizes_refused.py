@@ -12,7 +12,7 @@ from ts_shape_server.agent.infer.guesses import values
 from ts_shape_server.agent.infer.running import mismatch
 from ts_shape_server.agent.infer.running.session import innermost_line
 from ts_shape_server.agent.infer.tell import denials, remedies
-from ts_shape_server.agent.infer.tell.reasons.unsolved import Passed, Unfound, Unsolved, unsolved
+from ts_shape_server.agent.infer.tell.reasons.unsolved import PassedByCall, Unfound, Unsolved, unsolved
 
 MOST_PASSED = 3
 """So many of the inputs that are passed are tried."""
@@ -33,7 +33,7 @@ def reason(unfound: Unfound) -> Unsolved | None:
     return None
 
 
-def _is_refused(unfound: Unfound, passed: Passed, error: BaseException) -> bool:
+def _is_refused(unfound: Unfound, passed: PassedByCall, error: BaseException) -> bool:
     """Whether these sizes fail whatever the values, evaluated and in training."""
     if not isinstance(error, denials.ERRORS) or not any(kind in torch_says.read(error) for kind in _OF_SIZES):
         return False
@@ -41,7 +41,7 @@ def _is_refused(unfound: Unfound, passed: Passed, error: BaseException) -> bool:
     return isinstance(session.quickly(inputs).error, denials.ERRORS) and not session.in_training(inputs).ok
 
 
-def _told(unfound: Unfound, passed: Passed, error: BaseException, watched: mismatch.FailingLayer) -> Unsolved:
+def _told(unfound: Unfound, passed: PassedByCall, error: BaseException, watched: mismatch.FailingLayer) -> Unsolved:
     """At the expression that fails; where that is none of the file's, at the call."""
     context = unfound.context
     layer = watched.entered[-1] if watched.entered else ""

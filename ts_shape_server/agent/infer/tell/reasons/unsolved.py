@@ -31,7 +31,7 @@ class Unsolved:
 
 
 @dataclass(frozen=True)
-class Passed:
+class PassedByCall:
     """What a call certainly passes to an object that is made like the one that was searched, and where it stands."""
 
     inputs: values.Inputs
@@ -59,7 +59,7 @@ class Unfound:
     session: Session
     result: search.NotFound
     context: Context
-    passed: Sequence[Passed]
+    passed: Sequence[PassedByCall]
     certain: bool
     plan: Mapping[str, str]
     guessed: frozenset[str]
