@@ -52,7 +52,7 @@ class _Layer:
 
     @property
     def kind(self) -> str:
-        return (dotted(self.call.func) or "").rsplit(".", 1)[-1]
+        return _last(self.call)
 
     def taken(self) -> tuple[str, ast.expr] | None:
         return _argument(self, _TAKES)
@@ -147,6 +147,9 @@ class _Fitting:
         title = f"Flatten what goes into `{layer.name}`"
         start = self._source.range_of(layer.call)
         if layer.holder is not None:
+            before = layer.holder.args[: layer.holder.args.index(layer.call)]
+            if before and isinstance(before[-1], ast.Call) and _last(before[-1]) == "Flatten":
+                return
             module = (dotted(layer.call.func) or "").rpartition(".")[0]
             if not module:
                 return
@@ -157,6 +160,8 @@ class _Fitting:
             return
         calls = [node for node in self._calls() if _attribute_of_self(node.func) == layer.name]
         if len(calls) != 1 or len(calls[0].args) != 1 or calls[0].keywords:
+            return
+        if isinstance(calls[0].args[0], ast.Call) and _last(calls[0].args[0]) == "flatten":
             return
         given = self._source.range_of(calls[0].args[0])
         spelling = TypeSpelling(self._source, self._classes.tree)
@@ -210,6 +215,11 @@ def _attribute_of_self(node: ast.expr) -> str:
 
 def _is_name(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) or bool(isinstance(node, ast.Attribute) and _attribute_of_self(node))
+
+
+def _last(call: ast.Call) -> str:
+    """The last name of what is called."""
+    return (dotted(call.func) or "").rsplit(".", 1)[-1]
 
 
 def _number(node: ast.expr) -> int | None:

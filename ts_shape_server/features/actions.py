@@ -7,6 +7,7 @@ own lines changed.
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -105,11 +106,19 @@ def fitting(report: Report, text: str, failure: Failure) -> list[Candidate]:
 
 def fits(candidate: Candidate, report: Report, text: str, failure: Failure, after: Report) -> Fix | None:
     """The fix, if the class with that change runs, what did not fit does, and no call is refused that was not."""
-    if after.status != "ok" or len(after.mismatches) > max(0, len(report.mismatches) - 1):
+    if after.status != "ok" or refuses_more(report, after, failure):
         return None
     gone = frozenset({failure.identity})
     edits = candidate.rewrite.edits
     return Fix(report.name, candidate.title, text, edits, False, gone, changes=_change(candidate))
+
+
+def refuses_more(before: Report, after: Report, failure: Failure | None = None) -> bool:
+    """Whether a call is refused that was not before, or that of `failure` still is."""
+    known = Counter(item.identity for item in before.mismatches)
+    if failure is not None:
+        known -= Counter([failure.identity])
+    return bool(Counter(item.identity for item in after.mismatches) - known)
 
 
 def with_preferred(fixes: Sequence[Fix]) -> list[Fix]:

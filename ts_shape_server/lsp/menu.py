@@ -16,7 +16,9 @@ from typing import Any
 from lsprotocol import types
 
 from ts_shape_server.contract.places import Range, TextEdit
+from ts_shape_server.contract.report import Report
 from ts_shape_server.features import actions
+from ts_shape_server.features.diagnostics import Finding
 from ts_shape_server.features.offers import Offer, offers
 from ts_shape_server.lsp.documents import Document
 from ts_shape_server.lsp.scopes import UNTRUSTED
@@ -89,19 +91,42 @@ async def all_tried(document: Document) -> None:
 
 
 def _being_tried(server: Server, document: Document, at: Range) -> list[types.CodeAction]:
-    """The repair of each class that is underlined there and whose fixes are still being tried."""
+    """For each class that is underlined there and whose fixes are still being tried: its repair, or the change that
+    makes two sizes agree where some may be made.
+    """
     if not document.busy:
         return []
-    names = {item.class_name for item in server.session.findings(document.path) if _meets(item.range, at)}
+    underlined = [item for item in server.session.findings(document.path) if _meets(item.range, at)]
+    names = {item.class_name for item in underlined}
     names |= {item.name for item in document.places() if _meets(item.name_range, at)}
     found = []
     for name in sorted(names):
         report = document.known(name).current
-        if report is None or report.torchscript.script.ok is not False or document.was_tried(name):
+        if report is None or document.was_tried(name):
+            continue
+        found += _sizes_being_tried(server, document, report, [item for item in underlined if item.class_name == name])
+        if report.torchscript.script.ok is not False or actions.misfits(report):
             continue
         title = f"Repair {name.rsplit('.', 1)[-1]} for TorchScript"
         data = {"uri": document.uri, "class": name, "repair": True}
         found.append(types.CodeAction(title, kind=types.CodeActionKind.QuickFix, data=data))
+    return found
+
+
+def _sizes_being_tried(
+    server: Server, document: Document, report: Report, underlined: Sequence[Finding]
+) -> list[types.CodeAction]:
+    """An entry for each finding of sizes that disagree, where a change of the class may mend it."""
+    found = []
+    for failure in actions.misfits(report):
+        about = next((item for item in underlined if item.identity == failure.identity), None)
+        if about is None or not actions.fitting(report, document.text, failure):
+            continue
+        layer = failure.sizes.layer if failure.sizes is not None else ""
+        title = f"Make the sizes agree in `{layer or report.name.rsplit('.', 1)[-1]}`"
+        data = {"uri": document.uri, "class": report.name, "sizes": _digest(failure.identity)}
+        diagnostics = [server.converter().diagnostic(about)]
+        found.append(types.CodeAction(title, kind=types.CodeActionKind.QuickFix, diagnostics=diagnostics, data=data))
     return found
 
 
@@ -115,6 +140,8 @@ async def resolve(server: Server, action: types.CodeAction) -> types.CodeAction:
     name = str(data.get("class"))
     if data.get("repair"):
         found = await repair(server, document, name)
+    elif data.get("sizes"):
+        found = await _made_to_agree(server, document, name, action)
     else:
         found = await _proven_later(server, document, name, action)
     action.edit = found.edit
@@ -133,9 +160,7 @@ class MenuChange:
 
 async def repair(server: Server, document: Document, name: str) -> MenuChange:
     """The edit that repairs a class, once its trials are done."""
-    deadline = time.monotonic() + _RESOLVE_SECONDS
-    while document.busy and not document.was_tried(name) and (left := deadline - time.monotonic()) > 0:
-        await document.news(left)
+    await _tried_of(document, name)
     last, file = name.rsplit(".", 1)[-1], Path(document.path).name
     if not document.was_tried(name):
         return MenuChange(None, _untried(server, document, f"A repair of {last}", file))
@@ -144,6 +169,28 @@ async def repair(server: Server, document: Document, name: str) -> MenuChange:
     if fix is not None and edit is None:
         return MenuChange(None, f"{file} has changed since the repair of {last} was tried.")
     return MenuChange(edit, f"No change of {last} in {file} was found that scripts and computes the same.")
+
+
+async def _tried_of(document: Document, name: str) -> None:
+    """Wait until the fixes of a class were tried, as long as that is under way and not too long."""
+    deadline = time.monotonic() + _RESOLVE_SECONDS
+    while document.busy and not document.was_tried(name) and (left := deadline - time.monotonic()) > 0:
+        await document.news(left)
+
+
+async def _made_to_agree(server: Server, document: Document, name: str, action: types.CodeAction) -> MenuChange:
+    """The first edit that trials proved for two sizes that disagree."""
+    assert isinstance(action.data, dict)
+    await _tried_of(document, name)
+    last, file = name.rsplit(".", 1)[-1], Path(document.path).name
+    if not document.was_tried(name):
+        return MenuChange(None, _untried(server, document, f"“{action.title}”", file))
+    wanted = action.data.get("sizes")
+    for fix in actions.ordered(document.fixes_of(name)):
+        if any(_digest(item) == wanted for item in fix.resolves):
+            edit = _edit(server, document, actions.edits_for(fix, document.text))
+            return MenuChange(edit, f"{file} has changed since “{fix.title}” was tried.")
+    return MenuChange(None, f"No change of {last} in {file} was found with which this call and all others run.")
 
 
 async def _proven_later(server: Server, document: Document, name: str, action: types.CodeAction) -> MenuChange:
@@ -257,7 +304,12 @@ def _pending(document: Document, offer: Offer) -> types.CodeAction:
 
 
 def _change_of(offer: Offer) -> str:
-    return hashlib.sha256(repr((offer.rewrite.id, offer.rewrite.edits)).encode("utf-8", "surrogatepass")).hexdigest()
+    return _digest((offer.rewrite.id, offer.rewrite.edits))
+
+
+def _digest(item: object) -> str:
+    """What stands for something in the data of an action."""
+    return hashlib.sha256(repr(item).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _edit(server: Server, document: Document, edits: Sequence[TextEdit] | None) -> types.WorkspaceEdit | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
 
 from ts_shape_server.analysis.text import SourceText
 from ts_shape_server.contract.places import TextEdit
@@ -16,7 +17,7 @@ from ts_shape_server.contract.report import Failure, Report
 from ts_shape_server.features import actions
 from ts_shape_server.features.offers import Offer, annotated, told
 from ts_shape_server.probing.service import FileRequest, ProbeService, Trial
-from ts_shape_server.repair import combined, harmless, repair, scripts
+from ts_shape_server.repair import combined, harmless, reached, repair, scripts
 from ts_shape_server.workspace import Snapshot, Workspace
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,15 @@ def is_of_agent(report: Report) -> bool:
     return report.status == "unresolved" and report.reason is not None and report.reason.code in _NO_AGENT
 
 
+def _holding_every_call(request: FileRequest) -> FileRequest:
+    """The request with each call of the workspace held against its class as if it were certain."""
+    classes = []
+    for item in request.classes:
+        every = tuple(replace(call, certain="values") for call in item.asked.evidence)
+        classes.append(replace(item, asked=replace(item.asked, evidence=every)))
+    return replace(request, classes=tuple(classes))
+
+
 class RewriteTrials:
     """Of one file at one moment."""
 
@@ -47,12 +57,16 @@ class RewriteTrials:
         """The changed file beside the original, on the same inputs and weights."""
         return await self._service.trial(self._request, report.name, report, changed)
 
-    async def alone(self, name: str, changed: str) -> Report | None:
-        """The report of a class of the changed file; None where it is no module there."""
+    async def alone(self, name: str, changed: str, every_call: bool = False) -> Report | None:
+        """The report of a class of the changed file; None where it is no module there. With `every_call` it tells also
+        of calls that may never be reached, or not as they stand, which is no reason to call them wrong.
+        """
         snapshot = await asyncio.to_thread(self._workspace.snapshot, self._snapshot.path, changed)
         if snapshot.classes.syntax_error is not None or snapshot.module(name) is None:
             return None
         request = await asyncio.to_thread(self._workspace.request, snapshot, [name])
+        if every_call:
+            request = _holding_every_call(request)
         reports = await self._service.reports(request, lambda report: None)
         return reports[0] if reports else None
 
@@ -60,20 +74,44 @@ class RewriteTrials:
         """What mends a class: sizes that disagree, else what TorchScript refuses. `known` are the file's reports."""
         misfits = actions.misfits(report)
         if misfits or report.status != "ok":
-            return [fix for failure in misfits for fix in await self._fitting(report, failure)]
+            return [fix for failure in misfits for fix in await self._fitting(report, failure, known)]
         if scripts(report.torchscript):
             return []
         return await self._repairs(report, known)
 
-    async def _fitting(self, report: Report, failure: Failure) -> list[actions.Fix]:
+    async def _fitting(self, report: Report, failure: Failure, known: Sequence[Report]) -> list[actions.Fix]:
         fixes = []
         for candidate in actions.fitting(report, self.text, failure):
-            after = await self.alone(report.name, SourceText(self.text).apply(candidate.rewrite.edits))
+            changed = SourceText(self.text).apply(candidate.rewrite.edits)
+            after = await self.alone(report.name, changed)
             fix = None if after is None else actions.fits(candidate, report, self.text, failure, after)
+            if fix is not None and not await self._is_accepted(changed, report, failure, known):
+                fix = None
             log.debug("%s: %s", candidate.title, "verified" if fix is not None else "does not help")
             if fix is not None:
                 fixes.append(fix)
         return actions.with_preferred(fixes)
+
+    async def _is_accepted(self, changed: str, report: Report, failure: Failure, known: Sequence[Report]) -> bool:
+        """Whether no call that a class takes as it is fails with the change: a call of the class itself, certain or
+        not, or one of the file's classes that hold it. A class that takes nothing has nothing to lose.
+        """
+        if report.status != "ok":
+            return True
+        after = await self.alone(report.name, changed, every_call=True)
+        if after is None or after.status != "ok":
+            return False
+        if actions.refuses_more(report, after, failure):
+            before = await self.alone(report.name, self.text, every_call=True)
+            if before is None or actions.refuses_more(before, after, failure):
+                return False
+        holders = {item.name: item for item in known if item.status == "ok"}
+        for name in reached(self.text, changed, report.name):
+            if name in holders:
+                held = await self.alone(name, changed)
+                if held is None or held.status != "ok" or actions.refuses_more(holders[name], held):
+                    return False
+        return True
 
     async def _repairs(self, report: Report, known: Sequence[Report]) -> list[actions.Fix]:
         """The repair of the whole class, and each rewrite that helps alone, if no other class is the worse for it."""

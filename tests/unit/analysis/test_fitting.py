@@ -57,6 +57,14 @@ def check(body: str, sizes: Disagreement, expected: dict[str, str]) -> None:
             },
         ),
         (
+            "self.a = nn.Sequential(nn.Flatten(), nn.Linear(in_features=width, out_features=4))\nself.b = X()",
+            Disagreement(16, 784, "a.1", "a.0"),
+            {
+                "Set `in_features=width * 7 * 7` in `a.1`": "        self.a = nn.Sequential(nn.Flatten(), "
+                "nn.Linear(in_features=width * 7 * 7, out_features=4))"
+            },
+        ),
+        (
             "self.a = nn.Linear(9, 16 * 14 * 14)\nself.b = nn.GRU(16 * 14 * 14, 10)",
             Disagreement(3136, 4096),
             {"Set `input_size=4096` in `b`": "        self.b = nn.GRU(4096, 10)"},
@@ -82,6 +90,7 @@ def check(body: str, sizes: Disagreement, expected: dict[str, str]) -> None:
         "a name is kept",
         "features",
         "in a Sequential",
+        "flattened already",
         "an unnamed layer",
         "starred",
         "a parameter",

@@ -11,8 +11,10 @@ import pytest
 from lsprotocol import types
 
 from ts_shape_server.analysis.rewrites import Rewrite
-from ts_shape_server.contract.places import Range, TextEdit
-from ts_shape_server.contract.report import Failure, Report, TorchScript, without_report
+from ts_shape_server.contract.places import Location, Range, TextEdit
+from ts_shape_server.contract.report import Disagreement, Failure, Report, TorchScript, without_report
+from ts_shape_server.features.actions import Fix
+from ts_shape_server.features.diagnostics import Finding
 from ts_shape_server.features.offers import Offer
 from ts_shape_server.lsp import menu
 from ts_shape_server.lsp.documents import Document
@@ -32,12 +34,12 @@ HOLDS_NOT = "does not hold"
 class Editor:
     """A server with one document, of which the test says how a trial ends; `said` is what a person is told."""
 
-    def __init__(self, verdict: bool | None = True) -> None:
+    def __init__(self, verdict: bool | None = True, text: str = TEXT) -> None:
         self.said: list[str] = []
         self.verdict = verdict
         workspace = Workspace(())
-        self.document = Document(PATH, Path(PATH).as_uri(), TEXT, workspace.quick, 1)
-        self.document.take_snapshot(workspace.quick(PATH, TEXT), Settings())
+        self.document = Document(PATH, Path(PATH).as_uri(), text, workspace.quick, 1)
+        self.document.take_snapshot(workspace.quick(PATH, text), Settings())
         self.document.take(Report(PATH, "Net", 4, "ok", stage="final"), self.document.edition, Settings())
         self.session: Any = EditorSession(lambda paths: None, lambda status: None, lambda words: None)
         self.session.scope().service = object()
@@ -58,7 +60,7 @@ class Editor:
 
     def converter(self) -> Any:
         convert = SimpleNamespace(edits=lambda source, edits: [repr(edit) for edit in edits])
-        return SimpleNamespace(of=lambda path, line: (self.document.uri, convert))
+        return SimpleNamespace(of=lambda path, line: (self.document.uri, convert), diagnostic=lambda finding: finding)
 
     def can(self, *names: str) -> bool:
         return False
@@ -122,6 +124,40 @@ async def test_a_repair_that_was_not_looked_for_is_not_told_as_not_found() -> No
     await editor.chosen(types.CodeAction("Repair Net for TorchScript", data=data))
     assert ["was found" in said for said in editor.said] == [False, True]
     assert (await menu.repair(server, editor.document, "Net")).edit is None
+
+
+NARROW = TEXT.replace(
+    "    def forward", "    def __init__(self):\n        self.fc = nn.Linear(3, 2)\n\n    def forward"
+)
+CALL = Range(9, 0, 9, 5)
+
+
+@pytest.mark.parametrize("proven", [True, False])
+async def test_sizes_that_disagree_are_in_the_menu_while_changes_are_tried(proven: bool) -> None:
+    editor = Editor(text=NARROW)
+    server: Any = editor
+    refused = Failure(
+        "call-mismatch", "", Location(PATH, CALL), sizes=Disagreement(3, 5, "fc"), kind="shape-denied"
+    )  # fmt: skip
+    report = Report(PATH, "Net", 4, "ok", stage="final", mismatches=(refused,))
+    found = Finding(PATH, CALL, "call-mismatch", "error", "", "Net", kind="shape-denied")
+    editor.document.take(report, editor.document.edition, Settings())
+    editor.session.findings = lambda path: [found]
+    assert menu._being_tried(server, editor.document, CALL) == []
+    editor.document.task = asyncio.ensure_future(asyncio.sleep(60))
+    (action,) = menu._being_tried(server, editor.document, CALL)
+    assert "`fc`" in action.title and action.edit is None
+    assert menu._being_tried(server, editor.document, Range(1, 0, 1, 0)) == []
+    chosen = asyncio.ensure_future(editor.chosen(action))
+    await asyncio.sleep(0)
+    edits = (TextEdit(Range(6, 28, 6, 29), "5"),)
+    fix = Fix("Net", "Set", NARROW, edits, True, frozenset({refused.identity}))
+    editor.document.fixes["Net"] = (report, [fix] if proven else [])
+    editor.document.wake()
+    assert ((await chosen).edit is not None) == proven
+    assert bool(editor.said) == (not proven)
+    assert menu._being_tried(server, editor.document, CALL) == []
+    editor.document.task.cancel()
 
 
 async def verdict(offer: Offer, trial: Trial | None = None, after: Report | None = None) -> bool | None:
