@@ -21,7 +21,7 @@ from ts_shape_server.agent.infer.inputs import confirming, search
 from ts_shape_server.agent.infer.running import expressions, shots, symbolic
 from ts_shape_server.agent.infer.running.pace import Pace
 from ts_shape_server.agent.infer.solve import Solved
-from ts_shape_server.agent.infer.tell import argument_names, inside, naming, omitted, specs
+from ts_shape_server.agent.infer.tell import argument_names, inside, naming, omitted, specs, standing_in
 from ts_shape_server.agent.infer.tell.init import init_of
 from ts_shape_server.agent.infer.tell.spelling import UNKNOWN, Spelling
 from ts_shape_server.contract import dims
@@ -84,6 +84,7 @@ def general(
     if first is not None:
         told = shots.spelled(first, others, spelling.told)
         told = _without_mixed(told, naming.varying(found.inputs, claim, names))
+        result, told = _without_standing_in(result, told, solved, context, lines)
         told, counted = _counted(told, first, solved, context, lines)
         if counted:
             symbols["N"] = Symbol()
@@ -272,6 +273,23 @@ def _counted(
 
     changed = shots.spelled(told, [first, shot], count)
     return changed, seen
+
+
+def _without_standing_in(
+    report: Report, told: shots.Shot, solved: Solved, context: Context, lines: range
+) -> tuple[Report, shots.Shot]:
+    """Sizes that hang on a module that nobody gives told as unknown, with a note."""
+    session, found = solved.session, solved.found
+    stood = standing_in.names(solved.plan, solved.sources)
+    if not stood:
+        return report, told
+    _, first = shots.take(lambda watch: session.concrete(found.inputs, watch), session.module, context.path, lines)
+    if first is None:
+        return report, told
+    told, note = standing_in.without_theirs(
+        told, first, solved.case.cls, solved.plan, stood, session, found, context.path, lines
+    )
+    return (replace(report, notes=(*report.notes, note)) if note else report), told
 
 
 def _without_mixed(told: shots.Shot, varying: Collection[str]) -> shots.Shot:
