@@ -46,8 +46,8 @@ def test_what_calls_operations_of_packages_is_replayed_only(
         ways.append(replayed)
         return Report(path=path, name="Doubled", line=1, status="ok" if status == "ok" else "unresolved"), sure
 
-    monkeypatch.setattr(inspection, "_needed", lambda path: packages)
-    monkeypatch.setattr(inspection, "_imported", lambda package: True)
+    monkeypatch.setattr(inspection.packages, "needed", lambda path: packages)
+    monkeypatch.setattr(inspection.packages, "imported", lambda package: True)
     monkeypatch.setattr(inspection, "_reported", reported)
     answer = inspection.inspect(InspectJob(archive=str(path)), clock.now() + 60, str(tmp_path))
     assert ways == asked
