@@ -5,12 +5,13 @@ Only for children, only where torch finds no CUDA. Device *names* stay what the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode
 
 _FACTORIES = ("FloatTensor", "LongTensor", "HalfTensor", "DoubleTensor", "IntTensor", "ByteTensor", "BoolTensor")
 
@@ -64,6 +65,22 @@ class _NoDevice:
 
 
 _mode: OnCpu | None = None
+
+
+@contextlib.contextmanager
+def suspended() -> Iterator[None]:
+    """While in it torch's own calls come to torch directly: with frames of this module between, torch takes this module
+    for the author's code. What asks for an accelerator fails here.
+    """
+    innermost = _get_current_function_mode()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    if _mode is None or innermost is not _mode:
+        yield
+        return
+    _mode.__exit__(None, None, None)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    try:
+        yield
+    finally:
+        _mode.__enter__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
 
 def pretend() -> None:

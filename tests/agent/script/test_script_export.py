@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import shutil
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 import torch
 
-from ts_shape_server.agent import script
+from ts_shape_server.agent import devices, script
 from ts_shape_server.agent.context import Context
 from ts_shape_server.agent.saved import kinds
 from ts_shape_server.agent.script import archive
@@ -370,3 +371,19 @@ def test_each_place_at_which_a_program_is_refused_is_told(
     if hasattr(torch.export, "draft_export"):
         assert len(reason.related) == others
         assert all(item.range.line > span.line and item.message for item in reason.related)
+
+
+@pytest.mark.skipif(not hasattr(torch.export, "draft_export"), reason="torch 2.7 and newer tell more than the first")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_all_places_are_told_where_accelerators_are_asked_for(
+    load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, context = load(VALUES_DECIDE)
+    # In a process in which a class asked for one before, the mode is there and stays.
+    mode = devices.OnCpu() if devices._mode is None else contextlib.nullcontext()
+    monkeypatch.setattr(devices, "_mode", devices._mode or mode)
+    with mode:
+        found = script.export(run, _job(context, "net.pt2", method="program"), str(tmp_path))
+    gc.collect()
+    assert found.reason is not None
+    assert len(found.reason.related) == len(BOTH) - 1

@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 
+from ts_shape_server.agent import devices
 from ts_shape_server.agent.script import locate
 from ts_shape_server.agent.script.finding import finding, first_line
 from ts_shape_server.agent.script.locate import MarkedPlace
@@ -86,14 +87,9 @@ def _of_traceback(session: ScriptSession, error: Exception) -> Iterator[_Met]:
 
 def _of_draft(session: ScriptSession, dims: Any) -> Iterator[_Met]:
     """What torch's draft export lists (2.7 and newer), which goes on where `torch.export` stops."""
-    draft: Any = getattr(torch.export, "draft_export", None)
-    if draft is None:
-        return
-    arguments, keywords = session.run.arguments()
-    with warnings.catch_warnings(), torch.no_grad(), contextlib.suppress(Exception):
-        warnings.simplefilter("ignore")
-        made = draft(session.fresh(), arguments, keywords or None, dynamic_shapes=dims)
-        report = getattr(made, "_report", None)
+    # Code that asks for an accelerator fails without the mode that has it run on the CPU.
+    report = _drafted(session, dims, devices.suspended()) or _drafted(session, dims, contextlib.nullcontext())
+    with contextlib.suppress(Exception):
         names = {**_interned(), **getattr(report, "str_to_filename", {})}
         for failure in getattr(report, "failures", ()):
             if getattr(failure.failure_type, "name", "") != "DATA_DEPENDENT_ERROR":
@@ -103,6 +99,19 @@ def _of_draft(session: ScriptSession, dims: Any) -> Iterator[_Met]:
             if own:
                 said = f"Could not guard on data-dependent expression {failure.data.get('expr', '')}"
                 yield _Met(*own[-1], said)
+
+
+def _drafted(session: ScriptSession, dims: Any, around: contextlib.AbstractContextManager[None]) -> Any:
+    """The report of a draft export; None where there is none."""
+    draft: Any = getattr(torch.export, "draft_export", None)
+    if draft is None:
+        return None
+    arguments, keywords = session.run.arguments()
+    with warnings.catch_warnings(), torch.no_grad(), contextlib.suppress(Exception), around:
+        warnings.simplefilter("ignore")
+        made = draft(session.fresh(), arguments, keywords or None, dynamic_shapes=dims)
+        return getattr(made, "_report", None)
+    return None
 
 
 def _interned() -> dict[int, str]:
