@@ -347,9 +347,9 @@ class Workspace:
         """
         beside = os.path.dirname(near) if near is not None else root  # noqa: PTH120  # thousands of files at each key
         found = self._listed(root)[0]
-        if near is not None and len(found) >= _MOST_FILES and near.startswith(os.path.join(root, "")):  # noqa: PTH118
+        if near is not None and len(found) >= _MOST_FILES and near.startswith(os.path.join(root, "")):  # noqa: PTH118  # thousands of files
             found = [*{*found, *_beside(near)}]
-        return sorted(found, key=lambda path: (os.path.dirname(path) != beside, path))  # noqa: PTH120
+        return sorted(found, key=lambda path: (os.path.dirname(path) != beside, path))  # noqa: PTH120  # thousands of files
 
     def _listed(self, root: str) -> tuple[list[str], list[str]]:
         """The Python files of a folder, and the documents: those that introduce it first."""
@@ -358,7 +358,7 @@ class Workspace:
             every = list(_walked(root, _MOST_FILES))
             sources = [path for path in every if path.endswith(".py")]
             others = [path for path in every if not path.endswith(".py")]
-            others.sort(key=lambda path: (not os.path.basename(path).lower().startswith("readme"), path))  # noqa: PTH119
+            others.sort(key=lambda path: (not os.path.basename(path).lower().startswith("readme"), path))  # noqa: PTH119  # thousands of files
             known = self._listings[root] = (time.monotonic(), sources, others[:_MOST_DOCUMENTS])
         return known[1], known[2]
 
@@ -375,14 +375,14 @@ def _is_shared(folder: Path) -> bool:
 def every_source(folder: str) -> list[str]:
     """All Python files of a folder, without environments and hidden folders, those right in it first."""
     every = (path for path in _walked(folder, sys.maxsize) if path.endswith(".py"))
-    return sorted(every, key=lambda path: (os.path.dirname(path) != folder, path))  # noqa: PTH120  # as in `files`
+    return sorted(every, key=lambda path: (os.path.dirname(path) != folder, path))  # noqa: PTH120  # thousands of files
 
 
 def _beside(path: str) -> list[str]:
     """The Python files in the folder of a file."""
-    folder = os.path.dirname(path)  # noqa: PTH120  # as in `files`
+    folder = os.path.dirname(path)  # noqa: PTH120  # thousands of files
     try:
-        return [os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".py")]  # noqa: PTH118, PTH208
+        return [os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".py")]  # noqa: PTH118, PTH208  # thousands of files
     except OSError:
         return []
 
@@ -396,7 +396,7 @@ def _walked(root: str, most: int) -> Iterator[str]:
         for name in sorted(names):
             if name.endswith((".py", *documents.NAMES)):
                 found += name.endswith(".py")
-                yield os.path.join(folder, name)  # noqa: PTH118
+                yield os.path.join(folder, name)  # noqa: PTH118  # thousands of files
         if found >= most:
             return
 

@@ -12,6 +12,7 @@ from typing import Any
 from ts_shape_server.agent.infer.claims.claim import Condition
 from ts_shape_server.agent.infer.claims.trials import Trials
 from ts_shape_server.agent.infer.guesses import values
+from ts_shape_server.agent.infer.guesses.first_tensors import tells_of_steps
 
 
 def groups(trials: Trials, conditions: Sequence[Condition]) -> list[tuple[int, ...]]:
@@ -117,7 +118,7 @@ def _one_for_each_step(trials: Trials, taken: set[int]) -> list[list[int]]:
     told = [
         start + 1
         for start, tensor, owner in zip(starts, tensors, owners)
-        if len(tensor.dims) == 2 and (tensor.dtype in ("int64", "bool") or "mask" in owner.name.lower())
+        if len(tensor.dims) == 2 and tells_of_steps(owner.name, tensor.dtype)
     ]
     steps = [slot for slot in told if long and trials.base[slot] == trials.base[long[0]]]
     if len(long) != 1 or not steps or taken.intersection([*long, *steps]):

@@ -163,6 +163,11 @@ def is_edges(name: str) -> bool:
     return _EDGES.search(name.lower()) is not None
 
 
+def tells_of_steps(name: str, dtype: str) -> bool:
+    """Whether a matrix beside a sequence tells something of each of its steps, as tags, flags and masks do."""
+    return dtype in ("int64", "bool") or "mask" in name.lower()
+
+
 def named_tensor(
     name: str,
     rank: int | None = None,

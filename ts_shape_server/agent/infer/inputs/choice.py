@@ -20,9 +20,10 @@ import torch
 from ts_shape_server.agent import trees
 from ts_shape_server.agent.infer.facts.body import Hint
 from ts_shape_server.agent.infer.guesses import values
-from ts_shape_server.agent.infer.guesses.first_tensors import SEQUENCE, default_sizes
+from ts_shape_server.agent.infer.guesses.first_tensors import SEQUENCE, default_sizes, tells_of_steps
 from ts_shape_server.agent.infer.guesses.values import Inputs, TensorGuess
 from ts_shape_server.agent.infer.inputs import search, solving
+from ts_shape_server.agent.infer.inputs.doubts import Doubts
 from ts_shape_server.agent.infer.running import forms, symbolic
 from ts_shape_server.agent.infer.running.session import Outcome, Session
 
@@ -43,36 +44,6 @@ CAME_BACK = 4
 
 Again = Callable[[Inputs], "search.Found | search.NotFound"]
 """A short search from other inputs on."""
-
-
-@dataclass(frozen=True, order=True)
-class Doubts:
-    """What speaks against a find, compared field by field; all zero where nothing does."""
-
-    misused: int
-    """Calls of layers with one item instead of a batch, and of functions that spread a tensor over a table's dims."""
-    rows: int
-    """Whether the output has other rows than the input when the batch grows."""
-    asked: int
-    """Sizes that `forward` asks for by their place, and that cannot be changed."""
-    fixed: int
-    """Sizes that cannot be changed."""
-    uneven: int
-    """Pairs of fixed sizes of which only the product matters and that are not equal."""
-    raised: int = 0
-    """Dims that tensors which come from inputs get of each other."""
-    ones: int = 0
-    """Sizes of one that can be others."""
-
-    @property
-    def is_grave(self) -> bool:
-        """Whether they speak against a find by themselves, and not only beside another find."""
-        return any((self.misused, self.rows, self.asked, self.uneven))
-
-    @property
-    def word(self) -> str:
-        """The gravest, by the name of its field."""
-        return next((name for name in self.__dataclass_fields__ if getattr(self, name)), "")
 
 
 @dataclass(frozen=True)
@@ -163,7 +134,7 @@ def _with_equal_lengths(session: Session, found: search.Found) -> search.Found:
         return found
 
     def change(index: int, guess: TensorGuess) -> values.Guess:
-        told = guess.dtype in ("int64", "bool") or "mask" in owners[index].name.lower()
+        told = tells_of_steps(owners[index].name, guess.dtype)
         plain = guess.dims == default_sizes(2) and not owners[index].given
         return replace(guess, dims=(guess.dims[0], SEQUENCE)) if told and plain else guess
 

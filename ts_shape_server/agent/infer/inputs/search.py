@@ -74,7 +74,7 @@ class TooSlow(TimeoutError):
 class Found:
     """Inputs that run, and the outcome of that run. `others` run too, in the order in which they were met.
 
-    `why` is what spoke against the find that these took the place of, as a field of `choice.Doubts`. `batch_axes` are
+    `why` is what spoke against the find that these took the place of, as a field of `doubts.Doubts`. `batch_axes` are
     by tensor: the dim that layers which read sequences take for the batch.
     """
 

@@ -16,7 +16,7 @@ try:
     from torch._subclasses.fake_tensor import FakeTensor
     from torch._subclasses.fake_tensor import in_kernel_invocation_manager as _within_a_kernel
 except ImportError:  # a torch without them: nothing is ever of that type
-    FakeTensor = type("FakeTensor", (), {})  # type: ignore[assignment,misc]
+    FakeTensor = type("FakeTensor", (), {})  # type: ignore[assignment,misc]  # stands for torch's class
 
 DIRECT = frozenset(
     [
