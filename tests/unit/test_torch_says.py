@@ -138,6 +138,7 @@ def test_the_tables_are_read_without_torch() -> None:
         ),
         ("'types.SimpleNamespace' object has no attribute 'width'", "the argument that was guessed has no attribute"),
         ("expected a FakeTensor", "expected a Tensor"),
+        ("expected np.ndarray (got Inert)", "expected np.ndarray (got a part of a package that is not installed)"),
     ],
 )
 def test_what_stands_in_for_values_is_not_named_to_people(said: str, told: str) -> None:

@@ -9,7 +9,7 @@ _INSTEAD: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"'(?:types\.)?SimpleNamespace' object"), "the argument that was guessed"),
     (re.compile(r"\b(?:types\.)?SimpleNamespace\b"), "object"),
     (re.compile(r"\b(?:ts_shape_server\.)?agent\.standins\.Inert\b"), "a part of a package that is not installed"),
-    (re.compile(r"'Inert' object"), "a part of a package that is not installed"),
+    (re.compile(r"'Inert' object|\bInert\b"), "a part of a package that is not installed"),
     (re.compile(r"\bMeta(\w+?)Type\b"), r"torch.\1Tensor"),
     (re.compile(r"\b(?:torch\._subclasses\.fake_tensor\.)?Fake(Tensor|Parameter)\b"), r"\1"),
     (
